@@ -1,0 +1,255 @@
+"""TrainConfig: all that determines one training run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lenet import registry
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message is one line and says what to use instead."""
+
+
+def nearest(word: str, known: Iterable[str], what: str) -> str:
+    """One line for an unknown name: the nearest known one, then all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {what} {word!r}: {hint}known are {', '.join(names)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run, complete: the same config gives the same records on the same
+    kind of device with the same versions, whatever runs beside it.
+
+    Fields that are None take the default of the optimizer or schedule named
+    (`lenet.registry`); a field set for one that does not know it is refused.
+    Raises `ConfigError` on any value out of its range.
+    """
+
+    dataset: str = "mnist"
+    """data set, by name"""
+    train_samples: int | None = None
+    """train on at most this many samples, taken before the run's seed matters; None: all"""
+    validation_fraction: float = 1 / 12
+    """share of the training set held out for validation (1/12: 5,000 of MNIST's 60,000)"""
+    model: str = "lenet"
+    """architecture, by name, or a class of your own as package.module:Class"""
+    dropout: float = 0.0
+    """probability of zeroing a unit before the last layer(s), in [0, 1)"""
+    optimizer: str = "adam"
+    """update rule, by name"""
+    lr: float = 1e-3
+    """initial learning rate"""
+    momentum: float | None = None
+    """momentum, in [0, 1)"""
+    beta1: float | None = None
+    """decay of the first moment, in [0, 1)"""
+    beta2: float | None = None
+    """decay of the second moment, in [0, 1)"""
+    rho: float | None = None
+    """decay of the squared-gradient average (RMSProp, Adadelta), in [0, 1)"""
+    eps: float | None = None
+    """the term that keeps a division from being by zero"""
+    initial_accumulator: float | None = None
+    """what the sum of squared gradients starts from (Adagrad)"""
+    weight_decay: float | None = None
+    """L2 penalty (decoupled in AdamW)"""
+    schedule: str = "constant"
+    """how the learning rate moves over the run"""
+    gamma: float | None = None
+    """factor of one decay of the schedule"""
+    milestones: tuple[int, ...] | None = None
+    """epochs after which the multistep schedule decays"""
+    batch_size: int = 128
+    """samples in one step, over all workers"""
+    shuffle: bool = True
+    """draw a new order every epoch; False: always the same order"""
+    epochs: int = 10
+    """passes over the training samples"""
+    steps: int | None = None
+    """stop after this many steps instead of after `epochs`"""
+    record_every: int | None = None
+    """a record every so many steps; None: one at the end of every epoch"""
+    test_curve: bool = False
+    """evaluate the test set at every record; False: at the last one only"""
+    seed: int = 0
+    """seed of the initial weights, the order of the samples and dropout"""
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            object.__setattr__(self, spec.name, coerce(spec.name, value))
+        self._check_names()
+        self._check_ranges()
+        self._check_extras("optimizer", self.optimizer, registry.OPTIMIZERS[self.optimizer].settings)
+        self._check_extras("schedule", self.schedule, registry.SCHEDULES[self.schedule])
+
+    def _check_names(self) -> None:
+        for what, known in (
+            ("dataset", registry.DATASETS),
+            ("optimizer", registry.OPTIMIZERS),
+            ("schedule", registry.SCHEDULES),
+            ("model", registry.MODELS),
+        ):
+            name = getattr(self, what)
+            if name not in known and not (what == "model" and ":" in name):
+                raise ConfigError(nearest(name, known, what))
+
+    def _check_ranges(self) -> None:
+        for name, (accepts, expected) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not accepts(value):
+                raise ConfigError(f"{name}={value:g} is out of range: {name} must be {expected}")
+        if self.schedule == "multistep" and not self.milestones:
+            raise ConfigError(
+                "schedule=multistep decays after given epochs: set milestones too, "
+                "e.g. --set milestones=5+8"
+            )
+        if self.milestones and list(self.milestones) != sorted(set(self.milestones)):
+            raise ConfigError(f"milestones must rise, not {self.milestones}")
+
+    def _check_extras(self, what: str, name: str, taken: Iterable[str]) -> None:
+        every: set[str] = set()
+        table: Mapping[str, Any] = (
+            registry.SCHEDULES
+            if what == "schedule"
+            else {k: v.settings for k, v in registry.OPTIMIZERS.items()}
+        )
+        for settings in table.values():
+            every |= set(settings)
+        for extra in sorted(every - set(taken)):
+            if getattr(self, extra) is not None:
+                fits = ", ".join(k for k, v in table.items() if extra in v)
+                raise ConfigError(
+                    f"{what}={name} takes no {extra}: leave it out, or use it with {fits}"
+                )
+
+    def replace(self, **changes: Any) -> TrainConfig:
+        """A copy with these settings changed; unknown names raise `ConfigError`."""
+        return TrainConfig.from_dict(dataclasses.asdict(self) | changes)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
+        """The config of these settings (the rest at their defaults)."""
+        for name in settings:
+            check_setting(name)
+        return cls(**settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting by name, as JSON can hold it; `from_dict` reads it back."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that two configs share only if every setting is equal."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+_positive = (lambda v: v > 0, "above 0")
+_whole = (lambda v: v >= 1, "1 or more")
+_not_negative = (lambda v: v >= 0, "0 or more")
+_share = (lambda v: 0 <= v < 1, "at least 0 and below 1")
+_RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
+    "train_samples": _whole,
+    "validation_fraction": (lambda v: 0 < v < 1, "above 0 and below 1"),
+    "dropout": _share,
+    "lr": _positive,
+    "momentum": _share,
+    "beta1": _share,
+    "beta2": _share,
+    "rho": _share,
+    "eps": _not_negative,
+    "initial_accumulator": _not_negative,
+    "weight_decay": _not_negative,
+    "gamma": _positive,
+    "batch_size": _whole,
+    "epochs": _whole,
+    "steps": _whole,
+    "record_every": _whole,
+    "seed": _not_negative,
+}
+
+_HINTS = typing.get_type_hints(TrainConfig)
+SETTINGS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(TrainConfig))
+
+
+def check_setting(name: str) -> None:
+    """Raise `ConfigError` unless `name` is a setting of a training run."""
+    if name not in SETTINGS:
+        raise ConfigError(nearest(name, SETTINGS, "setting"))
+
+
+def coerce(name: str, value: Any) -> Any:
+    """`value` as the type of the setting `name`: numbers and text alike, so that a
+    command line, a JSON file and a search space give equal configs.
+
+    Text: `true`/`false` for switches, `5+8` for several numbers, `none` for None.
+    Raises `ConfigError` where the value is of another kind, or not finite.
+    """
+    check_setting(name)
+    hint = _HINTS[name]
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    optional = types.NoneType in options
+    kind = next(option for option in options if option is not types.NoneType)
+    if value is None or (optional and str(value).lower() == "none"):
+        if optional:
+            return None
+        raise ConfigError(f"{name} needs a value, such as {name}={_example(name)}")
+    try:
+        if kind is bool:
+            return _switch(value)
+        if kind is int:
+            return _integer(value)
+        if kind is float:
+            return _finite(value)
+        if kind is str:
+            return str(value)
+        parts = value.split("+") if isinstance(value, str) else value
+        return tuple(_integer(part) for part in parts)
+    except (ValueError, TypeError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}.get(
+            kind, "whole numbers joined by +, such as 5+8"
+        )
+        raise ConfigError(f"{name}={value} cannot be: {name} must be {wanted}") from None
+
+
+def _example(name: str) -> str:
+    default = next(f.default for f in dataclasses.fields(TrainConfig) if f.name == name)
+    return str(default)
+
+
+def _switch(value: Any) -> bool:
+    named = {"true": True, "false": False, "1": True, "0": False}
+    try:
+        return named[str(value).lower()]
+    except KeyError:
+        raise ValueError(value) from None
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or float(value) != int(float(value)):
+        raise ValueError(value)
+    return int(float(value))
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number

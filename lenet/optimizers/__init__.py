@@ -1,0 +1,34 @@
+"""Optimizers, built by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from lenet import registry
+from lenet.config import TrainConfig
+from lenet.loading import load_class
+
+
+def build_optimizer(
+    config: TrainConfig, parameters: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
+    """The optimizer of `config` over `parameters`, at its initial learning rate."""
+    spec = registry.OPTIMIZERS[config.optimizer]
+    keywords = dict(spec.fixed)
+    betas = {}
+    for name, (keyword, default) in spec.settings.items():
+        value = getattr(config, name)
+        (betas if name.startswith("beta") else keywords)[keyword] = (
+            default if value is None else value
+        )
+    if betas:
+        keywords["betas"] = (betas["beta1"], betas["beta2"])
+    if spec.fused:
+        # One kernel for all parameters: on a net this small, launching is the cost.
+        keywords["fused"] = True
+    optimizer: torch.optim.Optimizer = load_class(spec.target)(
+        parameters, lr=config.lr, **keywords
+    )
+    return optimizer

@@ -1,0 +1,235 @@
+"""The one training loop.
+
+    from lenet import TrainConfig, datasets, training
+
+    run = training.Run(TrainConfig(optimizer="sgd", lr=0.1), datasets.load("digits"))
+    for record in training.train(run):
+        print(record.epoch, record.validation_accuracy)
+
+A plain script, a Tune trial and a data-parallel worker all iterate over `train`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset, Samples
+from lenet.models import build_model
+from lenet.optimizers import build_optimizer
+from lenet.records import NAN, Record
+from lenet.schedules import learning_rate
+
+# How often a run looks whether its loss is still finite, in steps. Looking makes a GPU
+# wait for its queue; being a fixed number of steps, it keeps the records deterministic.
+_STEPS_BETWEEN_CHECKS = 100
+_EVALUATION_BATCH = 500
+
+
+def stream_seed(seed: int, *purpose: str | int) -> int:
+    """A seed for one purpose of one run; different purposes share no random numbers."""
+    text = "/".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
+
+
+def training_step(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One update on one batch; (mean loss, number of right answers), both scalars that
+    stay on the device: reading them here would make it wait."""
+    outputs = model(inputs)
+    loss = F.cross_entropy(outputs, targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        right = (outputs.argmax(1) == targets).sum()
+    return loss.detach(), right
+
+
+class Run:
+    """One training run at one moment: weights, optimizer, position, random state, clock.
+
+    Two runs in one process do not touch each other's random state. `state_dict` at a
+    record and `load_state_dict` into a new `Run` of the same config continue with the same
+    records as if nothing had happened in between.
+    """
+
+    def __init__(
+        self, config: TrainConfig, dataset: Dataset, device: torch.device | str = "cpu"
+    ) -> None:
+        """Raises `ConfigError` if the config does not fit the data set."""
+        self.config = config
+        self.device = torch.device(device)
+        dataset = dataset.to(self.device)
+        self.train_samples, self.validation_samples = dataset.split(config)
+        self.test_samples = dataset.test
+        self.batch_size = min(config.batch_size, len(self.train_samples))
+        self.steps_per_epoch = math.ceil(len(self.train_samples) / self.batch_size)
+        self.total_steps = config.steps or config.epochs * self.steps_per_epoch
+
+        self._dropout_draws = torch.Generator(self.device)
+        self._dropout_draws.manual_seed(stream_seed(config.seed, "dropout"))
+        model = build_model(
+            config.model,
+            input_shape=dataset.input_shape,
+            classes=dataset.classes,
+            dropout=config.dropout,
+            seed=stream_seed(config.seed, "weights"),
+            generator=self._dropout_draws,
+        )
+        # Convolutions this narrow are fastest with the channels last in memory.
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = build_optimizer(config, self.model.parameters())
+        self._learning_rate = learning_rate(config, self.steps_per_epoch)
+
+        self.step = 0
+        self.train_seconds = 0.0
+        self.diverged = False
+        self._order = torch.empty(0)
+        self._order_epoch = -1
+
+    @property
+    def finished(self) -> bool:
+        return self.diverged or self.step >= self.total_steps
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a new `Run` of the same config needs to go on from here."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "dropout_draws": self._dropout_draws.get_state(),
+            "step": self.step,
+            "train_seconds": self.train_seconds,
+            "diverged": self.diverged,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._dropout_draws.set_state(state["dropout_draws"].cpu())
+        self.step = state["step"]
+        self.train_seconds = state["train_seconds"]
+        self.diverged = state["diverged"]
+
+    def advance(self) -> Record:
+        """Train up to the next record, evaluate, and return it."""
+        first_step, first_sample = self.step, self._samples_at(self.step)
+        until = self._next_record_step()
+        loss_sum = torch.zeros((), device=self.device)
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        lr = NAN
+        self.model.train()
+        self._wait()
+        started = time.perf_counter()
+        while self.step < until:
+            lr = self._learning_rate(self.step)
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            batch = self._batch()
+            loss, batch_right = training_step(
+                self.model,
+                self.optimizer,
+                self.train_samples.inputs[batch],
+                self.train_samples.targets[batch],
+            )
+            loss_sum += loss * len(batch)
+            right += batch_right
+            self.step += 1
+            look = self.step == until or self.step % _STEPS_BETWEEN_CHECKS == 0
+            if look and not math.isfinite(loss_sum.item()):
+                self.diverged = True
+                break
+        self._wait()
+        seconds = time.perf_counter() - started
+        self.train_seconds += seconds
+
+        samples = self._samples_at(self.step)
+        seen = samples - first_sample
+        held_out = {} if self.diverged else self._held_out()
+        return Record(
+            step=self.step,
+            epoch=samples / len(self.train_samples),
+            samples=samples,
+            lr=lr,
+            train_loss=loss_sum.item() / seen,
+            train_accuracy=right.item() / seen,
+            train_seconds=self.train_seconds,
+            samples_per_second=seen / seconds,
+            steps_per_second=(self.step - first_step) / seconds,
+            diverged=self.diverged,
+            **held_out,
+        )
+
+    def _next_record_step(self) -> int:
+        every = self.config.record_every or self.steps_per_epoch
+        return min(self.total_steps, (self.step // every + 1) * every)
+
+    def _samples_at(self, step: int) -> int:
+        epochs, steps = divmod(step, self.steps_per_epoch)
+        return epochs * len(self.train_samples) + steps * self.batch_size
+
+    def _batch(self) -> torch.Tensor:
+        """Indices of the next batch; the last one of an epoch may be shorter.
+
+        The order of an epoch follows from the seed and the epoch alone, so a resumed run
+        and the workers of a data-parallel one need no shared state to agree on it.
+        """
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if epoch != self._order_epoch:
+            drawn = stream_seed(self.config.seed, "order", epoch if self.config.shuffle else 0)
+            order = torch.randperm(
+                len(self.train_samples), generator=torch.Generator().manual_seed(drawn)
+            )
+            self._order, self._order_epoch = order.to(self.device), epoch
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def _held_out(self) -> dict[str, float]:
+        measured = dict(
+            zip(
+                ("validation_loss", "validation_accuracy"),
+                evaluate(self.model, self.validation_samples),
+                strict=True,
+            )
+        )
+        if self.config.test_curve or self.step == self.total_steps:
+            measured["test_loss"], measured["test_accuracy"] = evaluate(
+                self.model, self.test_samples
+            )
+        return measured
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+@torch.inference_mode()
+def evaluate(model: torch.nn.Module, samples: Samples) -> tuple[float, float]:
+    """(mean loss, accuracy in [0, 1]) of `model` over `samples`, dropout off."""
+    model.eval()
+    loss_sum = torch.zeros((), dtype=torch.float64, device=samples.inputs.device)
+    right = torch.zeros((), dtype=torch.int64, device=samples.inputs.device)
+    for start in range(0, len(samples), _EVALUATION_BATCH):
+        batch = samples[start : start + _EVALUATION_BATCH]
+        outputs = model(batch.inputs)
+        loss_sum += F.cross_entropy(outputs, batch.targets, reduction="sum")
+        right += (outputs.argmax(1) == batch.targets).sum()
+    return loss_sum.item() / len(samples), right.item() / len(samples)
+
+
+def train(run: Run) -> Iterator[Record]:
+    """Train `run` to its end from wherever it is, yielding a `Record` every epoch (or every
+    `record_every` steps). Between two records `run.state_dict()` may be saved."""
+    while not run.finished:
+        yield run.advance()

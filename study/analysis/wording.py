@@ -1,0 +1,78 @@
+"""What settings, values and a run are called in figures and printed tables."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from lenet.config import SETTINGS
+
+_LABELS = {"lr": "learning rate", "dataset": "data set", "train_samples": "training samples"}
+
+
+def label(setting: str) -> str:
+    """A setting in words: `lr` is the learning rate."""
+    return _LABELS.get(setting, setting.replace("_", " "))
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as a person writes it; a setting left unset is at its default."""
+    if value is None or value != value:
+        return "default"
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        # A column with gaps holds its whole numbers as floats: 10000.0 is 10000.
+        return f"{value:.0f}" if value == int(value) and value < 1e7 else f"{value:g}"
+    return str(value)
+
+
+def percent(share: float) -> str:
+    """An accuracy in [0, 1] in percent with two decimals, `-` where there is none."""
+    return "-" if share != share else f"{100 * share:.2f}"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
+    """One line on where the numbers of these trials come from: data set, budget, seeds,
+    device, and how much of the training data they saw where that was not all of it.
+
+    `trials` must not be empty.
+    """
+    said = [
+        "data set " + _listed(trials["dataset"]),
+        f"budget {run['budget']}",
+        _seeds(trials),
+        str(run["device"]),
+    ]
+    if "train_samples" in trials and trials["train_samples"].notna().any():
+        said.append(f"{_listed(trials['train_samples'])} training samples")
+        said.append(f"{_listed(trials['epochs'])} epochs")
+    return "; ".join(said)
+
+
+def _seeds(trials: pd.DataFrame) -> str:
+    """How many seeds each config has, and what that means for the intervals."""
+    point = [name for name in SETTINGS if name in trials and name != "seed"]
+    each = trials.groupby(point, dropna=False)["seed"].nunique()
+    fewest, most = int(each.min()), int(each.max())
+    if most == 1:
+        return "1 seed (no interval)"
+    return f"{fewest} to {most} seeds" if fewest < most else f"{most} seeds"
+
+
+def _listed(column: pd.Series) -> str:
+    """The values of a column, each once, in order."""
+    values = sorted(column.dropna().unique().tolist())
+    if column.isna().any():
+        return " / ".join([*map(_thousands, values), "all"])
+    return " / ".join(map(_thousands, values))
+
+
+def _thousands(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:,.0f}"
