@@ -39,6 +39,10 @@ class DataError(ConfigError):
     """Data that are missing, cut short or altered; says what to do about it."""
 
 
+class DataUnavailable(DataError):
+    """Data that are neither on this machine nor to be downloaded."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """`inputs` float32 (n, channels, height, width) in [0, 1]; `targets` int64 (n,)."""
@@ -111,8 +115,8 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     """The data set `name` (of `registry.DATASETS`), downloaded first if it is nowhere.
 
     A download goes to `data_dir`, or else to the user's cache, under a lock, so that
-    processes started together download once. Raises `DataError` if the data cannot be had
-    or are not what was published.
+    processes started together download once. Raises `DataUnavailable` if the data cannot
+    be had, and `DataError` if they are not what was published.
     """
     if name == "digits":
         return _digits()
@@ -177,7 +181,7 @@ def _download(kind: type, name: str, root: Path) -> None:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()  # else the next run takes the empty folder for the data
         reason = str(error).strip().splitlines()[-1]
-        raise DataError(
+        raise DataUnavailable(
             f"{name} is not in {', '.join(map(str, search_path(root)))} and could not be "
             f"downloaded ({reason}): put its files into {folder}, or use "
             "--set dataset=digits, which needs no download"

@@ -24,7 +24,7 @@ from lenet.config import TrainConfig
 from lenet.datasets import Dataset, Samples
 from lenet.models import build_model
 from lenet.optimizers import build_optimizer
-from lenet.records import NAN, Record
+from lenet.records import Record
 from lenet.schedules import learning_rate
 
 # How often a run looks whether its loss is still finite, in steps. Looking makes a GPU
@@ -129,29 +129,18 @@ class Run:
         until = self._next_record_step()
         loss_sum = torch.zeros((), device=self.device)
         right = torch.zeros((), dtype=torch.int64, device=self.device)
-        lr = NAN
         self.model.train()
-        self._wait()
+        self.wait()
         started = time.perf_counter()
         while self.step < until:
-            lr = self._learning_rate(self.step)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
-            batch = self._batch()
-            loss, batch_right = training_step(
-                self.model,
-                self.optimizer,
-                self.train_samples.inputs[batch],
-                self.train_samples.targets[batch],
-            )
-            loss_sum += loss * len(batch)
+            batch_loss_sum, batch_right = self.train_step()
+            loss_sum += batch_loss_sum
             right += batch_right
-            self.step += 1
             look = self.step == until or self.step % _STEPS_BETWEEN_CHECKS == 0
             if look and not math.isfinite(loss_sum.item()):
                 self.diverged = True
                 break
-        self._wait()
+        self.wait()
         seconds = time.perf_counter() - started
         self.train_seconds += seconds
 
@@ -162,7 +151,7 @@ class Run:
             step=self.step,
             epoch=samples / len(self.train_samples),
             samples=samples,
-            lr=lr,
+            lr=self.optimizer.param_groups[0]["lr"],
             train_loss=loss_sum.item() / seen,
             train_accuracy=right.item() / seen,
             train_seconds=self.train_seconds,
@@ -171,6 +160,21 @@ class Run:
             diverged=self.diverged,
             **held_out,
         )
+
+    def train_step(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step on the next batch; (sum of its losses, number of right answers)."""
+        lr = self._learning_rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        batch = self._batch()
+        self.step += 1
+        loss, right = training_step(
+            self.model,
+            self.optimizer,
+            self.train_samples.inputs[batch],
+            self.train_samples.targets[batch],
+        )
+        return loss * len(batch), right
 
     def _next_record_step(self) -> int:
         every = self.config.record_every or self.steps_per_epoch
@@ -209,7 +213,8 @@ class Run:
             )
         return measured
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until the device has done all that it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 

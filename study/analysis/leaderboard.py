@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -72,9 +73,11 @@ def _result(trials: pd.DataFrame) -> dict[str, Any]:
     converged = trials[trials["status"] != "diverged"]
     result: dict[str, Any] = {}
     for column in ("validation_accuracy", "test_accuracy"):
-        summary = statistics.mean(converged[column]) if len(converged) else None
-        result[column] = summary.mean if summary else None
-        result[f"{column}_ci95"] = summary.half_width if summary else None
+        result[column] = result[f"{column}_ci95"] = math.nan
+        if len(converged):
+            over_seeds = statistics.mean(converged[column])
+            result[column] = over_seeds.mean
+            result[f"{column}_ci95"] = over_seeds.half_width
     return result | {
         "seeds": len(trials),
         "diverged": int((trials["status"] == "diverged").sum()),

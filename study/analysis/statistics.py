@@ -31,10 +31,6 @@ class Mean:
     half_width: float
     n: int
 
-    def __str__(self) -> str:
-        interval = "(one seed)" if self.n == 1 else f"+- {self.half_width:g}"
-        return f"{self.mean:g} {interval}"
-
 
 def mean(values: Iterable[float]) -> Mean:
     """The mean of one value per seed with its 95% interval.

@@ -1,0 +1,1 @@
+"""How a study runs, and what is concluded from it."""

@@ -1,0 +1,137 @@
+"""What all figures share: fonts, colours, the legend and footer around the panels, files."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito, Color Universal Design (2008), told apart with any colour vision; without
+# their yellow and black, of which one is too pale for a line and one reads as an axis.
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MARKERS = "osD^vPX<>ph*"
+
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "figure.titlesize": 12,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "lenet-study",  # else the ids in an SVG are random
+}
+
+_MARGIN = 0.1
+_LINE = 0.2
+"""Inches: around the figure, and from one line of small text to the next."""
+
+
+def styled() -> AbstractContextManager[None]:
+    """The style, for as long as the context is open; figures are made inside it."""
+    return matplotlib.rc_context(_STYLE)
+
+
+def colours(values: Sequence[Any]) -> dict[Any, Any]:
+    """A colour for each value, by its place in the order.
+
+    Few values take a palette for all kinds of colour vision. Many take steps of viridis,
+    whose lightness rises along them, so that neighbours can still be ranked.
+    """
+    if len(values) <= len(_PALETTE):
+        return dict(zip(values, _PALETTE, strict=False))
+    scale = matplotlib.colormaps["viridis"]
+    # Its bright end is too pale on white.
+    return {value: scale(0.9 * i / (len(values) - 1)) for i, value in enumerate(values)}
+
+
+def markers(values: Sequence[Any]) -> dict[Any, str]:
+    """A marker for each value, by its place in the order."""
+    return {value: _MARKERS[i % len(_MARKERS)] for i, value in enumerate(values)}
+
+
+def panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels that share both axes, two to a row up to four, else three.
+
+    A last row that is not full has no empty panels.
+    """
+    columns = min(count, 2 if count in {2, 4} else 3)
+    rows = math.ceil(count / columns)
+    width = {1: 6.4, 2: 9.0, 3: 11.0}[columns]
+    figure = Figure(figsize=(width, {1: 3.6, 2: 5.8}.get(rows, 2.6 * rows)), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
+    axes: list[Axes] = []
+    for i in range(count):
+        first = axes[0] if axes else None
+        axes.append(figure.add_subplot(grid[divmod(i, columns)], sharex=first, sharey=first))
+        # Ticks are labelled where no other panel follows below or comes before.
+        axes[i].tick_params(labelbottom=i + columns >= count, labelleft=i % columns == 0)
+    return figure, axes
+
+
+def surround(figure: Figure, title: str, legend: Sequence[Artist], footer: Sequence[str]) -> None:
+    """Put the title above the panels, and below them the legend and the footer's lines.
+
+    The figure grows by the room that they take, so that the panels keep theirs and the
+    legend can cover none of them.
+    """
+    width, panel_height = figure.get_size_inches()
+    title = textwrap.fill(title, round(width * 9))
+    notes = [part for line in footer for part in textwrap.wrap(line, round(width * 13.5))]
+    longest = max(len(str(entry.get_label())) for entry in legend)
+    columns = max(1, min(len(legend), int(width / (0.07 * longest + 0.6))))
+    title_height = _MARGIN + 1.3 * _LINE * (title.count("\n") + 1)
+    legend_height = _MARGIN + 1.05 * _LINE * math.ceil(len(legend) / columns)
+    notes_height = _MARGIN + 0.85 * _LINE * len(notes)
+    below = legend_height + notes_height
+    height = title_height + panel_height + below
+    figure.set_size_inches(width, height)
+    # The layout engine has the panels' part of the page only.
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, below / height, 1, panel_height / height))
+    figure.text(0.5, 1 - _MARGIN / height, title, ha="center", va="top", size="x-large")
+    figure.legend(
+        handles=list(legend),
+        loc="upper center",
+        bbox_to_anchor=(0.5, below / height),
+        ncols=columns,
+        borderaxespad=0,
+        handlelength=2.6,
+    )
+    figure.text(
+        _MARGIN / width,
+        _MARGIN / height,
+        "\n".join(notes),
+        va="bottom",
+        size=8,
+        color="#555555",
+    )
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write the figure as `path`.png (150 dpi) and `path`.svg, the same bytes each time."""
+    written = []
+    for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        file = path.with_name(path.name + ending)
+        with styled():
+            figure.savefig(file, metadata=metadata)
+        written.append(file)
+    return written

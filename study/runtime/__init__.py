@@ -1,0 +1,1 @@
+"""All that touches Ray: the cluster, the trials, their progress and their storage."""

@@ -1,0 +1,132 @@
+"""How long a plan will take, from a few training steps measured on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset
+from lenet.devices import training_device
+from lenet.training import Run, evaluate
+
+_WARM_UP_STEPS = 2
+_MEASURED_SECONDS = 0.15
+_MOST_MEASURED_STEPS = 50
+_EVALUATED_SAMPLES = 1_000
+
+# Ray starting and stopping, and the workers importing torch (seen on two cores).
+_START_UP_SECONDS = 15.0
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: `0:42`, `12:05`, `3:07:30`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that trials will take one by one, and the whole plan."""
+
+    trial_seconds: Mapping[str, float]
+    """by the config's id"""
+    total_seconds: float
+
+
+def estimate(
+    configs: Iterable[TrainConfig],
+    datasets: Mapping[str, Dataset],
+    *,
+    concurrent: int,
+    threads: int,
+    use_gpu: bool,
+) -> Estimate:
+    """Time the training step of every kind of trial in `configs`, one after the other.
+
+    Trials side by side share the memory bus and the clock, so the truth is a little more.
+    """
+    device = training_device(use_gpu)
+    moved = {name: dataset.to(device) for name, dataset in datasets.items()}
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        step_seconds: dict[tuple[object, ...], float] = {}
+        sample_seconds: dict[tuple[object, ...], float] = {}
+        trial_seconds = {}
+        for config in configs:
+            model = (config.dataset, config.model, config.dropout > 0)
+            kind = (*model, config.optimizer, config.batch_size)
+            if kind not in step_seconds:
+                run = _probe(config, moved[config.dataset])
+                step_seconds[kind] = _step_seconds(run)
+                if model not in sample_seconds:
+                    sample_seconds[model] = _sample_seconds(run)
+            run_length = _Length.of(config, datasets[config.dataset])
+            trial_seconds[config.id] = (
+                run_length.steps * step_seconds[kind]
+                + run_length.evaluated_samples * sample_seconds[model]
+            )
+    finally:
+        torch.set_num_threads(before)
+    longest = max(trial_seconds.values(), default=0.0)
+    total = max(sum(trial_seconds.values()) / concurrent, longest) + _START_UP_SECONDS
+    return Estimate(trial_seconds, total)
+
+
+@dataclass(frozen=True)
+class _Length:
+    steps: int
+    evaluated_samples: int
+
+    @classmethod
+    def of(cls, config: TrainConfig, dataset: Dataset) -> _Length:
+        train, validation = dataset.split(config)
+        steps_per_epoch = -(-len(train) // min(config.batch_size, len(train)))
+        steps = config.steps or config.epochs * steps_per_epoch
+        records = -(-steps // (config.record_every or steps_per_epoch))
+        tests = records if config.test_curve else 1
+        return cls(steps, records * len(validation) + tests * len(dataset.test))
+
+
+def _probe(config: TrainConfig, dataset: Dataset) -> Run:
+    """A run like `config` that keeps no curve and validates on next to nothing."""
+    train, _ = dataset.split(config)
+    small = dataclasses.replace(
+        dataset, train=train[:], test=dataset.test[:_EVALUATED_SAMPLES]
+    )
+    settings = config.replace(
+        steps=_WARM_UP_STEPS + _MOST_MEASURED_STEPS,
+        epochs=1,
+        record_every=None,
+        train_samples=None,
+        validation_fraction=1 / max(2, len(train)),
+        test_curve=False,
+    )
+    return Run(settings, small, dataset.train.inputs.device)
+
+
+def _step_seconds(run: Run) -> float:
+    for _ in range(_WARM_UP_STEPS):
+        run.train_step()
+    run.wait()
+    steps, started = 0, time.perf_counter()
+    while steps < _MOST_MEASURED_STEPS:
+        run.train_step()
+        steps += 1
+        if steps >= 3 and time.perf_counter() - started > _MEASURED_SECONDS:
+            break
+    run.wait()
+    return (time.perf_counter() - started) / steps
+
+
+def _sample_seconds(run: Run) -> float:
+    evaluate(run.model, run.test_samples[:_EVALUATED_SAMPLES])
+    started = time.perf_counter()
+    evaluate(run.model, run.test_samples)
+    return (time.perf_counter() - started) / len(run.test_samples)

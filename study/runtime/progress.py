@@ -1,0 +1,149 @@
+"""What one sees while trials run: a live panel on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ray import tune
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from study.runtime.estimate import clock
+
+_SECONDS_BETWEEN_LINES = 15.0
+_MOST_RUNNING_SHOWN = 8
+
+
+class ProgressCallback(tune.Callback):  # type: ignore[misc]
+    """Follows the trials of one run: done, running, total, time left, best so far.
+
+    `expected_seconds` is each trial's estimated length, by name; time left is the work left
+    at the speed seen so far. `already_done` trials are complete from before.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        expected_seconds: Mapping[str, float],
+        *,
+        already_done: int,
+    ) -> None:
+        self._console = console
+        self._expected = expected_seconds
+        self._already_done = already_done
+        self._best: tuple[str, float] | None = None
+        self._share_done: dict[str, float] = {}
+        self._running: dict[str, str] = {}
+        self._done: set[str] = set()
+        self._failed: set[str] = set()
+        self._first_result: float | None = None
+        self._work_before_first = 0.0
+        self._last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
+        )
+        self._task = self._bar.add_task(
+            "trials", total=already_done + len(expected_seconds), completed=already_done
+        )
+        self._live = (
+            Live(self._panel(), console=console, refresh_per_second=4, transient=True)
+            if console.is_terminal
+            else None
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore that this project never does,
+        and a terminal cannot be pickled."""
+        return {}
+
+    def __enter__(self) -> ProgressCallback:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self._running[str(trial)] = "starting"
+        self._show()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        name = str(trial)
+        self._share_done[name] = result["step"] / result["total_steps"]
+        if self._first_result is None:
+            # Start-up is over; it must not be taken for the speed of training.
+            self._first_result = time.monotonic()
+            self._work_before_first = self._work_done()
+        accuracy = result["validation_accuracy"]
+        self._running[name] = f"epoch {result['epoch']:g}, validation {100 * accuracy:.2f} %"
+        if self._best is None or accuracy > self._best[1]:
+            self._best = (name, accuracy)
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self._end(str(trial), self._done)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self._end(str(trial), self._failed)
+
+    def _end(self, name: str, among: set[str]) -> None:
+        among.add(name)
+        self._running.pop(name, None)
+        self._share_done[name] = 1.0
+        self._bar.update(self._task, completed=self._ended)
+        self._show()
+
+    @property
+    def _ended(self) -> int:
+        return self._already_done + len(self._done) + len(self._failed)
+
+    def _work_done(self) -> float:
+        return sum(self._expected[name] * share for name, share in self._share_done.items())
+
+    def _seconds_left(self) -> float | None:
+        if self._first_result is None:
+            return None
+        done = self._work_done()
+        elapsed = time.monotonic() - self._first_result
+        work = done - self._work_before_first
+        if elapsed < 2 or work <= 0:
+            return None
+        return (sum(self._expected.values()) - done) / (work / elapsed)
+
+    def _line(self) -> str:
+        total = self._already_done + len(self._expected)
+        left = self._seconds_left()
+        parts = [
+            f"{self._ended} of {total} trials done",
+            f"{len(self._running)} running",
+            f"{clock(left)} left" if left is not None else "time left not known yet",
+        ]
+        if self._failed:
+            parts.insert(1, f"{len(self._failed)} failed")
+        if self._best:
+            name, accuracy = self._best
+            parts.append(f"best so far {100 * accuracy:.2f} % validation accuracy ({name})")
+        return ", ".join(parts)
+
+    def _panel(self) -> Group:
+        shown = list(self._running.items())[:_MOST_RUNNING_SHOWN]
+        lines = [Text(f"  {name}: {doing}", style="dim") for name, doing in shown]
+        more = len(self._running) - len(shown)
+        if more:
+            lines.append(Text(f"  and {more} more", style="dim"))
+        return Group(self._bar, Text(self._line()), *lines)
+
+    def _show(self) -> None:
+        if self._live:
+            self._live.update(self._panel())
+        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._console.print(self._line())

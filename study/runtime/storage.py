@@ -1,0 +1,250 @@
+"""The folder of a run. Everything in it is replaced whole or not at all, so that a run
+killed at any moment can be resumed from what lies there.
+
+    DIR/run.json                what was asked for, on what
+    DIR/plan.json               every trial's name and settings
+    DIR/trials/NAME/trial.json  status, where it ran, its settings
+    DIR/trials/NAME/records.json
+    DIR/trials/NAME/checkpoint.pt       while unfinished
+    DIR/trials/NAME/events.out.*        TensorBoard
+    DIR/records.parquet, trials.parquet (and .csv): all trials, made by `collect`
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from lenet.config import ConfigError, TrainConfig
+from lenet.records import Record
+from search_spaces.study import Planned
+
+COMPLETE = frozenset({"finished", "diverged", "stopped"})
+"""The statuses after which a trial is never run again. `stopped`: by a scheduler."""
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `path` so that a reader, or a crash, sees the old content or the new, whole."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from a group
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _replace_json(path: Path, value: Any) -> None:
+    replace_file(path, json.dumps(value, indent=1).encode())
+
+
+class TrialFolder:
+    """What one trial leaves: read and written by the worker that trains it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Note that the trial runs, with `facts` on where and what."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        attempts = self.state().get("attempts", 0) + 1
+        self._write_state({**facts, "status": "running", "attempts": attempts, "error": None})
+
+    def save(self, records: Sequence[Record], checkpoint: bytes) -> None:
+        """Keep the records so far and a checkpoint taken at the last of them.
+
+        The checkpoint is written last: whatever interrupts, no record up to it is missing.
+        """
+        self._write_records(records)
+        replace_file(self.path / "checkpoint.pt", checkpoint)
+
+    def saved_checkpoint(self) -> bytes | None:
+        """The last checkpoint, or None if there is none."""
+        path = self.path / "checkpoint.pt"
+        return path.read_bytes() if path.is_file() else None
+
+    def finish(self, status: str, records: Sequence[Record]) -> None:
+        """Keep the whole curve; the trial is complete and its checkpoint not needed."""
+        self._write_records(records)
+        self.mark(status)
+
+    def mark(self, status: str, error: str | None = None) -> None:
+        """Set the status (one of `COMPLETE`, or `failed`)."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write_state({**self.state(), "status": status, "error": error})
+        if status in COMPLETE:
+            (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def state(self) -> dict[str, Any]:
+        """What `trial.json` says; empty before the first attempt."""
+        path = self.path / "trial.json"
+        return json.loads(path.read_bytes()) if path.is_file() else {}
+
+    def records(self) -> list[Record]:
+        """The records so far. Behind the checkpoint's step they will be trained again."""
+        path = self.path / "records.json"
+        return [Record(**row) for row in json.loads(path.read_bytes())] if path.is_file() else []
+
+    def _write_records(self, records: Sequence[Record]) -> None:
+        _replace_json(self.path / "records.json", [record.to_dict() for record in records])
+
+    def _write_state(self, state: Mapping[str, Any]) -> None:
+        _replace_json(self.path / "trial.json", state)
+
+
+class RunFolder:
+    """The folder of one run of a study."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @classmethod
+    def create(cls, path: Path, run: Mapping[str, Any], plan: Iterable[Planned]) -> RunFolder:
+        """A new run in `path`; raises `ConfigError` if something else is there already or
+        it cannot be written."""
+        folder = cls(path)
+        folder.check_free()
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            _replace_json(
+                folder.path / "plan.json", {p.name: p.config.to_dict() for p in plan}
+            )
+            _replace_json(folder.path / "run.json", run)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write to {folder.path} ({error.strerror}): name another folder "
+                "with --results"
+            ) from error
+        return folder
+
+    def check_free(self) -> None:
+        """Raise `ConfigError` unless a new run can be written here."""
+        if (self.path / "run.json").is_file():
+            held = self._read("run.json").get("study")
+            raise ConfigError(
+                f"{self.path} holds a run of {held}: finish it with --resume {self.path}, or "
+                "name another folder with --results"
+            )
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise ConfigError(
+                f"{self.path} is not empty and holds no run: name another folder with --results"
+            )
+        parent = next(place for place in (self.path, *self.path.parents) if place.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"cannot write to {parent}: name another folder with --results"
+            )
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run in `path`; raises `ConfigError` if there is none to resume."""
+        folder = cls(path)
+        for name in ("run.json", "plan.json"):
+            if not (folder.path / name).is_file():
+                raise ConfigError(
+                    f"{path} is no run (it has no {name}): give --resume the folder that a "
+                    "run named when it began"
+                )
+        if not os.access(folder.path, os.W_OK | os.X_OK):
+            raise ConfigError(f"cannot write to {path}: resume it where you may write")
+        return folder
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What was asked for, on what."""
+        return self._read("run.json")
+
+    @property
+    def plan(self) -> list[Planned]:
+        """Every trial of the run, in order."""
+        return [
+            Planned(name=name, config=TrainConfig.from_dict(settings))
+            for name, settings in self._read("plan.json").items()
+        ]
+
+    def trial(self, name: str) -> TrialFolder:
+        return TrialFolder(self.path / "trials" / name)
+
+    def lock(self) -> FileLock:
+        """Held while a run writes here; raises `ConfigError` if another one does."""
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"another run is writing to {self.path}: wait for it, or name another folder "
+                "with --results"
+            ) from None
+        return lock
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads((self.path / name).read_bytes())
+        except ValueError as error:
+            raise ConfigError(
+                f"{self.path / name} is cut short or altered ({error}): restore it, or start "
+                "a new run"
+            ) from error
+        return value
+
+
+def collect(directory: Path) -> None:
+    """Gather the trials of the run in `directory` into its two tables, replacing them.
+
+    `records` has a row per record: `trial` and the fields of `Record`. `trials` has a row
+    per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
+    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `device`, `threads`, `host`,
+    every setting, the fields of the last record, and `best_validation_accuracy` with its
+    `best_validation_epoch`. Raises `ConfigError` if `directory` holds no run.
+    """
+    folder = RunFolder.open(directory)
+    record_rows: list[dict[str, Any]] = []
+    trial_rows: list[dict[str, Any]] = []
+    for planned in folder.plan:
+        trial = folder.trial(planned.name)
+        state, records = trial.state(), trial.records()
+        record_rows += [{"trial": planned.name, **record.to_dict()} for record in records]
+        trial_rows.append(_trial_row(planned, state, records))
+    record_columns = ["trial", *Record.__dataclass_fields__]
+    _write_table(folder.path, "records", pd.DataFrame(record_rows, columns=record_columns))
+    _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
+
+
+def _trial_row(
+    planned: Planned, state: Mapping[str, Any], records: Sequence[Record]
+) -> dict[str, Any]:
+    status = state.get("status")
+    measured = [r for r in records if math.isfinite(r.validation_accuracy)]
+    best = max(measured, key=lambda record: record.validation_accuracy, default=None)
+    last = records[-1].to_dict() if records else dict.fromkeys(Record.__dataclass_fields__)
+    return {
+        "trial": planned.name,
+        "config_id": planned.config.id,
+        "status": status if status in COMPLETE or status == "failed" else "unfinished",
+        **{name: state.get(name) for name in ("error", "attempts", "device", "threads", "host")},
+        **planned.config.to_dict(),
+        **last,
+        "best_validation_accuracy": best.validation_accuracy if best else None,
+        "best_validation_epoch": best.epoch if best else None,
+    }
+
+
+def _write_table(directory: Path, name: str, table: pd.DataFrame) -> None:
+    write_as: dict[str, Callable[[Path], Any]] = {
+        "parquet": lambda path: table.to_parquet(path, index=False),
+        "csv": lambda path: table.to_csv(path, index=False),
+    }
+    for ending, write in write_as.items():
+        temporary = directory / f".{name}.{ending}"
+        write(temporary)
+        temporary.replace(directory / f"{name}.{ending}")

@@ -1,0 +1,167 @@
+"""A trial: one config trained once, as Ray Tune runs it."""
+
+from __future__ import annotations
+
+import io
+import platform
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+from tensorboardX import SummaryWriter
+
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset, Samples
+from lenet.devices import describe_device, training_device
+from lenet.records import Record
+from lenet.training import Run, train
+from study.runtime.storage import TrialFolder
+
+# A trial reports at every record, but not more often: a report costs the driver about a
+# millisecond, a checkpoint the worker a few.
+_SECONDS_BETWEEN_REPORTS = 0.1
+
+Shared = dict[str, Any]
+
+
+def share(dataset: Dataset) -> Shared:
+    """A data set as Ray's object store holds it: numpy arrays, which every process of a
+    node maps into its memory without a copy (torch tensors would be copied)."""
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "classes": dataset.classes,
+        "arrays": [
+            part.numpy()
+            for samples in (dataset.train, dataset.test)
+            for part in (samples.inputs, samples.targets)
+        ],
+    }
+
+
+def shared_dataset(shared: Shared) -> Dataset:
+    """The data set of `share`, on the memory that it was given."""
+    with warnings.catch_warnings():
+        # The arrays are read-only and torch cannot say so of a tensor; nothing writes to them.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        tensors = [torch.from_numpy(np.asarray(array)) for array in shared["arrays"]]
+    return Dataset(
+        shared["name"],
+        shared["source"],
+        Samples(*tensors[:2]),
+        Samples(*tensors[2:]),
+        shared["classes"],
+    )
+
+
+class Trial(tune.Trainable):  # type: ignore[misc]
+    """Trains one planned config after the other in one worker process.
+
+    Tune's config of a trial is {"trial": {"name": ..., "settings": {...}}}. What the trial
+    finds in its folder it goes on from, so a retry after a crash and a resumed run are the
+    same thing.
+    """
+
+    def setup(  # type: ignore[override]
+        self,
+        config: dict[str, Any],
+        datasets: dict[str, Shared],
+        trials_folder: str,
+        threads: int,
+        use_gpu: bool,
+    ) -> None:
+        torch.set_num_threads(threads)
+        self._threads = threads
+        self._device = training_device(use_gpu)
+        self._datasets = {
+            name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
+        }
+        self._trials_folder = Path(trials_folder)
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._writer.close()
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._name: str = config["trial"]["name"]
+        settings = TrainConfig.from_dict(config["trial"]["settings"])
+        self._folder = TrialFolder(self._trials_folder / self._name)
+        self._folder.begin(
+            {
+                "name": self._name,
+                "device": describe_device(self._device),
+                "threads": self._threads,
+                "host": platform.node(),
+                "settings": settings.to_dict(),
+            }
+        )
+        self._run = Run(settings, self._datasets[settings.dataset], self._device)
+        self._records: list[Record] = []
+        checkpoint = self._folder.saved_checkpoint()
+        if checkpoint is not None:
+            state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
+            self._run.load_state_dict(state)
+            self._records = [r for r in self._folder.records() if r.step <= self._run.step]
+        self._stream = train(self._run)
+        # Events behind the checkpoint come again: TensorBoard forgets the first ones.
+        self._writer = SummaryWriter(str(self._folder.path), purge_step=self._run.step + 1)
+        self._say(f"{self._name} begins at step {self._run.step}")
+
+    def step(self) -> dict[str, Any]:
+        started = time.monotonic()
+        while not self._run.finished:
+            record = next(self._stream)
+            self._records.append(record)
+            _write_events(self._writer, record)
+            if time.monotonic() - started > _SECONDS_BETWEEN_REPORTS:
+                break
+        last = self._records[-1]
+        self._writer.flush()
+        self._say(
+            f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4f} "
+            f"validation accuracy {last.validation_accuracy:.4f}"
+        )
+        if self._run.finished:
+            self._writer.close()
+            self._folder.finish("diverged" if last.diverged else "finished", self._records)
+        else:
+            state = io.BytesIO()
+            torch.save(self._run.state_dict(), state)
+            self._folder.save(self._records, state.getvalue())
+        # A scheduler compares numbers, and NaN with nothing: no accuracy is the worst one.
+        accuracy = 0.0 if last.diverged else last.validation_accuracy
+        return {
+            "done": self._run.finished,
+            "epoch": last.epoch,
+            "step": last.step,
+            "total_steps": self._run.total_steps,
+            "validation_accuracy": accuracy,
+            "diverged": last.diverged,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Checkpoints are in the trial's own folder, written by `step`; Tune keeps none."""
+
+    def cleanup(self) -> None:
+        self._writer.close()
+
+    def _say(self, line: str) -> None:
+        """A line in the worker's log, where the Ray dashboard shows it under its actor."""
+        print(line, flush=True)
+
+
+def _write_events(writer: SummaryWriter, record: Record) -> None:
+    row = record.to_dict()
+    for quantity in ("loss", "accuracy"):
+        for part in ("train", "validation", "test"):
+            value = row[f"{part}_{quantity}"]
+            if value == value:
+                writer.add_scalar(f"{quantity}/{part}", value, record.step)
+    writer.add_scalar("lr", record.lr, record.step)
+    writer.add_scalar("speed/samples_per_second", record.samples_per_second, record.step)

@@ -1,0 +1,126 @@
+"""A plan through Ray Tune: one config, one trial."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+
+from lenet.datasets import Dataset
+from search_spaces.study import Planned
+from study.runtime.cluster import Resources
+from study.runtime.progress import ProgressCallback
+from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.trial import Trial, share
+
+SCHEDULERS = ("none", "asha")
+_RETRIES = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    interrupted: bool
+    """Ctrl-C came before every trial had ended"""
+    failed: Mapping[str, str]
+    """by the trial's name, the last line of its error"""
+
+
+class _StatusCallback(tune.Callback):  # type: ignore[misc]
+    """Marks the trials that a scheduler stopped: the worker is not told why it stops."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        folder = self._folder.trial(str(trial))
+        if folder.state().get("status") not in COMPLETE:
+            folder.mark("stopped")
+
+
+def run_trials(
+    folder: RunFolder,
+    plan: Sequence[Planned],
+    datasets: Mapping[str, Dataset],
+    resources: Resources,
+    *,
+    study: str,
+    scheduler: str,
+    progress: ProgressCallback,
+) -> Outcome:
+    """Train every trial of `plan`, at most `resources.concurrent` at once.
+
+    Workers are reused from trial to trial, and the data lie once in the object store. A
+    trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run
+    after the reports under way; what is in `folder` can be resumed.
+    """
+    # The name that Ray's dashboard lists the workers under.
+    named = type(f"{study}_trial", (Trial,), {})
+    trainable = tune.with_parameters(
+        named,
+        datasets={name: share(dataset) for name, dataset in datasets.items()},
+        trials_folder=str(folder.path / "trials"),
+        threads=resources.threads,
+        use_gpu=resources.gpus_per_trial > 0,
+    )
+    space = {
+        "trial": tune.grid_search(
+            [{"name": planned.name, "settings": planned.config.to_dict()} for planned in plan]
+        )
+    }
+    with tempfile.TemporaryDirectory(prefix="study-tune-") as tune_folder, progress:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, tune.PlacementGroupFactory([resources.bundle])),
+            param_space=space,
+            tune_config=tune.TuneConfig(
+                metric="validation_accuracy",
+                mode="max",
+                scheduler=_scheduler(scheduler, plan),
+                max_concurrent_trials=resources.concurrent,
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.path.name,
+                # Tune's own snapshots: our folder holds all that a resumed run needs.
+                storage_path=tune_folder,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                callbacks=[_StatusCallback(folder), progress],
+            ),
+        )
+        results = tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
+    failed = {}
+    for result in results:
+        if result.error is not None:
+            name = result.config["trial"]["name"]
+            failed[name] = str(result.error).strip().splitlines()[-1]
+            folder.trial(name).mark("failed", str(result.error))
+    undone = [
+        planned.name
+        for planned in plan
+        if planned.name not in failed
+        and folder.trial(planned.name).state().get("status") not in COMPLETE
+    ]
+    return Outcome(interrupted=bool(undone), failed=failed)
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.config["trial"]["name"])
+
+
+def _scheduler(name: str, plan: Sequence[Planned]) -> TrialScheduler:
+    if name == "none":
+        return FIFOScheduler()
+    longest = max(planned.config.epochs for planned in plan)
+    # A third of the trials goes on after 1, 3, 9, ... epochs.
+    return AsyncHyperBandScheduler(
+        time_attr="epoch", max_t=longest + 1, grace_period=1, reduction_factor=3
+    )

@@ -1,0 +1,197 @@
+"""Shapes, sizes, initial values and refusals of every architecture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lenet.config import ConfigError
+from lenet.models.deep_mnist import DeepMnist
+from lenet.models.lenet5_tanh import LeNet5Tanh
+from lenet.models.linear_regression import LinearRegression
+from lenet.models.mlp import FourLayerSigmoid, ThreeLayerSigmoid, TwoLayerRelu
+from lenet.models.softmax_regression import SoftmaxRegression
+
+IMAGE_MODELS: list[type[nn.Module]] = [
+    LeNet5Tanh,
+    DeepMnist,
+    FourLayerSigmoid,
+    ThreeLayerSigmoid,
+    TwoLayerRelu,
+    SoftmaxRegression,
+]
+FLUX_MODELS: list[type[nn.Module]] = [FourLayerSigmoid, ThreeLayerSigmoid, TwoLayerRelu]
+
+
+def build(model: type[nn.Module], **changes: Any) -> nn.Module:
+    line = model is LinearRegression
+    settings: dict[str, Any] = {
+        "input_shape": (1, 1, 1) if line else (1, 28, 28),
+        "classes": 1 if line else 10,
+        "dropout": 0.0,
+        "generator": torch.Generator().manual_seed(0),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return model(**(settings | changes))
+
+
+def images(count: int) -> torch.Tensor:
+    return torch.rand(count, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("model", IMAGE_MODELS)
+def test_outputs_one_row_per_image(model: type[nn.Module]) -> None:
+    outputs = build(model)(images(3))
+    assert outputs.shape == (3, 10)
+    assert outputs.dtype == torch.float32
+    assert build(model, classes=7)(images(2)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [
+        # conv 6 * 25 + 6, conv 16 * 150 + 16, conv 120 * 400 + 120, fc 120 * 84 + 84, 84 * 10 + 10
+        (LeNet5Tanh, 156 + 2_416 + 48_120 + 10_164 + 850),
+        # conv 32 * 25 + 32, conv 64 * 800 + 64, fc 3136 * 1024 + 1024, 1024 * 10 + 10
+        (DeepMnist, 832 + 51_264 + 3_212_288 + 10_250),
+        (FourLayerSigmoid, 12_560 + 272 + 170),
+        (ThreeLayerSigmoid, 47_100 + 610),
+        (TwoLayerRelu, 25_120 + 330),
+        (SoftmaxRegression, 7_850),
+        (LinearRegression, 2),
+    ],
+)
+def test_number_of_weights(model: type[nn.Module], count: int) -> None:
+    net = build(model)
+    assert sum(p.numel() for p in net.parameters()) == count
+    if count > 2:
+        assert f"{count:,} weights" in (model.__doc__ or "")
+
+
+@pytest.mark.parametrize("model", [*IMAGE_MODELS, LinearRegression])
+def test_gradient_reaches_every_weight(model: type[nn.Module]) -> None:
+    net = build(model)
+    inputs = torch.ones(4, 1, 1, 1) if model is LinearRegression else images(4)
+    net(inputs)[:, 0].square().add(net(inputs)[:, 0]).sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("model", [m for m in [*IMAGE_MODELS, LinearRegression] if m != DeepMnist])
+def test_dropout_is_refused_where_there_is_none(model: type[nn.Module]) -> None:
+    with pytest.raises(ConfigError, match="has no dropout layers"):
+        build(model, dropout=0.5)
+
+
+def test_linear_regression_starts_where_the_tutorial_does() -> None:
+    line = build(LinearRegression)
+    assert line(torch.zeros(1, 1, 1, 1)).item() == pytest.approx(-0.3)
+    assert line(torch.full((2, 1, 1, 1), 2.0)).flatten().tolist() == pytest.approx([0.3, 0.3])
+
+
+@pytest.mark.parametrize("changes", [{"input_shape": (1, 28, 28)}, {"classes": 10}])
+def test_linear_regression_has_one_input_and_one_output(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="one input and one output"):
+        build(LinearRegression, **changes)
+
+
+def test_softmax_regression_starts_undecided() -> None:
+    outputs = build(SoftmaxRegression)(images(2))
+    assert torch.equal(outputs, torch.zeros(2, 10))
+
+
+@pytest.mark.parametrize("model", FLUX_MODELS)
+def test_flux_nets_start_glorot_uniform(model: type[nn.Module]) -> None:
+    layers = [module for module in build(model).modules() if isinstance(module, nn.Linear)]
+    for layer in layers:
+        limit = math.sqrt(6 / (layer.in_features + layer.out_features))
+        assert layer.bias.eq(0).all()
+        assert layer.weight.abs().max() <= limit
+        # The standard error of a uniform's standard deviation is below its value / sqrt(2 n).
+        deviation = limit / math.sqrt(3)
+        error = deviation / math.sqrt(2 * layer.weight.numel())
+        assert layer.weight.std().item() == pytest.approx(deviation, abs=4 * error)
+
+
+def test_flux_nets_as_formulas() -> None:
+    x = images(5)
+    for model in (FourLayerSigmoid, ThreeLayerSigmoid):
+        net = build(model)
+        expected = x.flatten(1)
+        for module in net.modules():
+            if isinstance(module, nn.Linear):
+                expected = torch.sigmoid(F.linear(expected, module.weight, module.bias))
+        assert torch.equal(net(x), expected)
+        assert 0 < expected.min() < expected.max() < 1
+    outputs = build(TwoLayerRelu)(x)
+    assert outputs.min() < 0, "logits, not activations"
+
+
+def test_deep_mnist_starts_as_in_the_tutorial() -> None:
+    net = build(DeepMnist)
+    for name, parameter in net.named_parameters():
+        if name.endswith("bias"):
+            assert parameter.eq(0.1).all(), name
+        else:
+            assert parameter.abs().max() <= 0.2, name
+    # A normal distribution truncated at two sigma has 0.8796 of its standard deviation.
+    assert net.get_parameter("fc1.weight").std().item() == pytest.approx(0.08796, rel=2e-3)
+
+
+def test_deep_mnist_pools_first_and_nothing_changes() -> None:
+    net = build(DeepMnist).eval()
+    x = images(4)
+
+    def as_published(x: torch.Tensor) -> torch.Tensor:
+        for name in ("conv1", "conv2"):
+            x = F.max_pool2d(F.relu(net.get_submodule(name)(x)), 2)
+        x = F.relu(net.get_submodule("fc1")(x.flatten(1)))
+        logits: torch.Tensor = net.get_submodule("fc2")(x)
+        return logits
+
+    gradients = []
+    for forward in (net, as_published):
+        net.zero_grad(set_to_none=True)
+        outputs = forward(x)
+        F.cross_entropy(outputs, torch.arange(4)).backward()
+        gradients.append([outputs, *(p.grad for p in net.parameters())])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_deep_mnist_drops_while_training_only_and_from_the_runs_generator() -> None:
+    x = images(2)
+    first, second = build(DeepMnist, dropout=0.5), build(DeepMnist, dropout=0.5)
+    assert torch.equal(first(x), second(x)), "equal generators, equal masks"
+    assert not torch.equal(first(x), first(x)), "a new mask every step"
+    first.eval()
+    second.eval()
+    assert torch.equal(first(x), second(x))
+    assert torch.equal(first(x), build(DeepMnist)(x))
+
+
+def test_lenet5_tanh_pads_as_the_1998_net_does() -> None:
+    net = build(LeNet5Tanh)
+    x = images(3)
+    expected = F.pad(x, (2, 2, 2, 2))
+    for name in ("conv1", "conv2"):
+        weight, bias = net.get_parameter(f"{name}.weight"), net.get_parameter(f"{name}.bias")
+        expected = F.avg_pool2d(torch.tanh(F.conv2d(expected, weight, bias)), 2)
+    expected = torch.tanh(net.get_submodule("conv3")(expected))
+    assert expected.shape == (3, 120, 1, 1)
+    expected = torch.tanh(net.get_submodule("fc1")(expected.flatten(1)))
+    assert torch.allclose(net(x), net.get_submodule("fc2")(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_lenet5_tanh_reads_28x28_only() -> None:
+    with pytest.raises(ConfigError, match="28x28"):
+        build(LeNet5Tanh, input_shape=(1, 32, 32))
+    assert build(LeNet5Tanh, input_shape=(3, 28, 28))(torch.zeros(1, 3, 28, 28)).shape == (1, 10)
