@@ -156,7 +156,7 @@ def _mnist_family(name: str, data_dir: Path | None) -> Dataset:
     )
     if root is None:
         root = data_dir or search_path(None)[-1]
-        _download(kind, name, root)
+        _download(kind, name, root, searched=search_path(data_dir))
     for file in _RAW_BYTES:
         _check(name, _raw_folder(root, name) / file, dict(kind.resources).get(f"{file}.gz"))
     parts = [kind(root, train=train) for train in (True, False)]
@@ -171,7 +171,7 @@ def _raw_folder(root: Path, name: str) -> Path:
     return root / _TORCHVISION_CLASS[name] / "raw"
 
 
-def _download(kind: type, name: str, root: Path) -> None:
+def _download(kind: type, name: str, root: Path, searched: list[Path]) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{name}.lock"):
@@ -182,7 +182,7 @@ def _download(kind: type, name: str, root: Path) -> None:
             folder.rmdir()  # else the next run takes the empty folder for the data
         reason = str(error).strip().splitlines()[-1]
         raise DataUnavailable(
-            f"{name} is not in {', '.join(map(str, search_path(root)))} and could not be "
+            f"{name} is not in {', '.join(map(str, searched))} and could not be "
             f"downloaded ({reason}): put its files into {folder}, or use "
             "--set dataset=digits, which needs no download"
         ) from error

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lenet.config import SETTINGS
@@ -93,10 +92,11 @@ class Tables:
 
 
 def select(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """The trials with these values of these settings; None stands for unset."""
+    """The trials with these values of these settings; None and NaN stand for unset."""
     for name, value in where.items():
         column = trials[name]
-        trials = trials[column.isna() if value is None else column == _several_as_text(value)]
+        unset = value is None or value != value
+        trials = trials[column.isna() if unset else column == _several_as_text(value)]
     return trials
 
 
@@ -159,6 +159,6 @@ def _suggestion(directory: Path) -> str:
 
 
 def _several_as_text(value: Any) -> Any:
-    if isinstance(value, np.ndarray | Iterable) and not isinstance(value, str):
+    if isinstance(value, Iterable) and not isinstance(value, str):
         return "+".join(map(str, value))
     return value

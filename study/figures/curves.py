@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from lenet.config import check_setting, nearest
 from study.analysis import statistics
 from study.analysis.tables import Tables, select
-from study.analysis.wording import label, provenance, value_text
+from study.analysis.wording import counted, label, provenance, value_text
 from study.figures import FigureError, style
 
 _QUANTITIES = {"accuracy": ("accuracy (%)", 100.0), "loss": ("loss (nats per sample)", 1.0)}
@@ -57,20 +57,24 @@ def draw(
     shown = select(tables.counted, where)
     if shown.empty:
         return {}
-    others = [n for n in tables.varied if n not in {panel, line} and shown[n].nunique(dropna=False) > 1]
+    others = [
+        n for n in tables.varied if n not in {panel, line} and shown[n].nunique(dropna=False) > 1
+    ]
     groups = shown.groupby(others, dropna=False) if others else [((), shown)]
     figures = {}
     for key, trials in groups:
         parts = [(name, value_text(value)) for name, value in zip(others, key, strict=True)]
         suffix = "".join(f"-{name}{value}" for name, value in parts)
         said = "".join(f", {label(name)} {value}" for name, value in parts)
+        same = dict(where) | {n: trials[n].iloc[0] for n in others}
+        notes = _left_out(select(tables.trials, same))
         with style.styled():
-            figures[suffix] = _figure(tables, trials, title + said, quantity, panel, line)
+            figures[suffix] = _figure(XX)
     return figures
 
 
 def _figure(
-    tables: Tables, trials: pd.DataFrame, title: str, quantity: str, panel: str, line: str
+    tables: Tables, trials: pd.DataFrame, title: str, *, quantity: str, panel: str, line: str
 ) -> Figure:
     facets = [v for v in tables.values_of(panel) if not select(trials, {panel: v}).empty]
     lines = [v for v in tables.values_of(line) if not select(trials, {line: v}).empty]
@@ -85,6 +89,8 @@ def _figure(
         for shade in lines:
             runs = select(inside, {line: shade})
             records = tables.records[tables.records["trial"].isin(runs["trial"])]
+            if records.empty:  # a combination that the study leaves out, or that failed
+                continue
             part.add(runs, records, colours[shade], markers[shade])
     axis, _ = _QUANTITIES[quantity]
     _scale(axes[0], quantity, [y for part in drawn for y in part.heights])
@@ -101,7 +107,7 @@ def _figure(
         figure,
         title,
         _legend(named, bands=several, tails=tails, endings=endings),
-        [provenance(tables.run, trials) + ".", _MEANING, *_left_out(tables)],
+        [provenance(tables.run, trials) + ".", _MEANING, *notes],
     )
     return figure
 
@@ -117,9 +123,7 @@ class _Panel:
     endings: list[str] = field(default_factory=list)
     _at_edge: int = 0
 
-    def add(
-        self, trials: pd.DataFrame, records: pd.DataFrame, colour: Any, marker: str
-    ) -> None:
+    def add(self, trials: pd.DataFrame, records: pd.DataFrame, colour: Any, marker: str) -> None:
         """Draw one line: its trials differ in nothing but the seed."""
         for part, dashes in _PARTS.items():
             values = records.pivot(
@@ -160,8 +164,6 @@ class _Panel:
                 self.tails = True
 
     def _ending(self, records: pd.DataFrame, status: str, colour: Any) -> None:
-        if records.empty:
-            return
         marker, _ = _ENDINGS[status]
         last = records.loc[records["step"].idxmax()]
         value = float(last[f"train_{self.quantity}"]) * _QUANTITIES[self.quantity][1]
@@ -218,9 +220,7 @@ def _legend(
     ]
     entries += [
         Line2D([], [], color=_GREY, linestyle="-", marker="o", label="training"),
-        Line2D(
-            *([], []), color=_GREY, linestyle="--", marker="o", mfc="white", label="validation"
-        ),
+        Line2D(*([], []), color=_GREY, linestyle="--", marker="o", mfc="white", label="validation"),
     ]
     if bands:
         entries.append(Patch(color=_GREY, alpha=0.15, lw=0, label="95% interval over seeds"))
@@ -234,7 +234,7 @@ def _legend(
     return entries
 
 
-def _left_out(tables: Tables) -> list[str]:
-    missing = len(tables.trials) - len(tables.counted)
-    return [f"{missing} of the run's {len(tables.trials)} trials failed or are unfinished, and "
-            "are not in any figure."] if missing else []
+def _left_out(asked: int, missing: int) -> list[str]:
+    if not missing:
+        return []
+    return [f"Not shown: {missing} of {counted(asked, 'trial')}, failed or unfinished."]

@@ -60,8 +60,9 @@ def estimate(
         sample_seconds: dict[tuple[object, ...], float] = {}
         trial_seconds = {}
         for config in configs:
+            # The optimizer is left out: its share of a step is small, a probe is not.
             model = (config.dataset, config.model, config.dropout > 0)
-            kind = (*model, config.optimizer, config.batch_size)
+            kind = (*model, config.batch_size)
             if kind not in step_seconds:
                 run = _probe(config, moved[config.dataset])
                 step_seconds[kind] = _step_seconds(run)
