@@ -49,33 +49,36 @@ clean:  ## remove .venv, caches and build folders; results/ and data/ stay
 EXTRAS.setup :=
 EXTRAS.test := [test]
 EXTRAS.dev := [dev]
-
-$(VENV)/.setup $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/.sound
-	@trap 'exit 130' INT TERM; \
-	echo "Installing into $(VENV): .$(EXTRAS.$*) (minutes the first time)"; \
-	rm $(VENV)/.sound; \
-	VIRTUAL_ENV= $(UV) pip install -q --python $(IN_VENV) -c constraints.txt -e '.$(EXTRAS.$*)' || { \
-		echo 'uv could not do it; pip will, more slowly'; \
-		$(IN_VENV) -m pip install -q -c constraints.txt -e '.$(EXTRAS.$*)'; \
-	} || { touch $(VENV)/.sound; exit 1; }; \
-	touch $(VENV)/.sound $@
+WANTED = -q -c constraints.txt -e '.$(EXTRAS.$*)'
 
 # A uv that runs, the user's own or one brought in by pip. It only installs: `uv run` would
 # start Ray in a way that gives every worker an environment of its own.
-UV = $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(VENV)/bin/uv)
+UV = $(shell for uv in uv $(VENV)/bin/uv; do $$uv --version >/dev/null 2>&1 && echo $$uv && break; done)
+
+$(VENV)/.setup $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/.sound
+	@trap 'exit 130' INT TERM; \
+	echo "Installing .$(EXTRAS.$*) into $(VENV) (minutes the first time)"; \
+	rm $(VENV)/.sound; \
+	$(or $(UV),false) pip install --python $(IN_VENV) $(WANTED) || { \
+		echo 'Installing with pip, which is slower'; \
+		$(IN_VENV) -m pip install $(WANTED); \
+	} || { touch $(VENV)/.sound; exit 1; }; \
+	touch $(VENV)/.sound $@
+
+# Which Python makes .venv. The check prints the interpreter itself, since a name may be a
+# pyenv shim or lead into the old .venv.
+PYTHONS := python3 python3.13 python3.12 python3.11 python
+IS_SUITABLE := import ensurepip, sys, venv; \
+	(3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1); print(sys._base_executable)
+NO_PYTHON = $(if $(PYTHON),PYTHON=$(PYTHON) is not,No) Python 3.11, 3.12 or 3.13 (with its \
+	venv module)$(if $(PYTHON),, on the PATH): install one, or make PYTHON=/path/to/python3.12
 
 $(VENV)/.sound:
-	@python=$$(for name in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	@python=$$(for name in $(or $(PYTHON),$(PYTHONS)); do \
 		$$name -c '$(IS_SUITABLE)' 2>/dev/null && break; done); \
 	test -n "$$python" || { echo '$(NO_PYTHON)' >&2; exit 1; }; \
 	echo "Making $(VENV) with $$python"; \
-	rm -rf $(VENV); \
-	"$$python" -m venv $(VENV) || exit 1; \
+	rm -rf $(VENV) && "$$python" -m venv $(VENV) || exit 1; \
 	uv --version >/dev/null 2>&1 || $(IN_VENV) -m pip install -q -c constraints.txt uv || \
-		echo 'uv is not to be had; pip will do, more slowly'; \
+		echo 'uv is not to be had'; \
 	touch $@
-
-# Prints the interpreter itself: a name may be a pyenv shim, or lead into the old .venv.
-IS_SUITABLE = import ensurepip, sys, venv; \
-	(3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1); print(sys._base_executable)
-NO_PYTHON = $(or $(PYTHON),No python3 here) is no Python 3.11 - 3.13 with venv: name one with make PYTHON=/path/to/python3.12

@@ -93,7 +93,9 @@ class TrainConfig:
             object.__setattr__(self, spec.name, coerce(spec.name, value))
         self._check_names()
         self._check_ranges()
-        self._check_extras("optimizer", self.optimizer, registry.OPTIMIZERS[self.optimizer].settings)
+        self._check_extras(
+            "optimizer", self.optimizer, registry.OPTIMIZERS[self.optimizer].settings
+        )
         self._check_extras("schedule", self.schedule, registry.SCHEDULES[self.schedule])
 
     def _check_names(self) -> None:

@@ -124,15 +124,13 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
 
 
 def _shuffled(inputs: torch.Tensor, targets: torch.Tensor) -> Samples:
-    order = torch.randperm(
-        len(targets), generator=torch.Generator().manual_seed(_SHUFFLE_SEED)
-    )
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(_SHUFFLE_SEED))
     return Samples(inputs[order], targets[order])
 
 
 def _digits() -> Dataset:
     """UCI digits as scikit-learn ships them, 8x8 scaled up (bilinear) to 28x28."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import, seldom needed
+    from sklearn.datasets import load_digits
 
     bunch = load_digits()
     small = torch.tensor(bunch.images / 16, dtype=torch.float32).unsqueeze(1)
@@ -148,7 +146,7 @@ def _digits() -> Dataset:
 
 def _mnist_family(name: str, data_dir: Path | None) -> Dataset:
     # torchvision takes seconds to import: not before a data set of its kind is asked for.
-    from torchvision import datasets as torchvision_datasets  # noqa: PLC0415
+    from torchvision import datasets as torchvision_datasets
 
     kind = getattr(torchvision_datasets, _TORCHVISION_CLASS[name])
     root = next(
@@ -195,9 +193,7 @@ def _check(name: str, file: Path, archive_md5: str | None) -> None:
         raise DataError(f"{file} is missing: {remedy}")
     size = file.stat().st_size
     if size != _RAW_BYTES[file.name]:
-        raise DataError(
-            f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}"
-        )
+        raise DataError(f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}")
     expected = _RAW_MD5.get((name, file.name))
     archive = file.with_name(f"{file.name}.gz")
     if expected is None and archive.is_file() and _md5(_chunks(archive)) == archive_md5:

@@ -89,7 +89,7 @@ class Run:
             generator=self._dropout_draws,
         )
         # Convolutions this narrow are fastest with the channels last in memory.
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = build_optimizer(config, self.model.parameters())
         self._learning_rate = learning_rate(config, self.steps_per_epoch)
 

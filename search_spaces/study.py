@@ -123,7 +123,9 @@ class Study:
             if isinstance(value, tuple):
                 value = "+".join(map(str, value))
             parts.append(value if isinstance(value, str) else f"{_LABELS.get(name, name)}{value}")
-        return "_".join([*map(str, parts), f"seed{config.seed}"]).replace("/", "-").replace(":", "-")
+        return (
+            "_".join([*map(str, parts), f"seed{config.seed}"]).replace("/", "-").replace(":", "-")
+        )
 
 
 _LABELS = {"batch_size": "batch", "learning_rate": "lr"}

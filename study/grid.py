@@ -4,6 +4,8 @@
     python -m study.grid --budget paper --seeds 3 as published, with intervals
     python -m study.grid --set lr=0.3,0.1 --set optimizer=sgd --set epochs=3
     python -m study.grid --resume results/NAME    finish a run that was cut short
+
+`python -m study` lists the studies.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-import search_spaces
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
+from study.runtime.request import Machine, Question
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,29 +90,28 @@ def _launch(options: argparse.Namespace, console: Console) -> int:
                 raise ConfigError(
                     f"--resume finishes a run as it began: leave out {name!r}, or start a new run"
                 )
-    choices = _choices(options.set)
-    question = {
-        "study": search_spaces.find(options.study or "fan").name,
-        "budget": options.budget or "quick",
-        "seeds": options.seeds or 1,
-        "choices": choices,
-        "scheduler": options.scheduler or "none",
-    }
-    # Ray and torch take seconds to import: a mistyped name should not have to wait.
-    search_spaces.find(question["study"]).narrowed(choices).plan(question["budget"], 1)
-    from study.runtime import launch  # noqa: PLC0415
-
-    machine = launch.Machine(
+    question = Question(
+        study=options.study or "fan",
+        budget=options.budget or "quick",
+        seeds=options.seeds or 1,
+        choices=_choices(options.set),
+        scheduler=options.scheduler or "none",
+    )
+    machine = Machine(
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         max_concurrent=options.max_concurrent,
         address=options.address or os.environ.get("RAY_ADDRESS"),
     )
+    # A wrong name or value is said before torch, which takes seconds to import.
+    question.plan()
+    from study.runtime import launch
+
     if options.resume:
         started, notice = launch.resumed_launch(options.resume, machine, options.data_dir, command)
     else:
         started, notice = launch.new_launch(
-            launch.Question(**question), machine, options.results, options.data_dir, command
+            question, machine, options.results, options.data_dir, command
         )
     if notice:
         console.print(f"[yellow]Note:[/yellow] {notice}")

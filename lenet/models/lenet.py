@@ -46,4 +46,4 @@ class LeNet(nn.Module):
         x = x.flatten(1)
         x = self.dropout(F.relu(self.fc1(x)))
         x = self.dropout(F.relu(self.fc2(x)))
-        return self.fc3(x)  # type: ignore[no-any-return]
+        return self.fc3(x)

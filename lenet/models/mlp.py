@@ -91,4 +91,4 @@ class TwoLayerRelu(_FluxPerceptron):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         first, second = self.layers
-        return second(F.relu(first(x.flatten(1))))  # type: ignore[no-any-return]
+        return second(F.relu(first(x.flatten(1))))

@@ -17,7 +17,7 @@ def build_optimizer(
     """The optimizer of `config` over `parameters`, at its initial learning rate."""
     spec = registry.OPTIMIZERS[config.optimizer]
     keywords = dict(spec.fixed)
-    betas = {}
+    betas: dict[str, object] = {}
     for name, (keyword, default) in spec.settings.items():
         value = getattr(config, name)
         (betas if name.startswith("beta") else keywords)[keyword] = (
@@ -28,7 +28,5 @@ def build_optimizer(
     if spec.fused:
         # One kernel for all parameters: on a net this small, launching is the cost.
         keywords["fused"] = True
-    optimizer: torch.optim.Optimizer = load_class(spec.target)(
-        parameters, lr=config.lr, **keywords
-    )
+    optimizer: torch.optim.Optimizer = load_class(spec.target)(parameters, lr=config.lr, **keywords)
     return optimizer

@@ -12,12 +12,12 @@ from study.analysis import statistics
 from study.analysis.tables import COUNTED, Tables
 
 # A table is read away from its run: these say what it is about even where they do not vary.
-_ALWAYS = ("dataset", "optimizer", "lr")
+_ALWAYS = ("dataset", "optimizer", "lr", "batch_size")
 
 
 def point_settings(tables: Tables) -> list[str]:
     """The settings that name a point: those varied in this run (except the seed), and
-    data set, optimizer and learning rate in any case."""
+    data set, optimizer, learning rate and batch size in any case."""
     varied = {*tables.varied, *_ALWAYS}
     return [name for name in SETTINGS if name in varied]
 

@@ -27,7 +27,7 @@ _COLUMNS = {
         *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
     ),
     TRIALS: (
-        *("trial", "status", "error", "dataset", "optimizer", "lr", "seed"),
+        *("trial", "status", "error", "dataset", "optimizer", "lr", "batch_size", "seed"),
         *("validation_accuracy", "test_accuracy", "train_seconds"),
     ),
 }

@@ -17,17 +17,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from lenet.config import check_setting, nearest
 from study.analysis import statistics
-from study.analysis.tables import Tables, select
+from study.analysis.tables import COUNTED, Tables, select
 from study.analysis.wording import counted, label, provenance, value_text
 from study.figures import FigureError, style
 
 _QUANTITIES = {"accuracy": ("accuracy (%)", 100.0), "loss": ("loss (nats per sample)", 1.0)}
 _PARTS = {"train": "-", "validation": "--"}
 _ENDINGS = {
-    "diverged": ("x", "diverged (the loss is no longer finite)"),
-    "stopped": ("|", "stopped early by the scheduler"),
+    "diverged": ("x", "diverged: loss not finite"),
+    "stopped": ("|", "stopped by the scheduler"),
 }
 _GREY = "#444444"
+_BAND = 0.13  # opacity: both bands of a line, and those of others, show through
 _MEANING = (
     "Training values are means over the samples since the point before, "
     "validation values are taken at the point."
@@ -67,14 +68,27 @@ def draw(
         suffix = "".join(f"-{name}{value}" for name, value in parts)
         said = "".join(f", {label(name)} {value}" for name, value in parts)
         same = dict(where) | {n: trials[n].iloc[0] for n in others}
-        notes = _left_out(select(tables.trials, same))
+        footer = [
+            provenance(tables.run, trials) + ".",
+            _MEANING,
+            *_left_out(select(tables.trials, same)),
+        ]
         with style.styled():
-            figures[suffix] = _figure(XX)
+            figures[suffix] = _figure(
+                tables, trials, title + said, footer, quantity=quantity, panel=panel, line=line
+            )
     return figures
 
 
 def _figure(
-    tables: Tables, trials: pd.DataFrame, title: str, *, quantity: str, panel: str, line: str
+    tables: Tables,
+    trials: pd.DataFrame,
+    title: str,
+    footer: Sequence[str],
+    *,
+    quantity: str,
+    panel: str,
+    line: str,
 ) -> Figure:
     facets = [v for v in tables.values_of(panel) if not select(trials, {panel: v}).empty]
     lines = [v for v in tables.values_of(line) if not select(trials, {line: v}).empty]
@@ -103,12 +117,8 @@ def _figure(
     several = trials.groupby([panel, line], dropna=False)["seed"].nunique().max() > 1
     tails = any(part.tails for part in drawn)
     endings = {status for part in drawn for status in part.endings}
-    style.surround(
-        figure,
-        title,
-        _legend(named, bands=several, tails=tails, endings=endings),
-        [provenance(tables.run, trials) + ".", _MEANING, *notes],
-    )
+    legend = _legend(named, bands=several, tails=tails, endings=endings)
+    style.surround(figure, title, legend, footer)
     return figure
 
 
@@ -153,7 +163,7 @@ class _Panel:
         self.heights += band["mean"].tolist()
         if values.shape[1] == 1:
             return
-        self.axes.fill_between(epochs, band["low"], band["high"], color=colour, alpha=0.15, lw=0)
+        self.axes.fill_between(epochs, band["low"], band["high"], color=colour, alpha=_BAND, lw=0)
         common = band.index[-1] if len(band) else values.index[0]
         for _, seed in values.items():
             tail = seed.loc[common:].dropna()
@@ -213,28 +223,29 @@ def _scale(axes: Axes, quantity: str, heights: Sequence[float]) -> None:
 
 def _legend(
     lines: Sequence[tuple[str, Any, str]], *, bands: bool, tails: bool, endings: set[str]
-) -> list[Artist]:
-    """One entry for each thing that is in the figure."""
-    entries: list[Artist] = [
+) -> list[list[Artist]]:
+    """The lines, then what else is in the figure: one entry for each."""
+    named: list[Artist] = [
         Line2D([], [], color=colour, marker=marker, label=name) for name, colour, marker in lines
     ]
-    entries += [
-        Line2D([], [], color=_GREY, linestyle="-", marker="o", label="training"),
-        Line2D(*([], []), color=_GREY, linestyle="--", marker="o", mfc="white", label="validation"),
+    others: list[Artist] = [
+        Line2D([], [], color=_GREY, marker="o", label="training"),
+        Line2D([], [], color=_GREY, marker="o", mfc="white", ls="--", label="validation"),
     ]
     if bands:
-        entries.append(Patch(color=_GREY, alpha=0.15, lw=0, label="95% interval over seeds"))
+        others.append(Patch(color=_GREY, alpha=2 * _BAND, lw=0, label="95% interval over seeds"))
     if tails:
-        entries.append(Line2D([], [], color=_GREY, lw=0.8, label="one seed, after another ended"))
+        others.append(Line2D([], [], color=_GREY, lw=0.8, label="one seed, after another ended"))
     for status, (marker, meaning) in _ENDINGS.items():
         if status in endings:
-            entries.append(
+            others.append(
                 Line2D([], [], color=_GREY, marker=marker, ls="", ms=9, mew=2, label=meaning)
             )
-    return entries
+    return [named, others]
 
 
-def _left_out(asked: int, missing: int) -> list[str]:
+def _left_out(trials: pd.DataFrame) -> list[str]:
+    missing = int((~trials["status"].isin(COUNTED)).sum())
     if not missing:
         return []
-    return [f"Not shown: {missing} of {counted(asked, 'trial')}, failed or unfinished."]
+    return [f"Not shown: {missing} of {counted(len(trials), 'trial')}, failed or unfinished."]

@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 # Okabe & Ito, Color Universal Design (2008), told apart with any colour vision; without
 # their yellow and black, of which one is too pale for a line and one reads as an axis.
@@ -86,34 +87,34 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def surround(figure: Figure, title: str, legend: Sequence[Artist], footer: Sequence[str]) -> None:
+def surround(
+    figure: Figure, title: str, legend: Sequence[Sequence[Artist]], footer: Sequence[str]
+) -> None:
     """Put the title above the panels, and below them the legend and the footer's lines.
 
-    The figure grows by the room that they take, so that the panels keep theirs and the
-    legend can cover none of them.
+    Each group of the legend begins a column. The figure grows by the room that all this
+    takes, so that the panels keep theirs and the legend can cover none of them.
     """
     width, panel_height = figure.get_size_inches()
-    title = textwrap.fill(title, round(width * 9))
+    title = textwrap.fill(title, round(width * 10.5))
     notes = [part for line in footer for part in textwrap.wrap(line, round(width * 13.5))]
-    longest = max(len(str(entry.get_label())) for entry in legend)
-    columns = max(1, min(len(legend), int(width / (0.07 * longest + 0.6))))
-    title_height = _MARGIN + 1.3 * _LINE * (title.count("\n") + 1)
-    legend_height = _MARGIN + 1.05 * _LINE * math.ceil(len(legend) / columns)
-    notes_height = _MARGIN + 0.85 * _LINE * len(notes)
-    below = legend_height + notes_height
+    entries, rows = _arranged(legend, width)
+    title_height = _MARGIN + _LINE * (title.count("\n") + 1)
+    below = 3 * _MARGIN + 0.95 * _LINE * rows + 0.8 * _LINE * len(notes)
     height = title_height + panel_height + below
     figure.set_size_inches(width, height)
     # The layout engine has the panels' part of the page only.
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, below / height, 1, panel_height / height))
-    figure.text(0.5, 1 - _MARGIN / height, title, ha="center", va="top", size="x-large")
+    figure.text(0.5, 1 - _MARGIN / height, title, ha="center", va="top", size=12)
     figure.legend(
-        handles=list(legend),
+        handles=entries,
         loc="upper center",
-        bbox_to_anchor=(0.5, below / height),
-        ncols=columns,
+        bbox_to_anchor=(0.5, (below - _MARGIN / 2) / height),
+        ncols=math.ceil(len(entries) / rows),
         borderaxespad=0,
+        borderpad=0,
         handlelength=2.6,
     )
     figure.text(
@@ -124,6 +125,22 @@ def surround(figure: Figure, title: str, legend: Sequence[Artist], footer: Seque
         size=8,
         color="#555555",
     )
+
+
+def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Artist], int]:
+    """The entries of a legend with blanks after each group but the last, so that the next
+    begins a column, and the number of rows: as few as fit the width in inches."""
+    longest = max(len(str(entry.get_label())) for group in groups for entry in group)
+    columns = max(len(groups), int(width / (0.07 * longest + 0.6)))
+    rows = 1
+    while sum(math.ceil(len(group) / rows) for group in groups) > columns:
+        rows += 1
+    entries: list[Artist] = []
+    for group in groups:
+        blanks = -len(entries) % rows
+        entries += [Line2D([], [], linestyle="", label=" ") for _ in range(blanks)]
+        entries += group
+    return entries, rows
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

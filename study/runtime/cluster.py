@@ -61,7 +61,7 @@ class Resources:
 
 def this_machine() -> Capacity:
     """The CPUs this process may use and the GPUs that torch sees."""
-    import torch  # noqa: PLC0415 - takes seconds; not before it is needed
+    import torch
 
     return Capacity(len(os.sched_getaffinity(0)), torch.cuda.device_count())
 
@@ -135,7 +135,7 @@ def connect(address: str | None) -> str | None:
     prepare_environment()
     if address is None:
         _ensure_token()
-    import ray  # noqa: PLC0415 - it reads its environment and the token when imported
+    import ray
 
     try:
         context = ray.init(
@@ -151,7 +151,7 @@ def connect(address: str | None) -> str | None:
             f"no Ray cluster at {address} ({reason}): start one with `ray start --head`, or "
             "leave --address and RAY_ADDRESS out to use this machine"
         ) from error
-    url: str = context.dashboard_url
+    url: str | None = context.dashboard_url
     return f"http://{url}" if url else None
 
 
@@ -168,7 +168,7 @@ def _ensure_token() -> None:
 
 def cluster_capacity() -> Capacity:
     """What the connected cluster has, idle or busy."""
-    import ray  # noqa: PLC0415
+    import ray
 
     total = ray.cluster_resources()
     return Capacity(total.get("CPU", 0), total.get("GPU", 0))

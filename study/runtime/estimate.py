@@ -98,9 +98,7 @@ class _Length:
 def _probe(config: TrainConfig, dataset: Dataset) -> Run:
     """A run like `config` that keeps no curve and validates on next to nothing."""
     train, _ = dataset.split(config)
-    small = dataclasses.replace(
-        dataset, train=train[:], test=dataset.test[:_EVALUATED_SAMPLES]
-    )
+    small = dataclasses.replace(dataset, train=train[:], test=dataset.test[:_EVALUATED_SAMPLES])
     settings = config.replace(
         steps=_WARM_UP_STEPS + _MOST_MEASURED_STEPS,
         epochs=1,

@@ -21,36 +21,11 @@ from search_spaces.study import Planned
 from study.report import summarize
 from study.runtime import cluster
 from study.runtime.estimate import Estimate, clock, estimate
+from study.runtime.request import Machine, Question
 from study.runtime.storage import COMPLETE, RunFolder, collect
 
 _VERSIONS_OF = ("ray", "torch", "torchvision", "numpy")
 _FALLBACK = "digits"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is trained: a study, how much of it, and what was changed in it."""
-
-    study: str
-    budget: str
-    seeds: int
-    choices: Mapping[str, Sequence[str]]
-    scheduler: str
-
-    def plan(self, dataset: str | None = None) -> list[Planned]:
-        """The trials, on `dataset` instead of the study's own if it is given."""
-        study = search_spaces.find(self.study).narrowed(self.choices)
-        return study.plan(self.budget, self.seeds, dataset)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What it runs on, as asked for."""
-
-    cpus_per_trial: float
-    gpus_per_trial: float | None
-    max_concurrent: int | None
-    address: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +99,9 @@ def resumed_launch(
         for name, was in run["versions"].items()
         if (now := _versions().get(name)) != was
     }
-    notice = "; ".join(f"began with {name} {was}, now {now}" for name, (was, now) in changed.items())
+    notice = "; ".join(
+        f"began with {name} {was}, now {now}" for name, (was, now) in changed.items()
+    )
     launch = Launch(
         question=question,
         plan=left,
@@ -184,8 +161,8 @@ def _run(
             dashboard = cluster.connect(None)
         _announce_dashboard(dashboard, question.study, console)
         # Not before `connect`: Ray reads its environment and its token when imported.
-        from study.runtime.progress import ProgressCallback  # noqa: PLC0415
-        from study.runtime.tuning import run_trials  # noqa: PLC0415
+        from study.runtime.progress import ProgressCallback
+        from study.runtime.tuning import run_trials
 
         progress = ProgressCallback(
             console,
@@ -283,7 +260,9 @@ def _announce_dashboard(dashboard: str | None, study: str, console: Console) -> 
     token = "; asks for the token that `ray get-auth-token` prints"
     needs_token = os.environ.get("RAY_AUTH_MODE") == "token"
     console.print(f"  dashboard    {dashboard}{token if needs_token else ''}")
-    console.print(f"               workers are the actors {study}_trial; their logs name the trials")
+    console.print(
+        f"               its actors {study}_trial are the workers; their logs name trials"
+    )
 
 
 def _list_trials(plan: Sequence[Planned], expected: Estimate, console: Console) -> None:

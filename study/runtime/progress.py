@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 _MOST_RUNNING_SHOWN = 8
 
 
-class ProgressCallback(tune.Callback):  # type: ignore[misc]
+class ProgressCallback(tune.Callback):
     """Follows the trials of one run: done, running, total, time left, best so far.
 
     `expected_seconds` is each trial's estimated length, by name; time left is the work left

@@ -116,9 +116,7 @@ class RunFolder:
         folder.check_free()
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            _replace_json(
-                folder.path / "plan.json", {p.name: p.config.to_dict() for p in plan}
-            )
+            _replace_json(folder.path / "plan.json", {p.name: p.config.to_dict() for p in plan})
             _replace_json(folder.path / "run.json", run)
         except OSError as error:
             raise ConfigError(
@@ -141,9 +139,7 @@ class RunFolder:
             )
         parent = next(place for place in (self.path, *self.path.parents) if place.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise ConfigError(
-                f"cannot write to {parent}: name another folder with --results"
-            )
+            raise ConfigError(f"cannot write to {parent}: name another folder with --results")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

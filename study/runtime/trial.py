@@ -58,7 +58,7 @@ def shared_dataset(shared: Shared) -> Dataset:
     )
 
 
-class Trial(tune.Trainable):  # type: ignore[misc]
+class Trial(tune.Trainable):
     """Trains one planned config after the other in one worker process.
 
     Tune's config of a trial is {"trial": {"name": ..., "settings": {...}}}. What the trial

@@ -31,7 +31,7 @@ class Outcome:
     """by the trial's name, the last line of its error"""
 
 
-class _StatusCallback(tune.Callback):  # type: ignore[misc]
+class _StatusCallback(tune.Callback):
     """Marks the trials that a scheduler stopped: the worker is not told why it stops."""
 
     def __init__(self, folder: RunFolder) -> None:
@@ -98,8 +98,8 @@ def run_trials(
         )
         results = tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
     failed = {}
-    for result in results:
-        if result.error is not None:
+    for result in (results[i] for i in range(len(results))):
+        if result.error is not None and result.config is not None:
             name = result.config["trial"]["name"]
             failed[name] = str(result.error).strip().splitlines()[-1]
             folder.trial(name).mark("failed", str(result.error))

@@ -1,0 +1,173 @@
+"""Draw the figures of a finished run again and print what it found.
+
+    python -m study.report results/NAME
+    python -m study.report results/NAME --out elsewhere     where NAME cannot be written to
+
+Needs neither Ray nor torch. Figures and rankings are made from the run's two tables alone;
+without them, the tables are collected from the trials first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+import search_spaces
+from lenet.config import ConfigError
+from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
+from study.analysis.tables import RECORDS, TRIALS, Tables, TablesError, load_run, missing_tables
+from study.analysis.wording import counted, label, percent, provenance, value_text
+from study.figures import FigureError
+from study.figures.draw import draw_all
+
+_ROWS = 30
+"""The printed leaderboard is cut there, the file is not."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code (0 done, 2 bad input)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.report",
+        description=(__doc__ or "").split("\n\n", 1)[0],
+        epilog="\n\n".join((__doc__ or "").split("\n\n")[1:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of a run")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR2", help="where the figures and rankings go (default: DIR)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        summarize(options.directory, Console(highlight=False), options.out)
+    except (TablesError, ConfigError, FigureError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"error: cannot write {error.filename} ({error.strerror}): "
+            "name another folder with --out",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+def summarize(directory: Path, console: Console, out: Path | None = None) -> None:
+    """Write the figures and rankings of the run in `directory` (into `out`, if given),
+    print the rankings, and say where everything lies.
+
+    Raises `TablesError` if the folder is no run or its tables cannot be read, `FigureError`
+    or `ConfigError` if a figure of its study is declared wrongly, `OSError` if nothing can
+    be written.
+    """
+    run = load_run(directory)
+    if missing_tables(directory):
+        from study.runtime.storage import collect
+
+        collect(directory)
+    tables = Tables.load(directory)
+    out = out or directory
+    out.mkdir(parents=True, exist_ok=True)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    say("")
+    _say_left_out(tables, say)
+    if tables.counted.empty:
+        say("No trial has a result yet: there is nothing to rank or to draw.")
+        return
+    board = leaderboard(tables)
+    best = best_per_optimizer(board)
+    board.to_csv(out / "leaderboard.csv", index=False)
+    best.to_csv(out / "best_per_optimizer.csv", index=False)
+    say(f"{run['study']}: {provenance(run, tables.counted)}.")
+    say("Ranked by validation accuracy; the test accuracy takes no part in the ranking.")
+    say("± is the 95% Student-t interval over seeds; there is none over one seed.")
+    _print(board.head(_ROWS), "Leaderboard", console)
+    if len(board) > _ROWS:
+        say(f"... and {len(board) - _ROWS} more, in leaderboard.csv")
+    _print(best, "Best setting per optimizer", console)
+    files = _figures(run["study"], tables, out / "figures", say)
+    say("")
+    for what, where in (
+        ("figures", f"{out / 'figures'} ({counted(len(files) // 2, 'figure')}, PNG and SVG)"),
+        ("rankings", f"{out / 'leaderboard.csv'}, {out / 'best_per_optimizer.csv'}"),
+        ("tables", f"{directory / TRIALS}, {directory / RECORDS} (and .csv)"),
+    ):
+        say(f"  {what:9} {where}")
+
+
+def _figures(name: str, tables: Tables, folder: Path, say: Any) -> list[Path]:
+    if name not in search_spaces.studies():
+        say(f"No figures: this copy of the project has no study {name!r} to say which.")
+        return []
+    return draw_all(search_spaces.find(name), tables, folder, say)
+
+
+def _say_left_out(tables: Tables, say: Any) -> None:
+    """Say which trials are not counted, and why the first one failed."""
+    missing = left_out(tables)
+    if not missing:
+        return
+    each = ", ".join(f"{n} {status}" for status, n in missing.items())
+    say(f"Not counted: {each} of {counted(len(tables.trials), 'trial')} (see trials.csv).")
+    failed = tables.trials[tables.trials["status"] == "failed"]
+    if len(failed):
+        first = failed.iloc[0]
+        reason = str(first["error"] or "").strip().splitlines() or ["no reason was kept"]
+        say(f"  {first['trial']} failed: {reason[-1]}")
+
+
+def _print(board: pd.DataFrame, title: str, console: Console) -> None:
+    """Print rows of the leaderboard; no cell is ever cut."""
+    settings = list(board.columns[1 : board.columns.get_loc("validation_accuracy")])
+    if board["dataset"].nunique() == 1:  # then it stands above the table
+        settings.remove("dataset")
+    counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
+    # A frame is for the eye; in a file or a pipe it is in the way.
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.HORIZONTALS if console.is_terminal else None,
+        pad_edge=False,
+    )
+    for name in ("rank", *settings, "validation %", "test %", *counts, "seconds"):
+        is_text = name in board and board[name].map(lambda value: isinstance(value, str)).all()
+        # Where the page is too narrow, a cell goes on in its next line.
+        table.add_column(label(name), justify="left" if is_text else "right", overflow="fold")
+    for row in board.to_dict("records"):
+        table.add_row(
+            str(row["rank"]),
+            *(value_text(row[name]) for name in settings),
+            *(_accuracy(row, name) for name in ("validation_accuracy", "test_accuracy")),
+            *(str(row[name]) for name in counts),
+            f"{row['train_seconds']:.1f}",
+        )
+    console.print()
+    page = console.width
+    if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
+        console.width = Measurement.get(
+            console, console.options.update(max_width=10_000), table
+        ).maximum
+    console.print(table, soft_wrap=False)
+    console.width = page
+
+
+def _accuracy(row: dict[str, Any], name: str) -> str:
+    half = row[f"{name}_ci95"]
+    return percent(row[name]) if half != half else f"{percent(row[name])} ± {percent(half)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

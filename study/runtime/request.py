@@ -1,0 +1,35 @@
+"""What a command was asked for. Neither torch nor Ray, so that it is checked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import search_spaces
+from search_spaces.study import Planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is trained: a study, how much of it, and what was changed in it."""
+
+    study: str
+    budget: str
+    seeds: int
+    choices: Mapping[str, Sequence[str]]
+    scheduler: str
+
+    def plan(self, dataset: str | None = None) -> list[Planned]:
+        """The trials, on `dataset` instead of the study's own if it is given."""
+        study = search_spaces.find(self.study).narrowed(self.choices)
+        return study.plan(self.budget, self.seeds, dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What it runs on, as asked for."""
+
+    cpus_per_trial: float
+    gpus_per_trial: float | None
+    max_concurrent: int | None
+    address: str | None
