@@ -150,5 +150,6 @@ def save(figure: Figure, path: Path) -> list[Path]:
         file = path.with_name(path.name + ending)
         with styled():
             figure.savefig(file, metadata=metadata)
+        figure.set_layout_engine("none")  # laid out once, both files agree
         written.append(file)
     return written

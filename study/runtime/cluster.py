@@ -155,6 +155,12 @@ def connect(address: str | None) -> str | None:
     return f"http://{url}" if url else None
 
 
+def disconnect() -> None:
+    """Leave the cluster; a Ray of our own ends. Without a connection, nothing."""
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
+
+
 def _ensure_token() -> None:
     """Let Ray make this user's token if there is none: asked for a token by name, a local
     Ray waits for one in vain."""

@@ -117,13 +117,21 @@ def resumed_launch(
 
 def execute(launch: Launch, console: Console, *, dry_run: bool) -> int:
     """Say what will be done; unless `dry_run`, do it. The exit code of the command."""
-    address = launch.machine.address
     if not launch.plan:
         console.print(f"All {launch.complete} trials of {launch.folder.path} are complete.")
         collect(launch.folder.path)
         summarize(launch.folder.path, console)
         return 0
+    address = launch.machine.address
     dashboard = cluster.connect(address) if address else None
+    try:
+        return _train(launch, dashboard, console, dry_run=dry_run)
+    finally:
+        cluster.disconnect()
+
+
+def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: bool) -> int:
+    address = launch.machine.address
     resources = cluster.allot(
         cluster.cluster_capacity() if address else cluster.this_machine(),
         cpus_per_trial=launch.machine.cpus_per_trial,

@@ -12,6 +12,7 @@ killed at any moment can be resumed from what lies there.
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import os
@@ -48,6 +49,10 @@ def _replace_json(path: Path, value: Any) -> None:
     replace_file(path, json.dumps(value, indent=1).encode())
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
 class TrialFolder:
     """What one trial leaves: read and written by the worker that trains it."""
 
@@ -58,7 +63,8 @@ class TrialFolder:
         """Note that the trial runs, with `facts` on where and what."""
         self.path.mkdir(parents=True, exist_ok=True)
         attempts = self.state().get("attempts", 0) + 1
-        self._write_state({**facts, "status": "running", "attempts": attempts, "error": None})
+        running = {"status": "running", "attempts": attempts, "error": None}
+        self._write_state({**facts, **running, "started": _now(), "ended": None})
 
     def save(self, records: Sequence[Record], checkpoint: bytes) -> None:
         """Keep the records so far and a checkpoint taken at the last of them.
@@ -81,7 +87,7 @@ class TrialFolder:
     def mark(self, status: str, error: str | None = None) -> None:
         """Set the status (one of `COMPLETE`, or `failed`)."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write_state({**self.state(), "status": status, "error": error})
+        self._write_state({**self.state(), "status": status, "error": error, "ended": _now()})
         if status in COMPLETE:
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
@@ -199,8 +205,8 @@ def collect(directory: Path) -> None:
 
     `records` has a row per record: `trial` and the fields of `Record`. `trials` has a row
     per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
-    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `device`, `threads`, `host`,
-    every setting, the fields of the last record, and `best_validation_accuracy` with its
+    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of the last
+    attempt, `device`, `threads`, `host`, every setting, the fields of the last record, and `best_validation_accuracy` with its
     `best_validation_epoch`. Raises `ConfigError` if `directory` holds no run.
     """
     folder = RunFolder.open(directory)
@@ -216,6 +222,9 @@ def collect(directory: Path) -> None:
     _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
 
 
+_STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
+
+
 def _trial_row(
     planned: Planned, state: Mapping[str, Any], records: Sequence[Record]
 ) -> dict[str, Any]:
@@ -227,7 +236,7 @@ def _trial_row(
         "trial": planned.name,
         "config_id": planned.config.id,
         "status": status if status in COMPLETE or status == "failed" else "unfinished",
-        **{name: state.get(name) for name in ("error", "attempts", "device", "threads", "host")},
+        **{name: state.get(name) for name in _STATE_COLUMNS},
         **planned.config.to_dict(),
         **last,
         "best_validation_accuracy": best.validation_accuracy if best else None,

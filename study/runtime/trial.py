@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import platform
 import time
 import warnings
@@ -98,6 +99,7 @@ class Trial(tune.Trainable):
                 "device": describe_device(self._device),
                 "threads": self._threads,
                 "host": platform.node(),
+                "pid": os.getpid(),
                 "settings": settings.to_dict(),
             }
         )

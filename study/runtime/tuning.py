@@ -59,15 +59,18 @@ def run_trials(
     trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run
     after the reports under way; what is in `folder` can be resumed.
     """
-    # The name that Ray's dashboard lists the workers under.
-    named = type(f"{study}_trial", (Trial,), {})
-    trainable = tune.with_parameters(
-        named,
-        datasets={name: share(dataset) for name, dataset in datasets.items()},
-        trials_folder=str(folder.path / "trials"),
-        threads=resources.threads,
-        use_gpu=resources.gpus_per_trial > 0,
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            Trial,
+            datasets={name: share(dataset) for name, dataset in datasets.items()},
+            trials_folder=str(folder.path / "trials"),
+            threads=resources.threads,
+            use_gpu=resources.gpus_per_trial > 0,
+        ),
+        tune.PlacementGroupFactory([resources.bundle]),
     )
+    # The name that Ray's dashboard lists the workers under.
+    trainable.__name__ = f"{study}_trial"
     space = {
         "trial": tune.grid_search(
             [{"name": planned.name, "settings": planned.config.to_dict()} for planned in plan]
@@ -75,7 +78,7 @@ def run_trials(
     }
     with tempfile.TemporaryDirectory(prefix="study-tune-") as tune_folder, progress:
         tuner = tune.Tuner(
-            tune.with_resources(trainable, tune.PlacementGroupFactory([resources.bundle])),
+            trainable,
             param_space=space,
             tune_config=tune.TuneConfig(
                 metric="validation_accuracy",
