@@ -43,8 +43,8 @@ clean:  ## remove .venv, caches and build folders; results/ and data/ stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 
-# What is installed. `.sound` is there unless making or filling .venv was cut short: then
-# .venv is made anew. `.setup`, `.test` and `.dev` say what it was last filled with.
+# What is installed. `.sound` is there unless making or filling .venv was cut short; then
+# .venv is made anew, and with it `.setup`, `.test` and `.dev`: what it was filled with.
 
 EXTRAS.setup :=
 EXTRAS.test := [test]
@@ -55,15 +55,16 @@ WANTED = -q -c constraints.txt -e '.$(EXTRAS.$*)'
 # start Ray in a way that gives every worker an environment of its own.
 UV = $(shell for uv in uv $(VENV)/bin/uv; do $$uv --version >/dev/null 2>&1 && echo $$uv && break; done)
 
-$(VENV)/.setup $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/.sound
+$(VENV)/.setup $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt $(VENV)/.sound
 	@trap 'exit 130' INT TERM; \
 	echo "Installing .$(EXTRAS.$*) into $(VENV) (minutes the first time)"; \
-	rm $(VENV)/.sound; \
+	mv $(VENV)/.sound $(VENV)/.filling; \
 	$(or $(UV),false) pip install --python $(IN_VENV) $(WANTED) || { \
 		echo 'Installing with pip, which is slower'; \
 		$(IN_VENV) -m pip install $(WANTED); \
-	} || { touch $(VENV)/.sound; exit 1; }; \
-	touch $(VENV)/.sound $@
+	}; status=$$?; \
+	mv $(VENV)/.filling $(VENV)/.sound; \
+	test $$status -eq 0 && touch $@
 
 # Which Python makes .venv. The check prints the interpreter itself, since a name may be a
 # pyenv shim or lead into the old .venv.

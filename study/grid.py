@@ -22,6 +22,7 @@ from rich.console import Console
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
 from study.runtime.request import Machine, Question
+from study.runtime.storage import RunFolder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,11 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 def _launch(options: argparse.Namespace, console: Console) -> int:
     command = shlex.join(["python", "-m", "study.grid", *options.typed])
     if options.resume:
-        settled = ("study", "budget", "seeds", "set", "scheduler", "results")
+        settled = ("study", "--budget", "--seeds", "--set", "--scheduler", "--results")
         for name in settled:
-            if getattr(options, name):
+            if getattr(options, name.strip("-")):
                 raise ConfigError(
-                    f"--resume finishes a run as it began: leave out {name!r}, or start a new run"
+                    f"--resume finishes a run as it began: leave out {name}, or start a new run"
                 )
     question = Question(
         study=options.study or "fan",
@@ -105,6 +106,8 @@ def _launch(options: argparse.Namespace, console: Console) -> int:
     )
     # A wrong name or value is said before torch, which takes seconds to import.
     question.plan()
+    if options.resume:
+        RunFolder.open(options.resume)
     from study.runtime import launch
 
     if options.resume:

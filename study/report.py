@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,9 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     say("± is the 95% Student-t interval over seeds; there is none over one seed.")
     _print(board.head(_ROWS), "Leaderboard", console)
     if len(board) > _ROWS:
-        say(f"... and {len(board) - _ROWS} more, in leaderboard.csv")
+        diverged = int((board["diverged"][_ROWS:] > 0).sum())
+        also = f", of which {diverged} diverged" if diverged else ""
+        say(f"... and {len(board) - _ROWS} more in leaderboard.csv{also}.")
     _print(best, "Best setting per optimizer", console)
     files = _figures(run["study"], tables, out / "figures", say)
     say("")
@@ -107,14 +109,14 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
         say(f"  {what:9} {where}")
 
 
-def _figures(name: str, tables: Tables, folder: Path, say: Any) -> list[Path]:
+def _figures(name: str, tables: Tables, folder: Path, say: Callable[[str], None]) -> list[Path]:
     if name not in search_spaces.studies():
         say(f"No figures: this copy of the project has no study {name!r} to say which.")
         return []
     return draw_all(search_spaces.find(name), tables, folder, say)
 
 
-def _say_left_out(tables: Tables, say: Any) -> None:
+def _say_left_out(tables: Tables, say: Callable[[str], None]) -> None:
     """Say which trials are not counted, and why the first one failed."""
     missing = left_out(tables)
     if not missing:
@@ -124,8 +126,8 @@ def _say_left_out(tables: Tables, say: Any) -> None:
     failed = tables.trials[tables.trials["status"] == "failed"]
     if len(failed):
         first = failed.iloc[0]
-        reason = str(first["error"] or "").strip().splitlines() or ["no reason was kept"]
-        say(f"  {first['trial']} failed: {reason[-1]}")
+        reason = first["error"].strip().splitlines() if isinstance(first["error"], str) else []
+        say(f"  {first['trial']} failed: {reason[-1] if reason else 'no reason was kept'}")
 
 
 def _print(board: pd.DataFrame, title: str, console: Console) -> None:
@@ -164,7 +166,7 @@ def _print(board: pd.DataFrame, title: str, console: Console) -> None:
     console.width = page
 
 
-def _accuracy(row: dict[str, Any], name: str) -> str:
+def _accuracy(row: Mapping[Any, Any], name: str) -> str:
     half = row[f"{name}_ci95"]
     return percent(row[name]) if half != half else f"{percent(row[name])} ± {percent(half)}"
 

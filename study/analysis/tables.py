@@ -28,6 +28,7 @@ _COLUMNS = {
     ),
     TRIALS: (
         *("trial", "status", "error", "dataset", "optimizer", "lr", "batch_size", "seed"),
+        *("train_samples", "epochs", "steps"),
         *("validation_accuracy", "test_accuracy", "train_seconds"),
     ),
 }
@@ -62,7 +63,7 @@ class Tables:
         directory = Path(path)
         run = load_run(directory)
         trials = _read(directory, TRIALS)
-        for name in trials.columns.intersection(SETTINGS):
+        for name in trials.columns.intersection(list(SETTINGS)):
             # A setting of several numbers (milestones) comes back as an array, which
             # could be neither grouped by nor compared.
             trials[name] = trials[name].map(_several_as_text)
@@ -114,6 +115,8 @@ def load_run(directory: Path) -> dict[str, Any]:
         run = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in _RUN_KEYS if key not in run]
         named = isinstance(run, dict) and "name" in run.get("dataset", {})
+    except OSError as error:
+        raise TablesError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError):
         raise TablesError(
             f"{path} is cut short or damaged: restore it from a copy, or run the study again"
@@ -138,6 +141,8 @@ def _read(directory: Path, name: str) -> pd.DataFrame:
         raise TablesError(f"{directory} has no {name}: type {again}, which makes it")
     try:
         table = pd.read_parquet(path)
+    except PermissionError as error:
+        raise TablesError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, OSError):  # pyarrow's errors are one or the other
         raise TablesError(
             f"{path} is cut short or damaged: delete it and type {again}, which makes it again"

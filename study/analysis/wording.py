@@ -22,10 +22,11 @@ def value_text(value: Any) -> str:
     """A setting's value as a person writes it; a setting left unset is at its default."""
     if value is None or value != value:
         return "default"
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        # A column with gaps holds its whole numbers as floats: 10000.0 is 10000.
-        return f"{value:.0f}" if value == int(value) and value < 1e7 else f"{value:g}"
-    return str(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return str(value)
+    number = float(value)
+    # A column with gaps holds its whole numbers as floats: 10000.0 is 10000.
+    return f"{number:.0f}" if number.is_integer() else f"{number:g}"
 
 
 def percent(share: float) -> str:
@@ -50,9 +51,12 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
         _seeds(trials),
         str(run["device"]),
     ]
-    if "train_samples" in trials and trials["train_samples"].notna().any():
+    in_part, in_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
+    if in_part:
         said.append(f"{_listed(trials['train_samples'])} training samples")
-        said.append(f"{_listed(trials['epochs'])} epochs")
+    if in_part or in_steps:
+        length = "steps" if in_steps else "epochs"
+        said.append(f"{_listed(trials[length])} {length}")
     return "; ".join(said)
 
 

@@ -65,7 +65,8 @@ def draw(
     figures = {}
     for key, trials in groups:
         parts = [(name, value_text(value)) for name, value in zip(others, key, strict=True)]
-        suffix = "".join(f"-{name}{value}" for name, value in parts)
+        # A model of one's own is named module:Class, which no file may be everywhere.
+        suffix = "".join(f"-{name}{value}" for name, value in parts).replace(":", "-")
         said = "".join(f", {label(name)} {value}" for name, value in parts)
         same = dict(where) | {n: trials[n].iloc[0] for n in others}
         footer = [
@@ -175,7 +176,7 @@ class _Panel:
 
     def _ending(self, records: pd.DataFrame, status: str, colour: Any) -> None:
         marker, _ = _ENDINGS[status]
-        last = records.loc[records["step"].idxmax()]
+        last = records.sort_values("step").iloc[-1]
         value = float(last[f"train_{self.quantity}"]) * _QUANTITIES[self.quantity][1]
         transform = self.axes.transData
         if not np.isfinite(value):
@@ -185,6 +186,8 @@ class _Panel:
             step = 0.07 * self._at_edge
             value = 0.97 - step if self.quantity == "loss" else 0.03 + step
             self._at_edge += 1
+        else:
+            self.heights.append(value)
         self.axes.plot(
             [last["epoch"]],
             [value],

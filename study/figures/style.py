@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 # Okabe & Ito, Color Universal Design (2008), told apart with any colour vision; without
@@ -20,7 +21,7 @@ from matplotlib.lines import Line2D
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "osD^vPX<>ph*"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
     "font.size": 10,
     "axes.titlesize": 10,
@@ -76,7 +77,7 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = min(count, 2 if count in {2, 4} else 3)
     rows = math.ceil(count / columns)
     width = {1: 6.4, 2: 9.0, 3: 11.0}[columns]
-    figure = Figure(figsize=(width, {1: 3.6, 2: 5.8}.get(rows, 2.6 * rows)), layout="constrained")
+    figure = Figure(figsize=(width, {1: 3.6, 2: 5.8}.get(rows, 2.6 * rows)))
     grid = figure.add_gridspec(rows, columns)
     axes: list[Axes] = []
     for i in range(count):
@@ -97,22 +98,21 @@ def surround(
     """
     width, panel_height = figure.get_size_inches()
     title = textwrap.fill(title, round(width * 10.5))
-    notes = [part for line in footer for part in textwrap.wrap(line, round(width * 13.5))]
+    notes = [part for line in footer for part in textwrap.wrap(line, round(width * 14.5))]
     entries, rows = _arranged(legend, width)
     title_height = _MARGIN + _LINE * (title.count("\n") + 1)
-    below = 3 * _MARGIN + 0.95 * _LINE * rows + 0.8 * _LINE * len(notes)
+    below = 2.5 * _MARGIN + 0.95 * _LINE * rows + 0.8 * _LINE * len(notes)
     height = title_height + panel_height + below
     figure.set_size_inches(width, height)
     # The layout engine has the panels' part of the page only.
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.set(rect=(0, below / height, 1, panel_height / height))
+    part = (0, below / height, 1, panel_height / height)
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=part))
     figure.text(0.5, 1 - _MARGIN / height, title, ha="center", va="top", size=12)
     figure.legend(
         handles=entries,
         loc="upper center",
         bbox_to_anchor=(0.5, (below - _MARGIN / 2) / height),
-        ncols=math.ceil(len(entries) / rows),
+        ncols=len(entries) // rows,
         borderaxespad=0,
         borderpad=0,
         handlelength=2.6,
@@ -128,8 +128,8 @@ def surround(
 
 
 def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Artist], int]:
-    """The entries of a legend with blanks after each group but the last, so that the next
-    begins a column, and the number of rows: as few as fit the width in inches."""
+    """The entries of a legend, each group filled up to whole columns with blanks, and the
+    number of rows: as few as fit the width in inches."""
     longest = max(len(str(entry.get_label())) for group in groups for entry in group)
     columns = max(len(groups), int(width / (0.07 * longest + 0.6)))
     rows = 1
@@ -137,9 +137,8 @@ def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Ar
         rows += 1
     entries: list[Artist] = []
     for group in groups:
-        blanks = -len(entries) % rows
-        entries += [Line2D([], [], linestyle="", label=" ") for _ in range(blanks)]
-        entries += group
+        blanks = -len(group) % rows
+        entries += [*group, *(Line2D([], [], linestyle="", label=" ") for _ in range(blanks))]
     return entries, rows
 
 

@@ -25,6 +25,8 @@ _ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # CPU trials beside GPU trials see no GPU; this is the default to come.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Seconds to wait for Ray's own processes; a small machine under load takes over its 30.
+    "RAY_raylet_start_wait_time_s": "120",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Whoever reaches Ray's ports runs code as this user: always ask for the token.
     "RAY_AUTH_MODE": "token",
@@ -134,7 +136,7 @@ def connect(address: str | None) -> str | None:
     """
     prepare_environment()
     if address is None:
-        _ensure_token()
+        ensure_token()
     import ray
 
     try:
@@ -161,7 +163,7 @@ def disconnect() -> None:
         sys.modules["ray"].shutdown()
 
 
-def _ensure_token() -> None:
+def ensure_token() -> None:
     """Let Ray make this user's token if there is none: asked for a token by name, a local
     Ray waits for one in vain."""
     given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")

@@ -205,9 +205,10 @@ def collect(directory: Path) -> None:
 
     `records` has a row per record: `trial` and the fields of `Record`. `trials` has a row
     per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
-    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of the last
-    attempt, `device`, `threads`, `host`, every setting, the fields of the last record, and `best_validation_accuracy` with its
-    `best_validation_epoch`. Raises `ConfigError` if `directory` holds no run.
+    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of
+    the last attempt, `device`, `threads`, `host`, every setting, the fields of the last
+    record, and `best_validation_accuracy` with its `best_validation_epoch`. Raises
+    `ConfigError` if `directory` holds no run.
     """
     folder = RunFolder.open(directory)
     record_rows: list[dict[str, Any]] = []

@@ -1,0 +1,30 @@
+"""What all tests share: the small real data set, and the real MNIST where it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from lenet import datasets
+
+
+@pytest.fixture(scope="session")
+def digits() -> datasets.Dataset:
+    """The UCI digits."""
+    return datasets.load("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder of the real MNIST files; tests that need it skip where it is not."""
+    folder = Path(os.environ.get("STUDY_DATA_DIR", "data")) / "MNIST" / "raw"
+    if not folder.is_dir():
+        pytest.skip(f"the real MNIST is not in {folder}; set STUDY_DATA_DIR")
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """As a trial on one CPU has it: the number of threads may change last digits."""
+    torch.set_num_threads(1)

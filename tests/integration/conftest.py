@@ -1,0 +1,43 @@
+"""A real Ray for the tests that need one: one node with logical CPUs and a logical GPU."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from study import grid
+from study.runtime import cluster
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray node with 4 logical CPUs and 1 logical GPU."""
+    cluster.prepare_environment()
+    cluster.ensure_token()
+    from ray.cluster_utils import Cluster
+
+    # Workers import the models of `tests`.
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    head = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}
+    node = Cluster(initialize_head=True, head_node_args=head)
+    yield node.address
+    node.shutdown()
+
+
+@pytest.fixture(scope="session")
+def run_grid(ray_address: str) -> Callable[..., int]:
+    """`study.grid` in this process, on that node and the digits; its exit code."""
+
+    def run(*arguments: str) -> int:
+        return grid.main(["--address", ray_address, *arguments])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def grid_command(ray_address: str) -> list[str]:
+    """The same as a command for a process of its own, which can be killed."""
+    return [sys.executable, "-m", "study.grid", "--address", ray_address]

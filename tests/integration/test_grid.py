@@ -1,0 +1,242 @@
+"""`python -m study.grid` on a real Ray: the whole way from the command to the figures, and
+what is left when something is killed on that way."""
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lenet import TrainConfig, training
+from study import report
+from study.runtime.storage import COMPLETE, RunFolder
+
+DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
+# Four trials of some seconds each, so that something is under way when it is killed.
+LONG = (*DIGITS, "--set", "optimizer=adam", "--set", "lr=0.001", "--set", "dropout=0.4")
+LONG = (*LONG, "--set", "train_samples=none", "--set", "epochs=12")
+
+
+def records(folder, trial):
+    return RunFolder(folder).trial(trial).records()
+
+
+def trained_alone(folder, trial, digits):
+    config = next(p.config for p in RunFolder(folder).plan if p.name == trial)
+    return list(training.train(training.Run(config, digits)))
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        a.same_learning(b) for a, b in zip(one, other, strict=True)
+    )
+
+
+def statuses(folder):
+    return pd.read_parquet(Path(folder) / "trials.parquet").set_index("trial").status
+
+
+def wait_for(condition, what, seconds=150):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.05)
+
+
+def progress(folder):
+    """(complete trials, trials with a checkpoint) by name."""
+    if not (folder / "plan.json").is_file():
+        return [], []
+    trials = {p.name: RunFolder(folder).trial(p.name) for p in RunFolder(folder).plan}
+    complete = [name for name, trial in trials.items() if trial.state().get("status") in COMPLETE]
+    return complete, [name for name, trial in trials.items() if trial.saved_checkpoint()]
+
+
+@pytest.fixture(scope="module")
+def finished(run_grid, tmp_path_factory):
+    """A grid of four trials, 0.25 GPU each, one of which diverges."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    code = run_grid(
+        *DIGITS,
+        *("--set", "optimizer=sgd", "--set", "lr=1e6,0.1", "--set", "batch_size=32,64"),
+        *("--gpus-per-trial", "0.25", "--results", str(folder)),
+    )
+    return folder, code
+
+
+def test_a_grid_from_command_to_figures(finished):
+    folder, code = finished
+    assert code == 0
+    for name in ("records.parquet", "records.csv", "trials.parquet", "trials.csv"):
+        assert (folder / name).stat().st_size > 0
+    figures = sorted(path.name for path in (folder / "figures").iterdir())
+    assert "figure-1-sgd-accuracy.png" in figures
+    assert "figure-2-sgd-loss.svg" in figures
+    assert not any("adam" in name for name in figures)  # not in this run, so not drawn
+    for name in RunFolder(folder).plan:
+        assert list((folder / "trials" / name.name).glob("events.out.tfevents.*"))
+
+
+def test_divergence_is_marked_and_ranks_last(finished):
+    folder, _ = finished
+    found = statuses(folder)
+    assert sorted(found) == ["diverged", "diverged", "finished", "finished"]
+    assert all("lr1000000.0" in trial for trial in found.index[found == "diverged"])
+    board = pd.read_csv(folder / "leaderboard.csv")
+    assert board.lr.tolist()[-2:] == [1e6, 1e6]
+
+
+def test_a_trial_gives_the_records_of_a_plain_loop(finished, digits):
+    folder, _ = finished
+    for trial in ("sgd_lr0.1_batch32_seed0", "sgd_lr0.1_batch64_seed0"):
+        assert same(records(folder, trial), trained_alone(folder, trial, digits))
+
+
+def test_fractions_of_a_gpu_run_at_once(finished):
+    folder, _ = finished
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert trials.ended.min() > trials.started.max()  # all four were under way together
+    assert RunFolder(folder).run["device"].startswith("cpu")  # the GPU is only a logical one
+
+
+def test_the_report_draws_it_again_alone(finished, tmp_path, capsys):
+    folder, _ = finished
+    assert report.main([str(folder), "--out", str(tmp_path)]) == 0
+    again = (tmp_path / "figures" / "figure-1-sgd-accuracy.svg").read_bytes()
+    assert again == (folder / "figures" / "figure-1-sgd-accuracy.svg").read_bytes()
+    assert "sgd" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_not_run_again(finished, run_grid, capsys):
+    folder, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/*")}
+    assert run_grid("--resume", str(folder)) == 0
+    assert "All 4 trials" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/*")} == before
+
+
+def test_a_taken_folder_is_refused(finished, run_grid, capsys):
+    folder, _ = finished
+    assert run_grid(*DIGITS, "--results", str(folder)) == 2
+    assert f"--resume {folder}" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def killed_driver(grid_command, run_grid, tmp_path_factory):
+    """A run whose driver was killed and that was resumed: its folder, the trials that were
+    complete and under way at that moment with their records, and the exit code."""
+    folder = tmp_path_factory.mktemp("runs") / "killed"
+    command = [*grid_command, *LONG, "--max-concurrent", "2", "--results", str(folder)]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as driver:
+        wait_for(lambda: all(progress(folder)), "a complete trial and one under way")
+        os.killpg(driver.pid, signal.SIGKILL)
+    time.sleep(5)  # Ray notices, and ends the driver's workers
+    complete, under_way = progress(folder)
+    kept = {name: records(folder, name) for name in complete + under_way}
+    code = run_grid("--resume", str(folder))
+    return folder, complete, under_way, kept, code
+
+
+def test_a_killed_driver_is_resumed(killed_driver, digits):
+    folder, complete, under_way, _, code = killed_driver
+    assert code == 0
+    assert set(statuses(folder)) == {"finished"}
+    trials = pd.read_parquet(folder / "trials.parquet").set_index("trial")
+    assert set(trials.attempts[complete]) == {1}  # no finished trial was repeated
+    assert under_way
+    for name in statuses(folder).index:
+        assert same(records(folder, name), trained_alone(folder, name, digits))
+
+
+def test_what_was_under_way_repeats_one_epoch_at_most(killed_driver):
+    folder, _, under_way, kept, _ = killed_driver
+    for name in under_way:
+        # A row trained again has another time on its clock.
+        again = {record.train_seconds for record in records(folder, name)}
+        repeated = [record for record in kept[name] if record.train_seconds not in again]
+        assert len(repeated) <= 1
+
+
+def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
+    folder = tmp_path / "run"
+    command = [*grid_command, *LONG, "--set", "batch_size=32,64", "--results", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
+        wait_for(lambda: progress(folder)[1], "a trial with a checkpoint")
+        name = progress(folder)[1][0]
+        os.kill(RunFolder(folder).trial(name).state()["pid"], signal.SIGKILL)
+        assert driver.wait(timeout=200) == 0
+    trials = pd.read_parquet(folder / "trials.parquet").set_index("trial")
+    assert set(trials.status) == {"finished"}
+    assert trials.attempts[name] == 2
+    for trial in trials.index:
+        assert same(records(folder, trial), trained_alone(folder, trial, digits))
+
+
+def test_a_trial_that_crashes_is_retried_reported_and_the_others_stand(run_grid, tmp_path, capsys):
+    folder = tmp_path / "run"
+    code = run_grid(
+        *DIGITS,
+        *("--set", "model=tests.own_models:FailsInTraining", "--set", "optimizer=sgd"),
+        *("--set", "lr=0.1", "--set", "batch_size=64,256", "--results", str(folder)),
+    )
+    assert code == 1
+    printed = capsys.readouterr().out
+    assert "made to fail" in printed
+    assert f"--resume {folder}" in printed
+    trials = pd.read_parquet(folder / "trials.parquet").set_index("batch_size")
+    assert trials.status.to_dict() == {64: "failed", 256: "finished"}
+    assert trials.attempts[64] == 2
+    assert "made to fail" in trials.error[64]
+
+
+def test_ctrl_c_ends_cleanly_and_says_what_is_kept(grid_command, tmp_path):
+    folder = tmp_path / "run"
+    command = [*grid_command, *LONG, "--set", "epochs=500", "--results", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        wait_for(lambda: progress(folder)[1], "a trial with a checkpoint")
+        driver.send_signal(signal.SIGINT)
+        printed, _ = driver.communicate(timeout=100)
+    assert driver.returncode == 130
+    assert f"--resume {shlex.quote(str(folder))}" in printed
+    assert "unfinished" in set(statuses(folder))
+    assert progress(folder)[1]
+
+
+def test_asha_stops_weak_trials_early(run_grid, tmp_path):
+    folder = tmp_path / "run"
+    assert (
+        run_grid(
+            *DIGITS,
+            *("--set", "lr=0.1,0.01,0.001", "--set", "batch_size=64", "--set", "epochs=9"),
+            *("--scheduler", "asha", "--max-concurrent", "2", "--results", str(folder)),
+        )
+        == 0
+    )
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert set(trials.status) == {"finished", "stopped"}
+    stopped = trials[trials.status == "stopped"]
+    assert stopped.epoch.max() < 9
+    assert stopped.best_validation_accuracy.min() < trials.best_validation_accuracy.max()
+
+
+def test_a_dry_run_lists_and_starts_nothing(run_grid, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert run_grid(*DIGITS, "--dry-run", "--results", str(folder)) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("_seed0") == 24
+    assert "digits" in printed
+    assert not folder.exists()
+
+
+def test_more_than_the_cluster_has_is_refused(run_grid, capsys):
+    assert run_grid(*DIGITS, "--cpus-per-trial", "64") == 2
+    assert "use --cpus-per-trial 4 or less" in capsys.readouterr().err
+
+
+def test_the_smallest_config_of_all_still_trains(digits):
+    config = TrainConfig(dataset="digits", train_samples=1, batch_size=1, epochs=1)
+    assert len(list(training.train(training.Run(config, digits)))) == 1

@@ -1,0 +1,39 @@
+"""Models as a user would bring them, one of which fails."""
+
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    """Softmax regression."""
+
+    def __init__(self, *, input_shape, classes, dropout, generator):
+        super().__init__()
+        channels, height, width = input_shape
+        self.layer = nn.Linear(channels * height * width, classes)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+class WantsMore(nn.Module):
+    """Takes a keyword that nobody gives it."""
+
+    def __init__(self, *, input_shape, classes, dropout, generator, more):
+        super().__init__()
+
+
+class FailsInTraining(Linear):
+    """Fails at the third batch: smoke budget's two epochs of 256 samples are two batches
+    of 256, or eight of 64."""
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        if self.training:
+            self.batches += 1
+            if self.batches > 2:
+                raise RuntimeError("made to fail")
+        return super().forward(x)

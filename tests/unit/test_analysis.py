@@ -1,0 +1,310 @@
+"""Tables, intervals and the leaderboard, on made-up runs whose numbers are known."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_run import SECONDS, final_accuracy, made_up_run, write
+
+from lenet.config import TrainConfig
+from study.analysis import statistics
+from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
+from study.analysis.tables import Tables, TablesError, select
+from study.analysis.wording import provenance, value_text
+
+# Student's t, 97.5%, from the printed table (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
+T_1, T_2 = 12.706, 4.303
+
+
+# Means and intervals
+
+
+def test_the_interval_is_students() -> None:
+    found = statistics.mean([1.0, 2.0, 3.0])
+    assert (found.mean, found.n) == (2.0, 3)
+    assert found.half_width == pytest.approx(T_2 * 1.0 / math.sqrt(3), rel=1e-3)
+
+
+def test_two_values_have_one_degree_of_freedom() -> None:
+    found = statistics.mean([0.0, 2.0])
+    assert found.half_width == pytest.approx(T_1 * math.sqrt(2) / math.sqrt(2), rel=1e-3)
+
+
+def test_one_value_has_no_interval() -> None:
+    found = statistics.mean([0.5])
+    assert found.mean == 0.5
+    assert math.isnan(found.half_width)
+
+
+def test_equal_values_have_an_interval_of_zero() -> None:
+    assert statistics.mean([0.5, 0.5]).half_width == 0.0
+
+
+def test_a_missing_value_makes_the_mean_missing() -> None:
+    assert math.isnan(statistics.mean([1.0, math.nan]).mean)
+
+
+def test_no_values_have_no_mean() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        statistics.mean([])
+
+
+def test_bands_end_where_the_first_seed_ends() -> None:
+    values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 6.0, np.nan]}, index=[10, 20, 30])
+    band = statistics.bands(values)
+    assert band.index.tolist() == [10, 20]
+    assert band["mean"].tolist() == [2.0, 4.0]
+    # Of two values, s / sqrt(2) is half their distance.
+    assert band["high"].tolist() == pytest.approx([2 + T_1 * 1, 4 + T_1 * 2], rel=1e-3)
+    assert band["low"].tolist() == pytest.approx([2 - T_1 * 1, 4 - T_1 * 2], rel=1e-3)
+
+
+def test_the_band_of_one_seed_is_a_line() -> None:
+    band = statistics.bands(pd.DataFrame({"a": [1.0, 2.0]}))
+    assert band["mean"].tolist() == [1.0, 2.0]
+    assert band[["low", "high"]].isna().all(axis=None)
+
+
+# The leaderboard
+
+
+def test_the_leaderboard_has_every_point_once_best_first() -> None:
+    board = leaderboard(made_up_run())
+    assert len(board) == 2 * 3 * 4
+    assert board["rank"].tolist() == list(range(1, 25))
+    assert board["validation_accuracy"].is_monotonic_decreasing
+    assert not board.duplicated(["optimizer", "lr", "batch_size"]).any()
+    last = board.iloc[-1]
+    assert (last["lr"], last["batch_size"]) in {(0.001, 256), (0.1, 256)}
+    assert last["validation_accuracy"] == pytest.approx(0.98 - 0.06 - 0.03)
+    assert (board["train_seconds"] == SECONDS).all()
+
+
+def test_one_seed_has_no_interval_in_the_leaderboard() -> None:
+    board = leaderboard(made_up_run())
+    assert (board["seeds"] == 1).all()
+    assert board["validation_accuracy_ci95"].isna().all()
+
+
+def test_seeds_are_averaged_and_are_no_dimension() -> None:
+    board = leaderboard(made_up_run(seeds=3))
+    assert len(board) == 24
+    assert "seed" not in board
+    best = board.iloc[0]
+    # Seeds lie 0.002 apart: so far is s of three of them.
+    assert best["validation_accuracy"] == pytest.approx(0.98 + 0.002)
+    assert best["validation_accuracy_ci95"] == pytest.approx(T_2 * 0.002 / math.sqrt(3), rel=1e-3)
+    assert best["test_accuracy"] == pytest.approx(0.98 + 0.002 - 0.01)
+    assert best["seeds"] == 3
+
+
+def test_selection_is_on_validation_not_on_test() -> None:
+    tables = made_up_run(choices={"batch_size": [32], "optimizer": ["sgd"]})
+    tables.trials["test_accuracy"] = 1 - tables.trials["validation_accuracy"]
+    board = leaderboard(tables)
+    assert board["lr"].tolist() == [0.1, 0.01, 0.001]
+    assert board["test_accuracy"].is_monotonic_increasing
+
+
+def test_a_diverged_point_ranks_last_however_good_it_was() -> None:
+    tables = made_up_run(status={"sgd_lr0.1_batch32": "diverged"})
+    # Even an accuracy that was measured before must not lift it.
+    tables.trials.loc[tables.trials["status"] == "diverged", "validation_accuracy"] = 1.0
+    last = leaderboard(tables).iloc[-1]
+    assert (last["optimizer"], last["lr"], last["batch_size"]) == ("sgd", 0.1, 32)
+    assert (last["diverged"], last["seeds"]) == (1, 1)
+    assert math.isnan(last["validation_accuracy"])
+
+
+def test_fewer_diverged_seeds_rank_before_more_and_after_none() -> None:
+    board = leaderboard(
+        made_up_run(
+            seeds=3,
+            status={
+                "adam_lr0.001_batch32": "diverged",
+                "sgd_lr0.1_batch32_seed1": "diverged",
+            },
+        )
+    )
+    partly, wholly = board.iloc[-2], board.iloc[-1]
+    assert (partly["optimizer"], partly["diverged"], partly["seeds"]) == ("sgd", 1, 3)
+    assert partly["validation_accuracy"] == pytest.approx(0.98 + 0.002)  # of seeds 0 and 2
+    assert (wholly["optimizer"], wholly["diverged"]) == ("adam", 3)
+    assert (board["diverged"].iloc[:-2] == 0).all()
+
+
+def test_failed_and_unfinished_trials_are_left_out_and_counted() -> None:
+    tables = made_up_run(
+        seeds=2,
+        status={"sgd_lr0.1_batch32_seed0": "failed", "sgd_lr0.01_batch64": "unfinished"},
+    )
+    board = leaderboard(tables)
+    assert left_out(tables) == {"failed": 1, "unfinished": 2}
+    assert len(board) == 23
+    halved = board[(board.optimizer == "sgd") & (board.lr == 0.1) & (board.batch_size == 32)]
+    assert halved["seeds"].tolist() == [1]
+    assert halved["validation_accuracy"].tolist() == pytest.approx([0.98 + 0.002])
+
+
+def test_a_stopped_trial_counts_with_what_it_reached() -> None:
+    tables = made_up_run(status={"adam_lr0.001_batch32": "stopped"})
+    board = leaderboard(tables).set_index(["optimizer", "lr", "batch_size"])
+    stopped = board.loc[("adam", 0.001, 32)]
+    assert stopped["stopped"] == 1
+    assert stopped["validation_accuracy"] < 0.98
+    assert math.isnan(stopped["test_accuracy"])
+
+
+def test_the_best_of_each_optimizer() -> None:
+    best = best_per_optimizer(leaderboard(made_up_run(status={"adam_lr0.001_batch32": "failed"})))
+    assert best[["optimizer", "lr", "batch_size"]].to_numpy().tolist() == [
+        ["sgd", 0.1, 32],
+        ["adam", 0.001, 64],
+    ]
+    assert best["rank"].tolist() == [1, 2]
+
+
+def test_ranks_do_not_compare_data_sets() -> None:
+    board = leaderboard(made_up_run(choices={"dataset": ["mnist", "kmnist"], "lr": [0.1]}))
+    assert board.groupby("dataset")["rank"].max().to_dict() == {"kmnist": 8, "mnist": 8}
+    assert len(best_per_optimizer(board)) == 4
+
+
+def test_a_run_without_results_has_an_empty_leaderboard() -> None:
+    board = leaderboard(made_up_run(status={"": "unfinished"}))
+    assert board.empty
+    assert best_per_optimizer(board).empty
+
+
+def test_a_narrowed_run_still_says_which_settings_it_ranks() -> None:
+    choices = {"optimizer": ["adam"], "lr": [0.01], "batch_size": [64]}
+    (row,) = leaderboard(made_up_run(choices=choices)).to_dict("records")
+    assert (row["dataset"], row["optimizer"], row["lr"], row["batch_size"]) == (
+        *("mnist", "adam", 0.01, 64),
+    )
+    config = TrainConfig(optimizer="adam", lr=0.01, batch_size=64)
+    assert row["validation_accuracy"] == pytest.approx(final_accuracy(config))
+
+
+# Tables
+
+
+def test_tables_come_back_as_written(tmp_path: Path) -> None:
+    tables = made_up_run(seeds=2, status={"sgd_lr0.1": "diverged", "adam_lr0.1": "failed"})
+    loaded = Tables.load(write(tables, tmp_path / "run"))
+    assert loaded.run == tables.run
+    assert loaded.varied == ["optimizer", "lr", "batch_size"]
+    pd.testing.assert_frame_equal(leaderboard(loaded), leaderboard(tables), check_dtype=False)
+
+
+def test_a_setting_of_several_numbers_can_be_grouped_by(tmp_path: Path) -> None:
+    tables = made_up_run(
+        choices={"schedule": ["multistep"], "milestones": ["1+2", "3"], "lr": [0.1]}
+    )
+    loaded = Tables.load(write(tables, tmp_path / "run"))
+    assert loaded.values_of("milestones") == ["1+2", "3"]
+    assert len(select(loaded.trials, {"milestones": (1, 2)})) == 8
+    assert "milestones" in leaderboard(loaded)
+
+
+def test_values_are_ordered_whatever_the_order_of_the_trials() -> None:
+    tables = made_up_run()
+    tables.trials["momentum"] = [0.9, None] * 12
+    turned = Tables(run=tables.run, trials=tables.trials[::-1], records=tables.records)
+    for one in (tables, turned):
+        assert one.values_of("lr") == [0.001, 0.01, 0.1]
+        assert one.values_of("optimizer") == ["adam", "sgd"]
+        assert one.values_of("momentum") == [None, 0.9]
+    assert len(select(tables.trials, {"momentum": None})) == 12
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: (d / "trials.parquet").unlink(), r"has no trials.parquet: type python -m"),
+        (lambda d: (d / "run.json").unlink(), r"is no run, it has no run.json"),
+        (lambda d: (d / "run.json").write_text('{"study": "f'), r"run.json is cut short"),
+        (lambda d: (d / "run.json").write_text("[]"), r"run.json lacks study"),
+        (lambda d: (d / "run.json").write_text('{"study": "fan"}'), r"run.json lacks budget"),
+        (lambda d: _halve(d / "records.parquet"), r"records.parquet is cut short .* delete it"),
+        (lambda d: (d / "trials.parquet").write_bytes(b""), r"trials.parquet is cut short"),
+        (lambda d: _drop(d / "trials.parquet", "status"), r"trials.parquet lacks status"),
+    ],
+)
+def test_a_damaged_run_is_told_in_one_line(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
+    directory = write(made_up_run(), tmp_path / "run")
+    damage(directory)
+    with pytest.raises(TablesError, match=message) as raised:
+        Tables.load(directory)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_of_runs_names_the_one_to_give(tmp_path: Path) -> None:
+    directory = write(made_up_run(), tmp_path / "run")
+    with pytest.raises(TablesError, match=f"did you mean python -m study.report {directory}"):
+        Tables.load(tmp_path)
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(TablesError, match="no folder"):
+        Tables.load(tmp_path / "nowhere")
+
+
+def _halve(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def _drop(path: Path, column: str) -> None:
+    pd.read_parquet(path).drop(columns=column).to_parquet(path)
+
+
+# Wording
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.001, "0.001"),
+        (1e-8, "1e-08"),
+        (10000.0, "10000"),
+        (32, "32"),
+        (True, "True"),
+        (None, "default"),
+        (math.nan, "default"),
+        ("sgd", "sgd"),
+    ],
+)
+def test_values_read_as_written_by_hand(value: object, text: str) -> None:
+    assert value_text(value) == text
+
+
+def test_provenance_says_what_the_numbers_rest_on() -> None:
+    tables = made_up_run(seeds=3)
+    assert provenance(tables.run, tables.trials) == (
+        "data set mnist; budget quick; 3 seeds; cpu (made up), 1 thread a trial; "
+        "10,000 training samples; 5 epochs"
+    )
+
+
+def test_provenance_of_all_the_training_data_does_not_mention_samples() -> None:
+    tables = made_up_run(choices={"train_samples": ["none"]})
+    assert json.loads(json.dumps(tables.run))["seeds"] == 1
+    assert provenance(tables.run, tables.trials) == (
+        "data set mnist; budget quick; 1 seed (no interval); cpu (made up), 1 thread a trial"
+    )
+
+
+def test_provenance_of_a_run_counted_in_steps() -> None:
+    tables = made_up_run(choices={"train_samples": ["none"], "steps": [2000]})
+    assert provenance(tables.run, tables.trials).endswith("1 thread a trial; 2,000 steps")
+
+
+def test_provenance_says_where_seeds_are_missing() -> None:
+    tables = made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed2": "failed"})
+    assert "2 to 3 seeds" in provenance(tables.run, tables.counted)

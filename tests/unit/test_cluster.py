@@ -1,0 +1,55 @@
+"""What a trial is given out of what there is."""
+
+import pytest
+
+from lenet import ConfigError
+from study.runtime.cluster import Capacity, allot
+
+
+def given(cpus, gpus=0, **asked):
+    defaults = {"cpus_per_trial": 1, "gpus_per_trial": None, "max_concurrent": None, "trials": 100}
+    return allot(Capacity(cpus, gpus), **{**defaults, **asked})
+
+
+@pytest.mark.parametrize(
+    ("resources", "concurrent", "gpus_per_trial"),
+    [
+        (given(2), 2, 0),
+        (given(2, cpus_per_trial=2), 1, 0),
+        (given(2, cpus_per_trial=0.5), 4, 0),
+        (given(2, max_concurrent=1), 1, 0),
+        (given(8, trials=3), 3, 0),
+        (given(8, gpus=1, gpus_per_trial=0.25), 4, 0.25),
+        (given(2, gpus=1, gpus_per_trial=0.25), 2, 0.25),
+        (given(16, gpus=4, gpus_per_trial=0.4), 8, 0.4),
+        (given(16, gpus=4, gpus_per_trial=2), 2, 2),
+        # By default a GPU is shared by as many trials as there are CPUs to feed them.
+        (given(4, gpus=1), 4, 0.25),
+        (given(16, gpus=4), 16, 0.25),
+        (given(1, gpus=2), 1, 1),
+        (given(64, gpus=1), 8, 0.125),
+    ],
+)
+def test_concurrency(resources, concurrent, gpus_per_trial):
+    assert resources.concurrent == concurrent
+    assert resources.gpus_per_trial == gpus_per_trial
+
+
+def test_one_thread_per_cpu():
+    assert given(4, cpus_per_trial=3).threads == 3
+    assert given(4, cpus_per_trial=0.5).threads == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"cpus": 2, "cpus_per_trial": 3}, "use --cpus-per-trial 2 or less"),
+        ({"cpus": 2, "gpus_per_trial": 0.25}, "leave --gpus-per-trial out"),
+        ({"cpus": 2, "gpus": 1, "gpus_per_trial": 2}, "use --gpus-per-trial 1 or less"),
+        ({"cpus": 2, "gpus": 4, "gpus_per_trial": 1.5}, "use 2"),
+    ],
+)
+def test_more_than_there_is(asked, said):
+    with pytest.raises(ConfigError) as error:
+        given(**asked)
+    assert said in str(error.value)

@@ -1,0 +1,316 @@
+"""The curves, by what is in the axes, and the files they are saved as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from made_up_run import made_up_run
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure as Picture
+from matplotlib.lines import Line2D
+
+from lenet.config import ConfigError
+from search_spaces.fan import STUDY
+from search_spaces.study import Figure
+from study.analysis.tables import Tables
+from study.figures import FigureError, curves, style
+from study.figures.draw import draw_all
+
+
+def drawn(tables: Tables, quantity: str = "accuracy", optimizer: str = "sgd") -> Picture:
+    """Figure 1 (or 2, 3, 4) of Fan's study, of these tables."""
+    (figure,) = curves.draw(
+        tables,
+        "A title",
+        where={"optimizer": optimizer},
+        quantity=quantity,
+        panel="batch_size",
+        line="lr",
+    ).values()
+    return figure
+
+
+def curves_of(axes: Axes) -> list[Line2D]:
+    """The lines with a curve: not the marks of endings, not the thin single seeds."""
+    return [line for line in axes.lines if line.get_linestyle() != "None" and line.get_lw() > 1]
+
+
+def marks_of(axes: Axes, marker: str = "x") -> list[Line2D]:
+    return [line for line in axes.lines if line.get_marker() == marker]
+
+
+def legend_of(figure: Picture) -> list[str]:
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts() if text.get_text().strip()]
+
+
+def written_on(figure: Picture) -> str:
+    return "\n".join(text.get_text() for text in figure.texts)
+
+
+# What is drawn
+
+
+def test_a_panel_for_each_batch_size_with_its_lines() -> None:
+    figure = drawn(made_up_run())
+    assert [ax.get_title() for ax in figure.axes] == [
+        f"batch size {size}" for size in (32, 64, 128, 256)
+    ]
+    for ax in figure.axes:
+        assert [line.get_linestyle() for line in curves_of(ax)] == ["-", "--"] * 3
+    assert legend_of(figure) == [
+        *("learning rate 0.001", "learning rate 0.01", "learning rate 0.1"),
+        *("training", "validation"),
+    ]
+
+
+def test_a_line_is_its_trials_records() -> None:
+    tables = made_up_run()
+    solid, dashed = curves_of(drawn(tables).axes[0])[-2:]  # the last is learning rate 0.1
+    records = tables.records[tables.records["trial"] == "sgd_lr0.1_batch32_seed0"]
+    assert list(solid.get_xdata()) == [1, 2, 3, 4, 5]
+    assert list(solid.get_ydata()) == pytest.approx(100 * records["train_accuracy"])
+    assert list(dashed.get_ydata()) == pytest.approx(100 * records["validation_accuracy"])
+
+
+def test_seeds_become_a_mean_with_a_band() -> None:
+    axes = drawn(made_up_run(seeds=3)).axes[0]
+    one = drawn(made_up_run(seeds=1)).axes[0]
+    assert len(axes.collections) == 6
+    assert len(one.collections) == 0
+    solid = curves_of(axes)[-1]
+    assert solid.get_ydata()[-1] == pytest.approx(98.2)  # of 98.0, 98.2 and 98.4
+    assert "95% interval over seeds" in legend_of(axes.figure)
+    assert "95% interval over seeds" not in legend_of(one.figure)
+
+
+def test_panels_share_their_axes() -> None:
+    figure = drawn(made_up_run())
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "epoch", "epoch"]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy (%)", ""] * 2
+
+
+def test_a_wide_range_of_losses_takes_a_log_scale() -> None:
+    tables = made_up_run()
+    assert drawn(tables, "loss").axes[0].get_yscale() == "log"
+    flat = tables.records.assign(train_loss=0.5, validation_loss=0.6)
+    level = Tables(run=tables.run, trials=tables.trials, records=flat)
+    assert drawn(level, "loss").axes[0].get_yscale() == "linear"
+    assert drawn(tables, "accuracy").axes[0].get_yscale() == "linear"
+
+
+def test_the_footer_says_what_it_rests_on() -> None:
+    text = written_on(drawn(made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "failed"})))
+    flat = text.replace("\n", " ")
+    assert "A title" in flat
+    assert "data set mnist; budget quick; 1 to 2 seeds; cpu (made up)" in flat
+    assert "10,000 training samples; 5 epochs" in flat
+    assert "Not shown: 1 of 24 trials" in flat
+
+
+# Runs that ended early
+
+
+def test_a_diverged_run_is_marked_where_it_ended() -> None:
+    figure = drawn(made_up_run(status={"sgd_lr0.1_batch32": "diverged"}))
+    (mark,) = marks_of(figure.axes[0])
+    assert list(mark.get_xdata()) == [3]
+    assert all(not marks_of(ax) for ax in figure.axes[1:])
+    colour_of_line = curves_of(figure.axes[0])[-1].get_color()
+    assert mark.get_color() == colour_of_line
+    assert any(text.startswith("diverged") for text in legend_of(figure))
+
+
+def test_a_loss_that_is_not_finite_is_marked_inside_the_panel_at_its_top() -> None:
+    figure = drawn(made_up_run(status={"sgd_lr0.1_batch32": "diverged"}), "loss")
+    axes = figure.axes[0]
+    (mark,) = marks_of(axes)
+    x, y = axes.transAxes.inverted().transform(mark.get_transform().transform((3, 0.97)))
+    assert mark.get_ydata()[0] == pytest.approx(0.97)
+    assert 0 < x < 1
+    assert y == pytest.approx(0.97)
+    assert list(curves_of(axes)[-1].get_xdata()) == [1, 2]
+
+
+def test_runs_that_all_diverged_at_once_are_still_a_figure(tmp_path: Path) -> None:
+    tables = made_up_run(choices={"batch_size": [32]}, status={"sgd": "diverged"})
+    nan = float("nan")
+    tables.records[["train_loss", "validation_loss"]] = nan
+    figure = drawn(tables, "loss")
+    heights = [mark.get_ydata()[0] for mark in marks_of(figure.axes[0])]
+    assert len(set(heights)) == 3  # none hides another
+    style.save(figure, tmp_path / "all-diverged")
+
+
+def test_the_mean_ends_with_the_first_seed_and_the_others_go_on_alone() -> None:
+    figure = drawn(made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed1": "diverged"}))
+    axes = figure.axes[0]
+    solid = curves_of(axes)[-2]
+    assert list(solid.get_xdata()) == [1, 2, 3]
+    thin = [line for line in axes.lines if line.get_linestyle() == "-" and line.get_lw() < 1]
+    assert [list(line.get_xdata()) for line in thin] == [[3, 4, 5]] * 2
+    assert "one seed, after another ended" in legend_of(figure)
+
+
+def test_a_mark_stays_inside_its_panel() -> None:
+    tables = made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "diverged"})
+    ended = (tables.records["trial"] == "sgd_lr0.1_batch32_seed1") & tables.records["diverged"]
+    tables.records.loc[ended, "train_accuracy"] = 0.02  # far below every mean
+    axes = drawn(tables).axes[0]
+    (mark,) = marks_of(axes)
+    assert mark.get_ydata()[0] == pytest.approx(2.0)
+    assert axes.get_ylim()[0] <= 2.0
+
+
+def test_a_stopped_run_is_marked_apart_from_a_diverged_one() -> None:
+    figure = drawn(made_up_run(status={"sgd_lr0.1_batch32": "stopped"}))
+    (mark,) = marks_of(figure.axes[0], "|")
+    assert list(mark.get_xdata()) == [2]
+    assert not marks_of(figure.axes[0])
+    assert "stopped by the scheduler" in legend_of(figure)
+
+
+# Narrowed and widened grids
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
+def test_there_are_no_empty_panels(count: int) -> None:
+    sizes = [2**k for k in range(3, 3 + count)]
+    figure = drawn(made_up_run(choices={"batch_size": sizes}))
+    assert len(figure.axes) == count
+    assert all(curves_of(ax) for ax in figure.axes)
+    # Below every panel come either another one or the numbers of the epochs.
+    last = [ax for ax in figure.axes if ax.get_xlabel()]
+    assert len(last) == len({ax.get_subplotspec().colspan.start for ax in figure.axes})
+
+
+def test_a_panel_whose_trials_all_failed_is_dropped() -> None:
+    figure = drawn(
+        made_up_run(status={f"sgd_lr{lr}_batch64": "failed" for lr in (0.1, 0.01, 0.001)})
+    )
+    assert [ax.get_title() for ax in figure.axes] == [
+        f"batch size {size}" for size in (32, 128, 256)
+    ]
+
+
+def test_a_combination_that_failed_leaves_the_other_lines() -> None:
+    figure = drawn(made_up_run(status={"sgd_lr0.1_batch64": "failed"}))
+    assert [len(curves_of(ax)) for ax in figure.axes] == [6, 4, 6, 6]
+
+
+def test_a_third_setting_makes_figures_of_its_own_and_is_not_averaged_over() -> None:
+    figures = curves.draw(
+        made_up_run(choices={"dropout": [0.0, 0.5]}),
+        "A title",
+        where={"optimizer": "sgd"},
+        quantity="loss",
+        panel="batch_size",
+        line="lr",
+    )
+    assert sorted(figures) == ["-dropout0", "-dropout0.5"]
+    assert "A title, dropout 0.5" in written_on(figures["-dropout0.5"])
+    assert all(not ax.collections for figure in figures.values() for ax in figure.axes)
+
+
+def test_a_model_of_ones_own_makes_file_names_without_a_colon() -> None:
+    tables = made_up_run(choices={"model": ["lenet", "my.models:Net"], "batch_size": [32]})
+    options = dict(STUDY.figures[0].options)
+    assert sorted(curves.draw(tables, "A title", **options)) == [
+        "-modellenet",
+        "-modelmy.models-Net",
+    ]
+
+
+def test_a_value_has_one_colour_whatever_else_is_drawn() -> None:
+    every = drawn(made_up_run())
+    left = drawn(made_up_run(status={"sgd_lr0.001": "failed", "sgd_lr0.01": "failed"}))
+    assert curves_of(left.axes[0])[-1].get_color() == curves_of(every.axes[0])[-1].get_color()
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 7, 12])
+def test_every_value_has_a_colour_of_its_own(count: int) -> None:
+    colours = style.colours(range(count))
+    assert len({to_hex(colour) for colour in colours.values()}) == count
+
+
+# The page
+
+
+@pytest.mark.parametrize(
+    ("lines", "sizes"),
+    [(1, (64,)), (12, (64,)), (3, (32, 64)), (3, (32, 64, 128)), (12, (32, 64, 128, 256))],
+)
+def test_nothing_covers_anything(lines: int, sizes: Sequence[int]) -> None:
+    figure = drawn(
+        made_up_run(
+            seeds=2,
+            choices={"batch_size": sizes, "lr": [0.3 / 1.8**k for k in range(lines)]},
+            status={"sgd_lr0.3": "diverged"},
+        ),
+        "loss",
+    )
+    figure.draw_without_rendering()
+    page = figure.bbox
+    boxes = [ax.get_tightbbox() for ax in figure.axes]
+    boxes += [thing.get_window_extent() for thing in (*figure.legends, *figure.texts)]
+    for i, box in enumerate(boxes):
+        assert box is not None
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+        assert not any(box.overlaps(other) for other in boxes[:i] if other is not None)
+
+
+def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    tables = made_up_run(seeds=2, choices={"batch_size": [32]})
+    study = replace(STUDY, figures=STUDY.figures[:1])
+    first = draw_all(study, tables, tmp_path / "a")
+    second = draw_all(study, tables, tmp_path / "b")
+    assert [file.name for file in first] == [
+        "figure-1-sgd-accuracy.png",
+        "figure-1-sgd-accuracy.svg",
+    ]
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+    assert "<dc:date>" not in first[1].read_text()
+
+
+def test_drawing_leaves_the_style_of_others_alone() -> None:
+    before = dict(matplotlib.rcParams)
+    drawn(made_up_run())
+    assert dict(matplotlib.rcParams) == before
+
+
+# What cannot be drawn
+
+
+def test_a_figure_without_trials_is_not_drawn_which_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    tables = made_up_run(choices={"optimizer": ["adam"], "batch_size": [32]})
+    study = replace(STUDY, figures=(STUDY.figures[0],))
+    assert draw_all(study, tables, tmp_path, said.append) == []
+    assert said == ["figure-1-sgd-accuracy is not drawn: no trial of this run belongs to it"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error", "message"),
+    [
+        ("curve", {}, FigureError, "did you mean 'curves'"),
+        ("style", {}, FigureError, "unknown kind of figure 'style'"),
+        ("curves", {"rows": "lr"}, FigureError, "figure mine, of kind curves: .*'rows'"),
+        ("curves", {"quantity": "speed"}, FigureError, "unknown quantity 'speed'"),
+        ("curves", {"panel": "batchsize"}, ConfigError, "did you mean 'batch_size'"),
+    ],
+)
+def test_a_figure_declared_wrongly_is_refused(
+    tmp_path: Path, kind: str, options: Mapping[str, Any], error: type[Exception], message: str
+) -> None:
+    every = dict(STUDY.figures[0].options) | options
+    figure = Figure(name="mine", kind=kind, title="Mine", options=every)
+    with pytest.raises(error, match=message):
+        draw_all(replace(STUDY, figures=(figure,)), made_up_run(), tmp_path)

@@ -1,0 +1,201 @@
+"""`python -m study.report`: what it writes and prints, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_up_run import made_up_run, write
+from rich.console import Console
+
+from study import report
+from study.analysis.tables import Tables
+
+SMALL = {"batch_size": [32, 64]}
+
+
+def printed(directory: Path, **console: object) -> str:
+    page = io.StringIO()
+    report.summarize(directory, Console(file=page, **console))  # type: ignore[arg-type]
+    return page.getvalue()
+
+
+def test_a_run_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = write(made_up_run(seeds=2, choices=SMALL), tmp_path / "run")
+    assert report.main([str(directory)]) == 0
+    text = capsys.readouterr().out
+    assert "data set mnist; budget quick; 2 seeds" in text
+    assert "98.10 ± 1.27" in text  # 98.0 and 98.2: 12.706 * 0.1
+    assert str(directory / "figures") in text
+    assert len(list((directory / "figures").glob("*.png"))) == 4
+    assert len(list((directory / "figures").glob("*.svg"))) == 4
+    board = pd.read_csv(directory / "leaderboard.csv")
+    assert len(board) == 12
+    assert board["validation_accuracy"][0] == pytest.approx(0.981)
+    assert pd.read_csv(directory / "best_per_optimizer.csv")["optimizer"].tolist() == [
+        "adam",
+        "sgd",
+    ]
+
+
+def test_out_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    directory = write(made_up_run(choices={"batch_size": [32]}), tmp_path / "run")
+    before = sorted(directory.iterdir())
+    assert report.main([str(directory), "--out", str(tmp_path / "a" / "b")]) == 0
+    assert sorted(directory.iterdir()) == before
+    assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [
+        *("best_per_optimizer.csv", "figures", "leaderboard.csv"),
+    ]
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The printed part alone: drawing takes seconds."""
+    monkeypatch.setattr(report, "draw_all", lambda *_: [])
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("soft_wrap", [True, False])
+def test_a_pipe_gets_plain_text_and_whole_cells(tmp_path: Path, soft_wrap: bool) -> None:
+    choices = {"dropout": [0.25, 0.5], "batch_size": [32]}
+    tables = made_up_run(seeds=2, choices=choices, status={"sgd_lr0.1": "diverged"})
+    directory = write(tables, tmp_path / "run")
+    text = printed(directory, width=40, soft_wrap=soft_wrap)
+    assert "\x1b" not in text
+    assert "…" not in text
+    head = next(line for line in text.splitlines() if line.startswith("rank"))
+    for name in ("dropout", "optimizer", "learning rate", "batch size", "validation %", "diverged"):
+        assert name in head
+    first = next(line for line in text.splitlines() if line.lstrip().startswith("1 "))
+    assert first.split() == [
+        *("1", "0.25", "adam", "0.001", "32", "98.10", "±", "1.27", "97.10", "±", "1.27"),
+        *("2", "0", "12.5"),
+    ]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_narrow_terminal_loses_no_letter(tmp_path: Path) -> None:
+    directory = write(made_up_run(seeds=2), tmp_path / "run")
+    text = printed(directory, width=60, force_terminal=True, color_system=None)
+    assert "…" not in text
+    assert max(map(len, text.split("Leaderboard")[1].split("Best")[0].splitlines())) <= 60
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_width_of_the_console_is_given_back(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=40)
+    report.summarize(write(made_up_run(), tmp_path / "run"), console)
+    assert console.width == 40
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_one_seed_is_shown_without_interval(tmp_path: Path) -> None:
+    text = printed(write(made_up_run(), tmp_path / "run"))
+    assert "98.00" in text
+    assert "98.00 ±" not in text
+    assert "1 seed (no interval)" in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_trials_that_do_not_count_are_said(tmp_path: Path) -> None:
+    status = {"sgd_lr0.1_batch32": "failed", "sgd_lr0.01": "unfinished"}
+    text = printed(write(made_up_run(status=status), tmp_path / "run"))
+    assert "Not counted: 4 unfinished, 1 failed of 24 trials" in text
+    assert "sgd_lr0.1_batch32_seed0 failed: ValueError: made up" in text
+
+
+def test_a_run_without_results_says_so(tmp_path: Path) -> None:
+    text = printed(write(made_up_run(status={"": "unfinished"}), tmp_path / "run"))
+    assert "Not counted: 24 unfinished of 24 trials" in text
+    assert "nothing to rank or to draw" in text
+    assert not (tmp_path / "run" / "leaderboard.csv").exists()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_long_leaderboard_is_cut_on_the_page_and_whole_in_the_file(tmp_path: Path) -> None:
+    choices = {"lr": [0.3 / 1.5**k for k in range(10)]}
+    tables = made_up_run(choices=choices, status={"sgd_lr0.3": "diverged"})
+    directory = write(tables, tmp_path / "run")
+    assert "... and 50 more in leaderboard.csv, of which 4 diverged." in printed(directory)
+    assert len(pd.read_csv(directory / "leaderboard.csv")) == 80
+
+
+def test_a_study_that_is_not_here_is_ranked_and_not_drawn(tmp_path: Path) -> None:
+    tables = made_up_run()
+    elsewhere = Tables(
+        run=dict(tables.run) | {"study": "mine"}, trials=tables.trials, records=tables.records
+    )
+    text = printed(write(elsewhere, tmp_path / "run"))
+    assert "Leaderboard" in text
+    assert "No figures: this copy of the project has no study 'mine'" in text
+
+
+def test_missing_tables_are_collected_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = pytest.importorskip("study.runtime.storage")
+    tables = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd"]})
+    directory = write(tables, tmp_path / "run")
+    for name in ("trials.parquet", "records.parquet"):
+        (directory / name).unlink()
+    collected: list[Path] = []
+
+    def collect(path: Path) -> None:
+        collected.append(path)
+        write(tables, path)
+
+    monkeypatch.setattr(storage, "collect", collect)
+    assert report.main([str(directory)]) == 0
+    assert collected == [directory]
+    assert report.main([str(directory)]) == 0
+    assert collected == [directory]  # the second time they are there
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "cut"])
+def test_bad_input_is_one_line_and_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    cut = write(made_up_run(), tmp_path / "cut") / "records.parquet"
+    cut.write_bytes(cut.read_bytes()[:1000])
+    assert report.main([str(tmp_path / name)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = write(made_up_run(), tmp_path / "run")
+    (tmp_path / "file").write_text("in the way")
+    assert report.main([str(directory), "--out", str(tmp_path / "file")]) == 2
+    err = capsys.readouterr().err
+    assert "name another folder with --out" in err
+    assert err.count("\n") == 1
+
+
+def test_reading_a_run_needs_neither_torch_nor_ray(tmp_path: Path) -> None:
+    directory = write(made_up_run(choices={"batch_size": [32], "lr": [0.1]}), tmp_path / "run")
+    code = (
+        "import sys; from study import analysis, figures, report; "
+        f"code = report.main([{str(directory)!r}]); "
+        "loaded = {'torch', 'ray', 'torchvision', 'matplotlib.pyplot'} & set(sys.modules); "
+        "sys.exit(f'{code} {loaded}' if code or loaded else 0)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(report.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (directory / "figures" / "figure-3-adam-accuracy.svg").is_file()

@@ -1,0 +1,192 @@
+"""The training loop: determinism, resuming, divergence, schedules, optimizers."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from lenet import ConfigError, TrainConfig, registry, training
+from lenet.optimizers import build_optimizer
+from lenet.schedules import learning_rate
+
+SMALL = TrainConfig(dataset="digits", train_samples=250, batch_size=32, epochs=3, dropout=0.3)
+
+
+def records_of(config, dataset):
+    return list(training.train(training.Run(config, dataset)))
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        a.same_learning(b) for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_records_count_what_was_done(digits):
+    records = records_of(SMALL, digits)
+    # 250 samples in batches of 32: seven whole ones and a rest of 26.
+    assert [r.step for r in records] == [8, 16, 24]
+    assert [r.samples for r in records] == [250, 500, 750]
+    assert [r.epoch for r in records] == [1, 2, 3]
+    assert all(r.validation_accuracy >= 0 for r in records)
+    assert [math.isnan(r.test_accuracy) for r in records] == [True, True, False]
+    assert records[0].train_seconds < records[1].train_seconds < records[2].train_seconds
+
+
+def test_records_by_steps_cover_the_same_training(digits):
+    by_epoch = records_of(SMALL, digits)
+    by_steps = records_of(SMALL.replace(record_every=5), digits)
+    assert [r.step for r in by_steps] == [5, 10, 15, 20, 24]
+    assert by_steps[-1].validation_loss == by_epoch[-1].validation_loss
+    assert by_steps[1].samples == 250 + 2 * 32
+
+
+def test_the_step_count_ends_a_run(digits):
+    assert [r.step for r in records_of(SMALL.replace(steps=10), digits)] == [8, 10]
+
+
+def test_lenet_learns(digits):
+    config = TrainConfig(dataset="digits", optimizer="adam", lr=0.001, batch_size=32, epochs=8)
+    last = records_of(config, digits)[-1]
+    assert last.test_accuracy > 0.93
+    assert last.train_loss < 0.2
+
+
+def test_the_same_config_gives_the_same_records(digits):
+    assert same(records_of(SMALL, digits), records_of(SMALL, digits))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"lr": 0.002}, {"dropout": 0.0}])
+def test_another_config_gives_other_records(change, digits):
+    one, other = records_of(SMALL, digits), records_of(SMALL.replace(**change), digits)
+    assert one[0].train_loss != other[0].train_loss
+
+
+def test_runs_side_by_side_do_not_disturb_each_other(digits):
+    alone = records_of(SMALL, digits)
+    one, other = (training.Run(SMALL.replace(seed=seed), digits) for seed in (0, 5))
+    state_before = torch.get_rng_state()
+    together = []
+    while not one.finished:
+        together.append(one.advance())
+        other.advance()
+        torch.randperm(10)  # somebody else draws from the global generator
+    assert same(together, alone)
+    torch.set_rng_state(state_before)
+
+
+@pytest.mark.parametrize("optimizer", sorted(registry.OPTIMIZERS))
+def test_a_resumed_run_goes_on_as_if_nothing_had_happened(optimizer, digits):
+    config = SMALL.replace(optimizer=optimizer, schedule="exponential", lr=0.01)
+    whole = records_of(config, digits)
+    first = training.Run(config, digits)
+    record = first.advance()
+    state = copy.deepcopy(first.state_dict())
+    first.advance()  # what the first run does afterwards must not matter
+    second = training.Run(config, digits)
+    second.load_state_dict(state)
+    assert same([record, *training.train(second)], whole)
+
+
+def test_divergence_is_a_result(digits):
+    records = records_of(SMALL.replace(optimizer="sgd", lr=1e6, epochs=50), digits)
+    assert records[-1].diverged
+    assert not math.isfinite(records[-1].train_loss)
+    assert records[-1].step < 50 * 8
+    assert not any(r.diverged for r in records[:-1])
+
+
+def test_without_shuffling_every_epoch_has_one_order(digits):
+    def orders(shuffle):
+        run = training.Run(SMALL.replace(shuffle=shuffle), digits)
+        drawn = []
+        for step in range(0, 24, 8):
+            run.step = step
+            drawn.append(torch.cat([batch_at(run, step + i) for i in range(8)]))
+        return drawn
+
+    def batch_at(run, step):
+        run.step = step
+        return run._batch()
+
+    shuffled, fixed = orders(True), orders(False)
+    for order in (*shuffled, *fixed):
+        assert sorted(order.tolist()) == list(range(250))
+    assert torch.equal(fixed[0], fixed[1])
+    assert not torch.equal(shuffled[0], shuffled[1])
+
+
+def test_a_batch_larger_than_the_data_is_the_whole(digits):
+    records = records_of(SMALL.replace(batch_size=10_000, epochs=2), digits)
+    assert [r.samples for r in records] == [250, 500]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [1, 1, 1, 1]),
+        ({"schedule": "exponential", "gamma": 0.5}, [1, 0.5, 0.25, 0.125]),
+        ({"schedule": "exponential"}, [1, 0.95, 0.95**2, 0.95**3]),
+        ({"schedule": "multistep", "milestones": (1, 3)}, [1, 0.1, 0.1, 0.01]),
+    ],
+)
+def test_schedules(settings, expected):
+    rate = learning_rate(TrainConfig(lr=2.0, **settings), steps_per_epoch=10)
+    for epoch, factor in enumerate(expected):
+        assert rate(epoch * 10) == pytest.approx(2 * factor)
+        assert rate(epoch * 10 + 9) == pytest.approx(2 * factor)
+
+
+@pytest.mark.parametrize("name", sorted(registry.OPTIMIZERS))
+def test_an_optimizer_by_name_is_the_one_of_torch(name):
+    """Three steps on a quadratic agree with the class built by hand with its defaults."""
+    by_hand = {
+        "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
+        "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+        "nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+        "adam": lambda p: torch.optim.Adam(p, lr=0.1),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=0.1),
+        "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1),
+        "adadelta": lambda p: torch.optim.Adadelta(p, lr=0.1),
+        "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.1),
+    }
+    if name not in by_hand:
+        pytest.skip("one of ours; it has tests of its own")
+    results = []
+    for build in (by_hand[name], lambda p: build_optimizer(TrainConfig(optimizer=name, lr=0.1), p)):
+        weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        optimizer = build([weight])
+        for _ in range(3):
+            optimizer.zero_grad()
+            (weight**2).sum().backward()
+            optimizer.step()
+        results.append(weight.detach())
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_settings_reach_the_optimizer():
+    weight = [torch.nn.Parameter(torch.zeros(1))]
+    config = TrainConfig(optimizer="adam", beta1=0.5, eps=1e-3, weight_decay=0.1)
+    group = build_optimizer(config, weight).param_groups[0]
+    assert group["betas"] == (0.5, 0.999)
+    assert (group["eps"], group["weight_decay"]) == (1e-3, 0.1)
+
+
+def test_a_model_of_ones_own(digits):
+    config = SMALL.replace(model="tests.own_models:Linear", dropout=0.0)
+    assert records_of(config, digits)[-1].validation_accuracy > 0.3
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("tests.own_models:Nothing", "cannot load"),
+        ("no_such_package:Net", "cannot load"),
+        ("tests.own_models:WantsMore", "cannot be built"),
+        ("builtins:dict", "is no torch.nn.Module"),
+    ],
+)
+def test_a_model_that_cannot_be_built_says_so(model, said, digits):
+    with pytest.raises(ConfigError, match=said):
+        training.Run(SMALL.replace(model=model), digits)
