@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,7 +19,7 @@ import search_spaces
 from lenet import datasets as data
 from lenet.devices import describe_device, training_device
 from search_spaces.study import Planned
-from study.report import summarize
+from study.report.summary import summarize
 from study.runtime import cluster
 from study.runtime.estimate import Estimate, clock, estimate
 from study.runtime.request import Machine, Question
@@ -188,13 +189,11 @@ def _run(
         )
         collect(folder.path)
     summarize(folder.path, console)
-    for name, error in outcome.failed.items():
-        console.print(f"[red]failed[/red] {name}: {error}")
     if outcome.interrupted or outcome.failed:
         undone = "Interrupted" if outcome.interrupted else "Some trials failed"
         console.print(
             f"{undone}; all that was trained is kept in {folder.path}. Finish it with\n"
-            f"  python -m study.grid --resume {folder.path}"
+            f"  python -m study.grid --resume {shlex.quote(str(folder.path))}"
         )
     if outcome.interrupted:
         return 130

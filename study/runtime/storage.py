@@ -238,8 +238,8 @@ def _trial_row(
         "config_id": planned.config.id,
         "status": status if status in COMPLETE or status == "failed" else "unfinished",
         **{name: state.get(name) for name in _STATE_COLUMNS},
-        **planned.config.to_dict(),
         **last,
+        **planned.config.to_dict(),  # after the record, whose lr is that of its step
         "best_validation_accuracy": best.validation_accuracy if best else None,
         "best_validation_epoch": best.epoch if best else None,
     }

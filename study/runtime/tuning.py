@@ -27,8 +27,8 @@ class Outcome:
 
     interrupted: bool
     """Ctrl-C came before every trial had ended"""
-    failed: Mapping[str, str]
-    """by the trial's name, the last line of its error"""
+    failed: bool
+    """a trial crashed once more after its retry"""
 
 
 class _StatusCallback(tune.Callback):
@@ -100,11 +100,11 @@ def run_trials(
             ),
         )
         results = tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
-    failed = {}
+    failed = set()
     for result in (results[i] for i in range(len(results))):
         if result.error is not None and result.config is not None:
             name = result.config["trial"]["name"]
-            failed[name] = str(result.error).strip().splitlines()[-1]
+            failed.add(name)
             folder.trial(name).mark("failed", str(result.error))
     undone = [
         planned.name
@@ -112,7 +112,7 @@ def run_trials(
         if planned.name not in failed
         and folder.trial(planned.name).state().get("status") not in COMPLETE
     ]
-    return Outcome(interrupted=bool(undone), failed=failed)
+    return Outcome(interrupted=bool(undone), failed=bool(failed))
 
 
 def _trial_name(trial: Any) -> str:

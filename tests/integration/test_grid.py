@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lenet import TrainConfig, training
-from study import report
+from study.report import __main__ as report
 from study.runtime.storage import COMPLETE, RunFolder
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")

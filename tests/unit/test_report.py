@@ -13,15 +13,16 @@ import pytest
 from made_up_run import made_up_run, write
 from rich.console import Console
 
-from study import report
 from study.analysis.tables import Tables
+from study.report import __main__ as report
+from study.report import summary
 
 SMALL = {"batch_size": [32, 64]}
 
 
 def printed(directory: Path, **console: object) -> str:
     page = io.StringIO()
-    report.summarize(directory, Console(file=page, **console))  # type: ignore[arg-type]
+    summary.summarize(directory, Console(file=page, **console))  # type: ignore[arg-type]
     return page.getvalue()
 
 
@@ -56,7 +57,7 @@ def test_out_leaves_the_run_as_it_was(tmp_path: Path) -> None:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The printed part alone: drawing takes seconds."""
-    monkeypatch.setattr(report, "draw_all", lambda *_: [])
+    monkeypatch.setattr(summary, "draw_all", lambda *_: [])
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -89,7 +90,7 @@ def test_a_narrow_terminal_loses_no_letter(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_the_width_of_the_console_is_given_back(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=40)
-    report.summarize(write(made_up_run(), tmp_path / "run"), console)
+    summary.summarize(write(made_up_run(), tmp_path / "run"), console)
     assert console.width == 40
 
 
@@ -184,12 +185,12 @@ def test_a_place_that_cannot_be_written_is_one_line(
 def test_reading_a_run_needs_neither_torch_nor_ray(tmp_path: Path) -> None:
     directory = write(made_up_run(choices={"batch_size": [32], "lr": [0.1]}), tmp_path / "run")
     code = (
-        "import sys; from study import analysis, figures, report; "
+        "import sys; from study import analysis, figures; from study.report import __main__ as report; "
         f"code = report.main([{str(directory)!r}]); "
         "loaded = {'torch', 'ray', 'torchvision', 'matplotlib.pyplot'} & set(sys.modules); "
         "sys.exit(f'{code} {loaded}' if code or loaded else 0)"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(report.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(report.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=environment,

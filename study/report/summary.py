@@ -1,17 +1,9 @@
-"""Draw the figures of a finished run again and print what it found.
-
-    python -m study.report results/NAME
-    python -m study.report results/NAME --out elsewhere     where NAME cannot be written to
-
-Needs neither Ray nor torch. Figures and rankings are made from the run's two tables alone;
-without them, the tables are collected from the trials first.
-"""
+"""The rankings and figures of a run, written and printed."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,43 +14,14 @@ from rich.measure import Measurement
 from rich.table import Table
 
 import search_spaces
-from lenet.config import ConfigError
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
-from study.analysis.tables import RECORDS, TRIALS, Tables, TablesError, load_run, missing_tables
+from study.analysis.tables import RECORDS, TRIALS, Tables, load_run, missing_tables
 from study.analysis.wording import counted, label, percent, provenance, value_text
-from study.figures import FigureError
 from study.figures.draw import draw_all
 
+_FAILURES = 10
 _ROWS = 30
 """The printed leaderboard is cut there, the file is not."""
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code (0 done, 2 bad input)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.report",
-        description=(__doc__ or "").split("\n\n", 1)[0],
-        epilog="\n\n".join((__doc__ or "").split("\n\n")[1:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of a run")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR2", help="where the figures and rankings go (default: DIR)"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        summarize(options.directory, Console(highlight=False), options.out)
-    except (TablesError, ConfigError, FigureError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(
-            f"error: cannot write {error.filename} ({error.strerror}): "
-            "name another folder with --out",
-            file=sys.stderr,
-        )
-        return 2
-    return 0
 
 
 def summarize(directory: Path, console: Console, out: Path | None = None) -> None:
@@ -105,6 +68,7 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
         ("figures", f"{out / 'figures'} ({counted(len(files) // 2, 'figure')}, PNG and SVG)"),
         ("rankings", f"{out / 'leaderboard.csv'}, {out / 'best_per_optimizer.csv'}"),
         ("tables", f"{directory / TRIALS}, {directory / RECORDS} (and .csv)"),
+        ("again", f"python -m study.report {shlex.quote(str(directory))}"),
     ):
         say(f"  {what:9} {where}")
 
@@ -117,17 +81,18 @@ def _figures(name: str, tables: Tables, folder: Path, say: Callable[[str], None]
 
 
 def _say_left_out(tables: Tables, say: Callable[[str], None]) -> None:
-    """Say which trials are not counted, and why the first one failed."""
+    """Say which trials are not counted, and why the failed ones failed."""
     missing = left_out(tables)
     if not missing:
         return
     each = ", ".join(f"{n} {status}" for status, n in missing.items())
     say(f"Not counted: {each} of {counted(len(tables.trials), 'trial')} (see trials.csv).")
     failed = tables.trials[tables.trials["status"] == "failed"]
-    if len(failed):
-        first = failed.iloc[0]
-        reason = first["error"].strip().splitlines() if isinstance(first["error"], str) else []
-        say(f"  {first['trial']} failed: {reason[-1] if reason else 'no reason was kept'}")
+    for trial in failed.head(_FAILURES).to_dict("records"):
+        reason = trial["error"].strip().splitlines() if isinstance(trial["error"], str) else []
+        say(f"  {trial['trial']} failed: {reason[-1] if reason else 'no reason was kept'}")
+    if len(failed) > _FAILURES:
+        say(f"  ... and {len(failed) - _FAILURES} more (see trials.csv)")
 
 
 def _print(board: pd.DataFrame, title: str, console: Console) -> None:
@@ -169,7 +134,3 @@ def _print(board: pd.DataFrame, title: str, console: Console) -> None:
 def _accuracy(row: Mapping[Any, Any], name: str) -> str:
     half = row[f"{name}_ci95"]
     return percent(row[name]) if half != half else f"{percent(row[name])} ± {percent(half)}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

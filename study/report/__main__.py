@@ -1,0 +1,54 @@
+"""Draw the figures of a finished run again and print what it found.
+
+    python -m study.report results/NAME
+    python -m study.report results/NAME --out elsewhere     where NAME cannot be written to
+
+Needs neither Ray nor torch. Figures and rankings are made from the run's two tables alone;
+without them, the tables are collected from the trials first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from lenet.config import ConfigError
+from study.analysis.tables import TablesError
+from study.figures import FigureError
+from study.report.summary import summarize
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code (0 done, 2 bad input)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.report",
+        description=(__doc__ or "").split("\n\n", 1)[0],
+        epilog="\n\n".join((__doc__ or "").split("\n\n")[1:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of a run")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR2", help="where the figures and rankings go (default: DIR)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        summarize(options.directory, Console(highlight=False), options.out)
+    except (TablesError, ConfigError, FigureError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"error: cannot write {error.filename} ({error.strerror}): "
+            "name another folder with --out",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
