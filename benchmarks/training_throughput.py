@@ -55,7 +55,7 @@ class PublishedLeNet(nn.Module):
         x = x.view(-1, 16 * 5 * 5)
         x = F.relu(self.fc1(x))
         x = F.relu(self.fc2(x))
-        return self.fc3(x)  # type: ignore[no-any-return]
+        return self.fc3(x)
 
 
 def from_loader(root: Path, batch_size: int) -> Batches:

@@ -46,6 +46,8 @@ class TrainConfig:
     """share of the training set held out for validation (1/12: 5,000 of MNIST's 60,000)"""
     model: str = "lenet"
     """architecture, by name, or a class of your own as package.module:Class"""
+    loss: str = "cross-entropy"
+    """what training lessens: cross-entropy of logits, or mse between outputs and one-hot"""
     dropout: float = 0.0
     """probability of zeroing a unit before the last layer(s), in [0, 1)"""
     optimizer: str = "adam"
@@ -63,7 +65,11 @@ class TrainConfig:
     eps: float | None = None
     """the term that keeps a division from being by zero"""
     initial_accumulator: float | None = None
-    """what the sum of squared gradients starts from (Adagrad)"""
+    """what the sum of squared gradients starts from (Adagrad, Proximal Adagrad, FTRL)"""
+    l1: float | None = None
+    """L1 penalty of FTRL and the proximal optimizers"""
+    l2: float | None = None
+    """L2 penalty of FTRL and the proximal optimizers"""
     weight_decay: float | None = None
     """L2 penalty (decoupled in AdamW)"""
     schedule: str = "constant"
@@ -104,6 +110,7 @@ class TrainConfig:
             ("optimizer", registry.OPTIMIZERS),
             ("schedule", registry.SCHEDULES),
             ("model", registry.MODELS),
+            ("loss", registry.LOSSES),
         ):
             name = getattr(self, what)
             if name not in known and not (what == "model" and ":" in name):
@@ -178,6 +185,8 @@ _RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
     "rho": _share,
     "eps": _not_negative,
     "initial_accumulator": _not_negative,
+    "l1": _not_negative,
+    "l2": _not_negative,
     "weight_decay": _not_negative,
     "gamma": _positive,
     "batch_size": _whole,

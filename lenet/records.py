@@ -17,7 +17,8 @@ class Record:
     `train_loss` and `train_accuracy` are means over the samples trained on since the
     record before, each seen by the weights of its own step, dropout on. `validation_*`
     and `test_*` are over the whole held-out set with the weights of this moment, dropout
-    off. Losses are in nats per sample for cross-entropy; accuracies are in [0, 1].
+    off. Losses are means over samples, cross-entropy in nats; accuracies are in
+    [0, 1].
     """
 
     step: int

@@ -30,6 +30,8 @@ class Optimizer:
 _DECAY = {"weight_decay": ("weight_decay", 0.0)}
 _BETAS = {"beta1": ("beta1", 0.9), "beta2": ("beta2", 0.999), "eps": ("eps", 1e-8)}
 _MOMENTUM = {"momentum": ("momentum", 0.9)}
+_PENALTIES = {"l1": ("l1", 0.0), "l2": ("l2", 0.0)}
+_TF1_START = {"initial_accumulator": ("initial_accumulator_value", 0.1)}
 
 # The defaults are torch.optim's; a study that follows another framework says so in its
 # own settings.
@@ -65,6 +67,12 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
                 "momentum": ("momentum", 0.0),
             },
         ),
+        # TensorFlow 1's three without a counterpart in torch.optim.
+        "ftrl": Optimizer("lenet.optimizers.ftrl:Ftrl", _PENALTIES | _TF1_START),
+        "proximal-adagrad": Optimizer(
+            "lenet.optimizers.proximal_adagrad:ProximalAdagrad", _PENALTIES | _TF1_START
+        ),
+        "proximal-gd": Optimizer("lenet.optimizers.proximal_gd:ProximalGD", _PENALTIES),
     }
 )
 
@@ -79,7 +87,22 @@ SCHEDULES: Mapping[str, Mapping[str, object]] = MappingProxyType(
 
 # Each model and where its class lives. A config may also name a class of the user's own
 # as "package.module:Class".
-MODELS: Mapping[str, str] = MappingProxyType({"lenet": "lenet.models.lenet:LeNet"})
+MODELS: Mapping[str, str] = MappingProxyType(
+    {
+        "lenet": "lenet.models.lenet:LeNet",
+        "lenet5-tanh": "lenet.models.lenet5_tanh:LeNet5Tanh",
+        "deep-mnist": "lenet.models.deep_mnist:DeepMnist",
+        "4ls": "lenet.models.mlp:FourLayerSigmoid",
+        "3ls": "lenet.models.mlp:ThreeLayerSigmoid",
+        "2lr": "lenet.models.mlp:TwoLayerRelu",
+        "softmax": "lenet.models.softmax_regression:SoftmaxRegression",
+    }
+)
+
+# Each loss and where its function lives: (outputs, classes as integers) -> mean over samples.
+LOSSES: Mapping[str, str] = MappingProxyType(
+    {"cross-entropy": "lenet.losses:cross_entropy", "mse": "lenet.losses:mean_squared_error"}
+)
 
 # Each data set and, in a few words, what it is.
 DATASETS: Mapping[str, str] = MappingProxyType(

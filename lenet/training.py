@@ -14,18 +14,22 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
+from lenet import registry
 from lenet.config import TrainConfig
 from lenet.datasets import Dataset, Samples
+from lenet.loading import load_class
 from lenet.models import build_model
 from lenet.optimizers import build_optimizer
 from lenet.records import Record
 from lenet.schedules import learning_rate
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(outputs, targets) -> mean over the batch"""
 
 # How often a run looks whether its loss is still finite, in steps. Looking makes a GPU
 # wait for its queue; being a fixed number of steps, it keeps the records deterministic.
@@ -42,13 +46,14 @@ def stream_seed(seed: int, *purpose: str | int) -> int:
 def training_step(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
+    loss_function: Loss,
     inputs: torch.Tensor,
     targets: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One update on one batch; (mean loss, number of right answers), both scalars that
     stay on the device: reading them here would make it wait."""
     outputs = model(inputs)
-    loss = F.cross_entropy(outputs, targets)
+    loss = loss_function(outputs, targets)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -90,6 +95,7 @@ class Run:
         )
         # Convolutions this narrow are fastest with the channels last in memory.
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.loss: Loss = load_class(registry.LOSSES[config.loss])
         self.optimizer = build_optimizer(config, self.model.parameters())
         self._learning_rate = learning_rate(config, self.steps_per_epoch)
 
@@ -171,6 +177,7 @@ class Run:
         loss, right = training_step(
             self.model,
             self.optimizer,
+            self.loss,
             self.train_samples.inputs[batch],
             self.train_samples.targets[batch],
         )
@@ -203,13 +210,13 @@ class Run:
         measured = dict(
             zip(
                 ("validation_loss", "validation_accuracy"),
-                evaluate(self.model, self.validation_samples),
+                evaluate(self.model, self.loss, self.validation_samples),
                 strict=True,
             )
         )
         if self.config.test_curve or self.step == self.total_steps:
             measured["test_loss"], measured["test_accuracy"] = evaluate(
-                self.model, self.test_samples
+                self.model, self.loss, self.test_samples
             )
         return measured
 
@@ -220,7 +227,7 @@ class Run:
 
 
 @torch.inference_mode()
-def evaluate(model: torch.nn.Module, samples: Samples) -> tuple[float, float]:
+def evaluate(model: torch.nn.Module, loss: Loss, samples: Samples) -> tuple[float, float]:
     """(mean loss, accuracy in [0, 1]) of `model` over `samples`, dropout off."""
     model.eval()
     loss_sum = torch.zeros((), dtype=torch.float64, device=samples.inputs.device)
@@ -228,7 +235,7 @@ def evaluate(model: torch.nn.Module, samples: Samples) -> tuple[float, float]:
     for start in range(0, len(samples), _EVALUATION_BATCH):
         batch = samples[start : start + _EVALUATION_BATCH]
         outputs = model(batch.inputs)
-        loss_sum += F.cross_entropy(outputs, batch.targets, reduction="sum")
+        loss_sum += loss(outputs, batch.targets) * len(batch)
         right += (outputs.argmax(1) == batch.targets).sum()
     return loss_sum.item() / len(samples), right.item() / len(samples)
 

@@ -25,8 +25,6 @@ _ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # CPU trials beside GPU trials see no GPU; this is the default to come.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Seconds to wait for Ray's own processes; a small machine under load takes over its 30.
-    "RAY_raylet_start_wait_time_s": "120",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Whoever reaches Ray's ports runs code as this user: always ask for the token.
     "RAY_AUTH_MODE": "token",

@@ -125,7 +125,7 @@ def _step_seconds(run: Run) -> float:
 
 
 def _sample_seconds(run: Run) -> float:
-    evaluate(run.model, run.test_samples[:_EVALUATED_SAMPLES])
+    evaluate(run.model, run.loss, run.test_samples[:_EVALUATED_SAMPLES])
     started = time.perf_counter()
-    evaluate(run.model, run.test_samples)
+    evaluate(run.model, run.loss, run.test_samples)
     return (time.perf_counter() - started) / len(run.test_samples)

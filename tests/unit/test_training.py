@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lenet import ConfigError, TrainConfig, registry, training
+from lenet import ConfigError, TrainConfig, losses, registry, training
 from lenet.optimizers import build_optimizer
 from lenet.schedules import learning_rate
 
@@ -171,6 +171,29 @@ def test_settings_reach_the_optimizer():
     group = build_optimizer(config, weight).param_groups[0]
     assert group["betas"] == (0.5, 0.999)
     assert (group["eps"], group["weight_decay"]) == (1e-3, 0.1)
+
+
+def test_a_value_that_one_optimizer_alone_refuses():
+    config = TrainConfig(optimizer="proximal-adagrad", initial_accumulator=0)
+    with pytest.raises(ConfigError, match="proximal-adagrad refuses its settings"):
+        build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+
+
+@pytest.mark.parametrize("name", sorted(registry.MODELS))
+def test_every_model_by_name_trains(name, digits):
+    config = SMALL.replace(model=name, dropout=0.0, steps=3)
+    assert math.isfinite(records_of(config, digits)[-1].test_loss)
+
+
+def test_mean_squared_error_is_that_of_the_one_hot_classes(digits):
+    outputs = torch.tensor([[0.5, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    targets = torch.tensor([2, 1])
+    # (0.25 + 0 + 0 + 1 + 1 + 0) / 6
+    assert losses.mean_squared_error(outputs, targets).item() == pytest.approx(2.25 / 6)
+    settings = {"model": "3ls", "loss": "mse", "optimizer": "adam", "lr": 0.01, "dropout": 0.0}
+    records = records_of(SMALL.replace(**settings, epochs=20), digits)
+    assert records[-1].train_loss < records[0].train_loss < 1
+    assert records[-1].validation_accuracy > 0.6
 
 
 def test_a_model_of_ones_own(digits):
