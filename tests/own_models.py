@@ -1,4 +1,8 @@
-"""Models as a user would bring them, one of which fails."""
+"""Models as a user would bring them, some of which misbehave."""
+
+import os
+import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -37,3 +41,19 @@ class FailsInTraining(Linear):
             if self.batches > 2:
                 raise RuntimeError("made to fail")
         return super().forward(x)
+
+
+class MeetsThreeOthers(Linear):
+    """Waits in its worker until four trials exist at the same time."""
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        if "STUDY_TEST_MEETING" not in os.environ:  # the driver, which only estimates
+            return
+        meeting = Path(os.environ["STUDY_TEST_MEETING"])
+        (meeting / str(os.getpid())).touch()
+        until = time.monotonic() + 120
+        while len(list(meeting.iterdir())) < 4:
+            if time.monotonic() > until:
+                raise TimeoutError(f"only {len(list(meeting.iterdir()))} trials at once")
+            time.sleep(0.05)

@@ -12,7 +12,7 @@ from study.runtime import cluster
 
 
 @pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
+def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Ray node with 4 logical CPUs and 1 logical GPU."""
     cluster.prepare_environment()
     cluster.ensure_token()
@@ -21,8 +21,10 @@ def ray_address() -> Iterator[str]:
     # Workers import the models of `tests`.
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    os.environ["STUDY_TEST_MEETING"] = str(tmp_path_factory.mktemp("meeting"))
     head = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}
     node = Cluster(initialize_head=True, head_node_args=head)
+    del os.environ["STUDY_TEST_MEETING"]  # the workers have it, the drivers must not
     yield node.address
     node.shutdown()
 

@@ -58,12 +58,12 @@ def progress(folder):
 
 @pytest.fixture(scope="module")
 def finished(run_grid, tmp_path_factory):
-    """A grid of four trials, 0.25 GPU each, one of which diverges."""
+    """A grid of four trials, two of which diverge."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     code = run_grid(
         *DIGITS,
         *("--set", "optimizer=sgd", "--set", "lr=1e6,0.1", "--set", "batch_size=32,64"),
-        *("--gpus-per-trial", "0.25", "--results", str(folder)),
+        *("--results", str(folder)),
     )
     return folder, code
 
@@ -96,10 +96,16 @@ def test_a_trial_gives_the_records_of_a_plain_loop(finished, digits):
         assert same(records(folder, trial), trained_alone(folder, trial, digits))
 
 
-def test_fractions_of_a_gpu_run_at_once(finished):
-    folder, _ = finished
-    trials = pd.read_parquet(folder / "trials.parquet")
-    assert trials.ended.min() > trials.started.max()  # all four were under way together
+def test_four_trials_share_a_gpu_at_once(run_grid, tmp_path):
+    folder = tmp_path / "run"
+    code = run_grid(
+        *DIGITS,
+        *("--set", "model=tests.own_models:MeetsThreeOthers", "--set", "batch_size=256"),
+        *("--set", "optimizer=sgd,adam", "--set", "lr=0.1,0.01"),
+        *("--gpus-per-trial", "0.25", "--results", str(folder)),
+    )
+    assert code == 0  # else they would have waited for each other in vain
+    assert set(statuses(folder)) == {"finished"}
     assert RunFolder(folder).run["device"].startswith("cpu")  # the GPU is only a logical one
 
 
