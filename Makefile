@@ -4,7 +4,7 @@
 
 PYTHON :=
 ARGS :=
-BENCH := $(wildcard benchmarks/[a-z]*.py)
+BENCH = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
@@ -32,8 +32,8 @@ lint: $(VENV)/.dev  ## check the format and the code's habits with ruff
 types: $(VENV)/.dev  ## check the types with mypy
 	@$(IN_VENV) -m mypy $(ARGS)
 
-bench: $(VENV)/.setup  ## run the benchmarks; BENCH=benchmarks/NAME.py runs one
-	@for file in $(BENCH); do echo "== $$file"; $(IN_VENV) $$file $(ARGS) || exit 1; done
+bench: $(VENV)/.setup  ## run the benchmarks; BENCH=NAME runs one
+	@for name in $(BENCH); do $(IN_VENV) -m benchmarks.$$name $(ARGS) || exit 1; done
 
 tensorboard: $(VENV)/.setup  ## show the curves under results/ in TensorBoard
 	@$(IN_VENV) -m tensorboard.main --logdir results $(ARGS)

@@ -129,11 +129,6 @@ def load_run(directory: Path) -> dict[str, Any]:
     return run
 
 
-def missing_tables(directory: Path) -> list[str]:
-    """The names of the tables that this folder lacks."""
-    return [name for name in (RECORDS, TRIALS) if not (directory / name).is_file()]
-
-
 def _read(directory: Path, name: str) -> pd.DataFrame:
     again = f"python -m study.report {directory}"
     path = directory / name

@@ -42,7 +42,7 @@ def draw(
 
     Only trials with the settings in `where` and a result are drawn: training solid,
     validation dashed, a panel per value of the setting `panel` and a line per value of
-    the setting `line`, the mean over seeds with its 95% interval as a band. Beyond the
+    the setting `line`, the mean over seeds with their range as a band. Beyond the
     step that all seeds of a line reached, the others go on one by one, thin. A cross marks
     where a run diverged: at its last value, or at the edge if that is not finite.
 
@@ -236,7 +236,7 @@ def _legend(
         Line2D([], [], color=_GREY, marker="o", mfc="white", ls="--", label="validation"),
     ]
     if bands:
-        others.append(Patch(color=_GREY, alpha=2 * _BAND, lw=0, label="95% interval over seeds"))
+        others.append(Patch(color=_GREY, alpha=2 * _BAND, lw=0, label="range over seeds"))
     if tails:
         others.append(Line2D([], [], color=_GREY, lw=0.8, label="one seed, after another ended"))
     for status, (marker, meaning) in _ENDINGS.items():

@@ -223,6 +223,19 @@ def collect(directory: Path) -> None:
     _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
 
 
+def tables_are_current(directory: Path) -> bool:
+    """Whether the tables of the run in `directory` hold all that its trials have written.
+
+    A run that was moved without its trials' folders has nothing newer than its tables.
+    """
+    tables = [directory / f"{name}.parquet" for name in ("records", "trials")]
+    if not all(table.is_file() for table in tables):
+        return False
+    made = min(table.stat().st_mtime_ns for table in tables)
+    states = (directory / "trials").glob("*/*.json")
+    return all(state.stat().st_mtime_ns <= made for state in states)
+
+
 _STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
 
 

@@ -86,8 +86,8 @@ def test_seeds_become_a_mean_with_a_band() -> None:
     assert len(one.collections) == 0
     solid = curves_of(axes)[-1]
     assert solid.get_ydata()[-1] == pytest.approx(98.2)  # of 98.0, 98.2 and 98.4
-    assert "95% interval over seeds" in legend_of(axes.figure)
-    assert "95% interval over seeds" not in legend_of(one.figure)
+    assert "range over seeds" in legend_of(axes.figure)
+    assert "range over seeds" not in legend_of(one.figure)
 
 
 def test_panels_share_their_axes() -> None:

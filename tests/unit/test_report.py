@@ -139,7 +139,6 @@ def test_a_study_that_is_not_here_is_ranked_and_not_drawn(tmp_path: Path) -> Non
 def test_missing_tables_are_collected_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = pytest.importorskip("study.runtime.storage")
     tables = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd"]})
     directory = write(tables, tmp_path / "run")
     for name in ("trials.parquet", "records.parquet"):
@@ -150,7 +149,7 @@ def test_missing_tables_are_collected_first(
         collected.append(path)
         write(tables, path)
 
-    monkeypatch.setattr(storage, "collect", collect)
+    monkeypatch.setattr(summary, "collect", collect)
     assert report.main([str(directory)]) == 0
     assert collected == [directory]
     assert report.main([str(directory)]) == 0
@@ -185,7 +184,8 @@ def test_a_place_that_cannot_be_written_is_one_line(
 def test_reading_a_run_needs_neither_torch_nor_ray(tmp_path: Path) -> None:
     directory = write(made_up_run(choices={"batch_size": [32], "lr": [0.1]}), tmp_path / "run")
     code = (
-        "import sys; from study import analysis, figures; from study.report import __main__ as report; "
+        "import sys; from study import analysis, figures; "
+        "from study.report import __main__ as report; "
         f"code = report.main([{str(directory)!r}]); "
         "loaded = {'torch', 'ray', 'torchvision', 'matplotlib.pyplot'} & set(sys.modules); "
         "sys.exit(f'{code} {loaded}' if code or loaded else 0)"

@@ -10,7 +10,7 @@ from lenet import ConfigError
 from lenet.records import Record
 from search_spaces.fan import STUDY
 from study.runtime import storage
-from study.runtime.storage import RunFolder, collect
+from study.runtime.storage import RunFolder, collect, tables_are_current
 
 
 def record(step, accuracy=0.5, **more):
@@ -109,6 +109,14 @@ def test_collected_tables(folder):
     assert records.groupby("trial").size().to_dict() == {names[0]: 3, names[2]: 1}
     csv = pd.read_csv(folder.path / "records.csv")
     pd.testing.assert_frame_equal(csv, records, check_dtype=False)
+
+
+def test_tables_are_behind_when_a_trial_has_gone_on(folder):
+    assert not tables_are_current(folder.path)
+    collect(folder.path)
+    assert tables_are_current(folder.path)
+    folder.trial(folder.plan[0].name).begin({})
+    assert not tables_are_current(folder.path)
 
 
 def test_a_run_without_records_still_has_tables(folder):
