@@ -37,7 +37,7 @@ Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 
 class PublishedLeNet(nn.Module):
-    """Code block 1 of Fan's report (seed report 000), as printed: it reads 32x32 images."""
+    """Code block 1 of Fan's report, as printed: it reads 32x32 images."""
 
     def __init__(self, input_channels: int = 1, num_classes: int = 10) -> None:
         super().__init__()

@@ -149,12 +149,12 @@ def _mnist_family(name: str, data_dir: Path | None) -> Dataset:
     from torchvision import datasets as torchvision_datasets
 
     kind = getattr(torchvision_datasets, _TORCHVISION_CLASS[name])
-    root = next(
-        (place for place in search_path(data_dir) if _raw_folder(place, name).is_dir()), None
-    )
+    places = search_path(data_dir)
+    root = next((place for place in places if not _missing(place, name)), None)
     if root is None:
-        root = data_dir or search_path(None)[-1]
-        _download(kind, name, root, searched=search_path(data_dir))
+        begun = next((place for place in places if _raw_folder(place, name).is_dir()), None)
+        root = begun or data_dir or places[-1]
+        _download(kind, name, root, searched=places)
     for file in _RAW_BYTES:
         _check(name, _raw_folder(root, name) / file, dict(kind.resources).get(f"{file}.gz"))
     parts = [kind(root, train=train) for train in (True, False)]
@@ -169,6 +169,11 @@ def _raw_folder(root: Path, name: str) -> Path:
     return root / _TORCHVISION_CLASS[name] / "raw"
 
 
+def _missing(root: Path, name: str) -> list[str]:
+    """The files of the data set `name` that are not under `root`."""
+    return [file for file in _RAW_BYTES if not (_raw_folder(root, name) / file).is_file()]
+
+
 def _download(kind: type, name: str, root: Path, searched: list[Path]) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -176,9 +181,13 @@ def _download(kind: type, name: str, root: Path, searched: list[Path]) -> None:
             kind(root, download=True)  # returns at once if another process was first
     except (OSError, RuntimeError) as error:
         folder = _raw_folder(root, name)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()  # else the next run takes the empty folder for the data
-        reason = str(error).strip().splitlines()[-1]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        missing = _missing(root, name)
+        if len(missing) < len(_RAW_BYTES):
+            raise DataError(
+                f"{folder / missing[0]} is missing and could not be downloaded ({reason}): put "
+                "it there, or use --set dataset=digits, which needs no download"
+            ) from error
         raise DataUnavailable(
             f"{name} is not in {', '.join(map(str, searched))} and could not be "
             f"downloaded ({reason}): put its files into {folder}, or use "
@@ -189,8 +198,6 @@ def _download(kind: type, name: str, root: Path, searched: list[Path]) -> None:
 def _check(name: str, file: Path, archive_md5: str | None) -> None:
     """Raise `DataError` unless `file` is the published one, as far as can be told."""
     remedy = f"delete {file.parent} to have it downloaded again, or restore the file"
-    if not file.is_file():
-        raise DataError(f"{file} is missing: {remedy}")
     size = file.stat().st_size
     if size != _RAW_BYTES[file.name]:
         raise DataError(f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}")

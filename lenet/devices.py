@@ -9,8 +9,15 @@ import torch
 
 
 def training_device(use_gpu: bool) -> torch.device:
-    """The GPU if one is wanted and torch sees one, else the CPU."""
-    return torch.device("cuda" if use_gpu and torch.cuda.is_available() else "cpu")
+    """The GPU if one is wanted and torch sees one, else the CPU.
+
+    On a GPU, cuDNN is held to algorithms that give the same result every time.
+    """
+    if not (use_gpu and torch.cuda.is_available()):
+        return torch.device("cpu")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    return torch.device("cuda")
 
 
 def describe_device(device: torch.device) -> str:

@@ -13,7 +13,7 @@ def load_class(path: str) -> Any:
     module_name, _, class_name = path.partition(":")
     try:
         return getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # importing somebody's module may raise anything
         raise ConfigError(
             f"cannot load {path!r}: {error}; expected package.module:Class of an installed package"
         ) from error

@@ -114,6 +114,7 @@ class Run:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "device": self.device.type,
             "dropout_draws": self._dropout_draws.get_state(),
             "step": self.step,
             "train_seconds": self.train_seconds,
@@ -121,7 +122,10 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken."""
+        """Go on from where `state` was taken; raises `ValueError` if that was on another
+        kind of device, whose records would have been others."""
+        if state["device"] != self.device.type:
+            raise ValueError(f"the state is of a run on {state['device']}, not {self.device.type}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._dropout_draws.set_state(state["dropout_draws"].cpu())
@@ -153,6 +157,9 @@ class Run:
         samples = self._samples_at(self.step)
         seen = samples - first_sample
         held_out = {} if self.diverged else self._held_out()
+        if not math.isfinite(held_out.get("validation_loss", math.nan)):
+            # The last step itself may have been the one too far.
+            self.diverged, held_out = True, {}
         return Record(
             step=self.step,
             epoch=samples / len(self.train_samples),

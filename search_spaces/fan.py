@@ -1,4 +1,4 @@
-"""Fan, "A Deep Look into LeNet with MNIST" (seed report 000), sections 2 and 3.
+"""Fan, "A Deep Look into LeNet with MNIST", sections 2 and 3.
 
 SGD against Adam over three learning rates and four batch sizes. The report is silent on
 several settings; chosen here: no momentum for SGD (its code is not printed, its text

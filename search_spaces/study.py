@@ -128,4 +128,4 @@ class Study:
         )
 
 
-_LABELS = {"batch_size": "batch", "learning_rate": "lr"}
+_LABELS = {"batch_size": "batch"}

@@ -16,6 +16,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -40,8 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, where argparse prints its usage first."""
+        self.exit(2, f"error: {message} (see python -m study.grid --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m study.grid",
         description=(__doc__ or "").split("\n\n", 1)[0],
         epilog="\n\n".join((__doc__ or "").split("\n\n")[1:]),
@@ -68,13 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--results", type=Path, help="folder of this run (default: results/...)")
     where.add_argument("--resume", type=Path, metavar="DIR", help="finish the run in DIR")
     how = parser.add_argument_group("what it runs on")
-    how.add_argument("--cpus-per-trial", type=_amount, default=1.0, metavar="N")
+    how.add_argument("--cpus-per-trial", type=_amount, metavar="N", help="and threads (1)")
     how.add_argument(
         "--gpus-per-trial",
-        type=_amount,
+        type=_share,
         metavar="N",
-        help="may be a fraction, such as 0.25 (default: none, or shared to keep GPUs and "
-        "CPUs busy)",
+        help="may be a fraction, such as 0.25, or 0 to train on the CPU (default: none "
+        "without GPUs, else shared to keep GPUs and CPUs busy)",
     )
     how.add_argument("--max-concurrent", type=_count, metavar="N", help="trials at once")
     how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
@@ -111,13 +118,9 @@ def _launch(options: argparse.Namespace, console: Console) -> int:
     from study.runtime import launch
 
     if options.resume:
-        started, notice = launch.resumed_launch(options.resume, machine, options.data_dir, command)
+        started = launch.resumed_launch(options.resume, machine, options.data_dir, command)
     else:
-        started, notice = launch.new_launch(
-            question, machine, options.results, options.data_dir, command
-        )
-    if notice:
-        console.print(f"[yellow]Note:[/yellow] {notice}")
+        started = launch.new_launch(question, machine, options.results, options.data_dir, command)
     return launch.execute(started, console, dry_run=options.dry_run)
 
 
@@ -125,27 +128,36 @@ def _choices(given: Sequence[str]) -> dict[str, list[str]]:
     """`--set` arguments by setting; raises `ConfigError` where one is no assignment."""
     choices: dict[str, list[str]] = {}
     for text in given:
-        name, equals, values = text.partition("=")
+        name, equals, values = (part.strip() for part in text.partition("="))
         if not equals or not values:
             raise ConfigError(f"--set {text} sets nothing: type --set SETTING=VALUE[,VALUE...]")
         if name in choices:
             raise ConfigError(f"{name} is set twice: type --set {name}=VALUE,VALUE")
-        choices[name.strip()] = [value.strip() for value in values.split(",")]
+        choices[name] = [value.strip() for value in values.split(",")]
     return choices
 
 
 def _amount(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
+    value = _share(text)
+    if not value:
         raise argparse.ArgumentTypeError(f"{text} must be above 0")
     return value
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be 1 or more")
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be a number, 0 or more")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number, 1 or more")
+    return int(text)
 
 
 if __name__ == "__main__":

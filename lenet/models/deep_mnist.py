@@ -1,4 +1,4 @@
-"""The network of TensorFlow 1's tutorial "Deep MNIST for Experts" (seed report 003)."""
+"""The network of TensorFlow 1's tutorial "Deep MNIST for Experts"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LeNet with ReLU and max-pooling: code block 1 of Fan's report (seed report 000)."""
+"""LeNet with ReLU and max-pooling: code block 1 of Fan's report."""
 
 from __future__ import annotations
 

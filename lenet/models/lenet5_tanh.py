@@ -1,4 +1,4 @@
-"""LeNet-5 with tanh and average pooling: what seed report 001 (CS5260) trained."""
+"""LeNet-5 with tanh and average pooling: what the CS5260 report trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three multilayer perceptrons of the Flux.jl articles (seed report 002), by their names.
+"""The three multilayer perceptrons of the Flux.jl articles, by their names.
 
 The report itself prints no widths. 4LS and 3LS are the nets of the article that it continues,
 "Flux.jl on MNIST - Variations of a theme"; the width of 2LR is a reconstruction.

@@ -16,7 +16,7 @@ class SoftmaxRegression(nn.Module):
 
     forward: float32 (batch, channels, height, width) -> logits (batch, classes).
 
-    It is here because exercise 2 of seed report 003 gives, for a convolutional net, the
+    It is here because exercise 2 of the UPC report gives, for a convolutional net, the
     accuracies that this one reaches (0.90 - 0.92). Its loss is convex: it trains from 0, and
     the seed acts through the order of the samples alone.
 

@@ -49,7 +49,7 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
         "data set " + _listed(trials["dataset"]),
         f"budget {run['budget']}",
         _seeds(trials),
-        str(run["device"]),
+        _devices(trials),
     ]
     in_part, in_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
     if in_part:
@@ -58,6 +58,15 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
         length = "steps" if in_steps else "epochs"
         said.append(f"{_listed(trials[length])} {length}")
     return "; ".join(said)
+
+
+def _devices(trials: pd.DataFrame) -> str:
+    """Where the trials ran, which is not always where the run was started."""
+    kinds = trials[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
+    return " / ".join(
+        f"{device}, {counted(int(threads), 'thread')} a trial"
+        for device, threads in kinds.itertuples(index=False)
+    )
 
 
 def _seeds(trials: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
 from study.analysis.tables import RECORDS, TRIALS, Tables, load_run
 from study.analysis.wording import counted, label, percent, provenance, value_text
 from study.figures.draw import draw_all
-from study.runtime.storage import collect, tables_are_current
+from study.runtime.storage import RunFolder, collect, tables_are_current
 
 _FAILURES = 10
 _ROWS = 30
@@ -34,7 +34,7 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     be written.
     """
     run = load_run(directory)
-    if not tables_are_current(directory):
+    if not tables_are_current(directory) and RunFolder(directory).writable:
         collect(directory)
     tables = Tables.load(directory)
     out = out or directory

@@ -7,8 +7,10 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lenet.config import ConfigError
 
@@ -26,17 +28,25 @@ _ENVIRONMENT = {
     # CPU trials beside GPU trials see no GPU; this is the default to come.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Whoever reaches Ray's ports runs code as this user: always ask for the token.
-    "RAY_AUTH_MODE": "token",
 }
 
 
 @dataclass(frozen=True)
-class Capacity:
-    """What trials can be given, on one machine or summed over a cluster."""
+class Node:
+    """What one machine has to give; a trial fits into one machine or not at all."""
 
     cpus: float
     gpus: float
+
+    def fits(self, cpus_per_trial: float, gpus_per_trial: float) -> int:
+        """How many trials of this size run here at once."""
+        by_cpu = math.floor(self.cpus / cpus_per_trial + 1e-9)
+        if not gpus_per_trial:
+            return by_cpu
+        if gpus_per_trial > 1:
+            return min(by_cpu, math.floor(self.gpus / gpus_per_trial + 1e-9))
+        # Ray takes a fraction from one GPU; what is left of each is not put together.
+        return min(by_cpu, math.floor(self.gpus) * math.floor(1 / gpus_per_trial + 1e-9))
 
 
 @dataclass(frozen=True)
@@ -59,58 +69,75 @@ class Resources:
         return {"CPU": self.cpus_per_trial, **gpus}
 
 
-def this_machine() -> Capacity:
-    """The CPUs this process may use and the GPUs that torch sees."""
+def this_machine() -> Node:
+    """The CPUs that this process may use and the GPUs that torch sees."""
     import torch
 
-    return Capacity(len(os.sched_getaffinity(0)), torch.cuda.device_count())
+    return Node(_usable_cpus(), torch.cuda.device_count())
+
+
+def _usable_cpus() -> int:
+    """As many as the affinity and, in a container, the quota allow."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        cpus = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+        return max(1, min(cpus, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup, or its quota is "max"
+        return cpus
 
 
 def allot(
-    capacity: Capacity,
+    nodes: Sequence[Node],
     *,
     cpus_per_trial: float,
     gpus_per_trial: float | None,
     max_concurrent: int | None,
     trials: int,
 ) -> Resources:
-    """What each of `trials` trials gets out of `capacity`.
+    """What each of `trials` trials gets out of `nodes`.
 
     With GPUs and no fraction asked for, every GPU is shared by as many trials as there are
     CPUs to feed them, so that neither is idle. Raises `ConfigError` if no trial would fit.
     """
+    most_cpus = max((node.cpus for node in nodes), default=0)
+    most_gpus = max((node.gpus for node in nodes), default=0)
     if gpus_per_trial is None:
-        feeders = math.floor(capacity.cpus / cpus_per_trial / capacity.gpus) if capacity.gpus else 0
-        gpus_per_trial = 1 / min(max(feeders, 1), _MOST_TRIALS_PER_GPU) if capacity.gpus else 0.0
-    if cpus_per_trial > capacity.cpus:
+        shares = [
+            min(max(math.floor(node.cpus / cpus_per_trial / node.gpus), 1), _MOST_TRIALS_PER_GPU)
+            for node in nodes
+            if node.gpus
+        ]
+        gpus_per_trial = 1 / max(shares) if shares else 0.0
+    if cpus_per_trial > most_cpus:
         raise ConfigError(
-            f"--cpus-per-trial {cpus_per_trial:g} is more than the {capacity.cpus:g} CPUs "
-            f"there are: use --cpus-per-trial {capacity.cpus:g} or less"
+            f"--cpus-per-trial {cpus_per_trial:g} is more than the {most_cpus:g} CPUs there "
+            f"are on one machine: use --cpus-per-trial {most_cpus:g} or less"
         )
-    if gpus_per_trial > capacity.gpus:
+    if gpus_per_trial > most_gpus:
         remedy = (
-            f"use --gpus-per-trial {capacity.gpus:g} or less"
-            if capacity.gpus
+            f"use --gpus-per-trial {most_gpus:g} or less"
+            if most_gpus
             else "leave --gpus-per-trial out to train on the CPU"
         )
         raise ConfigError(
-            f"--gpus-per-trial {gpus_per_trial:g} is more than the {capacity.gpus:g} GPUs "
-            f"there are: {remedy}"
+            f"--gpus-per-trial {gpus_per_trial:g} is more than the {most_gpus:g} GPUs there "
+            f"are on one machine: {remedy}"
         )
     if gpus_per_trial > 1 and gpus_per_trial != int(gpus_per_trial):
         raise ConfigError(
             f"--gpus-per-trial {gpus_per_trial:g} cannot be: above 1 Ray gives whole GPUs, "
             f"use {math.ceil(gpus_per_trial)}"
         )
-    fitting = capacity.cpus / cpus_per_trial
-    if gpus_per_trial:
-        on_gpus = (
-            capacity.gpus * math.floor(1 / gpus_per_trial + 1e-9)
-            if gpus_per_trial <= 1
-            else capacity.gpus / gpus_per_trial
+    fitting = sum(node.fits(cpus_per_trial, gpus_per_trial) for node in nodes)
+    if not fitting:
+        raise ConfigError(
+            f"no machine has {cpus_per_trial:g} CPUs and {gpus_per_trial:g} GPUs together: ask "
+            "for less with --cpus-per-trial and --gpus-per-trial"
         )
-        fitting = min(fitting, on_gpus)
-    concurrent = max(1, min(math.floor(fitting + 1e-9), max_concurrent or trials, trials))
+    concurrent = min(fitting, max_concurrent or trials, trials)
     return Resources(cpus_per_trial, gpus_per_trial, concurrent)
 
 
@@ -134,22 +161,26 @@ def connect(address: str | None) -> str | None:
     """
     prepare_environment()
     if address is None:
-        ensure_token()
-    import ray
+        require_token()
+    import ray  # it reads its environment and the token when imported
 
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        machine = this_machine()
+        options = {"address": "local", "num_cpus": machine.cpus, "num_gpus": int(machine.gpus)}
     try:
-        context = ray.init(
-            address=address or "local", log_to_driver=False, logging_level=logging.ERROR
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        context = ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray raises a bare Exception where a process of its own is late
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if address is None:
             raise ConfigError(
-                f"Ray did not start on this machine ({reason}): see /tmp/ray/session_latest/logs"
+                f"Ray did not start on this machine ({reason}): try again when it is less "
+                "busy, or see /tmp/ray/session_latest/logs"
             ) from error
         raise ConfigError(
-            f"no Ray cluster at {address} ({reason}): start one with `ray start --head`, or "
-            "leave --address and RAY_ADDRESS out to use this machine"
+            f"cannot join a Ray cluster at {address} ({reason}): start one with `ray start "
+            "--head`, put its token into ~/.ray/auth_token if it asks for one, or leave "
+            "--address and RAY_ADDRESS out to use this machine"
         ) from error
     url: str | None = context.dashboard_url
     return f"http://{url}" if url else None
@@ -161,9 +192,11 @@ def disconnect() -> None:
         sys.modules["ray"].shutdown()
 
 
-def ensure_token() -> None:
-    """Let Ray make this user's token if there is none: asked for a token by name, a local
-    Ray waits for one in vain."""
+def require_token() -> None:
+    """Have a Ray that is started here ask for this user's token, making one if there is
+    none: whoever reaches Ray's ports runs code as this user. What the user has set stands.
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
     given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     kept = (Path.home() / ".ray" / "auth_token").is_file()
     if os.environ["RAY_AUTH_MODE"] == "token" and not given and not kept:
@@ -172,9 +205,9 @@ def ensure_token() -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
-def cluster_capacity() -> Capacity:
-    """What the connected cluster has, idle or busy."""
+def cluster_nodes() -> list[Node]:
+    """What the machines of the connected cluster have, idle or busy."""
     import ray
 
-    total = ray.cluster_resources()
-    return Capacity(total.get("CPU", 0), total.get("GPU", 0))
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(has.get("CPU", 0), has.get("GPU", 0)) for has in alive]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lenet.config import TrainConfig
+from lenet.config import ConfigError, TrainConfig
 from lenet.datasets import Dataset
 from lenet.devices import training_device
 from lenet.training import Run, evaluate
@@ -43,13 +43,15 @@ def estimate(
     configs: Iterable[TrainConfig],
     datasets: Mapping[str, Dataset],
     *,
-    concurrent: int,
+    side_by_side: int,
     threads: int,
     use_gpu: bool,
 ) -> Estimate:
     """Time the training step of every kind of trial in `configs`, one after the other.
 
-    Trials side by side share the memory bus and the clock, so the truth is a little more.
+    `side_by_side` is how many trials have a processor of their own at the same time. They
+    share the memory bus and the clock, so the truth is a little more. Raises `ConfigError`
+    if a model cannot be trained at all.
     """
     device = training_device(use_gpu)
     moved = {name: dataset.to(device) for name, dataset in datasets.items()}
@@ -65,9 +67,16 @@ def estimate(
             kind = (*model, config.batch_size)
             if kind not in step_seconds:
                 run = _probe(config, moved[config.dataset])
-                step_seconds[kind] = _step_seconds(run)
-                if model not in sample_seconds:
-                    sample_seconds[model] = _sample_seconds(run)
+                try:
+                    step_seconds[kind] = _step_seconds(run)
+                    if model not in sample_seconds:
+                        sample_seconds[model] = _sample_seconds(run)
+                except Exception as error:  # a model of the user's own may raise anything
+                    reason = (str(error).strip().splitlines() or [""])[0]
+                    raise ConfigError(
+                        f"model={config.model} cannot be trained with batch_size="
+                        f"{config.batch_size}: {type(error).__name__}: {reason}"
+                    ) from error
             run_length = _Length.of(config, datasets[config.dataset])
             trial_seconds[config.id] = (
                 run_length.steps * step_seconds[kind]
@@ -76,7 +85,7 @@ def estimate(
     finally:
         torch.set_num_threads(before)
     longest = max(trial_seconds.values(), default=0.0)
-    total = max(sum(trial_seconds.values()) / concurrent, longest) + _START_UP_SECONDS
+    total = max(sum(trial_seconds.values()) / side_by_side, longest) + _START_UP_SECONDS
     return Estimate(trial_seconds, total)
 
 
@@ -98,13 +107,15 @@ class _Length:
 def _probe(config: TrainConfig, dataset: Dataset) -> Run:
     """A run like `config` that keeps no curve and validates on next to nothing."""
     train, _ = dataset.split(config)
-    small = dataclasses.replace(dataset, train=train[:], test=dataset.test[:_EVALUATED_SAMPLES])
+    # Two samples at least: one to train on, one to validate with.
+    few = dataset.train[: max(2, len(train))]
+    small = dataclasses.replace(dataset, train=few, test=dataset.test[:_EVALUATED_SAMPLES])
     settings = config.replace(
         steps=_WARM_UP_STEPS + _MOST_MEASURED_STEPS,
         epochs=1,
         record_every=None,
         train_samples=None,
-        validation_fraction=1 / max(2, len(train)),
+        validation_fraction=1 / len(few),
         test_curve=False,
     )
     return Run(settings, small, dataset.train.inputs.device)

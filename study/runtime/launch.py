@@ -8,25 +8,29 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 import search_spaces
 from lenet import datasets as data
+from lenet.config import ConfigError
 from lenet.devices import describe_device, training_device
+from lenet.optimizers import build_optimizer
 from search_spaces.study import Planned
 from study.report.summary import summarize
 from study.runtime import cluster
 from study.runtime.estimate import Estimate, clock, estimate
 from study.runtime.request import Machine, Question
-from study.runtime.storage import COMPLETE, RunFolder, collect
+from study.runtime.storage import RunFolder
 
 _VERSIONS_OF = ("ray", "torch", "torchvision", "numpy")
 _FALLBACK = "digits"
+_INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,30 +47,29 @@ class Launch:
     resumed: bool
     machine: Machine
     command: str
+    notices: Sequence[str]
+    """what to say first"""
 
 
 def new_launch(
     question: Question, machine: Machine, results: Path | None, data_dir: Path | None, command: str
-) -> tuple[Launch, str | None]:
-    """A new run, and a line to say first if its data set is not the study's own.
-
-    Raises `ConfigError` for whatever cannot be; nothing is written yet.
-    """
+) -> Launch:
+    """A new run. Raises `ConfigError` for whatever cannot be; nothing is written yet."""
     plan = question.plan()
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{question.study}-{question.budget}-{stamp}"
     folder = RunFolder(results or Path("results") / name)
     folder.check_free()
-    notice = None
+    notices = []
     try:
         datasets = _load(plan, data_dir)
     except data.DataUnavailable as error:
         if "dataset" in question.choices:
             raise
-        notice = f"{error}\nUsing the data set {_FALLBACK} instead."
+        notices = [f"{error}\nUsing the data set {_FALLBACK} instead."]
         plan = question.plan(_FALLBACK)
         datasets = _load(plan, data_dir)
-    launch = Launch(
+    return Launch(
         question=question,
         plan=plan,
         complete=0,
@@ -75,75 +78,90 @@ def new_launch(
         resumed=False,
         machine=machine,
         command=command,
+        notices=notices,
     )
-    return launch, notice
 
 
 def resumed_launch(
     directory: Path, machine: Machine, data_dir: Path | None, command: str
-) -> tuple[Launch, str | None]:
-    """The rest of the run in `directory`, and a line to say first if other versions of the
-    packages began it. Raises `ConfigError` if it is no run or its data cannot be had."""
+) -> Launch:
+    """The rest of the run in `directory`, each trial with the resources that the run began
+    with unless `machine` says otherwise. Raises `ConfigError` if it is no run that can be
+    written to, or its data cannot be had."""
     folder = RunFolder.open(directory)
+    if not folder.writable:
+        raise ConfigError(f"cannot write to {directory}: resume it where you may write")
     run = folder.run
-    plan = folder.plan
-    left = [p for p in plan if folder.trial(p.name).state().get("status") not in COMPLETE]
-    question = Question(
-        study=run["study"],
-        budget=run["budget"],
-        seeds=run["seeds"],
-        choices=run["choices"],
-        scheduler=run["scheduler"],
+    began = run["resources"]
+    machine = replace(
+        machine,
+        **{name: began[name] for name in began if getattr(machine, name) is None},
     )
-    changed = {
-        name: (was, now)
-        for name, was in run["versions"].items()
-        if (now := _versions().get(name)) != was
-    }
-    notice = "; ".join(
-        f"began with {name} {was}, now {now}" for name, (was, now) in changed.items()
-    )
-    launch = Launch(
-        question=question,
+    differences = [
+        f"{name} {was}, now {now}"
+        for name, was, now in (
+            *((name, was, _versions().get(name)) for name, was in run["versions"].items()),
+            *((name, was, getattr(machine, name)) for name, was in began.items()),
+        )
+        if was != now
+    ]
+    notices = [
+        f"This run began with {difference}: records may differ in their last digits."
+        for difference in differences
+    ]
+    left = folder.unfinished()
+    return Launch(
+        question=Question(
+            study=run["study"],
+            budget=run["budget"],
+            seeds=run["seeds"],
+            choices=run["choices"],
+            scheduler=run["scheduler"],
+        ),
         plan=left,
-        complete=len(plan) - len(left),
+        complete=len(folder.plan) - len(left),
         datasets=_load(left, data_dir),
         folder=folder,
         resumed=True,
         machine=machine,
         command=command,
+        notices=notices,
     )
-    return launch, f"This run {notice}: records may differ in the last digits." if notice else None
 
 
 def execute(launch: Launch, console: Console, *, dry_run: bool) -> int:
     """Say what will be done; unless `dry_run`, do it. The exit code of the command."""
+    for notice in launch.notices:
+        console.print(f"[yellow]Note:[/yellow] {notice}")
     if not launch.plan:
         console.print(f"All {launch.complete} trials of {launch.folder.path} are complete.")
-        collect(launch.folder.path)
-        summarize(launch.folder.path, console)
+        if not dry_run:
+            summarize(launch.folder.path, console)
         return 0
-    address = launch.machine.address
-    dashboard = cluster.connect(address) if address else None
     try:
+        address = launch.machine.address
+        dashboard = cluster.connect(address) if address else None
         return _train(launch, dashboard, console, dry_run=dry_run)
     finally:
         cluster.disconnect()
 
 
 def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: bool) -> int:
-    address = launch.machine.address
+    machine = launch.machine
+    nodes = cluster.cluster_nodes() if machine.address else [cluster.this_machine()]
     resources = cluster.allot(
-        cluster.cluster_capacity() if address else cluster.this_machine(),
-        cpus_per_trial=launch.machine.cpus_per_trial,
-        gpus_per_trial=launch.machine.gpus_per_trial,
-        max_concurrent=launch.machine.max_concurrent,
+        nodes,
+        cpus_per_trial=machine.cpus_per_trial or 1.0,
+        gpus_per_trial=machine.gpus_per_trial,
+        max_concurrent=machine.max_concurrent,
         trials=len(launch.plan),
     )
+    _check(launch)
+    cpus = sum(node.cpus for node in nodes)
     expected = estimate(
         [planned.config for planned in launch.plan],
         launch.datasets,
-        concurrent=resources.concurrent,
+        side_by_side=max(1, min(resources.concurrent, int(cpus / resources.threads))),
         threads=resources.threads,
         use_gpu=resources.gpus_per_trial > 0,
     )
@@ -151,7 +169,26 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
     if dry_run:
         _list_trials(launch.plan, expected, console)
         return 0
-    return _run(launch, resources, expected, dashboard, console)
+    launch.folder.path.mkdir(parents=True, exist_ok=True)
+    with launch.folder.locked():
+        if not launch.resumed:
+            RunFolder.create(launch.folder.path, _facts(launch, resources), launch.plan)
+        try:
+            return _run(launch, resources, expected, dashboard, console)
+        except KeyboardInterrupt:
+            _say_how_to_resume("Interrupted", launch, console)
+            return _INTERRUPTED
+
+
+def _check(launch: Launch) -> None:
+    """Raise `ConfigError` for what only the whole plan, or torch, can tell."""
+    if launch.question.scheduler != "none" and len(launch.datasets) > 1:
+        raise ConfigError(
+            f"--scheduler {launch.question.scheduler} compares the trials' accuracies, which "
+            f"says nothing across data sets: set one of {', '.join(launch.datasets)}"
+        )
+    for planned in launch.plan:
+        build_optimizer(planned.config, [torch.nn.Parameter(torch.zeros(1))])
 
 
 def _run(
@@ -161,43 +198,49 @@ def _run(
     dashboard: str | None,
     console: Console,
 ) -> int:
-    question, folder = launch.question, launch.folder
-    if not launch.resumed:
-        folder = RunFolder.create(folder.path, _facts(launch, resources), launch.plan)
-    with folder.lock():
-        if not launch.machine.address:
-            console.print("Starting Ray ...")
-            dashboard = cluster.connect(None)
-        _announce_dashboard(dashboard, question.study, console)
-        # Not before `connect`: Ray reads its environment and its token when imported.
-        from study.runtime.progress import ProgressCallback
-        from study.runtime.tuning import run_trials
+    folder = launch.folder
+    # Another run may have gone on with this folder since it was first looked at.
+    unfinished = {planned.name for planned in folder.unfinished()}
+    plan = [planned for planned in launch.plan if planned.name in unfinished]
+    if not launch.machine.address:
+        console.print("Starting Ray ...")
+        dashboard = cluster.connect(None)
+    _announce_dashboard(dashboard, launch.question.study, console)
+    # Not before `connect`: Ray reads its environment and its token when imported.
+    from study.runtime.progress import ProgressCallback
+    from study.runtime.tuning import run_trials
 
-        progress = ProgressCallback(
-            console,
-            {p.name: expected.trial_seconds[p.config.id] for p in launch.plan},
-            already_done=launch.complete,
-        )
-        outcome = run_trials(
-            folder,
-            launch.plan,
-            launch.datasets,
-            resources,
-            study=question.study,
-            scheduler=question.scheduler,
-            progress=progress,
-        )
-        collect(folder.path)
+    progress = ProgressCallback(
+        console,
+        {p.name: expected.trial_seconds[p.config.id] for p in plan},
+        already_done=len(folder.plan) - len(plan),
+    )
+    outcome = run_trials(
+        folder,
+        plan,
+        launch.datasets,
+        resources,
+        study=launch.question.study,
+        scheduler=launch.question.scheduler,
+        progress=progress,
+    )
     summarize(folder.path, console)
-    if outcome.interrupted or outcome.failed:
-        undone = "Interrupted" if outcome.interrupted else "Some trials failed"
-        console.print(
-            f"{undone}; all that was trained is kept in {folder.path}. Finish it with\n"
-            f"  python -m study.grid --resume {shlex.quote(str(folder.path))}"
-        )
     if outcome.interrupted:
-        return 130
-    return 1 if outcome.failed else 0
+        _say_how_to_resume("Interrupted", launch, console)
+        return _INTERRUPTED
+    if outcome.failed:
+        _say_how_to_resume("Some trials failed", launch, console)
+        return 1
+    return 0
+
+
+def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
+    folder = launch.folder.path
+    at = f" --address {shlex.quote(launch.machine.address)}" if launch.machine.address else ""
+    console.print(
+        f"{happened}; all that was trained is kept in {folder}. Finish it with\n"
+        f"  python -m study.grid --resume {shlex.quote(str(folder))}{at}"
+    )
 
 
 def _load(plan: Sequence[Planned], data_dir: Path | None) -> dict[str, data.Dataset]:
@@ -226,6 +269,10 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
             "source": ", ".join(dataset.source for dataset in launch.datasets.values()),
         },
         "device": _device(resources),
+        "resources": {
+            "cpus_per_trial": resources.cpus_per_trial,
+            "gpus_per_trial": resources.gpus_per_trial,
+        },
         "versions": _versions(),
         "command": launch.command,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

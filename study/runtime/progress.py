@@ -36,7 +36,8 @@ class ProgressCallback(tune.Callback):
         self._expected = expected_seconds
         self._already_done = already_done
         self._best: tuple[str, float] | None = None
-        self._share_done: dict[str, float] = {}
+        self._work_done: dict[str, float] = {}
+        self._work_left = dict(expected_seconds)
         self._running: dict[str, str] = {}
         self._done: set[str] = set()
         self._failed: set[str] = set()
@@ -77,11 +78,13 @@ class ProgressCallback(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
         name = str(trial)
-        self._share_done[name] = result["step"] / result["total_steps"]
+        total, begun_at = result["total_steps"], result["begun_at"]
+        self._work_done[name] = self._expected[name] * (result["step"] - begun_at) / total
+        self._work_left[name] = self._expected[name] * (1 - result["step"] / total)
         if self._first_result is None:
             # Start-up is over; it must not be taken for the speed of training.
             self._first_result = time.monotonic()
-            self._work_before_first = self._work_done()
+            self._work_before_first = self._work_done[name]
         accuracy = result["validation_accuracy"]
         self._running[name] = f"epoch {result['epoch']:g}, validation {100 * accuracy:.2f} %"
         if self._best is None or accuracy > self._best[1]:
@@ -97,7 +100,7 @@ class ProgressCallback(tune.Callback):
     def _end(self, name: str, among: set[str]) -> None:
         among.add(name)
         self._running.pop(name, None)
-        self._share_done[name] = 1.0
+        self._work_left[name] = 0.0  # also where a scheduler or an error ended it early
         self._bar.update(self._task, completed=self._ended)
         self._show()
 
@@ -105,18 +108,14 @@ class ProgressCallback(tune.Callback):
     def _ended(self) -> int:
         return self._already_done + len(self._done) + len(self._failed)
 
-    def _work_done(self) -> float:
-        return sum(self._expected[name] * share for name, share in self._share_done.items())
-
     def _seconds_left(self) -> float | None:
         if self._first_result is None:
             return None
-        done = self._work_done()
         elapsed = time.monotonic() - self._first_result
-        work = done - self._work_before_first
+        work = sum(self._work_done.values()) - self._work_before_first
         if elapsed < 2 or work <= 0:
             return None
-        return (sum(self._expected.values()) - done) / (work / elapsed)
+        return sum(self._work_left.values()) / (work / elapsed)
 
     def _line(self) -> str:
         total = self._already_done + len(self._expected)

@@ -27,9 +27,9 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What it runs on, as asked for."""
+    """What it runs on, as asked for; None is the default, or as the run began."""
 
-    cpus_per_trial: float
+    cpus_per_trial: float | None
     gpus_per_trial: float | None
     max_concurrent: int | None
     address: str | None

@@ -12,12 +12,13 @@ killed at any moment can be resumed from what lies there.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from lenet.config import ConfigError, TrainConfig
 from lenet.records import Record
 from search_spaces.study import Planned
 
+_LOCK = ".lock"
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
 """The statuses after which a trial is never run again. `stopped`: by a scheduler."""
 
@@ -38,6 +40,8 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as opened:
             opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())  # else a power cut may leave the new name on nothing
         os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from a group
         os.replace(temporary, path)
     except BaseException:
@@ -53,6 +57,15 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
+def _read_json(path: Path) -> Any:
+    """What `path` holds, or None if it is missing or damaged: a trial whose file a broken
+    disk has cut is trained again, rather than stopping the whole run."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 class TrialFolder:
     """What one trial leaves: read and written by the worker that trains it."""
 
@@ -62,6 +75,8 @@ class TrialFolder:
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Note that the trial runs, with `facts` on where and what."""
         self.path.mkdir(parents=True, exist_ok=True)
+        for leftover in self.path.glob(".*.*"):  # of a write that was killed
+            leftover.unlink()
         attempts = self.state().get("attempts", 0) + 1
         running = {"status": "running", "attempts": attempts, "error": None}
         self._write_state({**facts, **running, "started": _now(), "ended": None})
@@ -92,14 +107,14 @@ class TrialFolder:
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any]:
-        """What `trial.json` says; empty before the first attempt."""
-        path = self.path / "trial.json"
-        return json.loads(path.read_bytes()) if path.is_file() else {}
+        """What `trial.json` says; empty before the first attempt, or if it is damaged."""
+        found = _read_json(self.path / "trial.json")
+        return found if isinstance(found, dict) else {}
 
     def records(self) -> list[Record]:
         """The records so far. Behind the checkpoint's step they will be trained again."""
-        path = self.path / "records.json"
-        return [Record(**row) for row in json.loads(path.read_bytes())] if path.is_file() else []
+        found = _read_json(self.path / "records.json")
+        return [Record(**row) for row in found] if isinstance(found, list) else []
 
     def _write_records(self, records: Sequence[Record]) -> None:
         _replace_json(self.path / "records.json", [record.to_dict() for record in records])
@@ -139,7 +154,7 @@ class RunFolder:
                 f"{self.path} holds a run of {held}: finish it with --resume {self.path}, or "
                 "name another folder with --results"
             )
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and any(item.name != _LOCK for item in self.path.iterdir()):
             raise ConfigError(
                 f"{self.path} is not empty and holds no run: name another folder with --results"
             )
@@ -149,7 +164,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """The run in `path`; raises `ConfigError` if there is none to resume."""
+        """The run in `path`; raises `ConfigError` if there is none."""
         folder = cls(path)
         for name in ("run.json", "plan.json"):
             if not (folder.path / name).is_file():
@@ -157,9 +172,12 @@ class RunFolder:
                     f"{path} is no run (it has no {name}): give --resume the folder that a "
                     "run named when it began"
                 )
-        if not os.access(folder.path, os.W_OK | os.X_OK):
-            raise ConfigError(f"cannot write to {path}: resume it where you may write")
         return folder
+
+    @property
+    def writable(self) -> bool:
+        """Whether this user may write here."""
+        return os.access(self.path, os.W_OK | os.X_OK)
 
     @property
     def run(self) -> dict[str, Any]:
@@ -177,9 +195,10 @@ class RunFolder:
     def trial(self, name: str) -> TrialFolder:
         return TrialFolder(self.path / "trials" / name)
 
-    def lock(self) -> FileLock:
-        """Held while a run writes here; raises `ConfigError` if another one does."""
-        lock = FileLock(self.path / ".lock")
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while writing; raises `ConfigError` if another run does."""
+        lock = FileLock(self.path / _LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -187,7 +206,14 @@ class RunFolder:
                 f"another run is writing to {self.path}: wait for it, or name another folder "
                 "with --results"
             ) from None
-        return lock
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def unfinished(self) -> list[Planned]:
+        """The trials of the plan that are not complete, in order."""
+        return [p for p in self.plan if self.trial(p.name).state().get("status") not in COMPLETE]
 
     def _read(self, name: str) -> dict[str, Any]:
         try:

@@ -22,10 +22,6 @@ from lenet.records import Record
 from lenet.training import Run, train
 from study.runtime.storage import TrialFolder
 
-# A trial reports at every record, but not more often: a report costs the driver about a
-# millisecond, a checkpoint the worker a few.
-_SECONDS_BETWEEN_REPORTS = 0.1
-
 Shared = dict[str, Any]
 
 
@@ -70,10 +66,12 @@ class Trial(tune.Trainable):
     def setup(  # type: ignore[override]
         self,
         config: dict[str, Any],
+        *,
         datasets: dict[str, Shared],
         trials_folder: str,
         threads: int,
         use_gpu: bool,
+        seconds_between_reports: float,
     ) -> None:
         torch.set_num_threads(threads)
         self._threads = threads
@@ -82,16 +80,23 @@ class Trial(tune.Trainable):
             name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
         }
         self._trials_folder = Path(trials_folder)
-        self._begin(config)
+        self._seconds_between_reports = seconds_between_reports
+        self._writer: SummaryWriter | None = None
+        self._next: dict[str, Any] | None = config["trial"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._writer.close()
-        self._begin(new_config)
+        # The trial begins with its first step: Tune retries a failure there, not here.
+        self._next = new_config["trial"]
         return True
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._name: str = config["trial"]["name"]
-        settings = TrainConfig.from_dict(config["trial"]["settings"])
+    def _begin(self, trial: dict[str, Any]) -> None:
+        if not (self._trials_folder.parent / "run.json").is_file():
+            raise FileNotFoundError(
+                f"{self._trials_folder.parent} is not on {platform.node()}: on a cluster, "
+                "results must lie in a folder that every node reaches"
+            )
+        self._name: str = trial["name"]
+        settings = TrainConfig.from_dict(trial["settings"])
         self._folder = TrialFolder(self._trials_folder / self._name)
         self._folder.begin(
             {
@@ -104,33 +109,53 @@ class Trial(tune.Trainable):
             }
         )
         self._run = Run(settings, self._datasets[settings.dataset], self._device)
-        self._records: list[Record] = []
-        checkpoint = self._folder.saved_checkpoint()
-        if checkpoint is not None:
-            state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
-            self._run.load_state_dict(state)
-            self._records = [r for r in self._folder.records() if r.step <= self._run.step]
+        self._records = self._restore()
+        self._begun_at = self._run.step
         self._stream = train(self._run)
         # Events behind the checkpoint come again: TensorBoard forgets the first ones.
         self._writer = SummaryWriter(str(self._folder.path), purge_step=self._run.step + 1)
-        self._say(f"{self._name} begins at step {self._run.step}")
+        _say(f"{self._name} begins at step {self._run.step}")
+
+    def _restore(self) -> list[Record]:
+        """Put the run where its checkpoint was taken; the records up to there.
+
+        A checkpoint that cannot be used (damaged, of another kind of device, or without its
+        records) is passed over, and the trial starts anew.
+        """
+        checkpoint = self._folder.saved_checkpoint()
+        if checkpoint is None:
+            return []
+        try:
+            state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
+            records = [r for r in self._folder.records() if r.step <= state["step"]]
+            if not records or records[-1].step != state["step"]:
+                raise ValueError(f"no record of step {state['step']}")
+            self._run.load_state_dict(state)
+        except Exception as error:  # damage can show as anything
+            _say(f"{self._name} starts anew, its checkpoint cannot be used: {error}")
+            return []
+        return records
 
     def step(self) -> dict[str, Any]:
+        if self._next is not None:
+            self._close()
+            self._begin(self._next)
+            self._next = None
+        assert self._writer is not None
         started = time.monotonic()
         while not self._run.finished:
             record = next(self._stream)
             self._records.append(record)
             _write_events(self._writer, record)
-            if time.monotonic() - started > _SECONDS_BETWEEN_REPORTS:
+            if time.monotonic() - started > self._seconds_between_reports:
                 break
         last = self._records[-1]
         self._writer.flush()
-        self._say(
+        _say(
             f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4f} "
             f"validation accuracy {last.validation_accuracy:.4f}"
         )
         if self._run.finished:
-            self._writer.close()
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
             state = io.BytesIO()
@@ -142,7 +167,9 @@ class Trial(tune.Trainable):
             "done": self._run.finished,
             "epoch": last.epoch,
             "step": last.step,
+            "begun_at": self._begun_at,
             "total_steps": self._run.total_steps,
+            "ended_by_itself": self._run.finished,
             "validation_accuracy": accuracy,
             "diverged": last.diverged,
         }
@@ -151,11 +178,16 @@ class Trial(tune.Trainable):
         """Checkpoints are in the trial's own folder, written by `step`; Tune keeps none."""
 
     def cleanup(self) -> None:
-        self._writer.close()
+        self._close()
 
-    def _say(self, line: str) -> None:
-        """A line in the worker's log, where the Ray dashboard shows it under its actor."""
-        print(line, flush=True)
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _say(line: str) -> None:
+    """A line in the worker's log, where the Ray dashboard shows it under its actor."""
+    print(line, flush=True)
 
 
 def _write_events(writer: SummaryWriter, record: Record) -> None:

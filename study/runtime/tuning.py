@@ -14,11 +14,15 @@ from lenet.datasets import Dataset
 from search_spaces.study import Planned
 from study.runtime.cluster import Resources
 from study.runtime.progress import ProgressCallback
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
 from study.runtime.trial import Trial, share
 
 SCHEDULERS = ("none", "asha")
 _RETRIES = 1
+
+# A report costs the driver about a millisecond and a checkpoint the worker a few, so a trial
+# whose records come quicker reports several at once. A scheduler must see every one of them.
+_SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,8 @@ class _StatusCallback(tune.Callback):
         self._folder = folder
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        folder = self._folder.trial(str(trial))
-        if folder.state().get("status") not in COMPLETE:
-            folder.mark("stopped")
+        if not trial.last_result["ended_by_itself"]:
+            self._folder.trial(str(trial)).mark("stopped")
 
 
 def run_trials(
@@ -56,8 +59,8 @@ def run_trials(
     """Train every trial of `plan`, at most `resources.concurrent` at once.
 
     Workers are reused from trial to trial, and the data lie once in the object store. A
-    trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run
-    after the reports under way; what is in `folder` can be resumed.
+    trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run;
+    what is in `folder` can be resumed.
     """
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -66,6 +69,7 @@ def run_trials(
             trials_folder=str(folder.path / "trials"),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,
+            seconds_between_reports=_SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
         ),
         tune.PlacementGroupFactory([resources.bundle]),
     )
@@ -83,7 +87,7 @@ def run_trials(
             tune_config=tune.TuneConfig(
                 metric="validation_accuracy",
                 mode="max",
-                scheduler=_scheduler(scheduler, plan),
+                scheduler=_scheduler(scheduler),
                 max_concurrent_trials=resources.concurrent,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
@@ -106,12 +110,7 @@ def run_trials(
             name = result.config["trial"]["name"]
             failed.add(name)
             folder.trial(name).mark("failed", str(result.error))
-    undone = [
-        planned.name
-        for planned in plan
-        if planned.name not in failed
-        and folder.trial(planned.name).state().get("status") not in COMPLETE
-    ]
+    undone = {planned.name for planned in folder.unfinished()} - failed
     return Outcome(interrupted=bool(undone), failed=bool(failed))
 
 
@@ -119,11 +118,11 @@ def _trial_name(trial: Any) -> str:
     return str(trial.config["trial"]["name"])
 
 
-def _scheduler(name: str, plan: Sequence[Planned]) -> TrialScheduler:
+def _scheduler(name: str) -> TrialScheduler:
     if name == "none":
         return FIFOScheduler()
-    longest = max(planned.config.epochs for planned in plan)
-    # A third of the trials goes on after 1, 3, 9, ... epochs.
+    # A third of the trials goes on after 1, 3, 9, ... epochs; `max_t` only has to be more
+    # epochs than any trial trains.
     return AsyncHyperBandScheduler(
-        time_attr="epoch", max_t=longest + 1, grace_period=1, reduction_factor=3
+        time_attr="epoch", max_t=1_000_000_000, grace_period=1, reduction_factor=3
     )

@@ -15,7 +15,7 @@ from study.runtime import cluster
 def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Ray node with 4 logical CPUs and 1 logical GPU."""
     cluster.prepare_environment()
-    cluster.ensure_token()
+    cluster.require_token()
     from ray.cluster_utils import Cluster
 
     # Workers import the models of `tests`.

@@ -3,6 +3,7 @@ what is left when something is killed on that way."""
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -167,6 +168,17 @@ def test_what_was_under_way_repeats_one_epoch_at_most(killed_driver):
         assert len(repeated) <= 1
 
 
+def test_a_resumed_run_with_other_resources_says_so(killed_driver, grid_command, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(killed_driver[0], folder)
+    trial = RunFolder(folder).trial(RunFolder(folder).plan[0].name)
+    (trial.path / "trial.json").unlink()
+    command = [*grid_command, "--resume", str(folder), "--cpus-per-trial", "2", "--dry-run"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "began with cpus_per_trial 1.0, now 2.0: records may differ" in printed
+    assert "2 CPU each" in printed
+
+
 def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
     folder = tmp_path / "run"
     command = [*grid_command, *LONG, "--set", "batch_size=32,64", "--results", str(folder)]
@@ -236,6 +248,27 @@ def test_a_dry_run_lists_and_starts_nothing(run_grid, tmp_path, capsys):
     assert printed.count("_seed0") == 24
     assert "digits" in printed
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--set", "model=tests.own_models:WrongShape"), "WrongShape cannot be trained"),
+        (
+            ("--set", "optimizer=adagrad,proximal-adagrad", "--set", "initial_accumulator=0"),
+            "proximal-adagrad refuses its settings",
+        ),
+        (("--scheduler", "asha", "--set", "dataset=digits,mnist"), "says nothing across data"),
+    ],
+)
+def test_what_only_training_could_tell_is_refused_before(arguments, said, run_grid, capsys):
+    budget = () if "dataset=digits,mnist" in arguments else ("--set", "dataset=digits")
+    if not budget and not (Path(os.environ.get("STUDY_DATA_DIR", "data")) / "MNIST").is_dir():
+        pytest.skip("the real MNIST is not here; set STUDY_DATA_DIR")
+    assert run_grid("--budget", "smoke", *budget, *arguments) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
 
 
 def test_more_than_the_cluster_has_is_refused(run_grid, capsys):

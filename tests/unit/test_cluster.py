@@ -3,12 +3,12 @@
 import pytest
 
 from lenet import ConfigError
-from study.runtime.cluster import Capacity, allot
+from study.runtime.cluster import Node, allot
 
 
-def given(cpus, gpus=0, **asked):
+def given(cpus, gpus=0, nodes=None, **asked):
     defaults = {"cpus_per_trial": 1, "gpus_per_trial": None, "max_concurrent": None, "trials": 100}
-    return allot(Capacity(cpus, gpus), **{**defaults, **asked})
+    return allot(nodes or [Node(cpus, gpus)], **{**defaults, **asked})
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,10 @@ def given(cpus, gpus=0, **asked):
         (given(16, gpus=4), 16, 0.25),
         (given(1, gpus=2), 1, 1),
         (given(64, gpus=1), 8, 0.125),
+        # What is left over on one machine is not put together with that of another.
+        (given(0, nodes=[Node(4, 0), Node(4, 0)], cpus_per_trial=3), 2, 0),
+        (given(0, nodes=[Node(2, 0), Node(8, 2)], gpus_per_trial=0.5), 4, 0.5),
+        (given(0, nodes=[Node(0, 0), Node(4, 1)]), 4, 0.25),
     ],
 )
 def test_concurrency(resources, concurrent, gpus_per_trial):
@@ -47,6 +51,16 @@ def test_one_thread_per_cpu():
         ({"cpus": 2, "gpus_per_trial": 0.25}, "leave --gpus-per-trial out"),
         ({"cpus": 2, "gpus": 1, "gpus_per_trial": 2}, "use --gpus-per-trial 1 or less"),
         ({"cpus": 2, "gpus": 4, "gpus_per_trial": 1.5}, "use 2"),
+        ({"cpus": 0, "nodes": [Node(4, 0), Node(4, 0)], "cpus_per_trial": 6}, "trial 4 or less"),
+        (
+            {
+                "cpus": 0,
+                "nodes": [Node(8, 0), Node(1, 1)],
+                "cpus_per_trial": 2,
+                "gpus_per_trial": 1,
+            },
+            "no machine has 2 CPUs and 1 GPUs together",
+        ),
     ],
 )
 def test_more_than_there_is(asked, said):

@@ -77,13 +77,10 @@ def test_a_file_cut_short_is_refused(mnist_folder, tmp_path):
         datasets.load("mnist", tmp_path)
 
 
-def test_a_missing_file_is_named(mnist_folder, tmp_path):
-    (damaged(mnist_folder, tmp_path) / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(datasets.DataError, match=r"t10k-labels-idx1-ubyte is missing"):
-        datasets.load("mnist", tmp_path)
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """No data set on this machine, and no network."""
 
-
-def test_data_that_cannot_be_had_say_where_to_put_them(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no network")
 
@@ -91,6 +88,18 @@ def test_data_that_cannot_be_had_say_where_to_put_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("STUDY_DATA_DIR", raising=False)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_missing_file_that_cannot_be_downloaded_is_named(mnist_folder, tmp_path):
+    (damaged(mnist_folder, tmp_path / "here") / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(datasets.DataError, match=r"t10k-labels-idx1-ubyte is missing") as error:
+        datasets.load("mnist", tmp_path / "here")
+    assert not isinstance(error.value, datasets.DataUnavailable)
+
+
+@pytest.mark.usefixtures("offline")
+def test_data_that_cannot_be_had_say_where_to_put_them():
     for _ in range(2):  # the failed attempt leaves nothing that is taken for the data
         with pytest.raises(datasets.DataUnavailable, match=r"KMNIST/raw.*dataset=digits"):
             datasets.load("kmnist")

@@ -13,7 +13,6 @@ from torch import nn
 from lenet.config import ConfigError
 from lenet.models.deep_mnist import DeepMnist
 from lenet.models.lenet5_tanh import LeNet5Tanh
-from lenet.models.linear_regression import LinearRegression
 from lenet.models.mlp import FourLayerSigmoid, ThreeLayerSigmoid, TwoLayerRelu
 from lenet.models.softmax_regression import SoftmaxRegression
 
@@ -29,10 +28,9 @@ FLUX_MODELS: list[type[nn.Module]] = [FourLayerSigmoid, ThreeLayerSigmoid, TwoLa
 
 
 def build(model: type[nn.Module], **changes: Any) -> nn.Module:
-    line = model is LinearRegression
     settings: dict[str, Any] = {
-        "input_shape": (1, 1, 1) if line else (1, 28, 28),
-        "classes": 1 if line else 10,
+        "input_shape": (1, 28, 28),
+        "classes": 10,
         "dropout": 0.0,
         "generator": torch.Generator().manual_seed(0),
     }
@@ -64,20 +62,18 @@ def test_outputs_one_row_per_image(model: type[nn.Module]) -> None:
         (ThreeLayerSigmoid, 47_100 + 610),
         (TwoLayerRelu, 25_120 + 330),
         (SoftmaxRegression, 7_850),
-        (LinearRegression, 2),
     ],
 )
 def test_number_of_weights(model: type[nn.Module], count: int) -> None:
     net = build(model)
     assert sum(p.numel() for p in net.parameters()) == count
-    if count > 2:
-        assert f"{count:,} weights" in (model.__doc__ or "")
+    assert f"{count:,} weights" in (model.__doc__ or "")
 
 
-@pytest.mark.parametrize("model", [*IMAGE_MODELS, LinearRegression])
+@pytest.mark.parametrize("model", IMAGE_MODELS)
 def test_gradient_reaches_every_weight(model: type[nn.Module]) -> None:
     net = build(model)
-    inputs = torch.ones(4, 1, 1, 1) if model is LinearRegression else images(4)
+    inputs = images(4)
     net(inputs)[:, 0].square().add(net(inputs)[:, 0]).sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
@@ -85,22 +81,10 @@ def test_gradient_reaches_every_weight(model: type[nn.Module]) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("model", [m for m in [*IMAGE_MODELS, LinearRegression] if m != DeepMnist])
+@pytest.mark.parametrize("model", [m for m in IMAGE_MODELS if m != DeepMnist])
 def test_dropout_is_refused_where_there_is_none(model: type[nn.Module]) -> None:
     with pytest.raises(ConfigError, match="has no dropout layers"):
         build(model, dropout=0.5)
-
-
-def test_linear_regression_starts_where_the_tutorial_does() -> None:
-    line = build(LinearRegression)
-    assert line(torch.zeros(1, 1, 1, 1)).item() == pytest.approx(-0.3)
-    assert line(torch.full((2, 1, 1, 1), 2.0)).flatten().tolist() == pytest.approx([0.3, 0.3])
-
-
-@pytest.mark.parametrize("changes", [{"input_shape": (1, 28, 28)}, {"classes": 10}])
-def test_linear_regression_has_one_input_and_one_output(changes: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="one input and one output"):
-        build(LinearRegression, **changes)
 
 
 def test_softmax_regression_starts_undecided() -> None:

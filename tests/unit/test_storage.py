@@ -155,5 +155,34 @@ def test_what_is_no_run_is_not_resumed(tmp_path, folder):
 
 
 def test_two_runs_do_not_write_to_one_folder(folder):
-    with folder.lock(), pytest.raises(ConfigError, match="another run is writing"):
-        RunFolder.open(folder.path).lock()
+    other = RunFolder.open(folder.path)
+    with (
+        folder.locked(),
+        pytest.raises(ConfigError, match="another run is writing"),
+        other.locked(),
+    ):
+        pass
+    with other.locked():  # free again
+        pass
+
+
+def test_damaged_files_of_a_trial_are_as_missing(folder):
+    planned = folder.plan[0]
+    trial = folder.trial(planned.name)
+    trial.begin({})
+    trial.finish("finished", [record(10)])
+    assert planned not in folder.unfinished()
+    for name in ("trial.json", "records.json"):
+        (trial.path / name).write_bytes(b"[{")
+    assert planned in folder.unfinished()
+    assert trial.records() == []
+    collect(folder.path)
+    assert set(pd.read_parquet(folder.path / "trials.parquet").status) == {"unfinished"}
+
+
+def test_what_a_killed_write_left_is_swept(folder):
+    trial = folder.trial("one")
+    trial.begin({})
+    (trial.path / ".checkpoint.pt.abc123").touch()
+    trial.begin({})
+    assert [path.name for path in trial.path.iterdir()] == ["trial.json"]

@@ -97,6 +97,19 @@ def test_divergence_is_a_result(digits):
     assert not any(r.diverged for r in records[:-1])
 
 
+def test_divergence_in_the_very_last_step_is_seen(digits):
+    config = SMALL.replace(optimizer="sgd", lr=1e30, steps=1)
+    (record,) = records_of(config, digits)
+    assert math.isfinite(record.train_loss)  # taken before the step that went too far
+    assert record.diverged
+
+
+def test_a_state_of_another_kind_of_device_is_refused(digits):
+    run = training.Run(SMALL, digits)
+    with pytest.raises(ValueError, match="on cuda, not cpu"):
+        training.Run(SMALL, digits).load_state_dict(run.state_dict() | {"device": "cuda"})
+
+
 def test_without_shuffling_every_epoch_has_one_order(digits):
     def orders(shuffle):
         run = training.Run(SMALL.replace(shuffle=shuffle), digits)
