@@ -176,7 +176,7 @@ def test_a_resumed_run_with_other_resources_says_so(killed_driver, grid_command,
     command = [*grid_command, "--resume", str(folder), "--cpus-per-trial", "2", "--dry-run"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "began with cpus_per_trial 1.0, now 2.0: records may differ" in printed
-    assert "2 CPU each" in printed
+    assert "2 CPU and 0.25 GPU each" in printed
 
 
 def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
