@@ -19,7 +19,7 @@ from study.runtime.storage import COMPLETE, RunFolder
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
 # Four trials of some seconds each, so that something is under way when it is killed.
 LONG = (*DIGITS, "--set", "optimizer=adam", "--set", "lr=0.001", "--set", "dropout=0.4")
-LONG = (*LONG, "--set", "train_samples=none", "--set", "epochs=12")
+LONG = (*LONG, "--set", "train_samples=none")
 
 
 def records(folder, trial):
@@ -41,9 +41,10 @@ def statuses(folder):
     return pd.read_parquet(Path(folder) / "trials.parquet").set_index("trial").status
 
 
-def wait_for(condition, what, seconds=150):
+def wait_for(condition, what, driver, seconds=150):
     until = time.monotonic() + seconds
     while not condition():
+        assert driver.poll() is None, f"the driver ended before there was {what}"
         assert time.monotonic() < until, f"waited {seconds} s in vain for {what}"
         time.sleep(0.05)
 
@@ -137,9 +138,18 @@ def killed_driver(grid_command, run_grid, tmp_path_factory):
     """A run whose driver was killed and that was resumed: its folder, the trials that were
     complete and under way at that moment with their records, and the exit code."""
     folder = tmp_path_factory.mktemp("runs") / "killed"
-    command = [*grid_command, *LONG, "--max-concurrent", "2", "--results", str(folder)]
+    command = [
+        *grid_command,
+        *LONG,
+        "--set",
+        "epochs=12",
+        "--max-concurrent",
+        "2",
+        "--results",
+        str(folder),
+    ]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as driver:
-        wait_for(lambda: all(progress(folder)), "a complete trial and one under way")
+        wait_for(lambda: all(progress(folder)), "a complete trial and one under way", driver)
         os.killpg(driver.pid, signal.SIGKILL)
     time.sleep(5)  # Ray notices, and ends the driver's workers
     complete, under_way = progress(folder)
@@ -181,9 +191,18 @@ def test_a_resumed_run_with_other_resources_says_so(killed_driver, grid_command,
 
 def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
     folder = tmp_path / "run"
-    command = [*grid_command, *LONG, "--set", "batch_size=32,64", "--results", str(folder)]
+    command = [
+        *grid_command,
+        *LONG,
+        "--set",
+        "epochs=12",
+        "--set",
+        "batch_size=32,64",
+        "--results",
+        str(folder),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
-        wait_for(lambda: progress(folder)[1], "a trial with a checkpoint")
+        wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
         name = progress(folder)[1][0]
         os.kill(RunFolder(folder).trial(name).state()["pid"], signal.SIGKILL)
         assert driver.wait(timeout=200) == 0
@@ -215,7 +234,7 @@ def test_ctrl_c_ends_cleanly_and_says_what_is_kept(grid_command, tmp_path):
     folder = tmp_path / "run"
     command = [*grid_command, *LONG, "--set", "epochs=500", "--results", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
-        wait_for(lambda: progress(folder)[1], "a trial with a checkpoint")
+        wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
         driver.send_signal(signal.SIGINT)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
