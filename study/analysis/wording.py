@@ -53,7 +53,7 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
     ]
     in_part, in_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
     if in_part:
-        said.append(f"{_listed(trials['train_samples'])} training samples")
+        said.append(f"at most {_listed(trials['train_samples'])} training samples")
     if in_part or in_steps:
         length = "steps" if in_steps else "epochs"
         said.append(f"{_listed(trials[length])} {length}")

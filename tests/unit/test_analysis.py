@@ -287,7 +287,7 @@ def test_provenance_says_what_the_numbers_rest_on() -> None:
     tables = made_up_run(seeds=3)
     assert provenance(tables.run, tables.trials) == (
         "data set mnist; budget quick; 3 seeds; cpu (made up), 1 thread a trial; "
-        "10,000 training samples; 5 epochs"
+        "at most 10,000 training samples; 5 epochs"
     )
 
 

@@ -111,7 +111,7 @@ def test_the_footer_says_what_it_rests_on() -> None:
     flat = text.replace("\n", " ")
     assert "A title" in flat
     assert "data set mnist; budget quick; 1 to 2 seeds; cpu (made up)" in flat
-    assert "10,000 training samples; 5 epochs" in flat
+    assert "at most 10,000 training samples; 5 epochs" in flat
     assert "Not shown: 1 of 24 trials" in flat
 
 
