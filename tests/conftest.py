@@ -7,6 +7,12 @@ import pytest
 import torch
 
 from lenet import datasets
+from study.runtime import cluster
+
+# Ray reads its environment and its token when it is imported, which some unit tests do: all
+# tests, and the Ray that they start, must have the same.
+cluster.prepare_environment()
+cluster.require_token()
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 
 from study import grid
-from study.runtime import cluster
 
 
 @pytest.fixture(scope="session")
 def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Ray node with 4 logical CPUs and 1 logical GPU."""
-    cluster.prepare_environment()
-    cluster.require_token()
     from ray.cluster_utils import Cluster
 
     # Workers import the models of `tests`.
