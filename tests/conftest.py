@@ -1,6 +1,7 @@
 """What all tests share: the small real data set, and the real MNIST where it is."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from study.runtime import cluster
 # tests, and the Ray that they start, must have the same.
 cluster.prepare_environment()
 cluster.require_token()
+
+_EXIT_STATUS = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +37,17 @@ def mnist_folder() -> Path:
 def _one_thread() -> None:
     """As a trial on one CPU has it: the number of threads may change last digits."""
     torch.set_num_threads(1)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_EXIT_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End here if Ray was used: its native threads, still running while Python takes itself
+    apart, were seen to crash the process after all tests had passed."""
+    if "ray" in sys.modules and _EXIT_STATUS in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[_EXIT_STATUS])
