@@ -86,6 +86,7 @@ def tune_without_reuse(
     from ray import tune
 
     from study.runtime.trial import Trial, share
+    from study.runtime.tuning import SECONDS_BETWEEN_REPORTS
 
     trainable = tune.with_parameters(
         Trial,
@@ -93,6 +94,7 @@ def tune_without_reuse(
         trials_folder=str(folder.path / "trials"),
         threads=1,
         use_gpu=False,
+        seconds_between_reports=SECONDS_BETWEEN_REPORTS,
     )
     points = [{"name": p.name, "settings": p.config.to_dict()} for p in plan]
     tune.Tuner(
@@ -123,7 +125,7 @@ def grid_table(rounds: int) -> None:
     """(a) The same grid by a loop and by Ray."""
     plan = search_spaces.find("fan").plan("smoke", seeds=1, dataset="digits")
     data = {"digits": datasets.load("digits")}
-    concurrent = min(len(plan), int(cluster.cluster_capacity().cpus))
+    concurrent = min(len(plan), int(cluster.this_machine().cpus))
     plain(plan[:1], data)  # torch imports more at its first step; the loop is not to pay for it
     loop, ray = [], []
     for _ in range(rounds):

@@ -17,12 +17,11 @@ from study.runtime.progress import ProgressCallback
 from study.runtime.storage import RunFolder
 from study.runtime.trial import Trial, share
 
-SCHEDULERS = ("none", "asha")
 _RETRIES = 1
 
 # A report costs the driver about a millisecond and a checkpoint the worker a few, so a trial
 # whose records come quicker reports several at once. A scheduler must see every one of them.
-_SECONDS_BETWEEN_REPORTS = 0.1
+SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def run_trials(
             trials_folder=str(folder.path / "trials"),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,
-            seconds_between_reports=_SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
+            seconds_between_reports=SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
         ),
         tune.PlacementGroupFactory([resources.bundle]),
     )
