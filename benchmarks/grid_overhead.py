@@ -64,8 +64,14 @@ def through_ray(
                 data,
                 cluster.Resources(cpus_per_trial=1, gpus_per_trial=0, concurrent=concurrent),
                 study="bench",
+                objective="validation_accuracy",
                 scheduler="none",
-                progress=ProgressCallback(silent, {p.name: 1.0 for p in plan}, already_done=0),
+                progress=ProgressCallback(
+                    silent,
+                    {p.name: 1.0 for p in plan},
+                    objective="validation_accuracy",
+                    already_done=0,
+                ),
             )
         else:
             tune_without_reuse(folder, plan, data, concurrent, Path(place) / "tune")
@@ -94,6 +100,7 @@ def tune_without_reuse(
         trials_folder=str(folder.path / "trials"),
         threads=1,
         use_gpu=False,
+        objective="validation_accuracy",
         seconds_between_reports=SECONDS_BETWEEN_REPORTS,
     )
     points = [{"name": p.name, "settings": p.config.to_dict()} for p in plan]

@@ -43,11 +43,13 @@ class TrainConfig:
     train_samples: int | None = None
     """train on at most this many samples, taken before the run's seed matters; None: all"""
     validation_fraction: float = 1 / 12
-    """share of the training set held out for validation (1/12: 5,000 of MNIST's 60,000)"""
+    """share of the training set held out for validation (1/12: 5,000 of MNIST's 60,000);
+    0: none, and no validation numbers in the records"""
     model: str = "lenet"
     """architecture, by name, or a class of your own as package.module:Class"""
     loss: str = "cross-entropy"
-    """what training lessens: cross-entropy of logits, or mse between outputs and one-hot"""
+    """what training lessens: cross-entropy of logits, mse between outputs and one-hot classes,
+    or the sum of squares of a regression"""
     dropout: float = 0.0
     """probability of zeroing a unit before the last layer(s), in [0, 1)"""
     optimizer: str = "adam"
@@ -78,6 +80,8 @@ class TrainConfig:
     """factor of one decay of the schedule"""
     milestones: tuple[int, ...] | None = None
     """epochs after which the multistep schedule decays"""
+    final_lr: float | None = None
+    """learning rate of a ramp's last step"""
     batch_size: int = 128
     """samples in one step, over all workers"""
     shuffle: bool = True
@@ -88,8 +92,10 @@ class TrainConfig:
     """stop after this many steps instead of after `epochs`"""
     record_every: int | None = None
     """a record every so many steps; None: one at the end of every epoch"""
+    evaluate_at: tuple[int, ...] | None = None
+    """evaluate held-out data at a record of these steps and of the last one; None: at all"""
     test_curve: bool = False
-    """evaluate the test set at every record; False: at the last one only"""
+    """evaluate the test set wherever validation is; False: at the last record only"""
     seed: int = 0
     """seed of the initial weights, the order of the samples and dropout"""
 
@@ -103,6 +109,7 @@ class TrainConfig:
             "optimizer", self.optimizer, registry.OPTIMIZERS[self.optimizer].settings
         )
         self._check_extras("schedule", self.schedule, registry.SCHEDULES[self.schedule])
+        self._check_kind()
 
     def _check_names(self) -> None:
         for what, known in (
@@ -126,8 +133,17 @@ class TrainConfig:
                 "schedule=multistep decays after given epochs: set milestones too, "
                 "e.g. --set milestones=5+8"
             )
-        if self.milestones and list(self.milestones) != sorted(set(self.milestones)):
-            raise ConfigError(f"milestones must rise, not {self.milestones}")
+        for name in ("milestones", "evaluate_at"):
+            several = getattr(self, name)
+            if several and (list(several) != sorted(set(several)) or several[0] < 1):
+                listed = "+".join(map(str, several))
+                raise ConfigError(f"{name}={listed} cannot be: {name} must rise, from 1 or more")
+        final_lr = self.final_lr or registry.SCHEDULES[self.schedule].get("final_lr")
+        if isinstance(final_lr, float) and final_lr <= self.lr:
+            raise ConfigError(
+                f"schedule={self.schedule} rises from lr={self.lr:g} to final_lr={final_lr:g}: "
+                "set lr below final_lr"
+            )
 
     def _check_extras(self, what: str, name: str, taken: Iterable[str]) -> None:
         every: set[str] = set()
@@ -143,6 +159,18 @@ class TrainConfig:
                 fits = ", ".join(k for k, v in table.items() if extra in v)
                 raise ConfigError(
                     f"{what}={name} takes no {extra}: leave it out, or use it with {fits}"
+                )
+
+    def _check_kind(self) -> None:
+        """A regression's data, model and loss go together; any model of one's own may be one."""
+        regression = self.dataset in registry.REGRESSIONS
+        for what, known in (("model", registry.MODELS), ("loss", registry.LOSSES)):
+            name = getattr(self, what)
+            fits = [k for k in known if (k in registry.REGRESSIONS) == regression]
+            if name in known and name not in fits:
+                raise ConfigError(
+                    f"{what}={name} cannot learn dataset={self.dataset}: use {what}="
+                    + " or ".join(fits)
                 )
 
     def replace(self, **changes: Any) -> TrainConfig:
@@ -176,7 +204,7 @@ _not_negative = (lambda v: v >= 0, "0 or more")
 _share = (lambda v: 0 <= v < 1, "at least 0 and below 1")
 _RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
     "train_samples": _whole,
-    "validation_fraction": (lambda v: 0 < v < 1, "above 0 and below 1"),
+    "validation_fraction": _share,
     "dropout": _share,
     "lr": _positive,
     "momentum": _share,
@@ -189,6 +217,7 @@ _RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
     "l2": _not_negative,
     "weight_decay": _not_negative,
     "gamma": _positive,
+    "final_lr": _positive,
     "batch_size": _whole,
     "epochs": _whole,
     "steps": _whole,

@@ -45,7 +45,8 @@ class DataUnavailable(DataError):
 
 @dataclass(frozen=True)
 class Samples:
-    """`inputs` float32 (n, channels, height, width) in [0, 1]; `targets` int64 (n,)."""
+    """`inputs` float32 (n, channels, height, width), pixels in [0, 1]; `targets` (n,), classes
+    as int64, or the values of a regression as float32."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
@@ -71,6 +72,7 @@ class Dataset:
     train: Samples
     test: Samples
     classes: int
+    """1 for a regression"""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -89,15 +91,15 @@ class Dataset:
 
         Validation is the tail of the fixed shuffled order, so that it is the same for every
         seed and every `train_samples`, and never overlaps what is trained on. Raises
-        `ConfigError` if one of the two would be empty.
+        `ConfigError` if one of the two would be empty though it is asked for.
         """
         held_out = round(len(self.train) * config.validation_fraction)
         rest = len(self.train) - held_out
-        if not held_out or not rest:
+        if not rest or (config.validation_fraction and not held_out):
             raise ConfigError(
                 f"validation_fraction={config.validation_fraction:g} of the {len(self.train)} "
                 f"training samples of {self.name} leaves {rest} to train on and {held_out} to "
-                "validate with: both need at least one"
+                "validate with: both need at least one, or set validation_fraction=0"
             )
         kept = min(rest, config.train_samples or rest)
         return self.train[:kept], self.train[rest:]
@@ -118,9 +120,18 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     processes started together download once. Raises `DataUnavailable` if the data cannot
     be had, and `DataError` if they are not what was published.
     """
-    if name == "digits":
-        return _digits()
+    embedded = {"digits": _digits, "line": _line}
+    if name in embedded:
+        return embedded[name]()
     return _mnist_family(name, data_dir)
+
+
+def _line() -> Dataset:
+    """The four points of TensorFlow 1's "Getting Started" tutorial, x = 1 ... 4 and y = 1 - x.
+    There are no others: what is fitted is also what it is tested on, as in the tutorial."""
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    points = Samples(x.view(4, 1, 1, 1), 1 - x)
+    return Dataset("line", "this program", points, points, classes=1)
 
 
 def _shuffled(inputs: torch.Tensor, targets: torch.Tensor) -> Samples:

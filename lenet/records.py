@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 NAN = math.nan
@@ -17,8 +18,9 @@ class Record:
     `train_loss` and `train_accuracy` are means over the samples trained on since the
     record before, each seen by the weights of its own step, dropout on. `validation_*`
     and `test_*` are over the whole held-out set with the weights of this moment, dropout
-    off. Losses are means over samples, cross-entropy in nats; accuracies are in
-    [0, 1].
+    off. Losses are means over samples, cross-entropy in nats; a summed loss is the mean over
+    batches in training, and the sum over all samples elsewhere. Accuracies are in [0, 1], NaN
+    for a regression.
     """
 
     step: int
@@ -44,18 +46,20 @@ class Record:
     """over the steps since the record before"""
     diverged: bool = False
     """the training loss was no longer finite; the run ends with this record"""
+    observed: Mapping[str, float] = field(default_factory=dict)
+    """what the model's `observed()` gives, if it has one: numbers of its own worth a curve,
+    such as the two weights of a line"""
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     def same_learning(self, other: Record) -> bool:
         """Whether both say the same of the learning; seconds and speeds may differ."""
-        for field in dataclasses.fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            both_missing = mine != mine and theirs != theirs
-            if field.name not in TIMING and mine != theirs and not both_missing:
-                return False
-        return True
+        # As text, since NaN equals itself there.
+        return repr(self._learning()) == repr(other._learning())
+
+    def _learning(self) -> dict[str, Any]:
+        return {name: value for name, value in self.to_dict().items() if name not in TIMING}
 
 
 TIMING = frozenset({"train_seconds", "samples_per_second", "steps_per_second"})

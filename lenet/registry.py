@@ -82,6 +82,10 @@ SCHEDULES: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "constant": {},
         "exponential": {"gamma": 0.95},
         "multistep": {"gamma": 0.1, "milestones": ()},
+        # The ramps of a learning-rate range test.
+        "ramp-exponential": {"final_lr": 1.0},
+        "ramp-linear": {"final_lr": 1.0},
+        "ramp-multistep": {"gamma": 1.5},
     }
 )
 
@@ -96,12 +100,17 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "3ls": "lenet.models.mlp:ThreeLayerSigmoid",
         "2lr": "lenet.models.mlp:TwoLayerRelu",
         "softmax": "lenet.models.softmax_regression:SoftmaxRegression",
+        "linear": "lenet.models.linear_regression:LinearRegression",
     }
 )
 
-# Each loss and where its function lives: (outputs, classes as integers) -> mean over samples.
+# Each loss and where it lives.
 LOSSES: Mapping[str, str] = MappingProxyType(
-    {"cross-entropy": "lenet.losses:cross_entropy", "mse": "lenet.losses:mean_squared_error"}
+    {
+        "cross-entropy": "lenet.losses:CROSS_ENTROPY",
+        "mse": "lenet.losses:MEAN_SQUARED_ERROR",
+        "sum-of-squares": "lenet.losses:SUM_OF_SQUARES",
+    }
 )
 
 # Each data set and, in a few words, what it is.
@@ -111,5 +120,9 @@ DATASETS: Mapping[str, str] = MappingProxyType(
         "fashion-mnist": "Fashion-MNIST, 60,000 + 10,000 pieces of clothing",
         "kmnist": "Kuzushiji-MNIST, 60,000 + 10,000 cursive Japanese characters",
         "digits": "UCI digits, 1,500 + 297 handwritten digits (8x8, scaled up to 28x28)",
+        "line": "four points on the line y = 1 - x, the data of TensorFlow 1's first tutorial",
     }
 )
+
+REGRESSIONS = frozenset({"line", "linear", "sum-of-squares"})
+"""The data sets, models and losses of regressions, which go with each other only."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -23,13 +23,11 @@ from lenet import registry
 from lenet.config import TrainConfig
 from lenet.datasets import Dataset, Samples
 from lenet.loading import load_class
+from lenet.losses import Loss, count_right
 from lenet.models import build_model
 from lenet.optimizers import build_optimizer
 from lenet.records import Record
 from lenet.schedules import learning_rate
-
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(outputs, targets) -> mean over the batch"""
 
 # How often a run looks whether its loss is still finite, in steps. Looking makes a GPU
 # wait for its queue; being a fixed number of steps, it keeps the records deterministic.
@@ -50,15 +48,15 @@ def training_step(
     inputs: torch.Tensor,
     targets: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One update on one batch; (mean loss, number of right answers), both scalars that
-    stay on the device: reading them here would make it wait."""
+    """One update on one batch; (its loss, number of right answers), both scalars that stay on
+    the device: reading them here would make it wait."""
     outputs = model(inputs)
     loss = loss_function(outputs, targets)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
     with torch.no_grad():
-        right = (outputs.argmax(1) == targets).sum()
+        right = count_right(outputs, targets)
     return loss.detach(), right
 
 
@@ -97,7 +95,8 @@ class Run:
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.loss: Loss = load_class(registry.LOSSES[config.loss])
         self.optimizer = build_optimizer(config, self.model.parameters())
-        self._learning_rate = learning_rate(config, self.steps_per_epoch)
+        self._learning_rate = learning_rate(config, self.steps_per_epoch, self.total_steps)
+        self._classifies = not dataset.train.targets.is_floating_point()
 
         self.step = 0
         self.train_seconds = 0.0
@@ -139,13 +138,16 @@ class Run:
         until = self._next_record_step()
         loss_sum = torch.zeros((), device=self.device)
         right = torch.zeros((), dtype=torch.int64, device=self.device)
+        weight = 0
         self.model.train()
         self.wait()
         started = time.perf_counter()
         while self.step < until:
-            batch_loss_sum, batch_right = self.train_step()
-            loss_sum += batch_loss_sum
+            batch_loss, batch_right, batch_samples = self.train_step()
+            batch_weight = self.loss.weight(batch_samples)
+            loss_sum += batch_loss * batch_weight
             right += batch_right
+            weight += batch_weight
             look = self.step == until or self.step % _STEPS_BETWEEN_CHECKS == 0
             if look and not math.isfinite(loss_sum.item()):
                 self.diverged = True
@@ -157,7 +159,7 @@ class Run:
         samples = self._samples_at(self.step)
         seen = samples - first_sample
         held_out = {} if self.diverged else self._held_out()
-        if not math.isfinite(held_out.get("validation_loss", math.nan)):
+        if not all(map(math.isfinite, held_out.values())):
             # The last step itself may have been the one too far.
             self.diverged, held_out = True, {}
         return Record(
@@ -165,17 +167,18 @@ class Run:
             epoch=samples / len(self.train_samples),
             samples=samples,
             lr=self.optimizer.param_groups[0]["lr"],
-            train_loss=loss_sum.item() / seen,
-            train_accuracy=right.item() / seen,
+            train_loss=loss_sum.item() / weight,
+            train_accuracy=right.item() / seen if self._classifies else math.nan,
             train_seconds=self.train_seconds,
             samples_per_second=seen / seconds,
             steps_per_second=(self.step - first_step) / seconds,
             diverged=self.diverged,
+            observed=self._observed(),
             **held_out,
         )
 
-    def train_step(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step on the next batch; (sum of its losses, number of right answers)."""
+    def train_step(self) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """One step on the next batch; (its loss, number of right answers, samples)."""
         lr = self._learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -188,11 +191,13 @@ class Run:
             self.train_samples.inputs[batch],
             self.train_samples.targets[batch],
         )
-        return loss * len(batch), right
+        return loss, right, len(batch)
 
     def _next_record_step(self) -> int:
         every = self.config.record_every or self.steps_per_epoch
-        return min(self.total_steps, (self.step // every + 1) * every)
+        until = min(self.total_steps, (self.step // every + 1) * every)
+        asked = self.config.evaluate_at or ()
+        return min([until, *(step for step in asked if step > self.step)])
 
     def _samples_at(self, step: int) -> int:
         epochs, steps = divmod(step, self.steps_per_epoch)
@@ -214,18 +219,23 @@ class Run:
         return self._order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def _held_out(self) -> dict[str, float]:
-        measured = dict(
-            zip(
-                ("validation_loss", "validation_accuracy"),
-                evaluate(self.model, self.loss, self.validation_samples),
-                strict=True,
-            )
-        )
-        if self.config.test_curve or self.step == self.total_steps:
-            measured["test_loss"], measured["test_accuracy"] = evaluate(
-                self.model, self.loss, self.test_samples
-            )
+        last = self.step == self.total_steps
+        if not last and self.step not in (self.config.evaluate_at or (self.step,)):
+            return {}
+        parts = {"validation": self.validation_samples} if len(self.validation_samples) else {}
+        if self.config.test_curve or last:
+            parts["test"] = self.test_samples
+        measured = {}
+        for part, samples in parts.items():
+            loss, accuracy = evaluate(self.model, self.loss, samples)
+            measured[f"{part}_loss"] = loss
+            if self._classifies:
+                measured[f"{part}_accuracy"] = accuracy
         return measured
+
+    def _observed(self) -> dict[str, float]:
+        observed: Mapping[str, float] = getattr(self.model, "observed", dict)()
+        return {str(name): float(value) for name, value in observed.items()}
 
     def wait(self) -> None:
         """Until the device has done all that it was given."""
@@ -235,16 +245,18 @@ class Run:
 
 @torch.inference_mode()
 def evaluate(model: torch.nn.Module, loss: Loss, samples: Samples) -> tuple[float, float]:
-    """(mean loss, accuracy in [0, 1]) of `model` over `samples`, dropout off."""
+    """(loss, accuracy in [0, 1]) of `model` over `samples`, dropout off: the mean loss, or
+    the sum where the loss is a sum. Of a regression the accuracy means nothing."""
     model.eval()
     loss_sum = torch.zeros((), dtype=torch.float64, device=samples.inputs.device)
     right = torch.zeros((), dtype=torch.int64, device=samples.inputs.device)
+    size = 1 if loss.summed else len(samples)
     for start in range(0, len(samples), _EVALUATION_BATCH):
         batch = samples[start : start + _EVALUATION_BATCH]
         outputs = model(batch.inputs)
-        loss_sum += loss(outputs, batch.targets) * len(batch)
-        right += (outputs.argmax(1) == batch.targets).sum()
-    return loss_sum.item() / len(samples), right.item() / len(samples)
+        loss_sum += loss(outputs, batch.targets) * loss.weight(len(batch))
+        right += count_right(outputs, batch.targets)
+    return loss_sum.item() / size, right.item() / len(samples)
 
 
 def train(run: Run) -> Iterator[Record]:

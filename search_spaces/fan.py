@@ -7,7 +7,7 @@ validation set of 5,000 images split from the training set (the report's "valida
 not defined). Dropout is not in the report's LeNet; the dimension is there, at 0.
 """
 
-from search_spaces.study import Figure, Study
+from search_spaces.study import Figure, Grid, Study
 
 STUDY = Study(
     name="fan",
@@ -16,12 +16,14 @@ STUDY = Study(
     source="Jingqi Fan, A Deep Look into LeNet with MNIST, sections 2-3, figures 1-4",
     fixed={"dataset": "mnist", "model": "lenet"},
     grids=(
-        {
-            "optimizer": ("sgd", "adam"),
-            "lr": (0.1, 0.01, 0.001),
-            "batch_size": (32, 64, 128, 256),
-            "dropout": (0.0,),
-        },
+        Grid(
+            space={
+                "optimizer": ("sgd", "adam"),
+                "lr": (0.1, 0.01, 0.001),
+                "batch_size": (32, 64, 128, 256),
+                "dropout": (0.0,),
+            }
+        ),
     ),
     budgets={
         "smoke": {"epochs": 2, "train_samples": 256},

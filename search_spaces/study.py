@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
 
 Settings = Mapping[str, Any]
-Grid = Mapping[str, Sequence[Any]]
 
 BUDGETS = ("smoke", "quick", "paper")
 """`smoke`: seconds, for tests; `quick`: minutes on two cores; `paper`: as published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A space whose every point is a trial."""
+
+    space: Mapping[str, Sequence[Any]]
+    """each dimension with its values"""
+    settings: Settings = field(default_factory=dict)
+    """settings equal in all trials of this grid"""
+    budgets: Mapping[str, Settings] = field(default_factory=dict)
+    """what a budget fixes in this grid, on top of what it fixes in the whole study"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +37,39 @@ class Figure:
     name: str
     kind: str
     title: str
-    options: Mapping[str, Any]
+    options: Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of a study: which summary of `study.tables`, of what.
+
+    `kind` is the name of the module in `study.tables`; `options` are its keywords.
+    """
+
+    name: str
+    kind: str
+    title: str
+    options: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence of a published report, and how it is put to the test.
+
+    `kind` is the name of the module in `study.claims` whose `verdict` judges it; `options`
+    are its keywords.
+    """
+
+    name: str
+    source: str
+    """author, section or figure"""
+    says: str
+    """what is claimed, in our words"""
+    published: str
+    """the numbers printed there; `none` where there are only words"""
+    kind: str
+    options: Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +82,11 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A question, where it was asked, and the grid of configs that answers it."""
+    """A question, where it was asked, and the space of configs that answers it.
+
+    A point's settings are `fixed`, then the budget's, then its grid's, then the grid's for the
+    budget, then whatever is `given` with its values, each over the ones before.
+    """
 
     name: str
     question: str
@@ -48,20 +95,31 @@ class Study:
     fixed: Settings
     """settings equal in all trials"""
     grids: tuple[Grid, ...]
-    """the space: every point of every grid is a trial"""
     budgets: Mapping[str, Settings]
-    """what each budget fixes on top of `fixed`"""
+    """what each budget fixes in all trials"""
+    given: tuple[tuple[Settings, Settings], ...] = ()
+    """(where, settings): settings that go with a value, such as an optimizer's own"""
+    objective: str = "validation_accuracy"
+    """what points are ranked by: a measurement of a record; losses are the better the lower"""
+    drawn: bool = True
+    """whether anything depends on the seed; if not, one seed is all there is to see"""
+    workers: tuple[int, ...] = ()
+    """data-parallel workers to compare; a study with any is run by the scaling command"""
     figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Study:
         """This study with `choices` in place of its own values: several values make a
         dimension, a single one a dimension if it was one and else a fixed setting.
 
-        Raises `ConfigError` on a setting that does not exist, a value of the wrong kind,
-        a value given twice, or an attempt to choose the seed (`--seeds` repeats points).
+        Where the grids of a study have different values of a dimension, each keeps those of
+        its own that are chosen, values that none of them has go to all, and a grid without
+        any is left out. Raises `ConfigError` on a setting that does not exist, a value of the
+        wrong kind, a value given twice, or an attempt to choose the seed (`--seeds` repeats
+        points).
         """
-        fixed, grids = dict(self.fixed), [dict(grid) for grid in self.grids]
-        budgets = {name: dict(settings) for name, settings in self.budgets.items()}
+        study = self
         for name, given in choices.items():
             check_setting(name)
             if name == "seed":
@@ -71,22 +129,42 @@ class Study:
                 raise ConfigError(f"{name} needs a value: --set {name}=VALUE")
             if len(set(values)) < len(values):
                 raise ConfigError(f"{name} has a value twice: {', '.join(map(str, given))}")
-            for settings in (fixed, *budgets.values()):
-                settings.pop(name, None)
-            is_dimension = any(name in grid for grid in grids)
-            if len(values) > 1 or is_dimension:
-                for grid in grids:
-                    grid[name] = values
-            else:
-                fixed[name] = values[0]
-        return replace(self, fixed=fixed, grids=tuple(grids), budgets=budgets)
+            study = study._chosen(name, values)
+        return study
+
+    def _chosen(self, name: str, values: Sequence[Any]) -> Study:
+        is_dimension = name in self.dimensions or len(values) > 1
+        known = self.dimensions.get(name, [])
+        grids = []
+        for grid in self.grids:
+            own = [coerce(name, value) for value in grid.space.get(name, values)]
+            kept = [value for value in values if value in own or value not in known]
+            if is_dimension and kept:
+                # In its place, if it has one: the last dimension is the innermost.
+                grids.append(replace(grid, space={**grid.space, name: kept}))
+            elif not is_dimension:
+                grids.append(grid)
+        return replace(
+            self,
+            fixed=_without(name, self.fixed) | ({} if is_dimension else {name: values[0]}),
+            budgets={budget: _without(name, s) for budget, s in self.budgets.items()},
+            grids=tuple(
+                replace(
+                    grid,
+                    settings=_without(name, grid.settings),
+                    budgets={budget: _without(name, s) for budget, s in grid.budgets.items()},
+                )
+                for grid in grids
+            ),
+            given=tuple((where, _without(name, s)) for where, s in self.given),
+        )
 
     @property
     def dimensions(self) -> dict[str, list[Any]]:
         """Each dimension with all the values that it takes in any of the grids, in order."""
         found: dict[str, dict[Any, None]] = {}
         for grid in self.grids:
-            for name, values in grid.items():
+            for name, values in grid.space.items():
                 found.setdefault(name, {}).update(
                     dict.fromkeys(coerce(name, value) for value in values)
                 )
@@ -96,18 +174,26 @@ class Study:
         """The trials of this study at this budget: every point with seed 0 first, then
         every point with seed 1, ..., so that a run cut short has whole repeats.
 
-        `dataset` replaces the study's own where the grid does not vary it. Raises
-        `ConfigError` on the first point that is no valid config.
+        `dataset` replaces the study's own where the grid does not vary it. A point that two
+        grids have is a trial of the first. Raises `ConfigError` on the first point that is no
+        valid config.
         """
-        common = dict(self.fixed) | dict(self.budgets[budget])
-        if dataset is not None:
-            common["dataset"] = dataset
         planned: dict[str, Planned] = {}
         for seed in range(seeds):
             for grid in self.grids:
-                for values in itertools.product(*grid.values()):
-                    point = dict(zip(grid, values, strict=True))
-                    config = TrainConfig.from_dict(common | point | {"seed": seed})
+                for values in itertools.product(*grid.space.values()):
+                    settings = {
+                        **self.fixed,
+                        **({} if dataset is None else {"dataset": dataset}),
+                        **self.budgets[budget],
+                        **grid.settings,
+                        **grid.budgets.get(budget, {}),
+                        **dict(zip(grid.space, values, strict=True)),
+                    }
+                    for where, given in self.given:
+                        if all(settings.get(name) == value for name, value in where.items()):
+                            settings |= given
+                    config = TrainConfig.from_dict(settings | {"seed": seed})
                     name = self._name(config)
                     planned.setdefault(name, Planned(name=name, config=config))
         return list(planned.values())
@@ -126,6 +212,15 @@ class Study:
         return (
             "_".join([*map(str, parts), f"seed{config.seed}"]).replace("/", "-").replace(":", "-")
         )
+
+
+def maximized(objective: str) -> bool:
+    """Whether more of an objective is better; of a loss less is."""
+    return not objective.endswith("_loss")
+
+
+def _without(name: str, settings: Settings) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != name}
 
 
 _LABELS = {"batch_size": "batch"}

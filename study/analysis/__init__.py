@@ -5,6 +5,6 @@ neither.
 """
 
 from study.analysis.leaderboard import best_per_optimizer, leaderboard
-from study.analysis.tables import Tables, TablesError
+from study.analysis.results import Results, ResultsError
 
-__all__ = ["Tables", "TablesError", "best_per_optimizer", "leaderboard"]
+__all__ = ["Results", "ResultsError", "best_per_optimizer", "leaderboard"]

@@ -34,6 +34,26 @@ def percent(share: float) -> str:
     return "-" if share != share else f"{100 * share:.2f}"
 
 
+def heading(measured: str) -> str:
+    """A measurement as the head of a column: accuracies are in percent there."""
+    if measured.endswith("_accuracy"):
+        return f"{label(measured.removesuffix('_accuracy'))} %"
+    return label(measured)
+
+
+def amount(measured: str, value: float) -> str:
+    """A value of a measurement under its `heading`."""
+    if measured.endswith("_accuracy"):
+        return percent(value)
+    return "-" if value != value else f"{value:.4g}"
+
+
+def with_interval(measured: str, mean: float, half_width: float) -> str:
+    """A mean with half of its interval, if it has one."""
+    text = amount(measured, mean)
+    return text if half_width != half_width else f"{text} ± {amount(measured, half_width)}"
+
+
 def counted(number: int, thing: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -1,7 +1,7 @@
 """How results are drawn: one kind of figure per file, one shared style.
 
 A module here other than `draw` and `style` is a kind that `search_spaces.study.Figure` can
-name. It has a function `draw(tables, title, **options)` that returns its figures by the
+name. It has a function `draw(results, title, **options)` that returns its figures by the
 suffix of their file names (usually one, with none). Imports neither Ray nor torch.
 """
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from lenet.config import check_setting, nearest
 from study.analysis import statistics
-from study.analysis.tables import COUNTED, Tables, select
+from study.analysis.results import COUNTED, Results, select
 from study.analysis.wording import counted, label, provenance, value_text
 from study.figures import FigureError, style
 
@@ -36,7 +36,7 @@ _MEANING = (
 
 
 def draw(
-    tables: Tables, title: str, *, where: Mapping[str, Any], quantity: str, panel: str, line: str
+    results: Results, title: str, *, where: Mapping[str, Any], quantity: str, panel: str, line: str
 ) -> dict[str, Figure]:
     """The curves of `quantity` (`accuracy` in %, or `loss`) over epochs.
 
@@ -55,11 +55,11 @@ def draw(
         check_setting(name)
     if quantity not in _QUANTITIES:
         raise FigureError(nearest(quantity, _QUANTITIES, "quantity"))
-    shown = select(tables.counted, where)
+    shown = select(results.counted, where)
     if shown.empty:
         return {}
     others = [
-        n for n in tables.varied if n not in {panel, line} and shown[n].nunique(dropna=False) > 1
+        n for n in results.varied if n not in {panel, line} and shown[n].nunique(dropna=False) > 1
     ]
     groups = shown.groupby(others, dropna=False) if others else [((), shown)]
     figures = {}
@@ -70,19 +70,19 @@ def draw(
         said = "".join(f", {label(name)} {value}" for name, value in parts)
         same = dict(where) | {n: trials[n].iloc[0] for n in others}
         footer = [
-            provenance(tables.run, trials) + ".",
+            provenance(results.run, trials) + ".",
             _MEANING,
-            *_left_out(select(tables.trials, same)),
+            *_left_out(select(results.trials, same)),
         ]
         with style.styled():
             figures[suffix] = _figure(
-                tables, trials, title + said, footer, quantity=quantity, panel=panel, line=line
+                results, trials, title + said, footer, quantity=quantity, panel=panel, line=line
             )
     return figures
 
 
 def _figure(
-    tables: Tables,
+    results: Results,
     trials: pd.DataFrame,
     title: str,
     footer: Sequence[str],
@@ -91,11 +91,11 @@ def _figure(
     panel: str,
     line: str,
 ) -> Figure:
-    facets = [v for v in tables.values_of(panel) if not select(trials, {panel: v}).empty]
-    lines = [v for v in tables.values_of(line) if not select(trials, {line: v}).empty]
+    facets = [v for v in results.values_of(panel) if not select(trials, {panel: v}).empty]
+    lines = [v for v in results.values_of(line) if not select(trials, {line: v}).empty]
     # Colours go by all values of the run, so that one value has one colour in all figures.
-    colours = style.colours(tables.values_of(line))
-    markers = style.markers(tables.values_of(line))
+    colours = style.colours(results.values_of(line))
+    markers = style.markers(results.values_of(line))
     figure, axes = style.panels(len(facets))
     drawn = [_Panel(ax, quantity) for ax in axes]
     for part, value in zip(drawn, facets, strict=True):
@@ -103,7 +103,7 @@ def _figure(
         inside = select(trials, {panel: value})
         for shade in lines:
             runs = select(inside, {line: shade})
-            records = tables.records[tables.records["trial"].isin(runs["trial"])]
+            records = results.records[results.records["trial"].isin(runs["trial"])]
             if records.empty:  # a combination that the study leaves out, or that failed
                 continue
             part.add(runs, records, colours[shade], markers[shade])

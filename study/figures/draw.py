@@ -12,14 +12,14 @@ from typing import Any
 import study.figures
 from lenet.config import nearest
 from search_spaces.study import Study
-from study.analysis.tables import Tables
+from study.analysis.results import Results
 from study.figures import FigureError, style
 
 _NO_KINDS = {"draw", "style"}
 
 
 def draw_all(
-    asked: Study, tables: Tables, out_dir: Path, say: Callable[[str], object] = print
+    asked: Study, results: Results, out_dir: Path, say: Callable[[str], object] = print
 ) -> list[Path]:
     """Draw the study's figures into `out_dir`, each as PNG and SVG, and return the files.
 
@@ -32,10 +32,10 @@ def draw_all(
     for figure in asked.figures:
         draw = kind(figure.kind)
         try:
-            inspect.signature(draw).bind(tables, figure.title, **figure.options)
+            inspect.signature(draw).bind(results, figure.title, **figure.options)
         except TypeError as error:
             raise FigureError(f"figure {figure.name}, of kind {figure.kind}: {error}") from None
-        drawn = draw(tables, figure.title, **figure.options)
+        drawn = draw(results, figure.title, **figure.options)
         if not drawn:
             say(f"{figure.name} is not drawn: no trial of this run belongs to it")
         for suffix, picture in drawn.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lenet.config import ConfigError
-from study.analysis.tables import TablesError
+from study.analysis.results import ResultsError
 from study.figures import FigureError
 from study.report.summary import summarize
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         summarize(options.directory, Console(highlight=False), options.out)
-    except (TablesError, ConfigError, FigureError) as error:
+    except (ResultsError, ConfigError, FigureError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -100,6 +100,8 @@ class _Length:
         steps_per_epoch = -(-len(train) // min(config.batch_size, len(train)))
         steps = config.steps or config.epochs * steps_per_epoch
         records = -(-steps // (config.record_every or steps_per_epoch))
+        if config.evaluate_at:
+            records = sum(step < steps for step in config.evaluate_at) + 1
         tests = records if config.test_curve else 1
         return cls(steps, records * len(validation) + tests * len(dataset.test))
 
@@ -114,6 +116,7 @@ def _probe(config: TrainConfig, dataset: Dataset) -> Run:
         steps=_WARM_UP_STEPS + _MOST_MEASURED_STEPS,
         epochs=1,
         record_every=None,
+        evaluate_at=None,
         train_samples=None,
         validation_fraction=1 / len(few),
         test_curve=False,

@@ -210,9 +210,11 @@ def _run(
     from study.runtime.progress import ProgressCallback
     from study.runtime.tuning import run_trials
 
+    objective = search_spaces.find(launch.question.study).objective
     progress = ProgressCallback(
         console,
         {p.name: expected.trial_seconds[p.config.id] for p in plan},
+        objective=objective,
         already_done=len(folder.plan) - len(plan),
     )
     outcome = run_trials(
@@ -221,6 +223,7 @@ def _run(
         launch.datasets,
         resources,
         study=launch.question.study,
+        objective=objective,
         scheduler=launch.question.scheduler,
         progress=progress,
     )
@@ -262,6 +265,7 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
         "study": question.study,
         "budget": question.budget,
         "seeds": question.seeds,
+        "objective": search_spaces.find(question.study).objective,
         "choices": {name: list(values) for name, values in question.choices.items()},
         "scheduler": question.scheduler,
         "dataset": {

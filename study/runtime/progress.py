@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from search_spaces.study import maximized
+from study.analysis.wording import amount, label
 from study.runtime.estimate import clock
 
 _SECONDS_BETWEEN_LINES = 15.0
@@ -30,10 +32,12 @@ class ProgressCallback(tune.Callback):
         console: Console,
         expected_seconds: Mapping[str, float],
         *,
+        objective: str,
         already_done: int,
     ) -> None:
         self._console = console
         self._expected = expected_seconds
+        self._objective = objective
         self._already_done = already_done
         self._best: tuple[str, float] | None = None
         self._work_done: dict[str, float] = {}
@@ -85,10 +89,10 @@ class ProgressCallback(tune.Callback):
             # Start-up is over; it must not be taken for the speed of training.
             self._first_result = time.monotonic()
             self._work_before_first = self._work_done[name]
-        accuracy = result["validation_accuracy"]
-        self._running[name] = f"epoch {result['epoch']:g}, validation {100 * accuracy:.2f} %"
-        if self._best is None or accuracy > self._best[1]:
-            self._best = (name, accuracy)
+        reached = result[self._objective]
+        self._running[name] = f"epoch {result['epoch']:g}, {self._said(reached)}"
+        if self._best is None or self._is_better(reached, self._best[1]):
+            self._best = (name, reached)
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
@@ -128,9 +132,16 @@ class ProgressCallback(tune.Callback):
         if self._failed:
             parts.insert(1, f"{len(self._failed)} failed")
         if self._best:
-            name, accuracy = self._best
-            parts.append(f"best so far {100 * accuracy:.2f} % validation accuracy ({name})")
+            name, reached = self._best
+            parts.append(f"best so far {self._said(reached)} ({name})")
         return ", ".join(parts)
+
+    def _is_better(self, one: float, other: float) -> bool:
+        return one > other if maximized(self._objective) else one < other
+
+    def _said(self, reached: float) -> str:
+        unit = " %" if self._objective.endswith("_accuracy") else ""
+        return f"{amount(self._objective, reached)}{unit} {label(self._objective)}"
 
     def _panel(self) -> Group:
         shown = list(self._running.items())[:_MOST_RUNNING_SHOWN]

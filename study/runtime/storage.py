@@ -229,7 +229,8 @@ class RunFolder:
 def collect(directory: Path) -> None:
     """Gather the trials of the run in `directory` into its two tables, replacing them.
 
-    `records` has a row per record: `trial` and the fields of `Record`. `trials` has a row
+    `records` has a row per record: `trial`, the fields of `Record`, and a column for each
+    number `observed`, such as `observed_W`. `trials` has a row
     per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
     a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of
     the last attempt, `device`, `threads`, `host`, every setting, the fields of the last
@@ -242,10 +243,11 @@ def collect(directory: Path) -> None:
     for planned in folder.plan:
         trial = folder.trial(planned.name)
         state, records = trial.state(), trial.records()
-        record_rows += [{"trial": planned.name, **record.to_dict()} for record in records]
+        record_rows += [{"trial": planned.name, **_row(record)} for record in records]
         trial_rows.append(_trial_row(planned, state, records))
-    record_columns = ["trial", *Record.__dataclass_fields__]
-    _write_table(folder.path, "records", pd.DataFrame(record_rows, columns=record_columns))
+    # The columns are there even where no trial has a record yet.
+    columns = dict.fromkeys(["trial", *_MEASURED, *(name for row in record_rows for name in row)])
+    _write_table(folder.path, "records", pd.DataFrame(record_rows, columns=list(columns)))
     _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
 
 
@@ -262,6 +264,15 @@ def tables_are_current(directory: Path) -> bool:
     return all(state.stat().st_mtime_ns <= made for state in states)
 
 
+_MEASURED = [name for name in Record.__dataclass_fields__ if name != "observed"]
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = record.to_dict()
+    observed = row.pop("observed")
+    return row | {f"observed_{name}": value for name, value in observed.items()}
+
+
 _STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
 
 
@@ -271,7 +282,7 @@ def _trial_row(
     status = state.get("status")
     measured = [r for r in records if math.isfinite(r.validation_accuracy)]
     best = max(measured, key=lambda record: record.validation_accuracy, default=None)
-    last = records[-1].to_dict() if records else dict.fromkeys(Record.__dataclass_fields__)
+    last = _row(records[-1]) if records else dict.fromkeys(_MEASURED)
     return {
         "trial": planned.name,
         "config_id": planned.config.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import platform
 import time
@@ -20,6 +21,7 @@ from lenet.datasets import Dataset, Samples
 from lenet.devices import describe_device, training_device
 from lenet.records import Record
 from lenet.training import Run, train
+from search_spaces.study import maximized
 from study.runtime.storage import TrialFolder
 
 Shared = dict[str, Any]
@@ -71,6 +73,7 @@ class Trial(tune.Trainable):
         trials_folder: str,
         threads: int,
         use_gpu: bool,
+        objective: str,
         seconds_between_reports: float,
     ) -> None:
         torch.set_num_threads(threads)
@@ -80,7 +83,9 @@ class Trial(tune.Trainable):
             name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
         }
         self._trials_folder = Path(trials_folder)
+        self._objective = objective
         self._seconds_between_reports = seconds_between_reports
+        self._seconds_to_save = 0.0
         self._writer: SummaryWriter | None = None
         self._next: dict[str, Any] | None = config["trial"]
 
@@ -147,22 +152,22 @@ class Trial(tune.Trainable):
             record = next(self._stream)
             self._records.append(record)
             _write_events(self._writer, record)
-            if time.monotonic() - started > self._seconds_between_reports:
+            if time.monotonic() - started > self._seconds_until_report():
                 break
         last = self._records[-1]
         self._writer.flush()
         _say(
-            f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4f} "
-            f"validation accuracy {last.validation_accuracy:.4f}"
+            f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4g} "
+            f"{self._objective} {self._reached():.4g}"
         )
+        started = time.monotonic()
         if self._run.finished:
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
             state = io.BytesIO()
             torch.save(self._run.state_dict(), state)
             self._folder.save(self._records, state.getvalue())
-        # A scheduler compares numbers, and NaN with nothing: no accuracy is the worst one.
-        accuracy = 0.0 if last.diverged else last.validation_accuracy
+        self._seconds_to_save = time.monotonic() - started
         return {
             "done": self._run.finished,
             "epoch": last.epoch,
@@ -170,9 +175,24 @@ class Trial(tune.Trainable):
             "begun_at": self._begun_at,
             "total_steps": self._run.total_steps,
             "ended_by_itself": self._run.finished,
-            "validation_accuracy": accuracy,
+            self._objective: self._reached(),
             "diverged": last.diverged,
         }
+
+    def _seconds_until_report(self) -> float:
+        if not self._seconds_between_reports:  # a scheduler is to see every record
+            return 0.0
+        # A long curve takes long to write: never more than a twentieth of the time.
+        return max(self._seconds_between_reports, 20 * self._seconds_to_save)
+
+    def _reached(self) -> float:
+        """The objective where it was last evaluated."""
+        measured = [getattr(record, self._objective) for record in reversed(self._records)]
+        reached = next((value for value in measured if math.isfinite(value)), math.nan)
+        if self._records[-1].diverged or math.isnan(reached):
+            # A scheduler compares numbers, and NaN with nothing.
+            return 0.0 if maximized(self._objective) else math.inf
+        return reached
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Checkpoints are in the trial's own folder, written by `step`; Tune keeps none."""
@@ -192,6 +212,8 @@ def _say(line: str) -> None:
 
 def _write_events(writer: SummaryWriter, record: Record) -> None:
     row = record.to_dict()
+    for name, value in record.observed.items():
+        writer.add_scalar(f"observed/{name}", value, record.step)
     for quantity in ("loss", "accuracy"):
         for part in ("train", "validation", "test"):
             value = row[f"{part}_{quantity}"]

@@ -11,7 +11,7 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from lenet.datasets import Dataset
-from search_spaces.study import Planned
+from search_spaces.study import Planned, maximized
 from study.runtime.cluster import Resources
 from study.runtime.progress import ProgressCallback
 from study.runtime.storage import RunFolder
@@ -52,6 +52,7 @@ def run_trials(
     resources: Resources,
     *,
     study: str,
+    objective: str,
     scheduler: str,
     progress: ProgressCallback,
 ) -> Outcome:
@@ -68,6 +69,7 @@ def run_trials(
             trials_folder=str(folder.path / "trials"),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,
+            objective=objective,
             seconds_between_reports=SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
         ),
         tune.PlacementGroupFactory([resources.bundle]),
@@ -84,8 +86,8 @@ def run_trials(
             trainable,
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric="validation_accuracy",
-                mode="max",
+                metric=objective,
+                mode="max" if maximized(objective) else "min",
                 scheduler=_scheduler(scheduler),
                 max_concurrent_trials=resources.concurrent,
                 reuse_actors=True,

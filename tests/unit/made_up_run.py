@@ -13,7 +13,7 @@ import pandas as pd
 
 from lenet.config import TrainConfig
 from search_spaces.fan import STUDY
-from study.analysis.tables import Tables
+from study.analysis.results import Results
 
 EPOCHS = 5
 SECONDS = 12.5
@@ -31,7 +31,7 @@ def made_up_run(
     seeds: int = 1,
     choices: Mapping[str, Sequence[Any]] | None = None,
     status: Mapping[str, str] | None = None,
-) -> Tables:
+) -> Results:
     """The tables of a run over `seeds` seeds, narrowed by `choices`.
 
     `status` gives the status of the trials whose names begin with its keys: `diverged` ends
@@ -65,6 +65,7 @@ def made_up_run(
     run = {
         "study": "fan",
         "budget": "quick",
+        "objective": "validation_accuracy",
         "choices": dict(choices or {}),
         "seeds": seeds,
         "dataset": {"name": "mnist", "source": "made up"},
@@ -73,15 +74,15 @@ def made_up_run(
         "command": "python -m study.grid",
         "created": "2026-11-22T22:30:57+00:00",
     }
-    return Tables(run=run, trials=pd.DataFrame(trials), records=pd.DataFrame(records))
+    return Results(run=run, trials=pd.DataFrame(trials), records=pd.DataFrame(records))
 
 
-def write(tables: Tables, directory: Path) -> Path:
+def write(results: Results, directory: Path) -> Path:
     """The folder of a run as `study.runtime.storage` leaves it, as far as it is read."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "run.json").write_text(json.dumps(dict(tables.run)), encoding="utf-8")
-    tables.trials.to_parquet(directory / "trials.parquet", index=False)
-    tables.records.to_parquet(directory / "records.parquet", index=False)
+    (directory / "run.json").write_text(json.dumps(dict(results.run)), encoding="utf-8")
+    results.trials.to_parquet(directory / "trials.parquet", index=False)
+    results.records.to_parquet(directory / "records.parquet", index=False)
     return directory
 
 

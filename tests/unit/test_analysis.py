@@ -1,4 +1,4 @@
-"""Tables, intervals and the leaderboard, on made-up runs whose numbers are known."""
+"""Results, intervals and the leaderboard, on made-up runs whose numbers are known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from made_up_run import SECONDS, final_accuracy, made_up_run, write
 from lenet.config import TrainConfig
 from study.analysis import statistics
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
-from study.analysis.tables import Tables, TablesError, select
+from study.analysis.results import Results, ResultsError, select
 from study.analysis.wording import provenance, value_text
 
 # Student's t, 97.5%, from the printed table (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
@@ -103,18 +103,18 @@ def test_seeds_are_averaged_and_are_no_dimension() -> None:
 
 
 def test_selection_is_on_validation_not_on_test() -> None:
-    tables = made_up_run(choices={"batch_size": [32], "optimizer": ["sgd"]})
-    tables.trials["test_accuracy"] = 1 - tables.trials["validation_accuracy"]
-    board = leaderboard(tables)
+    results = made_up_run(choices={"batch_size": [32], "optimizer": ["sgd"]})
+    results.trials["test_accuracy"] = 1 - results.trials["validation_accuracy"]
+    board = leaderboard(results)
     assert board["lr"].tolist() == [0.1, 0.01, 0.001]
     assert board["test_accuracy"].is_monotonic_increasing
 
 
 def test_a_diverged_point_ranks_last_however_good_it_was() -> None:
-    tables = made_up_run(status={"sgd_lr0.1_batch32": "diverged"})
+    results = made_up_run(status={"sgd_lr0.1_batch32": "diverged"})
     # Even an accuracy that was measured before must not lift it.
-    tables.trials.loc[tables.trials["status"] == "diverged", "validation_accuracy"] = 1.0
-    last = leaderboard(tables).iloc[-1]
+    results.trials.loc[results.trials["status"] == "diverged", "validation_accuracy"] = 1.0
+    last = leaderboard(results).iloc[-1]
     assert (last["optimizer"], last["lr"], last["batch_size"]) == ("sgd", 0.1, 32)
     assert (last["diverged"], last["seeds"]) == (1, 1)
     assert math.isnan(last["validation_accuracy"])
@@ -138,12 +138,12 @@ def test_fewer_diverged_seeds_rank_before_more_and_after_none() -> None:
 
 
 def test_failed_and_unfinished_trials_are_left_out_and_counted() -> None:
-    tables = made_up_run(
+    results = made_up_run(
         seeds=2,
         status={"sgd_lr0.1_batch32_seed0": "failed", "sgd_lr0.01_batch64": "unfinished"},
     )
-    board = leaderboard(tables)
-    assert left_out(tables) == {"failed": 1, "unfinished": 2}
+    board = leaderboard(results)
+    assert left_out(results) == {"failed": 1, "unfinished": 2}
     assert len(board) == 23
     halved = board[(board.optimizer == "sgd") & (board.lr == 0.1) & (board.batch_size == 32)]
     assert halved["seeds"].tolist() == [1]
@@ -151,8 +151,8 @@ def test_failed_and_unfinished_trials_are_left_out_and_counted() -> None:
 
 
 def test_a_stopped_trial_counts_with_what_it_reached() -> None:
-    tables = made_up_run(status={"adam_lr0.001_batch32": "stopped"})
-    board = leaderboard(tables).set_index(["optimizer", "lr", "batch_size"])
+    results = made_up_run(status={"adam_lr0.001_batch32": "stopped"})
+    board = leaderboard(results).set_index(["optimizer", "lr", "batch_size"])
     stopped = board.loc[("adam", 0.001, 32)]
     assert stopped["stopped"] == 1
     assert stopped["validation_accuracy"] < 0.98
@@ -190,36 +190,36 @@ def test_a_narrowed_run_still_says_which_settings_it_ranks() -> None:
     assert row["validation_accuracy"] == pytest.approx(final_accuracy(config))
 
 
-# Tables
+# Results
 
 
 def test_tables_come_back_as_written(tmp_path: Path) -> None:
-    tables = made_up_run(seeds=2, status={"sgd_lr0.1": "diverged", "adam_lr0.1": "failed"})
-    loaded = Tables.load(write(tables, tmp_path / "run"))
-    assert loaded.run == tables.run
+    results = made_up_run(seeds=2, status={"sgd_lr0.1": "diverged", "adam_lr0.1": "failed"})
+    loaded = Results.load(write(results, tmp_path / "run"))
+    assert loaded.run == results.run
     assert loaded.varied == ["optimizer", "lr", "batch_size"]
-    pd.testing.assert_frame_equal(leaderboard(loaded), leaderboard(tables), check_dtype=False)
+    pd.testing.assert_frame_equal(leaderboard(loaded), leaderboard(results), check_dtype=False)
 
 
 def test_a_setting_of_several_numbers_can_be_grouped_by(tmp_path: Path) -> None:
-    tables = made_up_run(
+    results = made_up_run(
         choices={"schedule": ["multistep"], "milestones": ["1+2", "3"], "lr": [0.1]}
     )
-    loaded = Tables.load(write(tables, tmp_path / "run"))
+    loaded = Results.load(write(results, tmp_path / "run"))
     assert loaded.values_of("milestones") == ["1+2", "3"]
     assert len(select(loaded.trials, {"milestones": (1, 2)})) == 8
     assert "milestones" in leaderboard(loaded)
 
 
 def test_values_are_ordered_whatever_the_order_of_the_trials() -> None:
-    tables = made_up_run()
-    tables.trials["momentum"] = [0.9, None] * 12
-    turned = Tables(run=tables.run, trials=tables.trials[::-1], records=tables.records)
-    for one in (tables, turned):
+    results = made_up_run()
+    results.trials["momentum"] = [0.9, None] * 12
+    turned = Results(run=results.run, trials=results.trials[::-1], records=results.records)
+    for one in (results, turned):
         assert one.values_of("lr") == [0.001, 0.01, 0.1]
         assert one.values_of("optimizer") == ["adam", "sgd"]
         assert one.values_of("momentum") == [None, 0.9]
-    assert len(select(tables.trials, {"momentum": None})) == 12
+    assert len(select(results.trials, {"momentum": None})) == 12
 
 
 @pytest.mark.parametrize(
@@ -238,20 +238,20 @@ def test_values_are_ordered_whatever_the_order_of_the_trials() -> None:
 def test_a_damaged_run_is_told_in_one_line(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
     directory = write(made_up_run(), tmp_path / "run")
     damage(directory)
-    with pytest.raises(TablesError, match=message) as raised:
-        Tables.load(directory)
+    with pytest.raises(ResultsError, match=message) as raised:
+        Results.load(directory)
     assert "\n" not in str(raised.value)
 
 
 def test_a_folder_of_runs_names_the_one_to_give(tmp_path: Path) -> None:
     directory = write(made_up_run(), tmp_path / "run")
-    with pytest.raises(TablesError, match=f"did you mean python -m study.report {directory}"):
-        Tables.load(tmp_path)
+    with pytest.raises(ResultsError, match=f"did you mean python -m study.report {directory}"):
+        Results.load(tmp_path)
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(TablesError, match="no folder"):
-        Tables.load(tmp_path / "nowhere")
+    with pytest.raises(ResultsError, match="no folder"):
+        Results.load(tmp_path / "nowhere")
 
 
 def _halve(path: Path) -> None:
@@ -284,26 +284,26 @@ def test_values_read_as_written_by_hand(value: object, text: str) -> None:
 
 
 def test_provenance_says_what_the_numbers_rest_on() -> None:
-    tables = made_up_run(seeds=3)
-    assert provenance(tables.run, tables.trials) == (
+    results = made_up_run(seeds=3)
+    assert provenance(results.run, results.trials) == (
         "data set mnist; budget quick; 3 seeds; cpu (made up), 1 thread a trial; "
         "at most 10,000 training samples; 5 epochs"
     )
 
 
 def test_provenance_of_all_the_training_data_does_not_mention_samples() -> None:
-    tables = made_up_run(choices={"train_samples": ["none"]})
-    assert json.loads(json.dumps(tables.run))["seeds"] == 1
-    assert provenance(tables.run, tables.trials) == (
+    results = made_up_run(choices={"train_samples": ["none"]})
+    assert json.loads(json.dumps(results.run))["seeds"] == 1
+    assert provenance(results.run, results.trials) == (
         "data set mnist; budget quick; 1 seed (no interval); cpu (made up), 1 thread a trial"
     )
 
 
 def test_provenance_of_a_run_counted_in_steps() -> None:
-    tables = made_up_run(choices={"train_samples": ["none"], "steps": [2000]})
-    assert provenance(tables.run, tables.trials).endswith("1 thread a trial; 2,000 steps")
+    results = made_up_run(choices={"train_samples": ["none"], "steps": [2000]})
+    assert provenance(results.run, results.trials).endswith("1 thread a trial; 2,000 steps")
 
 
 def test_provenance_says_where_seeds_are_missing() -> None:
-    tables = made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed2": "failed"})
-    assert "2 to 3 seeds" in provenance(tables.run, tables.counted)
+    results = made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed2": "failed"})
+    assert "2 to 3 seeds" in provenance(results.run, results.counted)

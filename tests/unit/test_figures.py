@@ -18,15 +18,15 @@ from matplotlib.lines import Line2D
 from lenet.config import ConfigError
 from search_spaces.fan import STUDY
 from search_spaces.study import Figure
-from study.analysis.tables import Tables
+from study.analysis.results import Results
 from study.figures import FigureError, curves, style
 from study.figures.draw import draw_all
 
 
-def drawn(tables: Tables, quantity: str = "accuracy", optimizer: str = "sgd") -> Picture:
-    """Figure 1 (or 2, 3, 4) of Fan's study, of these tables."""
+def drawn(results: Results, quantity: str = "accuracy", optimizer: str = "sgd") -> Picture:
+    """Figure 1 (or 2, 3, 4) of Fan's study, of these results."""
     (figure,) = curves.draw(
-        tables,
+        results,
         "A title",
         where={"optimizer": optimizer},
         quantity=quantity,
@@ -71,9 +71,9 @@ def test_a_panel_for_each_batch_size_with_its_lines() -> None:
 
 
 def test_a_line_is_its_trials_records() -> None:
-    tables = made_up_run()
-    solid, dashed = curves_of(drawn(tables).axes[0])[-2:]  # the last is learning rate 0.1
-    records = tables.records[tables.records["trial"] == "sgd_lr0.1_batch32_seed0"]
+    results = made_up_run()
+    solid, dashed = curves_of(drawn(results).axes[0])[-2:]  # the last is learning rate 0.1
+    records = results.records[results.records["trial"] == "sgd_lr0.1_batch32_seed0"]
     assert list(solid.get_xdata()) == [1, 2, 3, 4, 5]
     assert list(solid.get_ydata()) == pytest.approx(100 * records["train_accuracy"])
     assert list(dashed.get_ydata()) == pytest.approx(100 * records["validation_accuracy"])
@@ -98,12 +98,12 @@ def test_panels_share_their_axes() -> None:
 
 
 def test_a_wide_range_of_losses_takes_a_log_scale() -> None:
-    tables = made_up_run()
-    assert drawn(tables, "loss").axes[0].get_yscale() == "log"
-    flat = tables.records.assign(train_loss=0.5, validation_loss=0.6)
-    level = Tables(run=tables.run, trials=tables.trials, records=flat)
+    results = made_up_run()
+    assert drawn(results, "loss").axes[0].get_yscale() == "log"
+    flat = results.records.assign(train_loss=0.5, validation_loss=0.6)
+    level = Results(run=results.run, trials=results.trials, records=flat)
     assert drawn(level, "loss").axes[0].get_yscale() == "linear"
-    assert drawn(tables, "accuracy").axes[0].get_yscale() == "linear"
+    assert drawn(results, "accuracy").axes[0].get_yscale() == "linear"
 
 
 def test_the_footer_says_what_it_rests_on() -> None:
@@ -140,10 +140,10 @@ def test_a_loss_that_is_not_finite_is_marked_inside_the_panel_at_its_top() -> No
 
 
 def test_runs_that_all_diverged_at_once_are_still_a_figure(tmp_path: Path) -> None:
-    tables = made_up_run(choices={"batch_size": [32]}, status={"sgd": "diverged"})
+    results = made_up_run(choices={"batch_size": [32]}, status={"sgd": "diverged"})
     nan = float("nan")
-    tables.records[["train_loss", "validation_loss"]] = nan
-    figure = drawn(tables, "loss")
+    results.records[["train_loss", "validation_loss"]] = nan
+    figure = drawn(results, "loss")
     heights = [mark.get_ydata()[0] for mark in marks_of(figure.axes[0])]
     assert len(set(heights)) == 3  # none hides another
     style.save(figure, tmp_path / "all-diverged")
@@ -160,10 +160,10 @@ def test_the_mean_ends_with_the_first_seed_and_the_others_go_on_alone() -> None:
 
 
 def test_a_mark_stays_inside_its_panel() -> None:
-    tables = made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "diverged"})
-    ended = (tables.records["trial"] == "sgd_lr0.1_batch32_seed1") & tables.records["diverged"]
-    tables.records.loc[ended, "train_accuracy"] = 0.02  # far below every mean
-    axes = drawn(tables).axes[0]
+    results = made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "diverged"})
+    ended = (results.records["trial"] == "sgd_lr0.1_batch32_seed1") & results.records["diverged"]
+    results.records.loc[ended, "train_accuracy"] = 0.02  # far below every mean
+    axes = drawn(results).axes[0]
     (mark,) = marks_of(axes)
     assert mark.get_ydata()[0] == pytest.approx(2.0)
     assert axes.get_ylim()[0] <= 2.0
@@ -220,9 +220,9 @@ def test_a_third_setting_makes_figures_of_its_own_and_is_not_averaged_over() -> 
 
 
 def test_a_model_of_ones_own_makes_file_names_without_a_colon() -> None:
-    tables = made_up_run(choices={"model": ["lenet", "my.models:Net"], "batch_size": [32]})
+    results = made_up_run(choices={"model": ["lenet", "my.models:Net"], "batch_size": [32]})
     options = dict(STUDY.figures[0].options)
-    assert sorted(curves.draw(tables, "A title", **options)) == [
+    assert sorted(curves.draw(results, "A title", **options)) == [
         "-modellenet",
         "-modelmy.models-Net",
     ]
@@ -268,10 +268,10 @@ def test_nothing_covers_anything(lines: int, sizes: Sequence[int]) -> None:
 
 
 def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
-    tables = made_up_run(seeds=2, choices={"batch_size": [32]})
+    results = made_up_run(seeds=2, choices={"batch_size": [32]})
     study = replace(STUDY, figures=STUDY.figures[:1])
-    first = draw_all(study, tables, tmp_path / "a")
-    second = draw_all(study, tables, tmp_path / "b")
+    first = draw_all(study, results, tmp_path / "a")
+    second = draw_all(study, results, tmp_path / "b")
     assert [file.name for file in first] == [
         "figure-1-sgd-accuracy.png",
         "figure-1-sgd-accuracy.svg",
@@ -291,9 +291,9 @@ def test_drawing_leaves_the_style_of_others_alone() -> None:
 
 def test_a_figure_without_trials_is_not_drawn_which_is_said(tmp_path: Path) -> None:
     said: list[str] = []
-    tables = made_up_run(choices={"optimizer": ["adam"], "batch_size": [32]})
+    results = made_up_run(choices={"optimizer": ["adam"], "batch_size": [32]})
     study = replace(STUDY, figures=(STUDY.figures[0],))
-    assert draw_all(study, tables, tmp_path, said.append) == []
+    assert draw_all(study, results, tmp_path, said.append) == []
     assert said == ["figure-1-sgd-accuracy is not drawn: no trial of this run belongs to it"]
 
 

@@ -31,7 +31,11 @@ def result(step, accuracy=0.5, begun_at=0):
 
 def followed(page, names, **more):
     console = Console(file=page, width=200)
-    return ProgressCallback(console, dict.fromkeys(names, 60.0), **{"already_done": 0, **more})
+    return ProgressCallback(
+        console,
+        dict.fromkeys(names, 60.0),
+        **{"objective": "validation_accuracy", "already_done": 0, **more},
+    )
 
 
 def test_a_line_now_and_then_where_there_is_no_terminal(moment):
@@ -80,10 +84,12 @@ def test_failures_are_counted(moment):
 def test_a_terminal_gets_a_panel():
     page = io.StringIO()
     console = Console(file=page, width=120, force_terminal=True)
-    with ProgressCallback(console, {"a": 60.0}, already_done=0) as seen:
+    with ProgressCallback(
+        console, {"a": 60.0}, objective="validation_accuracy", already_done=0
+    ) as seen:
         seen.on_trial_result(0, [], "a", result(10, 0.7))
         time.sleep(0.4)
-    assert "a: epoch 1, validation 70.00 %" in page.getvalue()
+    assert "a: epoch 1, 70.00 % validation accuracy" in page.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from made_up_run import made_up_run, write
 from rich.console import Console
 
-from study.analysis.tables import Tables
+from study.analysis.results import Results
 from study.report import __main__ as report
 from study.report import summary
 
@@ -64,8 +64,8 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("soft_wrap", [True, False])
 def test_a_pipe_gets_plain_text_and_whole_cells(tmp_path: Path, soft_wrap: bool) -> None:
     choices = {"dropout": [0.25, 0.5], "batch_size": [32]}
-    tables = made_up_run(seeds=2, choices=choices, status={"sgd_lr0.1": "diverged"})
-    directory = write(tables, tmp_path / "run")
+    results = made_up_run(seeds=2, choices=choices, status={"sgd_lr0.1": "diverged"})
+    directory = write(results, tmp_path / "run")
     text = printed(directory, width=40, soft_wrap=soft_wrap)
     assert "\x1b" not in text
     assert "…" not in text
@@ -120,16 +120,16 @@ def test_a_run_without_results_says_so(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_a_long_leaderboard_is_cut_on_the_page_and_whole_in_the_file(tmp_path: Path) -> None:
     choices = {"lr": [0.3 / 1.5**k for k in range(10)]}
-    tables = made_up_run(choices=choices, status={"sgd_lr0.3": "diverged"})
-    directory = write(tables, tmp_path / "run")
+    results = made_up_run(choices=choices, status={"sgd_lr0.3": "diverged"})
+    directory = write(results, tmp_path / "run")
     assert "... and 50 more in leaderboard.csv, of which 4 diverged." in printed(directory)
     assert len(pd.read_csv(directory / "leaderboard.csv")) == 80
 
 
 def test_a_study_that_is_not_here_is_ranked_and_not_drawn(tmp_path: Path) -> None:
-    tables = made_up_run()
-    elsewhere = Tables(
-        run=dict(tables.run) | {"study": "mine"}, trials=tables.trials, records=tables.records
+    results = made_up_run()
+    elsewhere = Results(
+        run=dict(results.run) | {"study": "mine"}, trials=results.trials, records=results.records
     )
     text = printed(write(elsewhere, tmp_path / "run"))
     assert "Leaderboard" in text
@@ -139,15 +139,15 @@ def test_a_study_that_is_not_here_is_ranked_and_not_drawn(tmp_path: Path) -> Non
 def test_missing_tables_are_collected_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tables = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd"]})
-    directory = write(tables, tmp_path / "run")
+    results = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd"]})
+    directory = write(results, tmp_path / "run")
     for name in ("trials.parquet", "records.parquet"):
         (directory / name).unlink()
     collected: list[Path] = []
 
     def collect(path: Path) -> None:
         collected.append(path)
-        write(tables, path)
+        write(results, path)
 
     monkeypatch.setattr(summary, "collect", collect)
     assert report.main([str(directory)]) == 0

@@ -5,6 +5,7 @@ import pytest
 import search_spaces
 from lenet import ConfigError
 from search_spaces.fan import STUDY as FAN
+from search_spaces.study import Grid, Study
 
 
 def test_fan_is_the_published_grid():
@@ -61,6 +62,51 @@ def test_every_study_plans_at_every_budget():
     for study in search_spaces.studies().values():
         for budget in study.budgets:
             assert study.plan(budget, seeds=2)
+
+
+LINES = Study(
+    name="lines",
+    question="?",
+    source="made up",
+    fixed={"dataset": "digits", "epochs": 2},
+    grids=(
+        Grid(space={"optimizer": ("sgd",), "lr": (0.1, 0.01)}, budgets={"paper": {"epochs": 9}}),
+        Grid(space={"optimizer": ("adagrad", "momentum"), "lr": (0.01,)}, settings={"epochs": 5}),
+    ),
+    budgets={"smoke": {}, "quick": {}, "paper": {}},
+    given=(({"optimizer": "adagrad"}, {"initial_accumulator": 0.1}),),
+)
+
+
+def points(study, budget="quick"):
+    return [(p.config.optimizer, p.config.lr, p.config.epochs) for p in study.plan(budget, 1)]
+
+
+def test_each_grid_has_settings_and_budgets_of_its_own():
+    assert points(LINES) == [
+        ("sgd", 0.1, 2),
+        ("sgd", 0.01, 2),
+        ("adagrad", 0.01, 5),
+        ("momentum", 0.01, 5),
+    ]
+    assert points(LINES, "paper")[0] == ("sgd", 0.1, 9)
+    starts = [p.config.initial_accumulator for p in LINES.plan("quick", 1)]
+    assert starts == [None, None, 0.1, None]
+
+
+def test_narrowing_goes_by_grid():
+    assert points(LINES.narrowed({"optimizer": ["adagrad"]})) == [("adagrad", 0.01, 5)]
+    # 0.01 stays where it is; 1 is new to both.
+    assert points(LINES.narrowed({"lr": ["1", "0.01"], "optimizer": ["sgd", "momentum"]})) == [
+        ("sgd", 1, 2),
+        ("sgd", 0.01, 2),
+        ("momentum", 1, 5),
+        ("momentum", 0.01, 5),
+    ]
+    chosen = LINES.narrowed({"epochs": ["3"], "initial_accumulator": ["0.5"]})
+    assert {epochs for _, _, epochs in points(chosen.narrowed({"optimizer": ["adagrad"]}))} == {3}
+    (planned,) = chosen.narrowed({"optimizer": ["adagrad"]}).plan("paper", 1)
+    assert planned.config.initial_accumulator == 0.5
 
 
 def test_an_unknown_study_names_the_nearest():

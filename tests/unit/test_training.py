@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lenet import ConfigError, TrainConfig, losses, registry, training
+from lenet import ConfigError, TrainConfig, datasets, losses, registry, training
 from lenet.optimizers import build_optimizer
 from lenet.schedules import learning_rate
 
@@ -145,10 +145,25 @@ def test_a_batch_larger_than_the_data_is_the_whole(digits):
     ],
 )
 def test_schedules(settings, expected):
-    rate = learning_rate(TrainConfig(lr=2.0, **settings), steps_per_epoch=10)
+    rate = learning_rate(TrainConfig(lr=2.0, **settings), steps_per_epoch=10, total_steps=100)
     for epoch, factor in enumerate(expected):
         assert rate(epoch * 10) == pytest.approx(2 * factor)
         assert rate(epoch * 10 + 9) == pytest.approx(2 * factor)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"schedule": "ramp-exponential", "final_lr": 1.0}, {0: 1e-4, 5: 1e-2, 10: 1.0}),
+        ({"schedule": "ramp-linear", "final_lr": 1.0}, {0: 1e-4, 5: 0.50005, 10: 1.0}),
+        # Four steps an epoch: half of one is two.
+        ({"schedule": "ramp-multistep"}, {0: 1e-4, 1: 1e-4, 2: 1.5e-4, 3: 1.5e-4, 4: 2.25e-4}),
+        ({"schedule": "ramp-multistep", "gamma": 2}, {10: 32e-4}),
+    ],
+)
+def test_ramps_rise_to_their_end(settings, expected):
+    rate = learning_rate(TrainConfig(lr=1e-4, **settings), steps_per_epoch=4, total_steps=11)
+    assert {step: rate(step) for step in expected} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", sorted(registry.OPTIMIZERS))
@@ -192,7 +207,7 @@ def test_a_value_that_one_optimizer_alone_refuses():
         build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
 
 
-@pytest.mark.parametrize("name", sorted(registry.MODELS))
+@pytest.mark.parametrize("name", sorted(set(registry.MODELS) - registry.REGRESSIONS))
 def test_every_model_by_name_trains(name, digits):
     config = SMALL.replace(model=name, dropout=0.0, steps=3)
     assert math.isfinite(records_of(config, digits)[-1].test_loss)
@@ -202,11 +217,61 @@ def test_mean_squared_error_is_that_of_the_one_hot_classes(digits):
     outputs = torch.tensor([[0.5, 0.0, 1.0], [1.0, 0.0, 0.0]])
     targets = torch.tensor([2, 1])
     # (0.25 + 0 + 0 + 1 + 1 + 0) / 6
-    assert losses.mean_squared_error(outputs, targets).item() == pytest.approx(2.25 / 6)
+    assert losses.MEAN_SQUARED_ERROR(outputs, targets).item() == pytest.approx(2.25 / 6)
     settings = {"model": "3ls", "loss": "mse", "optimizer": "adam", "lr": 0.01, "dropout": 0.0}
     records = records_of(SMALL.replace(**settings, epochs=20), digits)
     assert records[-1].train_loss < records[0].train_loss < 1
     assert records[-1].validation_accuracy > 0.6
+
+
+LINE = TrainConfig(
+    dataset="line",
+    model="linear",
+    loss="sum-of-squares",
+    validation_fraction=0,
+    optimizer="sgd",
+    lr=0.01,
+    batch_size=4,
+    steps=1000,
+    record_every=100,
+    test_curve=True,
+)
+
+
+def test_the_line_of_the_tutorial():
+    """W, b and the sum of squares that TensorFlow 1's first tutorial prints after 1000 steps."""
+    records = records_of(LINE, datasets.load("line"))
+    last = records[-1]
+    assert last.step == 1000
+    assert last.observed["W"] == pytest.approx(-0.9999969, abs=2.5e-6)
+    assert last.observed["b"] == pytest.approx(0.9999908, abs=2.5e-6)
+    assert last.test_loss == pytest.approx(5.69997e-11, abs=2e-10)
+    # Over 100 steps, so more than at the last of them.
+    assert records[0].train_loss > records[0].test_loss > records[1].test_loss
+    for unknown in (last.validation_loss, last.train_accuracy, last.test_accuracy):
+        assert math.isnan(unknown)
+    # The seed only orders the four terms of a sum.
+    other = records_of(LINE.replace(seed=7), datasets.load("line"))
+    assert other[0].observed == pytest.approx(records[0].observed, abs=1e-6)
+
+
+def test_a_first_step_on_the_line_by_hand():
+    """Residuals 0, 1.3, 2.6, 3.9 give a loss of 23.66 and gradients of 52 and 15.6."""
+    (record,) = records_of(LINE.replace(steps=1), datasets.load("line"))
+    assert record.train_loss == pytest.approx(23.66)
+    assert record.observed == pytest.approx({"W": 0.3 - 0.52, "b": -0.3 - 0.156})
+
+
+def test_held_out_data_are_evaluated_where_asked(digits):
+    config = SMALL.replace(epochs=1, record_every=3, evaluate_at="2+6", test_curve=True)
+    records = records_of(config, digits)
+    # Eight steps: records every third, where asked, and at the end.
+    assert [r.step for r in records] == [2, 3, 6, 8]
+    for part in ("validation", "test"):
+        seen = [r.step for r in records if math.isfinite(getattr(r, f"{part}_loss"))]
+        assert seen == [2, 6, 8]
+    # Looking elsewhere changes nothing of what is learnt.
+    assert records[-1].test_loss == records_of(SMALL.replace(epochs=1), digits)[-1].test_loss
 
 
 def test_a_model_of_ones_own(digits):

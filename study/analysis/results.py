@@ -1,4 +1,4 @@
-"""Tables: a finished run, read from its folder."""
+"""Results: a finished run, read from its folder."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _COLUMNS = {
     TRIALS: (
         *("trial", "status", "error", "dataset", "optimizer", "lr", "batch_size", "seed"),
         *("train_samples", "epochs", "steps"),
-        *("validation_accuracy", "test_accuracy", "train_seconds"),
+        *("validation_accuracy", "test_loss", "test_accuracy", "train_seconds"),
     ),
 }
 
 
-class TablesError(ValueError):
+class ResultsError(ValueError):
     """A folder that cannot be read as a run; the message is one line and says what to
     type instead."""
 
 
 @dataclass(frozen=True)
-class Tables:
+class Results:
     """A run as three tables.
 
     `records` has one row per record: `trial` and the fields of `lenet.records.Record`.
@@ -54,10 +54,10 @@ class Tables:
     records: pd.DataFrame
 
     @classmethod
-    def load(cls, path: Path | str) -> Tables:
+    def load(cls, path: Path | str) -> Results:
         """The tables of the run in the folder `path`.
 
-        Raises `TablesError` if the folder is no run, lacks a table, or holds one that is
+        Raises `ResultsError` if the folder is no run, lacks a table, or holds one that is
         cut short or lacks columns.
         """
         directory = Path(path)
@@ -68,6 +68,11 @@ class Tables:
             # could be neither grouped by nor compared.
             trials[name] = trials[name].map(_several_as_text)
         return cls(run=run, trials=trials, records=_read(directory, RECORDS))
+
+    @property
+    def objective(self) -> str:
+        """What the study of this run ranks by; a column of `trials` and of `records`."""
+        return str(self.run.get("objective", "validation_accuracy"))
 
     @property
     def counted(self) -> pd.DataFrame:
@@ -102,27 +107,27 @@ def select(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def load_run(directory: Path) -> dict[str, Any]:
-    """What `run.json` says of the run in this folder; raises `TablesError`."""
+    """What `run.json` says of the run in this folder; raises `ResultsError`."""
     if not directory.is_dir():
-        raise TablesError(
+        raise ResultsError(
             f"{directory} is no folder: give the folder of a run, "
             "such as python -m study.report results/NAME"
         )
     path = directory / RUN
     if not path.is_file():
-        raise TablesError(f"{directory} is no run, it has no {RUN}: {_suggestion(directory)}")
+        raise ResultsError(f"{directory} is no run, it has no {RUN}: {_suggestion(directory)}")
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in _RUN_KEYS if key not in run]
         named = isinstance(run, dict) and "name" in run.get("dataset", {})
     except OSError as error:
-        raise TablesError(f"{path} cannot be read: {error.strerror}") from None
+        raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError):
-        raise TablesError(
+        raise ResultsError(
             f"{path} is cut short or damaged: restore it from a copy, or run the study again"
         ) from None
     if missing or not named:
-        raise TablesError(
+        raise ResultsError(
             f"{path} lacks {', '.join(missing) or 'the name of the data set'}: "
             "restore it from a copy, or run the study again"
         )
@@ -133,18 +138,18 @@ def _read(directory: Path, name: str) -> pd.DataFrame:
     again = f"python -m study.report {directory}"
     path = directory / name
     if not path.is_file():
-        raise TablesError(f"{directory} has no {name}: type {again}, which makes it")
+        raise ResultsError(f"{directory} has no {name}: type {again}, which makes it")
     try:
         table = pd.read_parquet(path)
     except PermissionError as error:
-        raise TablesError(f"{path} cannot be read: {error.strerror}") from None
+        raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, OSError):  # pyarrow's errors are one or the other
-        raise TablesError(
+        raise ResultsError(
             f"{path} is cut short or damaged: delete it and type {again}, which makes it again"
         ) from None
     missing = [column for column in _COLUMNS[name] if column not in table]
     if missing:
-        raise TablesError(
+        raise ResultsError(
             f"{path} lacks {', '.join(missing)}: delete it and type {again}, which makes it again"
         )
     return table
