@@ -232,6 +232,10 @@ SETTINGS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(TrainConfig
 def check_setting(name: str) -> None:
     """Raise `ConfigError` unless `name` is a setting of a training run."""
     if name not in SETTINGS:
+        also_called = {"learning_rate": "lr", "learningrate": "lr", "data_set": "dataset"}
+        hint = also_called.get(name.replace("-", "_").lower())
+        if hint:
+            raise ConfigError(f"unknown setting {name!r}: it is called {hint} here")
         raise ConfigError(nearest(name, SETTINGS, "setting"))
 
 
@@ -283,9 +287,12 @@ def _switch(value: Any) -> bool:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or float(value) != int(float(value)):
+    number = float(value)
+    if isinstance(value, bool) or "_" in str(value) or number != int(number):
         raise ValueError(value)
-    return int(float(value))
+    if abs(number) > 2**53:  # beyond, a float is not the number that was meant
+        raise ValueError(value)
+    return int(number)
 
 
 def _finite(value: Any) -> float:

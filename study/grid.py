@@ -15,13 +15,12 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
+from study.commandline import Parser, amount, count, existing_folder, folder, share
 from study.runtime.request import Machine, Question
 from study.runtime.storage import RunFolder
 
@@ -41,23 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, where argparse prints its usage first."""
-        self.exit(2, f"error: {message} (see python -m study.grid --help)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m study.grid",
-        description=(__doc__ or "").split("\n\n", 1)[0],
-        epilog="\n\n".join((__doc__ or "").split("\n\n")[1:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python -m study.grid", __doc__)
     what = parser.add_argument_group("what is trained")
     what.add_argument("study", nargs="?", help="a study of `python -m study` (default: fan)")
     what.add_argument("--budget", choices=BUDGETS, help="how much (default: quick)")
-    what.add_argument("--seeds", type=_count, metavar="N", help="repeats of every point (1)")
+    what.add_argument("--seeds", type=count, metavar="N", help="repeats of every point (1)")
     what.add_argument(
         "--set",
         action="append",
@@ -71,19 +59,19 @@ def _parser() -> argparse.ArgumentParser:
         help="asha stops weak trials early; none (default) trains all to the end",
     )
     where = parser.add_argument_group("where the data are and the results go")
-    where.add_argument("--data-dir", type=Path, help="folder of the data sets")
-    where.add_argument("--results", type=Path, help="folder of this run (default: results/...)")
-    where.add_argument("--resume", type=Path, metavar="DIR", help="finish the run in DIR")
+    where.add_argument("--data-dir", type=existing_folder, help="folder of the data sets")
+    where.add_argument("--results", type=folder, help="folder of this run (default: results/...)")
+    where.add_argument("--resume", type=folder, metavar="DIR", help="finish the run in DIR")
     how = parser.add_argument_group("what it runs on")
-    how.add_argument("--cpus-per-trial", type=_amount, metavar="N", help="and threads (1)")
+    how.add_argument("--cpus-per-trial", type=amount, metavar="N", help="and threads (1)")
     how.add_argument(
         "--gpus-per-trial",
-        type=_share,
+        type=share,
         metavar="N",
         help="may be a fraction, such as 0.25, or 0 to train on the CPU (default: none "
         "without GPUs, else shared to keep GPUs and CPUs busy)",
     )
-    how.add_argument("--max-concurrent", type=_count, metavar="N", help="trials at once")
+    how.add_argument("--max-concurrent", type=count, metavar="N", help="trials at once")
     how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
     return parser
@@ -99,7 +87,7 @@ def _launch(options: argparse.Namespace, console: Console) -> int:
                     f"--resume finishes a run as it began: leave out {name}, or start a new run"
                 )
     question = Question(
-        study=options.study or "fan",
+        study="fan" if options.study is None else options.study,
         budget=options.budget or "quick",
         seeds=options.seeds or 1,
         choices=_choices(options.set),
@@ -130,34 +118,13 @@ def _choices(given: Sequence[str]) -> dict[str, list[str]]:
     for text in given:
         name, equals, values = (part.strip() for part in text.partition("="))
         if not equals or not values:
-            raise ConfigError(f"--set {text} sets nothing: type --set SETTING=VALUE[,VALUE...]")
+            raise ConfigError(f"--set {text!r} sets nothing: type --set SETTING=VALUE[,VALUE...]")
         if name in choices:
             raise ConfigError(f"{name} is set twice: type --set {name}=VALUE,VALUE")
         choices[name] = [value.strip() for value in values.split(",")]
+        if "" in choices[name]:
+            raise ConfigError(f"--set {text} has a comma too many: type --set {name}=VALUE,VALUE")
     return choices
-
-
-def _amount(text: str) -> float:
-    value = _share(text)
-    if not value:
-        raise argparse.ArgumentTypeError(f"{text} must be above 0")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} must be a number, 0 or more")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be a whole number, 1 or more")
-    return int(text)
 
 
 if __name__ == "__main__":

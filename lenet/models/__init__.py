@@ -41,4 +41,6 @@ def build_model(
             ) from error
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model={name} is no torch.nn.Module")
+    if not any(True for _ in model.parameters()):
+        raise ConfigError(f"model={name} has no parameters to train: give it layers")
     return model

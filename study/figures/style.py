@@ -145,10 +145,24 @@ def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Ar
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write the figure as `path`.png (150 dpi) and `path`.svg, the same bytes each time."""
     written = []
+    _settle(figure)
     for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         file = path.with_name(path.name + ending)
         with styled():
             figure.savefig(file, metadata=metadata)
-        figure.set_layout_engine("none")  # laid out once, both files agree
         written.append(file)
     return written
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the panels out, once for all files, in places that are the same each time: the
+    solver's last digits are not, and the ids in an SVG are made from them."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    with styled():
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))

@@ -9,30 +9,27 @@ without them, the tables are collected from the trials first.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from lenet.config import ConfigError
 from study.analysis.results import ResultsError
+from study.commandline import Parser, folder
 from study.figures import FigureError
 from study.report.summary import summarize
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code (0 done, 2 bad input)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.report",
-        description=(__doc__ or "").split("\n\n", 1)[0],
-        epilog="\n\n".join((__doc__ or "").split("\n\n")[1:]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of a run")
+    parser = Parser("python -m study.report", __doc__)
+    parser.add_argument("directory", type=folder, metavar="DIR", help="the folder of a run")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR2", help="where the figures and rankings go (default: DIR)"
+        "--out",
+        type=folder,
+        metavar="DIR2",
+        help="where the figures and rankings go (default: DIR)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -66,11 +66,13 @@ def estimate(
             model = (config.dataset, config.model, config.dropout > 0)
             kind = (*model, config.batch_size)
             if kind not in step_seconds:
-                run = _probe(config, moved[config.dataset])
                 try:
+                    run = _probe(config, moved[config.dataset])
                     step_seconds[kind] = _step_seconds(run)
                     if model not in sample_seconds:
                         sample_seconds[model] = _sample_seconds(run)
+                except ConfigError:
+                    raise
                 except Exception as error:  # a model of the user's own may raise anything
                     reason = (str(error).strip().splitlines() or [""])[0]
                     raise ConfigError(

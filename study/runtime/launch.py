@@ -64,7 +64,7 @@ def new_launch(
     try:
         datasets = _load(plan, data_dir)
     except data.DataUnavailable as error:
-        if "dataset" in question.choices:
+        if "dataset" in question.choices or data_dir is not None:
             raise
         notices = [f"{error}\nUsing the data set {_FALLBACK} instead."]
         plan = question.plan(_FALLBACK)
@@ -92,6 +92,7 @@ def resumed_launch(
     if not folder.writable:
         raise ConfigError(f"cannot write to {directory}: resume it where you may write")
     run = folder.run
+    search_spaces.find(run["study"])
     began = run["resources"]
     machine = replace(
         machine,
@@ -169,7 +170,13 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
     if dry_run:
         _list_trials(launch.plan, expected, console)
         return 0
-    launch.folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        launch.folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {launch.folder.path} ({error.strerror}): name another folder with "
+            "--results"
+        ) from error
     with launch.folder.locked():
         if not launch.resumed:
             RunFolder.create(launch.folder.path, _facts(launch, resources), launch.plan)
@@ -215,6 +222,7 @@ def _run(
         console,
         {p.name: expected.trial_seconds[p.config.id] for p in plan},
         objective=objective,
+        best=folder.best(objective),
         already_done=len(folder.plan) - len(plan),
     )
     outcome = run_trials(

@@ -24,7 +24,8 @@ class ProgressCallback(tune.Callback):
     """Follows the trials of one run: done, running, total, time left, best so far.
 
     `expected_seconds` is each trial's estimated length, by name; time left is the work left
-    at the speed seen so far. `already_done` trials are complete from before.
+    at the speed seen so far. `already_done` trials are complete from before, `best`
+    among them.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class ProgressCallback(tune.Callback):
         expected_seconds: Mapping[str, float],
         *,
         objective: str,
+        best: tuple[str, float] | None = None,
         already_done: int,
     ) -> None:
         self._console = console
         self._expected = expected_seconds
         self._objective = objective
         self._already_done = already_done
-        self._best: tuple[str, float] | None = None
+        self._best = best
         self._work_done: dict[str, float] = {}
         self._work_left = dict(expected_seconds)
         self._running: dict[str, str] = {}

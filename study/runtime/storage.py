@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
 from lenet.records import Record
-from search_spaces.study import Planned
+from search_spaces.study import Planned, maximized
 
 _LOCK = ".lock"
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
@@ -169,8 +169,8 @@ class RunFolder:
         for name in ("run.json", "plan.json"):
             if not (folder.path / name).is_file():
                 raise ConfigError(
-                    f"{path} is no run (it has no {name}): give --resume the folder that a "
-                    "run named when it began"
+                    f"{path} is no run (it has no {name}): give the folder that a run named "
+                    "when it began"
                 )
         return folder
 
@@ -203,8 +203,8 @@ class RunFolder:
             lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(
-                f"another run is writing to {self.path}: wait for it, or name another folder "
-                "with --results"
+                f"another run is writing to {self.path}: wait for it, or start a run in "
+                "another folder"
             ) from None
         try:
             yield
@@ -212,12 +212,30 @@ class RunFolder:
             lock.release()
 
     def unfinished(self) -> list[Planned]:
-        """The trials of the plan that are not complete, in order."""
-        return [p for p in self.plan if self.trial(p.name).state().get("status") not in COMPLETE]
+        """The trials of the plan that are not complete, in order; one whose records are
+        damaged is not."""
+
+        def is_complete(trial: TrialFolder) -> bool:
+            return trial.state().get("status") in COMPLETE and bool(trial.records())
+
+        return [planned for planned in self.plan if not is_complete(self.trial(planned.name))]
+
+    def best(self, objective: str) -> tuple[str, float] | None:
+        """The trial with the best last record so far, and what it reached."""
+        reached = {
+            planned.name: getattr(records[-1], objective)
+            for planned in self.plan
+            if (records := self.trial(planned.name).records())
+        }
+        finite = [(name, value) for name, value in reached.items() if math.isfinite(value)]
+        sign = 1 if maximized(objective) else -1
+        return max(finite, key=lambda one: sign * one[1], default=None)
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
             value: dict[str, Any] = json.loads((self.path / name).read_bytes())
+            if not isinstance(value, dict):
+                raise ValueError("it holds no settings by name")
         except ValueError as error:
             raise ConfigError(
                 f"{self.path / name} is cut short or altered ({error}): restore it, or start "

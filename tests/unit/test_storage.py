@@ -1,6 +1,6 @@
 """The folder of a run: what survives, what is refused, and the tables made from it."""
 
-import json
+import math
 import os
 
 import pandas as pd
@@ -149,9 +149,10 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
 def test_what_is_no_run_is_not_resumed(tmp_path, folder):
     with pytest.raises(ConfigError, match="is no run"):
         RunFolder.open(tmp_path)
-    (folder.path / "plan.json").write_text(json.dumps({})[:1])
-    with pytest.raises(ConfigError, match="cut short or altered"):
-        RunFolder.open(folder.path).plan  # noqa: B018
+    for altered in ("{", "[]"):
+        (folder.path / "plan.json").write_text(altered)
+        with pytest.raises(ConfigError, match="cut short or altered"):
+            RunFolder.open(folder.path).plan  # noqa: B018
 
 
 def test_two_runs_do_not_write_to_one_folder(folder):
@@ -172,12 +173,22 @@ def test_damaged_files_of_a_trial_are_as_missing(folder):
     trial.begin({})
     trial.finish("finished", [record(10)])
     assert planned not in folder.unfinished()
+    (trial.path / "records.json").write_bytes(b"[{")
+    assert planned in folder.unfinished()  # though its status is complete
     for name in ("trial.json", "records.json"):
         (trial.path / name).write_bytes(b"[{")
     assert planned in folder.unfinished()
     assert trial.records() == []
     collect(folder.path)
     assert set(pd.read_parquet(folder.path / "trials.parquet").status) == {"unfinished"}
+
+
+def test_the_best_trial_of_those_that_have_records(folder):
+    assert folder.best("validation_accuracy") is None
+    for planned, accuracy in zip(folder.plan, (0.5, 0.9, math.nan), strict=False):
+        folder.trial(planned.name).begin({})
+        folder.trial(planned.name).finish("finished", [record(10, accuracy)])
+    assert folder.best("validation_accuracy") == (folder.plan[1].name, 0.9)
 
 
 def test_what_a_killed_write_left_is_swept(folder):
