@@ -9,7 +9,7 @@ not defined). Dropout is not in the report's LeNet; the dimension is there, at 0
 
 from search_spaces.study import Figure, Grid, Study
 
-STUDY = Study(
+FAN = Study(
     name="fan",
     question="How do learning rate and batch size change the training of LeNet "
     "under SGD and under Adam?",
@@ -51,3 +51,19 @@ STUDY = Study(
         )
     ),
 )
+
+HARDWARE = Study(
+    name="fan-hardware",
+    question="How much faster does one GPU train than the CPU, and do more GPUs help?",
+    source="Jingqi Fan, A Deep Look into LeNet with MNIST, section 4, figures 5-6",
+    fixed={"dataset": "mnist", "model": "lenet", "optimizer": "adam", "lr": 0.01},
+    grids=(Grid(space={"batch_size": (128,)}),),
+    budgets={
+        "smoke": {"epochs": 2, "train_samples": 256},
+        "quick": {"epochs": 1},
+        "paper": {"epochs": 10},
+    },
+    workers=(1, 2, 3, 4),
+)
+
+STUDIES = (FAN, HARDWARE)

@@ -98,9 +98,13 @@ class Results:
 
 
 def select(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """The trials with these values of these settings; None and NaN stand for unset."""
+    """The trials with these values of these settings; None and NaN stand for unset, a
+    frozenset for any of its values."""
     for name, value in where.items():
         column = trials[name]
+        if isinstance(value, frozenset):
+            trials = trials[column.isin(value)]
+            continue
         unset = value is None or value != value
         trials = trials[column.isna() if unset else column == _several_as_text(value)]
     return trials

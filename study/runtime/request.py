@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import search_spaces
+from lenet.config import ConfigError
 from search_spaces.study import Planned
 
 
@@ -21,7 +22,18 @@ class Question:
 
     def plan(self, dataset: str | None = None) -> list[Planned]:
         """The trials, on `dataset` instead of the study's own if it is given."""
-        study = search_spaces.find(self.study).narrowed(self.choices)
+        study = search_spaces.find(self.study)
+        if study.workers:
+            raise ConfigError(
+                f"{study.name} compares numbers of data-parallel workers, which a grid of trials "
+                "cannot: it waits for the scaling command, which is not there yet"
+            )
+        if self.seeds > 1 and not study.drawn:
+            raise ConfigError(
+                f"nothing in {study.name} is drawn at random, more seeds would show the same "
+                "again: leave --seeds out"
+            )
+        study = study.narrowed(self.choices)
         return study.plan(self.budget, self.seeds, dataset)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from lenet.config import TrainConfig
-from search_spaces.fan import STUDY
+from search_spaces.fan import FAN as STUDY
 from study.analysis.results import Results
 
 EPOCHS = 5

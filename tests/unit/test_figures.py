@@ -16,7 +16,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from lenet.config import ConfigError
-from search_spaces.fan import STUDY
+from search_spaces.fan import FAN as STUDY
 from search_spaces.study import Figure
 from study.analysis.results import Results
 from study.figures import FigureError, curves, style

@@ -8,7 +8,7 @@ import pytest
 
 from lenet import ConfigError
 from lenet.records import Record
-from search_spaces.fan import STUDY
+from search_spaces.fan import FAN as STUDY
 from study.runtime import storage
 from study.runtime.storage import RunFolder, collect, tables_are_current
 

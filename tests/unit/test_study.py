@@ -4,7 +4,7 @@ import pytest
 
 import search_spaces
 from lenet import ConfigError
-from search_spaces.fan import STUDY as FAN
+from search_spaces.fan import FAN
 from search_spaces.study import Grid, Study
 
 

@@ -1,0 +1,117 @@
+"""Schätzle, "Flux.jl on MNIST - What about ADAM?": three perceptrons, three variants of gradient
+descent, two optimizers.
+
+The nets are a reconstruction: the article names them 4LS, 3LS and 2LR and prints no sizes (see
+`lenet/models/mlp.py`). 4LS and 3LS have sigmoids and the mean squared error, 2LR has ReLU,
+softmax and cross-entropy. Initial weights are Flux's (Glorot uniform, biases 0).
+
+*Batch* gradient descent takes all training images in one step, *stochastic* one image,
+*mini-batch* 128: the article does not say how many. Learning rates are Flux's defaults, Descent
+0.1 and ADAM 0.001; the article names none. An iteration is one step. Held-out data are evaluated
+at the iterations that the article tabulates, 500 and then doubled, up to 4,000 for batch and
+2,000,000 for the two others. The article reads accuracies off the test set at every one of
+them, and so do the tables here.
+
+Training times are those of this project's loop; single samples cost what a step costs, whatever
+the net.
+"""
+
+from search_spaces.study import Figure, Grid, Study, Table
+
+MODELS = ("4ls", "3ls", "2lr")
+OPTIMIZERS = ("sgd", "adam")
+BATCH_SIZES = {"batch": 60_000, "stochastic": 1, "mini-batch": 128}
+"""The variants; a batch of more than there is holds all training images."""
+
+BATCH_STEPS = (500, 1_000, 2_000, 4_000)
+STEPS = (500, *(1_000 * 2**i for i in range(11)), 2_000_000)
+
+_LABELS = {"4ls": "4LS", "3ls": "3LS", "2lr": "2LR"}
+_SMOOTHED = 100
+
+
+def _upto(steps: tuple[int, ...], last: int) -> dict[str, object]:
+    return {"evaluate_at": tuple(step for step in steps if step < last), "steps": last}
+
+
+def _variant(name: str, paper: int, quick: int, smoke: int, every: int) -> Grid:
+    steps = BATCH_STEPS if name == "batch" else STEPS
+    return Grid(
+        space={"batch_size": (BATCH_SIZES[name],), "model": MODELS, "optimizer": OPTIMIZERS},
+        settings={"record_every": every, **_upto(steps, paper)},
+        budgets={
+            "quick": _upto(steps, quick),
+            "smoke": {"steps": smoke, "evaluate_at": (smoke // 2,), "record_every": smoke // 5},
+        },
+    )
+
+
+STUDY = Study(
+    name="flux",
+    question="Does Adam reach more than plain gradient descent, by batches, single samples and "
+    "mini-batches?",
+    source="Roland Schätzle, Flux.jl on MNIST - What about ADAM? (2022)",
+    fixed={"dataset": "mnist", "test_curve": True},
+    grids=(
+        _variant("batch", paper=4_000, quick=500, smoke=10, every=10),
+        _variant("stochastic", paper=2_000_000, quick=32_000, smoke=200, every=_SMOOTHED),
+        _variant("mini-batch", paper=2_000_000, quick=8_000, smoke=100, every=_SMOOTHED),
+    ),
+    budgets={"smoke": {"train_samples": 256}, "quick": {"train_samples": 10_000}, "paper": {}},
+    given=(
+        ({"model": "4ls"}, {"loss": "mse"}),
+        ({"model": "3ls"}, {"loss": "mse"}),
+        ({"optimizer": "sgd"}, {"lr": 0.1}),
+        ({"optimizer": "adam"}, {"lr": 0.001}),
+    ),
+    figures=(
+        *(
+            Figure(
+                name=f"loss-{variant}-{model}",
+                kind="curves",
+                title=f"Training loss of {_LABELS[model]} by {variant} gradient descent "
+                "(Schätzle's learning curves)",
+                options={
+                    "where": {"batch_size": size, "model": model},
+                    "quantity": "loss",
+                    "line": "optimizer",
+                    "parts": ("train",),
+                    "x": "step",
+                    "log": False,
+                    "average": _SMOOTHED,
+                },
+            )
+            for variant, size in BATCH_SIZES.items()
+            for model in MODELS
+        ),
+        *(
+            Figure(
+                name=name,
+                kind="accuracy_against_time",
+                title=title,
+                options={"colour": "model", "marker": "optimizer"} | more,
+            )
+            for name, title, more in (
+                ("accuracy-time", "Test accuracy against training time", {}),
+                ("top-performers", "Top performers: test accuracy above 90 %", {"above": 0.9}),
+            )
+        ),
+    ),
+    tables=(
+        *(
+            Table(
+                name=f"accuracy-{variant}-{model}",
+                kind="checkpoints",
+                title=f"{_LABELS[model]}, {variant} gradient descent: test accuracy (%)",
+                options={
+                    "where": {"batch_size": size, "model": model},
+                    "steps": BATCH_STEPS if variant == "batch" else STEPS,
+                    "columns": "optimizer",
+                },
+            )
+            for variant, size in BATCH_SIZES.items()
+            for model in MODELS
+        ),
+        Table(name="effort", kind="effort", title="Effort: training seconds per accuracy"),
+    ),
+)

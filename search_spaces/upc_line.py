@@ -1,0 +1,142 @@
+"""Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 1.
+
+A line fitted to the four points of TensorFlow 1's first tutorial, from W = 0.3 and b = -0.3:
+gradient descent at five learning rates for 30,000 steps, then ten optimizers at 0.01 for
+2,500. The report's runs of 1,000 steps are the beginnings of these. What it calls an epoch is
+a step: all four points are one batch.
+
+The report ran on TensorFlow 1, whose defaults are set here where they differ from torch's:
+Adagrad starts from 0.1 and has no epsilon; Adadelta has rho 0.95 and epsilon 1e-8; RMSProp has
+a decay of 0.9 and epsilon 1e-10. One difference stays: TensorFlow's RMSProp starts its average
+of squared gradients at 1 and adds epsilon under the root, torch's starts at 0 and adds it
+outside. Momentum is 0.9, which the report does not give. With l1 = l2 = 0 ProximalGD is
+gradient descent and ProximalAdagrad is Adagrad: what they have in common is an identity and no
+finding.
+
+There is nothing to validate with: the loss is that of the four points themselves.
+"""
+
+from search_spaces.study import Figure, Grid, Settings, Study, Table
+
+TF1_DEFAULTS = (
+    ({"optimizer": "adagrad"}, {"initial_accumulator": 0.1, "eps": 0.0}),
+    ({"optimizer": "adadelta"}, {"rho": 0.95, "eps": 1e-8}),
+    ({"optimizer": "rmsprop"}, {"rho": 0.9, "eps": 1e-10}),
+    ({"optimizer": "momentum"}, {"momentum": 0.9}),
+    ({"optimizer": "nesterov"}, {"momentum": 0.9}),
+)
+"""TensorFlow 1's own settings of its optimizers, for every study of this report."""
+
+_OTHERS = (
+    *("momentum", "nesterov", "adagrad", "adadelta", "adam", "rmsprop"),
+    *("ftrl", "proximal-adagrad", "proximal-gd"),
+)
+_AT = {"lr": 0.01}
+_POINTS = ((1.0, 0.0), (2.0, -1.0), (3.0, -2.0), (4.0, -3.0))
+_QUANTITIES = (
+    ("loss", "Loss", "loss", False),
+    ("log-loss", "Loss, on a logarithmic axis", "loss", True),
+    ("W", "Slope W", "observed_W", False),
+    ("b", "Intercept b", "observed_b", False),
+)
+
+
+def _curves(number: str, what: str, steps: int, where: Settings, line: str) -> tuple[Figure, ...]:
+    return tuple(
+        Figure(
+            name=f"figure-{number}-{short}-{steps}",
+            kind="curves",
+            title=f"{title} {what}, {steps:,} steps (UPC, figure {number})",
+            options={
+                "where": where,
+                "quantity": quantity,
+                "line": line,
+                "parts": ("test",),
+                "x": "step",
+                "log": log,
+                "until": steps,
+            },
+        )
+        for short, title, quantity, log in _QUANTITIES
+    )
+
+
+STUDY = Study(
+    name="upc-line",
+    question="How do learning rate and optimizer change the way of a linear regression to its "
+    "minimum?",
+    source="João Valério, High-Performance Computing Aspects of Deep Learning (UPC), exercise 1",
+    fixed={
+        "dataset": "line",
+        "model": "linear",
+        "loss": "sum-of-squares",
+        "validation_fraction": 0.0,
+        "batch_size": 4,
+        "shuffle": False,
+        "test_curve": True,
+    },
+    grids=(
+        Grid(
+            space={"optimizer": ("sgd",), "lr": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)},
+            settings={"steps": 30_000, "record_every": 10},
+            budgets={"smoke": {"steps": 1_000, "record_every": 50}},
+        ),
+        Grid(
+            space={"optimizer": _OTHERS, "lr": (0.01,)},
+            settings={"steps": 2_500, "record_every": 1},
+            budgets={"smoke": {"steps": 1_000, "record_every": 50}},
+        ),
+    ),
+    budgets={"smoke": {}, "quick": {}, "paper": {}},
+    given=TF1_DEFAULTS,
+    objective="test_loss",
+    drawn=False,
+    figures=(
+        *_curves("2.a.1", "of gradient descent", 1_000, {"optimizer": "sgd"}, "lr"),
+        *_curves("2.a.1", "of gradient descent", 30_000, {"optimizer": "sgd"}, "lr"),
+        *_curves("2.b.1", "by optimizer at 0.01", 1_000, _AT, "optimizer"),
+        *_curves("2.b.1", "by optimizer at 0.01", 2_500, _AT, "optimizer"),
+        Figure(
+            name="paths-learning-rates",
+            kind="path",
+            title="The way of gradient descent over the loss surface, by learning rate",
+            options={
+                "where": {"optimizer": "sgd"},
+                "line": "lr",
+                "start": (0.3, -0.3),
+                "points": _POINTS,
+            },
+        ),
+        Figure(
+            name="paths-optimizers",
+            kind="path",
+            title="The way over the loss surface at learning rate 0.01, by optimizer",
+            options={
+                "where": _AT,
+                "line": "optimizer",
+                "start": (0.3, -0.3),
+                "points": _POINTS,
+                "until": 2_500,
+            },
+        ),
+    ),
+    tables=tuple(
+        Table(
+            name=name,
+            kind="final",
+            title=title,
+            options={
+                "where": where,
+                "settings": (setting,),
+                "quantities": ("test_loss", "observed_W", "observed_b"),
+                "where_step": step,
+            },
+        )
+        for name, title, where, setting, step in (
+            ("gd-1000", "Gradient descent after 1,000 steps", {"optimizer": "sgd"}, "lr", 1_000),
+            ("gd-30000", "Gradient descent after 30,000 steps", {"optimizer": "sgd"}, "lr", 30_000),
+            ("at-0.01-1000", "Learning rate 0.01, after 1,000 steps", _AT, "optimizer", 1_000),
+            ("at-0.01-2500", "Learning rate 0.01, after 2,500 steps", _AT, "optimizer", 2_500),
+        )
+    ),
+)
