@@ -16,7 +16,7 @@ loss, throughout: so do the figures and the table here, and nobody should read a
 error from a choice made on them. Where the loss blows up, a trial ends.
 """
 
-from search_spaces.study import Figure, Grid, Study, Table
+from search_spaces.study import Claim, Figure, Grid, Study, Table
 
 FINAL_LRS = {"momentum": (0.0025, 0.025, 0.25), "adamw": (0.0001, 0.001, 0.01)}
 """LR / 10, LR and 10 LR of each optimizer, LR being what the report took from Lambda."""
@@ -51,6 +51,110 @@ def _final(optimizer: str) -> Grid:
         budgets={"quick": {"epochs": 10}, "smoke": {"epochs": 2}},
     )
 
+
+_THEIRS = {"model": "lenet5-tanh"}
+_CONSTANT = _THEIRS | {"schedule": "constant"}
+
+
+def _suggested(optimizer: str, schedule: str, lr: float | None, published: str) -> Claim:
+    ramp = {"ramp-exponential": "Lambda", "ramp-multistep": "MultiStep"}[schedule]
+    found = f"suggests {lr:g} (within a factor of 2 here)" if lr else "has no true minimum"
+    return Claim(
+        name=f"range-test-{optimizer}-{ramp.lower()}",
+        source="CS5260, table 1",
+        says=f"The {ramp} range test of {_LABELS[optimizer]} {found}.",
+        published=published,
+        kind="range_test",
+        options={
+            "where": _THEIRS | {"optimizer": optimizer, "schedule": schedule},
+            "lr": lr,
+        },
+    )
+
+
+_CLAIMS = (
+    _suggested("momentum", "ramp-exponential", 0.025, "0.025"),
+    _suggested("momentum", "ramp-multistep", 0.022, "0.022"),
+    _suggested("adamw", "ramp-exponential", 0.0016, "0.001; the minimum was at 0.01642"),
+    _suggested("adamw", "ramp-multistep", None, "0.015, with an asterisk"),
+    Claim(
+        name="range-test-right-for-sgd",
+        source="CS5260, section 3.B.ii, figure 5",
+        says="Of LR/10, LR and 10 LR, the suggested one ends with SGD's lowest test loss.",
+        published="LR = 0.025",
+        kind="best_value",
+        options={
+            "where": _CONSTANT | {"optimizer": "momentum"},
+            "best": {"lr": 0.025},
+            "quantity": "test_loss",
+        },
+    ),
+    Claim(
+        name="range-test-wrong-for-adamw",
+        source="CS5260, section 3.B.ii, figure 5",
+        says="For AdamW the lower the learning rate, the lower the test loss.",
+        published="0.0001, 0.001, 0.01, best first",
+        kind="ordered",
+        options={
+            "where": _CONSTANT | {"optimizer": "adamw"},
+            "setting": "lr",
+            "best_first": FINAL_LRS["adamw"],
+            "quantity": "test_loss",
+        },
+    ),
+    Claim(
+        name="a-tenth-is-smoother",
+        source="CS5260, section 3.B.ii, figure 5",
+        says="LR/10 gives a smoother decline than LR (the rises of the test loss from epoch to "
+        "epoch, summed, here).",
+        published="none",
+        kind="ordered",
+        options={
+            "where": _CONSTANT | {"optimizer": "momentum"},
+            "setting": "lr",
+            "best_first": FINAL_LRS["momentum"][:2],
+            "quantity": "rises_test_loss",
+        },
+    ),
+    Claim(
+        name="a-tenth-is-smoother-adamw",
+        source="CS5260, section 3.B.ii, figure 5",
+        says="So it does with AdamW.",
+        published="none",
+        kind="ordered",
+        options={
+            "where": _CONSTANT | {"optimizer": "adamw"},
+            "setting": "lr",
+            "best_first": FINAL_LRS["adamw"][:2],
+            "quantity": "rises_test_loss",
+        },
+    ),
+    Claim(
+        name="best-is-sgd-at-0.025",
+        source="CS5260, section 3.B.i, figure 3",
+        says="SGD at 0.025 ends with the lowest test loss of all.",
+        published="3.9335e-4",
+        kind="best_value",
+        options={
+            "where": _CONSTANT,
+            "best": {"optimizer": "momentum", "lr": 0.025},
+            "quantity": "test_loss",
+        },
+    ),
+    Claim(
+        name="a-loss-of-4e-4",
+        source="CS5260, section 5",
+        says="After 30 epochs SGD at 0.025 has a test loss near 3.9e-4 (below 1e-3 here).",
+        published="3.9335e-4",
+        kind="within",
+        options={
+            "where": _CONSTANT | {"optimizer": "momentum", "lr": 0.025},
+            "quantity": "test_loss",
+            "below": 1e-3,
+            "at": {"epoch": 30},
+        },
+    ),
+)
 
 STUDY = Study(
     name="cs5260",
@@ -122,4 +226,5 @@ STUDY = Study(
             },
         ),
     ),
+    claims=_CLAIMS,
 )

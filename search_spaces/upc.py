@@ -15,7 +15,7 @@ beside a best of 10e-4 come from single runs.
 *Exercise 4* is declared here and runs by the scaling command.
 """
 
-from search_spaces.study import Figure, Grid, Study, Table
+from search_spaces.study import Claim, Figure, Grid, Settings, Study, Table
 from search_spaces.upc_line import TF1_DEFAULTS
 
 _SOURCE = "João Valério, High-Performance Computing Aspects of Deep Learning (UPC), "
@@ -23,6 +23,7 @@ OPTIMIZERS = (
     *("sgd", "momentum", "adam", "nesterov", "adagrad"),
     *("adadelta", "rmsprop", "ftrl", "proximal-adagrad"),
 )
+_ALL_BUT_ADADELTA = frozenset(OPTIMIZERS) - {"adadelta"}
 _LRS = (0.1, 0.5, 0.01, 0.05, 0.001, 0.005, 0.0001, 0.0005)
 
 _OPTIMIZERS = Study(
@@ -70,10 +71,71 @@ _OPTIMIZERS = Study(
             options={"where": {}, "per": ("model", "optimizer")},
         ),
     ),
+    claims=tuple(
+        claim
+        for model in ("deep-mnist", "softmax")
+        for claim in (
+            Claim(
+                name=f"adam-best-{model}",
+                source="Valério, exercise 2",
+                says="Adam at its best learning rate is ahead of every other optimizer at its own "
+                f"({model}).",
+                published="0.92, loss 0.30",
+                kind="best_value",
+                options={
+                    "where": {"model": model},
+                    "best": {"optimizer": "adam"},
+                    "quantity": "validation_accuracy",
+                },
+            ),
+            Claim(
+                name=f"all-but-adadelta-above-0.90-{model}",
+                source="Valério, exercise 2",
+                says="Every optimizer but Adadelta passes 0.90 at its best learning rate "
+                f"({model}).",
+                published="0.91 to 0.92",
+                kind="within",
+                options={
+                    "where": {"model": model, "optimizer": _ALL_BUT_ADADELTA},
+                    "quantity": "validation_accuracy",
+                    "per": ("optimizer",),
+                    "above": 0.90,
+                    "at_best": True,
+                },
+            ),
+            Claim(
+                name=f"all-but-adadelta-under-0.34-{model}",
+                source="Valério, exercise 2",
+                says="Every optimizer but Adadelta gets under a loss of 0.34 at its best learning "
+                f"rate ({model}).",
+                published="0.30 to 0.33",
+                kind="within",
+                options={
+                    "where": {"model": model, "optimizer": _ALL_BUT_ADADELTA},
+                    "quantity": "validation_loss",
+                    "per": ("optimizer",),
+                    "below": 0.34,
+                    "at_best": True,
+                },
+            ),
+            Claim(
+                name=f"adadelta-behind-{model}",
+                source="Valério, exercise 2, figure 3.6",
+                says=f"Adadelta stays below 0.90 at its best learning rate ({model}).",
+                published="0.84, loss 0.80",
+                kind="within",
+                options={
+                    "where": {"model": model, "optimizer": "adadelta"},
+                    "quantity": "validation_accuracy",
+                    "below": 0.90,
+                    "at_best": True,
+                },
+            ),
+        )
+    ),
 )
 
 _BATCH_SIZES = (150, 100, 50, 25, 10, 8, 6, 4)
-_DECAYED = {"schedule": "exponential", "gamma": 0.95}
 _DECAYED_LRS = tuple(round(1e-4 * n, 6) for n in range(2, 11))
 _DROPOUTS = tuple(n / 10 for n in range(10))
 
@@ -110,7 +172,133 @@ PUBLISHED: dict[str, dict[float, dict[float, float]]] = {
 """The report's accuracies in percent: table -> panel -> row -> accuracy."""
 
 
-def _table(number: str, question: str, panel: str, by: str, **settings: object) -> Study:
+_AT_BEST = "test_accuracy_at_best"
+_SHUFFLED = {"shuffle": True}
+_DECAY = {"schedule": "exponential"}
+
+_CLAIMS: dict[str, tuple[Claim, ...]] = {
+    "4.1": (
+        Claim(
+            name="small-batches-best-unshuffled",
+            source="Valério, table 4.1",
+            says="In fixed order, batches of 10 and 8 reach most.",
+            published="97.3 % against 94.1 to 96.9 %",
+            kind="best_value",
+            options={
+                "where": {},
+                "best": {"batch_size": frozenset({10, 8})},
+                "quantity": _AT_BEST,
+            },
+        ),
+    ),
+    "4.2": (
+        Claim(
+            name="shuffling-beats-fixed-order",
+            source="Valério, tables 4.1 and 4.2",
+            says="Shuffling every epoch beats a fixed order at batches of 10 and more.",
+            published="0.4 to 4.8 points",
+            kind="compared",
+            options={
+                "ahead": {"shuffle": True, "batch_size": frozenset({150, 100, 50, 25, 10})},
+                "behind": {"shuffle": False},
+                "quantity": _AT_BEST,
+                "per": ("batch_size",),
+            },
+        ),
+        Claim(
+            name="most-at-large-batches",
+            source="Valério, tables 4.1 and 4.2",
+            says="At 150 and 100 it gains most: about 4 points (more than 2 here).",
+            published="4.8 and 3.9 points",
+            kind="compared",
+            options={
+                "ahead": {"shuffle": True, "batch_size": frozenset({150, 100})},
+                "behind": {"shuffle": False},
+                "quantity": _AT_BEST,
+                "per": ("batch_size",),
+                "by": 0.02,
+            },
+        ),
+    ),
+    "4.3": (
+        Claim(
+            name="decay-helps-a-little",
+            source="Valério, tables 4.2 and 4.3",
+            says="A decaying learning rate helps, by less than half a point.",
+            published="0.1 points",
+            kind="compared",
+            options={
+                "ahead": _DECAY,
+                "behind": {"schedule": "constant"},
+                "quantity": _AT_BEST,
+                "per": ("batch_size",),
+                "less_than": 0.005,
+            },
+        ),
+    ),
+    "4.4": (
+        Claim(
+            name="10e-4-best-at-150",
+            source="Valério, table 4.4",
+            says="At batches of 150, 10e-4 is the best initial learning rate.",
+            published="99.3 % against 98.8 to 99.2 %",
+            kind="best_value",
+            options={
+                "where": {"batch_size": 150},
+                "best": {"lr": 0.001},
+                "quantity": _AT_BEST,
+            },
+        ),
+    ),
+    "4.5": tuple(
+        Claim(
+            name=f"dropout-{dropout:g}-makes-no-difference",
+            source="Valério, table 4.5",
+            says=f"Dropout {dropout:g} ends as 0.5 does (within 0.3 points, here).",
+            published="99.0 to 99.3 %",
+            kind="compared",
+            options={
+                "ahead": {"dropout": 0.5},
+                "behind": {"dropout": dropout},
+                "quantity": _AT_BEST,
+                "per": ("batch_size",),
+                "alike": 0.003,
+            },
+        )
+        for dropout in (0.0, 0.9)
+    ),
+    "4.6": (
+        Claim(
+            name="99.3-is-reachable",
+            source="Valério, table 4.6",
+            says="The best configuration reaches 99.3 % (rounded).",
+            published="99.3 %",
+            kind="within",
+            options={"where": {}, "quantity": _AT_BEST, "above": 0.9925},
+        ),
+        Claim(
+            name="gpus-take-the-same-time",
+            source="Valério, table 5.1",
+            says="1, 2 and 4 GPUs take the same time.",
+            published="19.254, 18.463 and 18.234 s",
+            kind="untested",
+            options={"why": "study upc-gpus waits for the scaling command"},
+        ),
+    ),
+}
+
+
+def _table(
+    number: str,
+    question: str,
+    panel: str,
+    by: str,
+    *,
+    beside: dict[str, tuple[object, ...]] | None = None,
+    where: Settings | None = None,
+    **settings: object,
+) -> Study:
+    """One table; `beside` are dimensions that only a claim needs, `where` what the table is of."""
     published = PUBLISHED[number]
     return Study(
         name=f"upc-batches-{number}",
@@ -129,6 +317,7 @@ def _table(number: str, question: str, panel: str, by: str, **settings: object) 
                 space={
                     panel: tuple(published),
                     by: tuple(dict.fromkeys(row for rows in published.values() for row in rows)),
+                    **(beside or {}),
                 }
             ),
         ),
@@ -137,13 +326,15 @@ def _table(number: str, question: str, panel: str, by: str, **settings: object) 
             "quick": {"steps": 100, "record_every": 50},
             "paper": {"steps": 5_000, "record_every": 100},
         },
+        given=((_DECAY, {"gamma": 0.95}),),
+        claims=_CLAIMS[number],
         figures=(
             Figure(
                 name=f"figure-{number}-accuracy",
                 kind="curves",
                 title=f"Accuracy behind table {number} (UPC, exercise 3)",
                 options={
-                    "where": {},
+                    "where": where or {},
                     "quantity": "accuracy",
                     "panel": panel,
                     "line": by,
@@ -157,7 +348,7 @@ def _table(number: str, question: str, panel: str, by: str, **settings: object) 
                 name=f"table-{number}",
                 kind="published",
                 title=f"Table {number}: accuracy (%), the report's and ours",
-                options={"where": {}, "by": by, "panel": panel, "published": published},
+                options={"where": where or {}, "by": by, "panel": panel, "published": published},
             ),
         ),
     )
@@ -174,7 +365,8 @@ _GPUS = Study(
         "lr": 0.001,
         "batch_size": 150,
         "dropout": 0.5,
-        **_DECAYED,
+        **_DECAY,
+        "gamma": 0.95,
     },
     grids=(Grid(space={"batch_size": (150,)}),),
     budgets={
@@ -194,10 +386,38 @@ STUDIES = (
         "batch_size",
         shuffle=False,
     ),
-    _table("4.2", "And with the training set shuffled every epoch?", "lr", "batch_size"),
-    _table("4.3", "And with a decaying learning rate?", "lr", "batch_size", **_DECAYED),
-    _table("4.4", "Which initial learning rate, when it decays?", "batch_size", "lr", **_DECAYED),
-    _table("4.5", "Does dropout matter?", "batch_size", "dropout", lr=0.001, **_DECAYED),
-    _table("4.6", "How much does the best configuration reach?", "lr", "batch_size", **_DECAYED),
+    _table(
+        "4.2",
+        "And with the training set shuffled every epoch?",
+        "lr",
+        "batch_size",
+        beside={"shuffle": (True, False)},
+        where=_SHUFFLED,
+    ),
+    _table(
+        "4.3",
+        "And with a decaying learning rate?",
+        "lr",
+        "batch_size",
+        beside={"schedule": ("exponential", "constant")},
+        where=_DECAY,
+    ),
+    _table(
+        "4.4",
+        "Which initial learning rate, when it decays?",
+        "batch_size",
+        "lr",
+        schedule="exponential",
+    ),
+    _table(
+        "4.5", "Does dropout matter?", "batch_size", "dropout", lr=0.001, schedule="exponential"
+    ),
+    _table(
+        "4.6",
+        "How much does the best configuration reach?",
+        "lr",
+        "batch_size",
+        schedule="exponential",
+    ),
     _GPUS,
 )

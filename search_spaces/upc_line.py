@@ -16,7 +16,7 @@ finding.
 There is nothing to validate with: the loss is that of the four points themselves.
 """
 
-from search_spaces.study import Figure, Grid, Settings, Study, Table
+from search_spaces.study import Claim, Figure, Grid, Settings, Study, Table
 
 TF1_DEFAULTS = (
     ({"optimizer": "adagrad"}, {"initial_accumulator": 0.1, "eps": 0.0}),
@@ -35,7 +35,7 @@ _AT = {"lr": 0.01}
 _POINTS = ((1.0, 0.0), (2.0, -1.0), (3.0, -2.0), (4.0, -3.0))
 _QUANTITIES = (
     ("loss", "Loss", "loss", False),
-    ("log-loss", "Loss, on a logarithmic axis", "loss", True),
+    ("log-loss", "Loss (logarithmic)", "loss", True),
     ("W", "Slope W", "observed_W", False),
     ("b", "Intercept b", "observed_b", False),
 )
@@ -110,9 +110,10 @@ STUDY = Study(
         Figure(
             name="paths-optimizers",
             kind="path",
-            title="The way over the loss surface at learning rate 0.01, by optimizer",
+            title="The way over the loss surface at learning rate 0.01, by optimizer "
+            "(proximal-gd is gradient descent)",
             options={
-                "where": _AT,
+                "where": {"lr": 0.01, "optimizer": frozenset(_OTHERS)},
                 "line": "optimizer",
                 "start": (0.3, -0.3),
                 "points": _POINTS,
@@ -138,5 +139,62 @@ STUDY = Study(
             ("at-0.01-1000", "Learning rate 0.01, after 1,000 steps", _AT, "optimizer", 1_000),
             ("at-0.01-2500", "Learning rate 0.01, after 2,500 steps", _AT, "optimizer", 2_500),
         )
+    ),
+    claims=(
+        Claim(
+            name="0.01-is-best",
+            source="Valério, exercise 1.a, figure 2.a.1",
+            says="Of five learning rates, gradient descent reaches the least loss at 0.01.",
+            published="none",
+            kind="best_value",
+            options={
+                "where": {"optimizer": "sgd"},
+                "best": {"lr": 0.01},
+                "quantity": "test_loss",
+            },
+        ),
+        Claim(
+            name="1e-6-is-too-slow",
+            source="Valério, exercise 1.a, figure 2.a.1",
+            says="At 1e-6 gradient descent has not converged after 30,000 steps (the loss is above "
+            "0.1, here).",
+            published="none",
+            kind="within",
+            options={
+                "where": {"optimizer": "sgd", "lr": 1e-6},
+                "quantity": "test_loss",
+                "above": 0.1,
+                "at": {"step": 30_000},
+            },
+        ),
+        Claim(
+            name="momentum-nesterov-gd",
+            source="Valério, exercise 1.b, figure 2.b.1",
+            says="Momentum is ahead of Nesterov, and Nesterov of gradient descent (the loss at "
+            "step 200, before float32 ends the race, here).",
+            published="none",
+            kind="ordered",
+            options={
+                "where": _AT,
+                "setting": "optimizer",
+                "best_first": ("momentum", "nesterov", "sgd"),
+                "quantity": "test_loss",
+                "at": {"step": 200},
+            },
+        ),
+        Claim(
+            name="momentum-oscillates-less",
+            source="Valério, exercise 1.b, figure 2.b.1",
+            says="Momentum oscillates less than Nesterov (the rises of the loss from step to step, "
+            "summed, here).",
+            published="none",
+            kind="ordered",
+            options={
+                "where": _AT,
+                "setting": "optimizer",
+                "best_first": ("momentum", "nesterov"),
+                "quantity": "rises_test_loss",
+            },
+        ),
     ),
 )

@@ -11,21 +11,18 @@ import pandas as pd
 from lenet.config import SETTINGS
 from search_spaces.study import maximized
 from study.analysis import statistics
+from study.analysis.points import telling
 from study.analysis.results import COUNTED, Results
 
 # A table is read away from its run: these say what it is about even where they do not vary.
 _ALWAYS = ("dataset", "optimizer", "lr", "batch_size")
-_FIRST = (*_ALWAYS, "model", "schedule")
 
 
 def point_settings(results: Results) -> list[str]:
-    """The settings that name a point: data set, optimizer, learning rate and batch size in any
-    case, and of those varied in this run (except the seed) all that do not merely go with
-    these, as an optimizer's own settings do."""
-    first = [*_ALWAYS, *(name for name in results.varied if name in _FIRST)]
-    each = results.trials.groupby([n for n in dict.fromkeys(first) if n in results.trials])
-    free = {name for name in results.varied if (each[name].nunique(dropna=False) > 1).any()}
-    return [name for name in SETTINGS if name in free or name in first]
+    """The settings that name a point: those that tell the points of this run apart, and data
+    set, optimizer, learning rate and batch size in any case."""
+    named = {*telling(results), *_ALWAYS}
+    return [name for name in SETTINGS if name in named]
 
 
 def leaderboard(results: Results) -> pd.DataFrame:

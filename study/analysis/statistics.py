@@ -32,8 +32,8 @@ class Mean:
     n: int
 
 
-def mean(values: Iterable[float]) -> Mean:
-    """The mean of one value per seed with its 95% interval.
+def mean(values: Iterable[float], confidence: float = CONFIDENCE) -> Mean:
+    """The mean of one value per seed with its interval, of 95% unless said otherwise.
 
     A value that is missing (NaN) makes the mean missing: a mean over the seeds that
     happened to be measured would be another quantity. Raises `ValueError` on no values.
@@ -42,15 +42,17 @@ def mean(values: Iterable[float]) -> Mean:
     if sample.size == 0:
         raise ValueError("no values to take the mean of")
     spread = float(sample.std(ddof=1)) if sample.size > 1 else math.nan
-    return Mean(float(sample.mean()), float(half_width(spread, sample.size)), sample.size)
+    return Mean(
+        float(sample.mean()), float(half_width(spread, sample.size, confidence)), sample.size
+    )
 
 
-def half_width(deviation: ArrayLike, n: int) -> np.ndarray:
-    """Half of the 95% interval of a mean over `n` values, from their sample standard
+def half_width(deviation: ArrayLike, n: int, confidence: float = CONFIDENCE) -> np.ndarray:
+    """Half of the interval of a mean over `n` values, from their sample standard
     deviation(s); NaN for n = 1."""
     if n < 2:
         return np.full_like(deviation, math.nan, dtype=float)
-    quantile = stdtrit(n - 1, (1 + CONFIDENCE) / 2)  # scipy.stats takes seconds to import
+    quantile = stdtrit(n - 1, (1 + confidence) / 2)  # scipy.stats takes seconds to import
     return np.asarray(quantile * np.asarray(deviation, dtype=float) / math.sqrt(n))
 
 

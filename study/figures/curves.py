@@ -52,7 +52,9 @@ class _Asked:
     def columns(self) -> dict[str, str]:
         """The columns of the records with the dashes of their lines."""
         if self.quantity in _IN_PARTS:
-            return {f"{part}_{self.quantity}": _PARTS[part] for part in self.parts}
+            # Dashes tell parts apart; a part that is alone needs none.
+            alone = len(self.parts) == 1
+            return {f"{p}_{self.quantity}": "-" if alone else _PARTS[p] for p in self.parts}
         return {self.quantity: "-"}
 
     @property
@@ -319,7 +321,8 @@ def _scale(axes: Axes, asked: _Asked, heights: Sequence[float]) -> None:
         low = min((y for y in heights if y > 0), default=1.0)
     if wide if asked.log is None else asked.log:
         axes.set_yscale("log")
-        axes.set_ylim(low / 1.25, high * 1.25)
+        margin = max(1.25, (high / low) ** 0.03)
+        axes.set_ylim(low / margin, high * margin)
         subs = (1, 2, 5) if high / low < 1e3 else (1,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
@@ -345,7 +348,7 @@ def _legend(
         Line2D([], [], color=colour, marker=marker, label=name) for name, colour, marker in lines
     ]
     others: list[Artist] = []
-    if asked.quantity in _IN_PARTS:
+    if asked.quantity in _IN_PARTS and len(asked.parts) > 1:
         others = [
             Line2D(
                 [],

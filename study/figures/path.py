@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from lenet.config import check_setting
 from study.analysis.results import Results, select
@@ -96,6 +97,7 @@ def _figure(
         ax.set_xlim(low[0], high[0])
         ax.set_ylim(low[1], high[1])
         ax.grid(visible=False)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
         if ax.yaxis.get_tick_params()["labelleft"]:
             ax.set_ylabel("b")
         if ax.xaxis.get_tick_params()["labelbottom"]:

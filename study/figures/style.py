@@ -54,11 +54,17 @@ def styled() -> AbstractContextManager[None]:
 def colours(values: Sequence[Any]) -> dict[Any, Any]:
     """A colour for each value, by its place in the order.
 
-    Few values take a palette for all kinds of colour vision. Many take steps of viridis,
-    whose lightness rises along them, so that neighbours can still be ranked.
+    Few values take a palette for all kinds of colour vision. Many numbers take steps of
+    viridis, whose lightness rises along them, so that neighbours can still be ranked; many
+    names, which have no order, the colours of tab20.
     """
     if len(values) <= len(_PALETTE):
         return dict(zip(values, _PALETTE, strict=False))
+    if all(isinstance(value, str) for value in values):
+        names = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
+        # Its even places are the strong ones.
+        strong_first = [*names[0::2], *names[1::2]]
+        return {value: strong_first[i % len(names)] for i, value in enumerate(values)}
     scale = matplotlib.colormaps["viridis"]
     # Its bright end is too pale on white.
     return {value: scale(0.9 * i / (len(values) - 1)) for i, value in enumerate(values)}

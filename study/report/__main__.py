@@ -16,9 +16,11 @@ from rich.console import Console
 
 from lenet.config import ConfigError
 from study.analysis.results import ResultsError
+from study.claims import ClaimError
 from study.commandline import Parser, folder
 from study.figures import FigureError
 from study.report.summary import summarize
+from study.tables import TableError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         summarize(options.directory, Console(highlight=False), options.out)
-    except (ResultsError, ConfigError, FigureError) as error:
+    except (ResultsError, ConfigError, FigureError, TableError, ClaimError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

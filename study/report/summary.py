@@ -1,4 +1,4 @@
-"""The rankings and figures of a run, written and printed."""
+"""What a run found: rankings, tables, verdicts and figures, written and printed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 import search_spaces
+from search_spaces.study import Study
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
 from study.analysis.results import RECORDS, TRIALS, Results, load_run
 from study.analysis.wording import (
@@ -23,8 +24,10 @@ from study.analysis.wording import (
     value_text,
     with_interval,
 )
+from study.claims.judge import judge_all
 from study.figures.draw import draw_all
 from study.runtime.storage import RunFolder, collect, tables_are_current
+from study.tables.make import make_all
 
 _FAILURES = 10
 _ROWS = 30
@@ -32,11 +35,12 @@ _ROWS = 30
 
 
 def summarize(directory: Path, console: Console, out: Path | None = None) -> None:
-    """Write the figures and rankings of the run in `directory` (into `out`, if given),
-    print the rankings, and say where everything lies.
+    """Write the figures, rankings, tables and verdicts of the run in `directory` (into `out`,
+    if given), print all but the figures, and say where everything lies.
 
-    Raises `ResultsError` if the folder is no run or its tables cannot be read, `FigureError`
-    or `ConfigError` if a figure of its study is declared wrongly, `OSError` if nothing can
+    Raises `ResultsError` if the folder is no run or its tables cannot be read, `FigureError`,
+    `TableError`, `ClaimError` or `ConfigError` if something of its study is declared wrongly or
+    does not fit what was run, `OSError` if nothing can
     be written.
     """
     run = load_run(directory)
@@ -67,12 +71,21 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
         also = f", of which {diverged} diverged" if diverged else ""
         say(f"... and {len(board) - _ROWS} more in leaderboard.csv{also}.")
     _print(best, "Best setting per optimizer", console)
-    files = _figures(run["study"], results, out / "figures", say)
+    files: list[Path] = []
+    extra: list[tuple[str, str]] = []
+    if run["study"] in search_spaces.studies():
+        study = search_spaces.find(run["study"])
+        extra += _tables(study, results, out, console)
+        extra += _claims(study, results, out, say)
+        files = draw_all(study, results, out / "figures", say)
+    else:
+        say(f"No figures: this copy of the project has no study {run['study']!r} to say which.")
     say("")
     for what, where in (
         ("figures", f"{out / 'figures'} ({counted(len(files) // 2, 'figure')}, PNG and SVG)"),
+        *extra,
         ("rankings", f"{out / 'leaderboard.csv'}, {out / 'best_per_optimizer.csv'}"),
-        ("tables", f"{directory / TRIALS}, {directory / RECORDS} (and .csv)"),
+        ("records", f"{directory / TRIALS}, {directory / RECORDS} (and .csv)"),
         ("again", f"python -m study.report {shlex.quote(str(directory))}"),
     ):
         say(f"  {what:9} {where}")
@@ -85,11 +98,53 @@ def _how_ranked(results: Results) -> str:
     return f"{ranked}; the test set takes no part in the ranking."
 
 
-def _figures(name: str, results: Results, folder: Path, say: Callable[[str], None]) -> list[Path]:
-    if name not in search_spaces.studies():
-        say(f"No figures: this copy of the project has no study {name!r} to say which.")
+def _tables(study: Study, results: Results, out: Path, console: Console) -> list[tuple[str, str]]:
+    """Print the study's own tables and write each as CSV."""
+    made = make_all(study, results)
+    if not made:
         return []
-    return draw_all(search_spaces.find(name), results, folder, say)
+    folder = out / "tables"
+    folder.mkdir(exist_ok=True)
+    for name, (asked, rows) in made.items():
+        rows.to_csv(folder / f"{name}.csv", index=False)
+        table = _framed(asked.title, console)
+        for column in rows.columns:
+            is_text = column == rows.columns[0]
+            heading = label(str(column))
+            table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
+        for row in rows.itertuples(index=False):
+            table.add_row(*map(value_text, row))
+        _show(table, console)
+    return [("tables", f"{folder} ({counted(len(made), 'table')}, CSV)")]
+
+
+def _claims(
+    study: Study, results: Results, out: Path, say: Callable[[str], None]
+) -> list[tuple[str, str]]:
+    """Print what became of the report's claims, and write it as CSV."""
+    judged = judge_all(study, results)
+    if not judged:
+        return []
+    say("")
+    say(f"Claims of the report ({study.source})")
+    for claim, verdict in judged:
+        say(f"  {verdict.verdict.upper()}: {claim.says}")
+        published = "" if claim.published == "none" else f" Published: {claim.published}."
+        say(f"      {claim.source}.{published}")
+        say(f"      Here: {verdict.evidence}.")
+    rows = [
+        {
+            "claim": claim.name,
+            "verdict": verdict.verdict,
+            "says": claim.says,
+            "source": claim.source,
+            "published": claim.published,
+            "evidence": verdict.evidence,
+        }
+        for claim, verdict in judged
+    ]
+    pd.DataFrame(rows).to_csv(out / "claims.csv", index=False)
+    return [("claims", str(out / "claims.csv"))]
 
 
 def _say_left_out(results: Results, say: Callable[[str], None]) -> None:
@@ -115,14 +170,7 @@ def _print(board: pd.DataFrame, title: str, console: Console) -> None:
     if board["dataset"].nunique() == 1:  # then it stands above the table
         settings.remove("dataset")
     counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
-    # A frame is for the eye; in a file or a pipe it is in the way.
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.HORIZONTALS if console.is_terminal else None,
-        pad_edge=False,
-    )
+    table = _framed(title, console)
     for name in ("rank", *settings, *map(heading, measured), *counts, "seconds"):
         is_text = name in board and board[name].map(lambda value: isinstance(value, str)).all()
         # Where the page is too narrow, a cell goes on in its next line.
@@ -135,6 +183,21 @@ def _print(board: pd.DataFrame, title: str, console: Console) -> None:
             *(str(row[name]) for name in counts),
             f"{row['train_seconds']:.1f}",
         )
+    _show(table, console)
+
+
+def _framed(title: str, console: Console) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        # A frame is for the eye; in a file or a pipe it is in the way.
+        box=box.HORIZONTALS if console.is_terminal else None,
+        pad_edge=False,
+    )
+
+
+def _show(table: Table, console: Console) -> None:
     console.print()
     page = console.width
     if not console.is_terminal:  # a file or a pipe is as wide as it needs to be

@@ -50,7 +50,7 @@ def test_out_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     assert report.main([str(directory), "--out", str(tmp_path / "a" / "b")]) == 0
     assert sorted(directory.iterdir()) == before
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [
-        *("best_per_optimizer.csv", "figures", "leaderboard.csv"),
+        *("best_per_optimizer.csv", "claims.csv", "figures", "leaderboard.csv", "tables"),
     ]
 
 

@@ -1,0 +1,10 @@
+"""Published claims, put to the test: a kind of claim per file.
+
+A module here other than `evidence` and `judge` is a kind that `search_spaces.study.Claim` can
+name. It has a pure function `verdict(evidence, **options) -> Verdict`. Imports neither Ray nor
+torch.
+"""
+
+
+class ClaimError(ValueError):
+    """A claim that cannot be judged as declared; the message is one line."""

@@ -1,0 +1,132 @@
+"""Optimizers compared: Fan's table 1, whose words are put as measured quantities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from lenet import registry
+from lenet.config import nearest
+from study.analysis import statistics
+from study.analysis.results import Results, select
+from study.analysis.wording import counted, percent
+from study.tables import TableError
+from study.tables.cells import best, measure, named, parts
+
+_POINT = 0.01
+"""One percentage point of accuracy."""
+_GOOD = 0.9
+_ROUNDING = 1e-9  # a difference of exactly one point may come out above one
+_DEFINITIONS = {
+    "sensitivity": "standard deviation of the final validation accuracy over the learning "
+    "rates, in points, averaged over the batch sizes",
+    "convergence speed": "epochs until the validation accuracy first is within 1 point of the "
+    "trial's own best, median over the trials whose best exceeds 90%",
+    "stability": "largest fall of the validation accuracy from one record to the next, in "
+    "points, mean over the trials",
+    "best performance": "test accuracy in % of the point with the best mean validation accuracy",
+    "tuning effort": "share of the points whose mean validation accuracy comes within 1 point "
+    "of the best point's: the fewer, the more effort",
+    "diverged": "trials that diverged; they are in none of the means above",
+}
+
+
+def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd.DataFrame:
+    """A row per metric with its definition, a column per optimizer that was run, over all
+    points of learning rate and batch size.
+
+    The first three metrics are computed for each seed, over its trials that did not diverge,
+    and then averaged with half of their 95% interval; best performance has that of its point.
+    Accuracies are those of the last record unless the definition says otherwise. The standard
+    deviation is the sample's. A point with a larger share of diverged seeds than the best
+    point's does not count as coming near it.
+    """
+    for name in optimizers:
+        if name not in registry.OPTIMIZERS:
+            raise TableError(nearest(name, registry.OPTIMIZERS, "optimizer"))
+    shown = results.counted[results.counted["optimizer"].isin(list(optimizers))]
+    if shown.empty:
+        return pd.DataFrame()
+    made = []
+    for part, trials in parts(results, shown, ("optimizer", "lr", "batch_size")):
+        of_each = {name: select(trials, {"optimizer": name}) for name in optimizers}
+        metrics = {name: _metrics(results, t) for name, t in of_each.items() if not t.empty}
+        for metric, definition in _DEFINITIONS.items():
+            cells = {name: values[metric] for name, values in metrics.items()}
+            made.append(part | {"metric": metric, "definition": definition} | cells)
+    return pd.DataFrame(made).fillna("-")
+
+
+def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
+    """The metrics of one optimizer, as text."""
+    curves = _curves(results, trials[trials["status"] != "diverged"])
+    good = int((curves["best"] > _GOOD).sum())
+    diverged = int((trials["status"] == "diverged").sum())
+    by_point = dict(iter(trials.groupby(["lr", "batch_size"])))
+    points = {key: measure(results, t, "validation_accuracy") for key, t in by_point.items()}
+    top = best(points)
+    performance, near = "-", 0
+    if top is not None:
+        at = ", ".join(f"{name} {v}" for name, v in named(["lr", "batch_size"], top).items())
+        tested = measure(results, by_point[top], "test_accuracy").text("test_accuracy")
+        performance = f"{tested} ({at})"
+        near = sum(
+            point.mean >= points[top].mean - _POINT - _ROUNDING
+            and point.diverged_share <= points[top].diverged_share
+            for point in points.values()
+        )
+    return {
+        "sensitivity": _over_seeds(curves, _sensitivity),
+        "convergence speed": f"{_over_seeds(curves, _speed)} "
+        f"({good:,} of {counted(len(trials), 'trial')})",
+        "stability": _over_seeds(curves, lambda seed: 100 * seed["fall"].mean()),
+        "best performance": performance,
+        "tuning effort": f"{percent(near / len(points))}% "
+        f"({near:,} of {counted(len(points), 'point')})",
+        "diverged": f"{diverged:,} of {counted(len(trials), 'trial')}",
+    }
+
+
+def _curves(results: Results, trials: pd.DataFrame) -> pd.DataFrame:
+    """What the metrics need of each trial's validation curve; accuracies in [0, 1].
+
+    `near` is the epoch of the first record within a point of the `best`, `fall` the largest
+    fall between two records, missing where there is one record only.
+    """
+    rows = []
+    validated = results.records.dropna(subset="validation_accuracy").sort_values("step")
+    for trial in trials.to_dict("records"):
+        records = validated[validated["trial"] == trial["trial"]]
+        curve = records["validation_accuracy"]
+        if curve.empty:
+            continue
+        within = curve >= curve.max() - _POINT - _ROUNDING
+        rows.append(
+            {
+                **{name: trial[name] for name in ("seed", "lr", "batch_size")},
+                "final": curve.iloc[-1],
+                "best": curve.max(),
+                "near": records.loc[within, "epoch"].iloc[0],
+                "fall": max(0.0, -curve.diff().min()) if len(curve) > 1 else math.nan,
+            }
+        )
+    return pd.DataFrame(rows, columns=["seed", "lr", "batch_size", "final", "best", "near", "fall"])
+
+
+def _sensitivity(seed: pd.DataFrame) -> float:
+    return 100 * float(seed.groupby("batch_size")["final"].std().mean())
+
+
+def _speed(seed: pd.DataFrame) -> float:
+    return float(seed.loc[seed["best"] > _GOOD, "near"].median())
+
+
+def _over_seeds(curves: pd.DataFrame, metric: Callable[[pd.DataFrame], float]) -> str:
+    values = [metric(seed) for _, seed in curves.groupby("seed")]
+    if not values or any(value != value for value in values):
+        return "-"
+    over_seeds = statistics.mean(values)
+    text = f"{over_seeds.mean:.2f}"
+    return text if over_seeds.n == 1 else f"{text} ± {over_seeds.half_width:.2f}"

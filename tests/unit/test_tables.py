@@ -1,0 +1,436 @@
+"""The tables, against numbers worked out by hand from the made-up run's formula.
+
+There a test accuracy is 0.97 - 0.03 per decade from the best learning rate - 0.01 per doubling
+of the batch size from 32, + 0.002 per seed. Three seeds 0.002 apart have a half-width of
+4.3027 * 0.002 / sqrt(3) = 0.00497; two that are 0.004 apart, 12.706 * 0.004 / 2 = 0.0254.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+from made_up_run import made_up_run
+
+from lenet.config import ConfigError
+from search_spaces.fan import FAN as STUDY
+from search_spaces.study import Table
+from study.analysis.results import Results
+from study.tables import (
+    TableError,
+    best_settings,
+    checkpoints,
+    effort,
+    final,
+    optimizers_compared,
+    published,
+    settings_by_value,
+)
+from study.tables.make import kind, make_all
+
+SGD = {"optimizer": "sgd"}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "settings_by_value": {"where": SGD, "rows": "lr", "columns": "batch_size"},
+    "published": {"where": SGD, "by": "lr", "published": {0.1: 97.0}, "panel": None},
+    "checkpoints": {"where": SGD, "steps": (500,), "columns": "lr"},
+    "effort": {},
+    "best_settings": {"where": SGD, "per": ("optimizer",)},
+    "optimizers_compared": {},
+    "final": {"where": SGD, "settings": ("lr",), "quantities": ("test_loss",)},
+}
+
+
+def with_curves(results: Results, column: str, curves: Mapping[str, Sequence[float]]) -> Results:
+    """The run with these values of a column, for the trials whose names begin so."""
+    records = results.records.copy()
+    for start, curve in curves.items():
+        for _, rows in records[records["trial"].str.startswith(start)].groupby("trial"):
+            records.loc[rows.index, column] = curve
+    return Results(run=results.run, trials=results.trials, records=records)
+
+
+def rows(table: pd.DataFrame) -> list[list[str]]:
+    return table.to_numpy().tolist()
+
+
+# Settings by value
+
+
+def test_settings_by_value_are_means_over_seeds_with_their_interval() -> None:
+    results = made_up_run(seeds=3, choices={"batch_size": [32, 64]})
+    table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
+    assert list(table.columns) == ["learning rate", "batch size 32", "batch size 64"]
+    assert rows(table) == [
+        ["0.001", "91.20 ± 0.50", "90.20 ± 0.50"],
+        ["0.01", "94.20 ± 0.50", "93.20 ± 0.50"],
+        ["0.1", "97.20 ± 0.50", "96.20 ± 0.50"],
+    ]
+
+
+def test_one_seed_has_no_interval_and_a_combination_without_a_result_is_a_dash() -> None:
+    results = made_up_run(
+        choices={"batch_size": [32, 64], "lr": [0.1, 0.01]}, status={"sgd_lr0.1_batch64": "failed"}
+    )
+    table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
+    assert rows(table) == [["0.01", "94.00", "93.00"], ["0.1", "97.00", "-"]]
+
+
+def test_diverged_seeds_are_not_in_the_mean_which_is_said() -> None:
+    status = {"sgd_lr0.1_batch32_seed1": "diverged", "sgd_lr0.1_batch64": "diverged"}
+    results = made_up_run(seeds=3, choices={"batch_size": [32, 64]}, status=status)
+    table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
+    assert rows(table)[-1] == ["0.1", "97.20 ± 2.54 (1 of 3 diverged)", "diverged"]
+
+
+def test_other_settings_that_vary_are_not_averaged_over() -> None:
+    results = made_up_run(choices={"dropout": [0.0, 0.5], "batch_size": [32], "lr": [0.1, 0.01]})
+    table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
+    assert list(table.columns) == ["dropout", "learning rate", "batch size 32"]
+    assert [row[:2] for row in rows(table)] == [
+        ["0", "0.01"],
+        ["0", "0.1"],
+        ["0.5", "0.01"],
+        ["0.5", "0.1"],
+    ]
+
+
+# Published
+
+
+def test_published_stands_beside_measured_in_its_own_order() -> None:
+    results = made_up_run(seeds=3, choices={"batch_size": [32]})
+    table = published.make(
+        results,
+        where=SGD,
+        by="lr",
+        published={0.1: 97.5, 0.001: 95, 0.5: 12.25},
+        panel=None,
+    )
+    assert list(table.columns) == [
+        *("learning rate", "published %", "measured %", "difference", "within interval")
+    ]
+    assert rows(table) == [
+        ["0.1", "97.5", "97.20 ± 0.50", "-0.30", "yes"],
+        ["0.001", "95", "91.20 ± 0.50", "-3.80", "no"],
+        ["0.5", "12.25", "not run", "-", "-"],
+    ]
+
+
+def test_published_by_panel_of_one_seed_and_of_a_diverged_trial() -> None:
+    results = made_up_run(
+        choices={"batch_size": [32, 64]}, status={"sgd_lr0.01_batch64": "diverged"}
+    )
+    table = published.make(
+        results,
+        where=SGD,
+        by="lr",
+        published={64: {0.1: 95.0, 0.01: 90.0}, 32: {0.1: 97.0}},
+        panel="batch_size",
+    )
+    assert rows(table) == [
+        ["64", "0.1", "95", "96.00", "+1.00", "one seed"],
+        ["64", "0.01", "90", "diverged", "-", "-"],
+        ["32", "0.1", "97", "97.00", "+0.00", "one seed"],
+    ]
+
+
+def test_the_best_record_is_chosen_on_validation_data() -> None:
+    results = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd", "adam"]})
+    results = with_curves(results, "validation_accuracy", {"sgd": [0.1, 0.9, 0.95, 0.95, 0.9]})
+    results = with_curves(results, "test_accuracy", {"sgd": [0.99, 0.9, 0.93, 0.94, 0.98]})
+    options: dict[str, Any] = {"where": SGD, "by": "lr", "published": {0.1: 93}, "panel": None}
+    assert rows(published.make(results, **options))[0][2] == "93.00"
+    last = published.make(results, **options, quantity="test_accuracy")
+    assert rows(last)[0][2] == "98.00"
+
+
+def test_only_accuracies_are_compared_in_percent() -> None:
+    with pytest.raises(TableError, match="name an accuracy"):
+        published.make(made_up_run(), **OPTIONS["published"], quantity="test_loss")
+
+
+# Checkpoints
+
+
+def test_checkpoints_are_the_records_of_exactly_these_steps() -> None:
+    results = made_up_run(
+        seeds=3,
+        choices={"batch_size": [32], "lr": [0.1, 0.01]},
+        status={"sgd_lr0.01_batch32": "diverged", "sgd_lr0.1_batch32_seed1": "diverged"},
+    )
+    results = with_curves(
+        results,
+        "test_accuracy",
+        {
+            "sgd_lr0.01_batch32_seed0": [0.5, 0.6, float("nan")],
+            "sgd_lr0.01_batch32_seed1": [0.5, 0.8, float("nan")],
+            "sgd_lr0.01_batch32_seed2": [0.5, 0.7, float("nan")],
+        },
+    )
+    table = checkpoints.make(results, where=SGD, steps=(150, 200, 300, 500, 1000), columns="lr")
+    assert list(table.columns) == ["step", "learning rate 0.01", "learning rate 0.1"]
+    assert rows(table) == [
+        ["150", "-", "-"],
+        ["200", "70.00 ± 24.84", "-"],  # 4.3027 * 0.1 / sqrt(3)
+        ["300", "diverged", "- (1 of 3 diverged)"],
+        ["500", "diverged", "97.20 ± 2.54 (1 of 3 diverged)"],
+    ]
+
+
+# Effort
+
+
+def test_effort_is_seconds_per_point_at_the_best_record() -> None:
+    results = made_up_run(seeds=2, choices={"batch_size": [32], "lr": [0.1, 0.01]})
+    results = with_curves(
+        results,
+        "test_accuracy",
+        {
+            "sgd_lr0.1": [0.8, 0.96, 0.95, 0.96, 0.9],  # the second record, after 5 seconds
+            "sgd_lr0.01": [0.9] * 5,  # not above 0.9
+            "adam_lr0.1": [0.5] * 5,
+            "adam_lr0.01": [0.92, 0.91, 0.91, 0.91, 0.91],  # the first, after 2.5 seconds
+        },
+    )
+    table = effort.make(results)
+    assert list(table.columns) == [
+        *("optimizer", "learning rate", "step", "test %", "seconds", "effort")
+    ]
+    assert rows(table) == [
+        ["adam", "0.01", "100", "92.00 ± 0.00", "2.5", "0.02717"],
+        ["sgd", "0.1", "200", "96.00 ± 0.00", "5.0", "0.05208"],
+    ]
+    assert effort.make(results, above=0.97).empty
+
+
+def test_effort_of_a_single_point_and_of_diverged_trials() -> None:
+    only = {"optimizer": ["sgd"], "lr": [0.1], "batch_size": [32]}
+    assert rows(effort.make(made_up_run(choices=only))) == [["500", "97.00", "12.5", "0.1289"]]
+    assert effort.make(made_up_run(choices=only, status={"sgd": "diverged"})).empty
+    one_diverged = made_up_run(
+        seeds=3, choices=only, status={"sgd_lr0.1_batch32_seed1": "diverged"}
+    )
+    assert rows(effort.make(one_diverged))[0][1] == "97.20 ± 2.54 (1 of 3 diverged)"
+
+
+def test_a_setting_that_goes_with_another_is_no_column_of_its_own() -> None:
+    results = made_up_run(choices={"batch_size": [32, 64], "lr": [0.1, 0.01]})
+    results.trials["epochs"] = results.trials["batch_size"] // 32
+    assert list(effort.make(results).columns)[:4] == [
+        *("optimizer", "learning rate", "batch size", "step")
+    ]
+    twice = Results(
+        run=results.run,
+        trials=pd.concat(
+            [results.trials, results.trials.assign(epochs=99, trial=results.trials["trial"] + "-")]
+        ),
+        records=pd.concat(
+            [results.records, results.records.assign(trial=results.records["trial"] + "-")]
+        ),
+    )
+    assert "epochs" in effort.make(twice)
+
+
+def test_effort_is_of_accuracies_only() -> None:
+    with pytest.raises(TableError, match="price of accuracy"):
+        effort.make(made_up_run(), quantity="test_loss")
+
+
+# Best settings
+
+
+def test_the_best_learning_rate_is_chosen_on_validation_data() -> None:
+    results = made_up_run(seeds=3, choices={"batch_size": [32]})
+    results = with_curves(results, "test_accuracy", {"sgd_lr0.01": [0.999] * 5})
+    table = best_settings.make(results, where={}, per=("optimizer",))
+    assert list(table.columns) == [
+        *("optimizer", "learning rate", "validation %", "test loss", "test %", "seeds")
+    ]
+    # The loss is 2.3 * (1 - 0.982) + 0.02, its half-width 2.3 * 0.00497.
+    best = ["98.20 ± 0.50", "0.0614 ± 0.01143", "97.20 ± 0.50", "3"]
+    assert rows(table) == [["adam", "0.001", *best], ["sgd", "0.1", *best]]
+
+
+def test_a_learning_rate_that_diverged_comes_after_one_that_did_not() -> None:
+    status = {"sgd_lr0.1_batch32_seed1": "diverged", "adam": "diverged"}
+    results = made_up_run(seeds=2, choices={"batch_size": [32]}, status=status)
+    table = best_settings.make(results, where={}, per=("optimizer",))
+    assert rows(table)[0] == ["adam", "-", "diverged", "diverged", "diverged", "2"]
+    assert rows(table)[1][:2] == ["sgd", "0.01"]
+
+
+def test_the_learning_rate_cannot_be_given_where_it_is_chosen() -> None:
+    with pytest.raises(TableError, match="leave lr out"):
+        best_settings.make(made_up_run(), where={}, per=("optimizer", "lr"))
+
+
+# Optimizers compared
+
+
+def test_the_metrics_of_the_optimizers() -> None:
+    results = made_up_run(choices={"batch_size": [32, 64], "lr": [0.1, 0.01]})
+    results = with_curves(
+        results,
+        "validation_accuracy",
+        {
+            "sgd_lr0.1_batch32": [0.5, 0.97, 0.93, 0.975, 0.98],  # near at 2, falls by 4
+            "sgd_lr0.01_batch32": [0.5, 0.8, 0.94, 0.95, 0.94],  # near at 3, falls by 1
+            "sgd_lr0.1_batch64": [0.5, 0.6, 0.7, 0.9, 0.97],  # near at 5, never falls
+            "sgd_lr0.01_batch64": [0.5, 0.6, 0.7, 0.89, 0.86],  # not good, falls by 3
+        },
+    )
+    table = optimizers_compared.make(results)
+    assert list(table.columns) == ["metric", "definition", "sgd", "adam"]
+    assert dict(zip(table["metric"], table["sgd"], strict=True)) == {
+        # of 98, 94: 2.828; of 97, 86: 7.778
+        "sensitivity": "5.30",
+        "convergence speed": "3.00 (3 of 4 trials)",
+        "stability": "2.00",
+        "best performance": "97.00 (learning rate 0.1, batch size 32)",
+        "tuning effort": "50.00% (2 of 4 points)",
+        "diverged": "0 of 4 trials",
+    }
+
+
+def test_the_metrics_have_intervals_over_seeds_and_leave_diverged_trials_out() -> None:
+    results = made_up_run(
+        seeds=2,
+        choices={"batch_size": [32], "lr": [0.1, 0.01]},
+        status={"sgd_lr0.1_batch32_seed1": "diverged", "adam": "diverged"},
+    )
+    results = with_curves(
+        results,
+        "validation_accuracy",
+        {
+            "sgd_lr0.1_batch32_seed0": [0.5, 0.6, 0.7, 0.8, 0.98],
+            "sgd_lr0.01_batch32_seed0": [0.5, 0.9, 0.95, 0.94, 0.95],  # 3; 1
+            "sgd_lr0.01_batch32_seed1": [0.92, 0.95, 0.95, 0.92, 0.95],  # 2; 3
+        },
+    )
+    table = optimizers_compared.make(results).set_index("metric")
+    assert table["sgd"].tolist() == [
+        "-",  # seed 1 has one learning rate left
+        "3.00 ± 12.71 (3 of 4 trials)",  # medians 4 and 2
+        "1.75 ± 15.88",  # means 0.5 and 3
+        "94.10 ± 1.27 (learning rate 0.01, batch size 32)",
+        "50.00% (1 of 2 points)",
+        "1 of 4 trials",
+    ]
+    assert table["adam"].tolist() == [
+        *("-", "- (0 of 4 trials)", "-", "-", "0.00% (0 of 2 points)", "4 of 4 trials")
+    ]
+
+
+def test_an_optimizer_that_was_not_run_has_no_column_and_one_that_is_none_is_refused() -> None:
+    table = optimizers_compared.make(made_up_run(choices={"optimizer": ["sgd"]}))
+    assert list(table.columns) == ["metric", "definition", "sgd"]
+    with pytest.raises(TableError, match="did you mean 'adam'"):
+        optimizers_compared.make(made_up_run(), optimizers=("adan",))
+
+
+# Final
+
+
+def test_final_values_sorted_by_the_first_quantity_diverged_last() -> None:
+    results = made_up_run(
+        seeds=3, choices={"batch_size": [32]}, status={"sgd_lr0.1_batch32": "diverged"}
+    )
+    options: dict[str, Any] = {"where": SGD, "settings": ("optimizer", "lr")}
+    table = final.make(results, **options, quantities=("test_loss", "test_accuracy"))
+    assert list(table.columns) == ["optimizer", "learning rate", "test loss", "test %"]
+    assert rows(table) == [
+        ["sgd", "0.01", "0.1304 ± 0.01143", "94.20 ± 0.50"],
+        ["sgd", "0.001", "0.1994 ± 0.01143", "91.20 ± 0.50"],
+        ["sgd", "0.1", "diverged", "diverged"],
+    ]
+    falling = final.make(results, **options, quantities=("test_accuracy",))
+    assert falling["learning rate"].tolist() == ["0.01", "0.001", "0.1"]
+
+
+def test_final_values_at_a_step_that_not_all_points_came_to() -> None:
+    results = made_up_run(
+        choices={"batch_size": [32]},
+        status={"sgd_lr0.1_batch32": "diverged", "sgd_lr0.01_batch32": "stopped"},
+    )
+    records = results.records.assign(observed_W=results.records["step"] / 1000)
+    observed = Results(run=results.run, trials=results.trials, records=records)
+    options: dict[str, Any] = {**{"where": SGD, "settings": ("lr",), "quantities": ("observed_W",)}}
+    assert rows(final.make(observed, **options, where_step=200)) == [
+        ["0.001", "0.2"],
+        ["0.01", "0.2"],
+        ["0.1", "0.2"],
+    ]
+    table = final.make(observed, **options, where_step=400)
+    assert list(table.columns) == ["learning rate", "W"]
+    assert rows(table) == [["0.001", "0.4"], ["0.1", "diverged"]]
+
+
+def test_a_step_that_no_trial_came_to_makes_an_empty_table() -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    assert final.make(results, **OPTIONS["final"], where_step=30_000).empty
+    assert checkpoints.make(results, where=SGD, steps=(30_000,), columns="lr").empty
+
+
+# All tables of a study
+
+
+def declared(**kinds: Mapping[str, Any]) -> Any:
+    return replace(
+        STUDY,
+        tables=tuple(Table(name=k, kind=k, title=k, options=o) for k, o in kinds.items()),
+    )
+
+
+def test_all_tables_of_a_study_come_in_their_order_as_text() -> None:
+    made = make_all(declared(**OPTIONS), made_up_run(seeds=2))
+    assert list(made) == list(OPTIONS)
+    for table, frame in made.values():
+        assert table.kind == table.name
+        assert frame.map(lambda cell: isinstance(cell, str)).all(axis=None)
+        assert frame.columns.is_unique
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_table_without_trials_is_left_out(name: str) -> None:
+    failed = made_up_run(choices={"batch_size": [32]}, status={"sgd": "failed", "adam": "failed"})
+    assert make_all(declared(**{name: OPTIONS[name]}), failed) == {}
+    if "where" in OPTIONS[name]:
+        nothing = {**OPTIONS[name], "where": {"optimizer": "rmsprop"}}
+        assert make_all(declared(**{name: nothing}), made_up_run()) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("efort", {}, TableError, "did you mean 'effort'"),
+        ("make", {}, TableError, "unknown kind of table 'make'"),
+        ("cells", {}, TableError, "unknown kind of table 'cells'"),
+        ("effort", {"rows": "lr"}, TableError, "table effort, of kind effort: .*'rows'"),
+        ("final", {}, TableError, "table final, of kind final: missing.*'settings'"),
+        ("effort", {"quantity": "test_acuracy"}, TableError, "did you mean 'test_accuracy'"),
+        (
+            "settings_by_value",
+            {"where": {}, "rows": "lr", "columns": "batchsize"},
+            ConfigError,
+            "did you mean 'batch_size'",
+        ),
+    ],
+)
+def test_a_table_declared_wrongly_is_refused(
+    name: str, options: Mapping[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_all(declared(**{name: options}), made_up_run())
+
+
+def test_every_kind_is_tested_here() -> None:
+    for name in OPTIONS:
+        assert callable(kind(name))
+    with pytest.raises(TableError) as refused:
+        kind("?")
+    assert all(
+        name in OPTIONS for name in str(refused.value).partition("known are ")[2].split(", ")
+    )
