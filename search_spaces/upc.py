@@ -42,7 +42,7 @@ _OPTIMIZERS = Study(
     ),
     budgets={
         "smoke": {},
-        "quick": {"steps": 40, "record_every": 20},
+        "quick": {"steps": 20, "record_every": 20},
         "paper": {"steps": 500},
     },
     given=(*TF1_DEFAULTS, ({"model": "deep-mnist"}, {"dropout": 0.5})),
