@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from lenet.config import SETTINGS
+from lenet.config import SETTINGS, ConfigError
 
 RUN = "run.json"
 RECORDS = "records.parquet"
@@ -34,7 +34,11 @@ _COLUMNS = {
 }
 
 
-class ResultsError(ValueError):
+class ReportError(ConfigError):
+    """What keeps a run from being reported as asked; the message is one line."""
+
+
+class ResultsError(ReportError):
     """A folder that cannot be read as a run; the message is one line and says what to
     type instead."""
 

@@ -5,6 +5,8 @@ name. It has a pure function `verdict(evidence, **options) -> Verdict`. Imports 
 torch.
 """
 
+from study.analysis.results import ReportError
 
-class ClaimError(ValueError):
+
+class ClaimError(ReportError):
     """A claim that cannot be judged as declared; the message is one line."""

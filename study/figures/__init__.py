@@ -5,6 +5,8 @@ name. It has a function `draw(results, title, **options)` that returns its figur
 suffix of their file names (usually one, with none). Imports neither Ray nor torch.
 """
 
+from study.analysis.results import ReportError
 
-class FigureError(ValueError):
+
+class FigureError(ReportError):
     """A figure that cannot be drawn as declared; the message is one line."""

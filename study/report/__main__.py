@@ -2,6 +2,7 @@
 
     python -m study.report results/NAME
     python -m study.report results/NAME --out elsewhere     where NAME cannot be written to
+    python -m study.report results/NAME --xlsx              all curves as a spreadsheet, too
 
 Needs neither Ray nor torch. Figures and rankings are made from the run's two tables alone;
 without them, the tables are collected from the trials first.
@@ -15,12 +16,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from lenet.config import ConfigError
-from study.analysis.results import ResultsError
-from study.claims import ClaimError
+from study.analysis.results import Results
 from study.commandline import Parser, folder
-from study.figures import FigureError
+from study.report.spreadsheet import write_spreadsheet
 from study.report.summary import summarize
-from study.tables import TableError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR2",
         help="where the figures and rankings go (default: DIR)",
     )
+    parser.add_argument(
+        "--xlsx", action="store_true", help="also write all curves as a spreadsheet, results.xlsx"
+    )
     options = parser.parse_args(arguments)
     try:
-        summarize(options.directory, Console(highlight=False), options.out)
-    except (ResultsError, ConfigError, FigureError, TableError, ClaimError) as error:
+        console = Console(highlight=False)
+        summarize(options.directory, console, options.out)
+        if options.xlsx:
+            path = (options.out or options.directory) / "results.xlsx"
+            sheets = write_spreadsheet(Results.load(options.directory), path)
+            console.print(f"  curves    {path} ({', '.join(sheets)})", soft_wrap=True)
+    except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

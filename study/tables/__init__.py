@@ -6,6 +6,8 @@ every cell as text and every column named in words, or an empty frame if no tria
 belongs to it. Imports neither Ray nor torch.
 """
 
+from study.analysis.results import ReportError
 
-class TableError(ValueError):
+
+class TableError(ReportError):
     """A table that cannot be made as declared; the message is one line."""
