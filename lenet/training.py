@@ -220,7 +220,8 @@ class Run:
 
     def _held_out(self) -> dict[str, float]:
         last = self.step == self.total_steps
-        if not last and self.step not in (self.config.evaluate_at or (self.step,)):
+        asked = self.config.evaluate_at
+        if not last and asked is not None and self.step not in asked:
             return {}
         parts = {"validation": self.validation_samples} if len(self.validation_samples) else {}
         if self.config.test_curve or last:

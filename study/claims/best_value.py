@@ -39,4 +39,4 @@ def verdict(
             difference = (ours - per_seed(group)).dropna()
             if len(difference):
                 points.append(Point("over " + named(settings, key), difference.tolist()))
-    return evidence.judge(points, by, float("inf"), in_words(quantity))
+    return evidence.judge(points, by, float("inf"), in_words(quantity, difference=True))

@@ -33,4 +33,4 @@ def verdict(
     one, other = sides if maximized(quantity) else sides[::-1]
     points = differences(one, other, per, averaged=averaged)
     low, high = (by, less_than) if alike is None else (-alike, alike)
-    return evidence.judge(points, low, high, in_words(quantity))
+    return evidence.judge(points, low, high, in_words(quantity, difference=True))

@@ -100,7 +100,8 @@ class Evidence:
             return Verdict(NOT_TESTED, "no trial of this run is about it")
         missing = [point.name for point in points if any(map(math.isnan, point.values))]
         if missing:
-            return Verdict(NOT_TESTED, f"this run has no measurement of it for {missing[0]}")
+            about = f" for {missing[0]}" if missing[0] else ""
+            return Verdict(NOT_TESTED, f"this run has no record of that moment{about}")
         evidence = "; ".join(self._said(point, said) for point in points[:_MOST_SAID])
         if len(points) > _MOST_SAID:
             evidence += f"; and {len(points) - _MOST_SAID} more"
@@ -214,8 +215,11 @@ def named(settings: Sequence[str], values: object) -> str:
     )
 
 
-def in_words(quantity: str) -> Callable[[float], str]:
-    """How a value, or a difference of two, of a quantity is written."""
+def in_words(quantity: str, *, difference: bool = False) -> Callable[[float], str]:
+    """How a value of a quantity is written, or a difference of two: with its sign, of
+    accuracies in points."""
+    if "accuracy" in quantity and difference:
+        return lambda value: f"{100 * value:+.2f} points"
     if "accuracy" in quantity:
         return lambda value: f"{100 * value:.2f} %"
-    return lambda value: f"{value:.4g}"
+    return lambda value: f"{value:+.4g}" if difference else f"{value:.4g}"

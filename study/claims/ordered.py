@@ -32,4 +32,4 @@ def verdict(
             Point(", ".join(filter(None, (pair, point.name))), point.values)
             for point in differences(one, other, per, averaged=averaged)
         ]
-    return evidence.judge(points, 0.0, float("inf"), in_words(quantity))
+    return evidence.judge(points, 0.0, float("inf"), in_words(quantity, difference=True))

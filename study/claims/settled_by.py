@@ -25,4 +25,4 @@ def verdict(
     best = evidence.measured(where, f"best_{quantity}", END)
     one, other = (best, early) if maximized(quantity) else (early, best)
     points = differences(one, other, per, averaged=False)
-    return evidence.judge(points, -math.inf, within, in_words(quantity))
+    return evidence.judge(points, -math.inf, within, in_words(quantity, difference=True))

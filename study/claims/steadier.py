@@ -33,4 +33,4 @@ def verdict(
         return trials.groupby(keys)["value"].std(ddof=1).reset_index()
 
     points = differences(spread(other), spread(steadier), per, averaged=averaged)
-    return evidence.judge(points, 0.0, float("inf"), in_words(quantity))
+    return evidence.judge(points, 0.0, float("inf"), in_words(quantity, difference=True))

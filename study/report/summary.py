@@ -107,14 +107,14 @@ def _tables(study: Study, results: Results, out: Path, console: Console) -> list
     folder.mkdir(exist_ok=True)
     for name, (asked, rows) in made.items():
         rows.to_csv(folder / f"{name}.csv", index=False)
-        table = _framed(asked.title, console)
+        table = _framed(console)
         for column in rows.columns:
             is_text = column == rows.columns[0]
             heading = label(str(column))
             table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
         for row in rows.itertuples(index=False):
             table.add_row(*map(value_text, row))
-        _show(table, console)
+        _show(asked.title, table, console)
     return [("tables", f"{folder} ({counted(len(made), 'table')}, CSV)")]
 
 
@@ -170,7 +170,7 @@ def _print(board: pd.DataFrame, title: str, console: Console) -> None:
     if board["dataset"].nunique() == 1:  # then it stands above the table
         settings.remove("dataset")
     counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
-    table = _framed(title, console)
+    table = _framed(console)
     for name in ("rank", *settings, *map(heading, measured), *counts, "seconds"):
         is_text = name in board and board[name].map(lambda value: isinstance(value, str)).all()
         # Where the page is too narrow, a cell goes on in its next line.
@@ -183,22 +183,20 @@ def _print(board: pd.DataFrame, title: str, console: Console) -> None:
             *(str(row[name]) for name in counts),
             f"{row['train_seconds']:.1f}",
         )
-    _show(table, console)
+    _show(title, table, console)
 
 
-def _framed(title: str, console: Console) -> Table:
+def _framed(console: Console) -> Table:
     return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         # A frame is for the eye; in a file or a pipe it is in the way.
         box=box.HORIZONTALS if console.is_terminal else None,
         pad_edge=False,
     )
 
 
-def _show(table: Table, console: Console) -> None:
+def _show(title: str, table: Table, console: Console) -> None:
     console.print()
+    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
     page = console.width
     if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
         console.width = Measurement.get(

@@ -102,7 +102,7 @@ class _Length:
         steps_per_epoch = -(-len(train) // min(config.batch_size, len(train)))
         steps = config.steps or config.epochs * steps_per_epoch
         records = -(-steps // (config.record_every or steps_per_epoch))
-        if config.evaluate_at:
+        if config.evaluate_at is not None:
             records = sum(step < steps for step in config.evaluate_at) + 1
         tests = records if config.test_curve else 1
         return cls(steps, records * len(validation) + tests * len(dataset.test))

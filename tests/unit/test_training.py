@@ -270,6 +270,9 @@ def test_held_out_data_are_evaluated_where_asked(digits):
     for part in ("validation", "test"):
         seen = [r.step for r in records if math.isfinite(getattr(r, f"{part}_loss"))]
         assert seen == [2, 6, 8]
+    nowhere = SMALL.replace(epochs=1, record_every=3, evaluate_at=())
+    seen = [math.isfinite(r.validation_loss) for r in records_of(nowhere, digits)]
+    assert seen == [False, False, True]
     # Looking elsewhere changes nothing of what is learnt.
     assert records[-1].test_loss == records_of(SMALL.replace(epochs=1), digits)[-1].test_loss
 
