@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import matplotlib
 import pytest
-from made_up_run import made_up_run
+from made_up_run import EPOCHS, made_up_run
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Picture
@@ -18,8 +19,8 @@ from matplotlib.lines import Line2D
 from lenet.config import ConfigError
 from search_spaces.fan import FAN as STUDY
 from search_spaces.study import Figure
-from study.analysis.results import Results
-from study.figures import FigureError, curves, style
+from study.analysis.results import Results, select
+from study.figures import FigureError, curves, path, style
 from study.figures.draw import draw_all
 
 
@@ -314,3 +315,76 @@ def test_a_figure_declared_wrongly_is_refused(
     figure = Figure(name="mine", kind=kind, title="Mine", options=every)
     with pytest.raises(error, match=message):
         draw_all(replace(STUDY, figures=(figure,)), made_up_run(), tmp_path)
+
+
+def drawn_curves(results: Results, **options: Any) -> Any:
+    (figure,) = curves.draw(
+        results, "A title", where={"optimizer": "sgd", "batch_size": 32}, line="lr", **options
+    ).values()
+    return figure
+
+
+def test_any_column_of_the_records_can_be_drawn_by_step() -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    figure = drawn_curves(results, quantity="lr", x="step", log=True)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "learning rate")
+    assert axes.get_yscale() == "log"
+    drawn = {tuple(line.get_ydata()) for line in axes.get_lines()}
+    assert drawn == {(lr,) * EPOCHS for lr in (0.001, 0.01, 0.1)}
+    assert list(axes.get_lines()[0].get_xdata()) == [100, 200, 300, 400, 500]
+
+
+def test_a_part_that_is_alone_is_solid_and_ends_where_asked() -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    figure = drawn_curves(results, quantity="accuracy", parts=("validation",), until=300)
+    lines = figure.axes[0].get_lines()
+    assert {line.get_linestyle() for line in lines} == {"-"}
+    assert {max(line.get_xdata()) for line in lines} == {3.0}
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "validation" not in labels
+
+
+def test_training_values_can_be_averaged_over_steps() -> None:
+    results = made_up_run(choices={"batch_size": [32], "lr": [0.1]})
+    figure = drawn_curves(results, quantity="loss", parts=("train",), average=200)
+    (line,) = figure.axes[0].get_lines()
+    trial = "sgd_lr0.1_batch32_seed0"
+    losses = results.records.loc[results.records["trial"] == trial, "train_loss"].tolist()
+    pairs = [(a + b) / 2 for a, b in itertools.pairwise(losses)]
+    assert list(line.get_ydata()) == pytest.approx([losses[0], *pairs])
+    with pytest.raises(FigureError, match="set record_every=50"):
+        drawn_curves(results, quantity="loss", parts=("train",), average=50)
+
+
+def test_a_setting_that_goes_with_the_line_parts_no_figure() -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    results.trials["eps"] = results.trials["lr"] / 1000
+    figure = drawn_curves(results, quantity="accuracy")
+    assert len(figure.axes) == 1
+
+
+def test_paths_lead_from_the_start_to_the_last_step() -> None:
+    results = made_up_run(choices={"batch_size": [32], "optimizer": ["sgd"]})
+    results.records["observed_W"] = 1.0 - results.records["epoch"]
+    results.records["observed_b"] = results.records["epoch"] / 5
+    options = {"where": {}, "line": "lr", "start": (1.0, 0.0), "points": ((0, 1), (1, 0))}
+    (figure,) = path.draw(results, "A title", **options, until=300).values()
+    assert [ax.get_title() for ax in figure.axes] == [
+        f"learning rate {lr}" for lr in ("0.001", "0.01", "0.1")
+    ]
+    way = figure.axes[0].get_lines()[0]
+    assert list(way.get_xdata()) == [1, 0, -1, -2]
+    assert list(way.get_ydata()) == pytest.approx([0, 0.2, 0.4, 0.6])
+    # The line through the two points.
+    best = figure.axes[0].get_lines()[-1]
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == pytest.approx((-1, 1))
+    with pytest.raises(FigureError, match="a path needs observed_W"):
+        path.draw(made_up_run(), "A title", **options)
+
+
+def test_a_set_stands_for_any_of_its_values() -> None:
+    trials = made_up_run().trials
+    chosen = select(trials, {"lr": frozenset({0.1, 0.01}), "optimizer": "sgd"})
+    assert sorted(chosen["lr"].unique()) == [0.01, 0.1]
+    assert set(chosen["optimizer"]) == {"sgd"}
