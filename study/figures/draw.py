@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import study.figures
-from lenet.config import nearest
 from search_spaces.study import Study
 from study.analysis.results import Results
 from study.figures import FigureError, style
+from study.kinds import Kinds
 
-_NO_KINDS = {"draw", "style"}
+KINDS = Kinds("study.figures", "draw", "figure", frozenset({"draw", "style"}), FigureError)
 
 
 def draw_all(
@@ -30,23 +25,9 @@ def draw_all(
     out_dir.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     for figure in asked.figures:
-        draw = kind(figure.kind)
-        try:
-            inspect.signature(draw).bind(results, figure.title, **figure.options)
-        except TypeError as error:
-            raise FigureError(f"figure {figure.name}, of kind {figure.kind}: {error}") from None
-        drawn = draw(results, figure.title, **figure.options)
+        drawn = KINDS.call(figure, results, figure.title)
         if not drawn:
             say(f"{figure.name} is not drawn: no trial of this run belongs to it")
         for suffix, picture in drawn.items():
             files += style.save(picture, out_dir / (figure.name + suffix))
     return files
-
-
-def kind(name: str) -> Callable[..., dict[str, Any]]:
-    """The drawing function of a kind of figure; raises `FigureError` naming the nearest."""
-    known = {module.name for module in pkgutil.iter_modules(study.figures.__path__)} - _NO_KINDS
-    if name not in known:
-        raise FigureError(nearest(name, known, "kind of figure"))
-    draw: Callable[..., dict[str, Any]] = importlib.import_module(f"study.figures.{name}").draw
-    return draw

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
-from collections.abc import Callable
-
 import pandas as pd
 
-import study.tables
-from lenet.config import nearest
 from search_spaces.study import Study, Table
 from study.analysis.results import Results
+from study.kinds import Kinds
 from study.tables import TableError
 
-_NO_KINDS = {"make", "cells"}
+KINDS = Kinds("study.tables", "make", "table", frozenset({"make", "cells"}), TableError)
 
 
 def make_all(asked: Study, results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
@@ -27,21 +21,7 @@ def make_all(asked: Study, results: Results) -> dict[str, tuple[Table, pd.DataFr
     """
     tables: dict[str, tuple[Table, pd.DataFrame]] = {}
     for table in asked.tables:
-        make = kind(table.kind)
-        try:
-            inspect.signature(make).bind(results, **table.options)
-        except TypeError as error:
-            raise TableError(f"table {table.name}, of kind {table.kind}: {error}") from None
-        made = make(results, **table.options)
+        made: pd.DataFrame = KINDS.call(table, results)
         if not made.empty:
             tables[table.name] = (table, made)
     return tables
-
-
-def kind(name: str) -> Callable[..., pd.DataFrame]:
-    """The function that makes a kind of table; raises `TableError` naming the nearest."""
-    known = {module.name for module in pkgutil.iter_modules(study.tables.__path__)} - _NO_KINDS
-    if name not in known:
-        raise TableError(nearest(name, known, "kind of table"))
-    make: Callable[..., pd.DataFrame] = importlib.import_module(f"study.tables.{name}").make
-    return make

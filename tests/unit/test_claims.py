@@ -34,7 +34,7 @@ def seeds(curves, **settings):
 
 
 def verdict(kind, of, **options):
-    return judge.kind(kind)(of, **options)
+    return judge.KINDS.find(kind)(of, **options)
 
 
 def test_an_accuracy_within_bounds():
@@ -223,7 +223,7 @@ def test_every_claim_of_every_study_says_what_and_where():
         names = [claim.name for claim in study.claims]
         assert len(set(names)) == len(names)
         for claim in study.claims:
-            judge.kind(claim.kind)
+            judge.KINDS.find(claim.kind)
             assert claim.says.endswith(".")
             assert claim.source
             json.dumps(claim.published)

@@ -29,7 +29,7 @@ from study.tables import (
     published,
     settings_by_value,
 )
-from study.tables.make import kind, make_all
+from study.tables.make import KINDS, make_all
 
 SGD = {"optimizer": "sgd"}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -428,9 +428,9 @@ def test_a_table_declared_wrongly_is_refused(
 
 def test_every_kind_is_tested_here() -> None:
     for name in OPTIONS:
-        assert callable(kind(name))
+        assert callable(KINDS.find(name))
     with pytest.raises(TableError) as refused:
-        kind("?")
+        KINDS.find("?")
     assert all(
         name in OPTIONS for name in str(refused.value).partition("known are ")[2].split(", ")
     )
