@@ -174,9 +174,11 @@ def _figure(
     if panel:
         facets = [v for v in results.values_of(panel) if not select(trials, {panel: v}).empty]
     lines = [v for v in results.values_of(line) if not select(trials, {line: v}).empty]
-    # Colours go by all values of the run, so that one value has one colour in all figures.
-    colours = style.colours(results.values_of(line))
-    markers = style.markers(results.values_of(line))
+    # Colours go by all values of the run, so that one value has one colour in all figures;
+    # where these are too many for that, those of one figure are to be told apart.
+    every = results.values_of(line)
+    ranked = every if len(every) <= style.DISTINCT else lines
+    colours, markers = style.colours(ranked), style.markers(ranked)
     figure, axes = style.panels(len(facets))
     drawn = [_Panel(ax, asked) for ax in axes]
     for part, value in zip(drawn, facets, strict=True):

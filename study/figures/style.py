@@ -19,6 +19,9 @@ from matplotlib.lines import Line2D
 # Okabe & Ito, Color Universal Design (2008), told apart with any colour vision; without
 # their yellow and black, of which one is too pale for a line and one reads as an axis.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DISTINCT = len(_PALETTE)
+"""How many values have colours that anybody can tell apart."""
+
 _MARKERS = "osD^vPX<>ph*"
 
 _STYLE: Any = {
