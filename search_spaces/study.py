@@ -175,8 +175,8 @@ class Study:
         every point with seed 1, ..., so that a run cut short has whole repeats.
 
         `dataset` replaces the study's own where the grid does not vary it. A point that two
-        grids have is a trial of the first. Raises `ConfigError` on the first point that is no
-        valid config.
+        grids have is one trial. Raises `ConfigError` on the first point that is no valid config,
+        or that two grids would train differently.
         """
         planned: dict[str, Planned] = {}
         for seed in range(seeds):
@@ -195,7 +195,13 @@ class Study:
                             settings |= given
                     config = TrainConfig.from_dict(settings | {"seed": seed})
                     name = self._name(config)
-                    planned.setdefault(name, Planned(name=name, config=config))
+                    first = planned.setdefault(name, Planned(name=name, config=config))
+                    if first.config != config:
+                        raise ConfigError(
+                            f"two grids of {self.name} would train {name} with different "
+                            f"{_differing(first.config, config)}: set that too, or choose values "
+                            "that only one of them has"
+                        )
         return list(planned.values())
 
     def _name(self, config: TrainConfig) -> str:
@@ -217,6 +223,11 @@ class Study:
 def maximized(objective: str) -> bool:
     """Whether more of an objective is better; of a loss less is."""
     return not objective.endswith("_loss")
+
+
+def _differing(one: TrainConfig, other: TrainConfig) -> str:
+    mine, theirs = one.to_dict(), other.to_dict()
+    return ", ".join(name for name in mine if mine[name] != theirs[name])
 
 
 def _without(name: str, settings: Settings) -> dict[str, Any]:

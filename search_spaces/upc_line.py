@@ -7,7 +7,8 @@ a step: all four points are one batch.
 
 The report ran on TensorFlow 1, whose defaults are set here where they differ from torch's:
 Adagrad starts from 0.1 and has no epsilon; Adadelta has rho 0.95 and epsilon 1e-8; RMSProp has
-a decay of 0.9 and epsilon 1e-10. One difference stays: TensorFlow's RMSProp starts its average
+a decay of 0.9 and epsilon 1e-10. Two differences stay. TensorFlow's Adam adds epsilon
+before its correction of the bias, torch's after it. TensorFlow's RMSProp starts its average
 of squared gradients at 1 and adds epsilon under the root, torch's starts at 0 and adds it
 outside. Momentum is 0.9, which the report does not give. With l1 = l2 = 0 ProximalGD is
 gradient descent and ProximalAdagrad is Adagrad: what they have in common is an identity and no
@@ -144,13 +145,45 @@ STUDY = Study(
         Claim(
             name="0.01-is-best",
             source="Valério, exercise 1.a, figure 2.a.1",
-            says="Of five learning rates, gradient descent reaches the least loss at 0.01.",
+            says="Of five learning rates, gradient descent reaches the least loss at 0.01 (after "
+            "1,000 steps, here).",
             published="none",
             kind="best_value",
             options={
                 "where": {"optimizer": "sgd"},
                 "best": {"lr": 0.01},
                 "quantity": "test_loss",
+                "at": {"step": 1_000},
+            },
+        ),
+        Claim(
+            name="1000-steps-are-enough",
+            source="Valério, exercise 1.a, figure 2.a.1",
+            says="At 0.01 and at 0.001, gradient descent has converged after 1,000 steps (the loss "
+            "is below 0.01, here).",
+            published="none",
+            kind="within",
+            options={
+                "where": {"optimizer": "sgd", "lr": frozenset({0.01, 0.001})},
+                "quantity": "test_loss",
+                "per": ("lr",),
+                "below": 0.01,
+                "at": {"step": 1_000},
+            },
+        ),
+        Claim(
+            name="b-first-moves-away",
+            source="Valério, exercise 1.a, figure 2.a.1",
+            says="b, which ends at 1, first moves the other way from -0.3 (at the three lowest "
+            "learning rates it is below -0.3 at step 1,000, here).",
+            published="none",
+            kind="within",
+            options={
+                "where": {"optimizer": "sgd", "lr": frozenset({1e-4, 1e-5, 1e-6})},
+                "quantity": "observed_b",
+                "per": ("lr",),
+                "below": -0.3,
+                "at": {"step": 1_000},
             },
         ),
         Claim(
@@ -158,7 +191,7 @@ STUDY = Study(
             source="Valério, exercise 1.a, figure 2.a.1",
             says="At 1e-6 gradient descent has not converged after 30,000 steps (the loss is above "
             "0.1, here).",
-            published="none",
+            published="none; the text has 3000, of runs of 1,000 and 30,000",
             kind="within",
             options={
                 "where": {"optimizer": "sgd", "lr": 1e-6},

@@ -47,7 +47,7 @@ def over_time(results: Results, quantity: str) -> pd.DataFrame:
                     **dict(zip(settings, key, strict=True)),
                     "step": values.index,
                     "mean": values.mean(axis=1),
-                    "half_width": statistics.half_width(values.std(axis=1), len(converged)),
+                    "half_width": statistics.half_width(values.std(axis=1), values.shape[1]),
                     "train_seconds": seconds.loc[values.index].mean(axis=1),
                     "seeds": len(point),
                     "diverged": len(point) - len(converged),

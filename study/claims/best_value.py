@@ -30,13 +30,14 @@ def verdict(
     sign = 1 if maximized(quantity) else -1
 
     def per_seed(side: Any) -> Any:
-        return (sign * side.set_index("seed")["value"]).groupby("seed").max()
+        values = sign * side.set_index("seed")["value"]
+        return values.groupby("seed").agg(lambda each: each.max(skipna=False))
 
     ours = per_seed(select(trials, best))
     points: list[Point] = []
     for key, group in trials.groupby(settings, dropna=False):
         if select(group, best).empty:
-            difference = (ours - per_seed(group)).dropna()
+            difference = ours - per_seed(group)
             if len(difference):
                 points.append(Point("over " + named(settings, key), difference.tolist()))
     return evidence.judge(points, by, float("inf"), in_words(quantity, difference=True))

@@ -15,10 +15,12 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lenet.config import SETTINGS
 from search_spaces.study import maximized
 from study.analysis import statistics
 from study.analysis.results import Results, select
@@ -56,40 +58,72 @@ Moment = Mapping[str, float]
 END: Moment = {}
 
 
+class Untestable(Exception):
+    """Why the run at hand cannot test a claim."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The results of one run, as claims look at them."""
 
     results: Results
-    drawn: bool
+    drawn: bool = True
     """whether anything in the study depends on the seed"""
+    published: Sequence[Mapping[str, Any]] = ()
+    """the points of the study as published: all that a claim is about, and nothing else is"""
+    dataset: str | None = None
+    """what the report trained on"""
 
-    def measured(self, where: Mapping[str, object], quantity: str, at: Moment) -> pd.DataFrame:
-        """The trials with a result and these settings, with their `quantity` in `value`.
+    def measured(self, where: Mapping[str, Any], quantity: str, at: Moment) -> pd.DataFrame:
+        """The trials of the published points with these settings, with their `quantity` in
+        `value`, NaN where there is no record of the moment `at`.
 
-        A quantity is a column of the records, taken at the moment `at`; `best_...` is the best
+        A quantity is a column of the records, taken at that moment; `best_...` is the best
         value of a column over all records; `rises_...` the sum of its increases from record
-        to record; `test_accuracy_at_best` the test accuracy at the record with the best
-        validation accuracy. A trial that diverged has the worst value there is: an accuracy of
-        0, an infinite loss. NaN where there is no such record.
+        to record; `..._at_best` the column at the record with the best validation accuracy.
+        These three need a record of the moment, too. A trial that had diverged by then has the
+        worst value there is: an accuracy of 0, an infinite loss.
+
+        Raises `Untestable` where the run lacks one of the points, or was on other data.
         """
-        trials = select(self.results.counted, where)
+        trials = self._trials(where)
         records = self.results.records.sort_values("step", kind="stable")
         curves = dict(tuple(records[records["trial"].isin(trials["trial"])].groupby("trial")))
-        measure = _measure(quantity, at)
         column = quantity.removeprefix("best_").removeprefix("rises_").removesuffix("_at_best")
         if column not in records:
             raise ClaimError(f"no record has {column}, which a claim is about")
         worst = 0.0 if maximized(column) else math.inf
-        values = [
-            worst
-            if status == "diverged"
-            else measure(curves[trial])
-            if trial in curves
-            else math.nan
-            for trial, status in zip(trials["trial"], trials["status"], strict=True)
-        ]
-        return trials.assign(value=np.asarray(values, dtype=float))
+        values, diverged = [], []
+        for trial, status in zip(trials["trial"], trials["status"], strict=True):
+            curve = curves.get(trial, records.iloc[:0])
+            # Before it diverged a trial was as good as it was.
+            gone = status == "diverged" and not any(
+                curve[name].max() > moment for name, moment in at.items()
+            )
+            diverged.append(gone)
+            values.append(worst if gone else _measure(curve, quantity, column, at))
+        return trials.assign(value=np.asarray(values, dtype=float), gone=diverged)
+
+    def _trials(self, where: Mapping[str, Any]) -> pd.DataFrame:
+        # What a scheduler stopped has no end to compare.
+        trials = self.results.counted[self.results.counted["status"] != "stopped"]
+        others = set(trials["dataset"]) - {self.dataset} if self.dataset else set()
+        if others:
+            raise Untestable(f"the report is about {self.dataset}, this run on {min(others)}")
+        if not self.published:
+            return select(trials, where)
+        about = pd.DataFrame(self.published)
+        about = select(about, {n: v for n, v in where.items() if n in about})
+        keys = list(about.columns)
+        chosen = trials.merge(about, on=keys, how="inner")
+        for seed in sorted(trials["seed"].unique()):
+            there = chosen[chosen["seed"] == seed][keys]
+            lacking = about.merge(there, on=keys, how="left", indicator=True)
+            lacking = lacking[lacking["_merge"] == "left_only"]
+            if len(lacking):
+                key = tuple(lacking[keys].iloc[0])
+                raise Untestable(f"this run has no whole trial of {named(keys, key)}, seed {seed}")
+        return select(chosen, where)
 
     def judge(
         self, points: Sequence[Point], low: float, high: float, said: Callable[[float], str]
@@ -101,7 +135,7 @@ class Evidence:
         missing = [point.name for point in points if any(map(math.isnan, point.values))]
         if missing:
             about = f" for {missing[0]}" if missing[0] else ""
-            return Verdict(NOT_TESTED, f"this run has no record of that moment{about}")
+            return Verdict(NOT_TESTED, f"this run has no record of it at that moment{about}")
         evidence = "; ".join(self._said(point, said) for point in points[:_MOST_SAID])
         if len(points) > _MOST_SAID:
             evidence += f"; and {len(points) - _MOST_SAID} more"
@@ -150,35 +184,32 @@ def _inside(value: float, low: float, high: float) -> bool:
     return (value > low or low == -math.inf) and (value < high or high == math.inf)
 
 
-def _measure(quantity: str, at: Moment) -> Callable[[pd.DataFrame], float]:
-    def best(curve: pd.DataFrame) -> float:
-        column = quantity.removeprefix("best_")
-        return float(curve[column].max() if maximized(column) else curve[column].min())
-
-    def rises(curve: pd.DataFrame) -> float:
-        column = curve[quantity.removeprefix("rises_")].dropna()
-        return float(column.diff().clip(lower=0).sum()) if len(column) > 1 else math.nan
-
-    def at_best(curve: pd.DataFrame) -> float:
-        if curve["validation_accuracy"].isna().all():
+def _measure(curve: pd.DataFrame, quantity: str, column: str, at: Moment) -> float:
+    moment = curve
+    for name, value in at.items():
+        # Steps are exact; an epoch is a quotient.
+        moment = moment[np.isclose(moment[name], value, rtol=0, atol=1e-9)]
+    if moment.empty:
+        return math.nan
+    values = curve[column].dropna()
+    if quantity.startswith("best_"):
+        return float(values.max() if maximized(column) else values.min())
+    if quantity.startswith("rises_"):
+        return float(values.diff().clip(lower=0).sum()) if len(values) > 1 else math.nan
+    if quantity.endswith("_at_best"):
+        validated = curve["validation_accuracy"].to_numpy(dtype=float)
+        if np.isnan(validated).all():
             return math.nan
-        best = int(np.nanargmax(curve["validation_accuracy"].to_numpy(dtype=float)))
-        return float(curve["test_accuracy"].iloc[best])
-
-    def value(curve: pd.DataFrame) -> float:
-        for name, moment in at.items():
-            curve = curve[np.isclose(curve[name], moment)]
-        return float(curve[quantity].iloc[-1]) if len(curve) else math.nan
-
-    if quantity == "test_accuracy_at_best":
-        return at_best
-    return (
-        best if quantity.startswith("best_") else rises if quantity.startswith("rises_") else value
-    )
+        return float(curve[column].iloc[int(np.nanargmax(validated))])
+    return float(moment[column].iloc[-1])
 
 
 def points_of(trials: pd.DataFrame, per: Sequence[str]) -> list[Point]:
-    """A point per combination of the settings `per`, with the values of its seeds."""
+    """A point per combination of the settings `per`, with the values of its seeds.
+
+    Raises `Untestable` if trials of one point differ in more than the seed.
+    """
+    one_each(trials, per)
     if trials.empty:
         return []
     if not per:
@@ -193,17 +224,37 @@ def differences(
     one: pd.DataFrame, other: pd.DataFrame, per: Sequence[str], *, averaged: bool
 ) -> list[Point]:
     """`one` minus `other`, paired by seed and by the settings `per`: a point per combination
-    of these, or their mean over all that both have."""
+    of these, or their mean over all. Two that both diverged have no difference (NaN).
+
+    Raises `Untestable` if trials of one side and point differ in more than the seed.
+    """
     keys = [*per, "seed"]
-    paired = one[[*keys, "value"]].merge(other[[*keys, "value"]], on=keys, suffixes=("", "_other"))
+    columns = [*keys, "value", "gone"]
+    for side in (one, other):
+        one_each(side, per)
+    paired = one[columns].merge(other[columns], on=keys, suffixes=("", "_other"))
     with np.errstate(invalid="ignore"):
         difference = paired["value"] - paired["value_other"]
-    # Both infinite: neither is ahead.
-    both = np.isinf(paired["value"]) & (paired["value"] == paired["value_other"])
-    paired["value"] = difference.mask(both, 0.0)
+    paired["value"] = difference.mask(paired["gone"] & paired["gone_other"])
     if averaged and len(paired):
-        return [Point("mean over all", paired.groupby("seed")["value"].mean().tolist())]
+        means = paired.groupby("seed")["value"].agg(lambda values: values.mean(skipna=False))
+        return [Point("mean over all", means.tolist())]
     return points_of(paired, per)
+
+
+def one_each(trials: pd.DataFrame, per: Sequence[str]) -> None:
+    """Raise `Untestable` if trials of one seed and of the same settings `per` differ otherwise."""
+    keys = [*per, "seed"]
+    if not trials.duplicated(keys).any():
+        return
+    each = trials.groupby(keys, dropna=False)
+    varied = [
+        name
+        for name in SETTINGS
+        if name in trials and name not in keys and (each[name].nunique(dropna=False) > 1).any()
+    ]
+    listed = ", ".join(map(label, varied)) or "something"
+    raise Untestable(f"{listed} varies in this run, which the claim says nothing of")
 
 
 def named(settings: Sequence[str], values: object) -> str:

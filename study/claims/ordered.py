@@ -7,7 +7,17 @@ from typing import Any
 
 from search_spaces.study import maximized
 from study.analysis.wording import value_text
-from study.claims.evidence import END, Evidence, Moment, Point, Verdict, differences, in_words
+from study.claims.evidence import (
+    END,
+    Evidence,
+    Moment,
+    Point,
+    Untestable,
+    Verdict,
+    differences,
+    in_words,
+    named,
+)
 
 
 def verdict(
@@ -24,6 +34,9 @@ def verdict(
     """Of the values `best_first` of `setting`, each is better in `quantity` than the next, at
     every combination of the settings `per`, or in their mean if `averaged`."""
     sides = [evidence.measured({**where, setting: value}, quantity, at) for value in best_first]
+    for side, value in zip(sides, best_first, strict=True):
+        if side.empty:
+            raise Untestable(f"no trial of this run has {named([setting], value)}")
     points: list[Point] = []
     for i in range(len(best_first) - 1):
         one, other = sides[i : i + 2] if maximized(quantity) else sides[i : i + 2][::-1]

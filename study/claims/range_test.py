@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from study.analysis.results import select
-from study.claims.evidence import NOT_TESTED, Evidence, Point, Verdict
+from study.claims.evidence import END, NOT_TESTED, Evidence, Point, Verdict, points_of
 
 
 def verdict(
@@ -26,10 +25,11 @@ def verdict(
     With `lr` None the claim is that there is no true minimum: the least is reached at the first
     record of the ramp, so that the whole range was too high.
     """
-    trials = select(evidence.results.counted, where)
+    trials = evidence.measured(where, quantity, END)
     records = evidence.results.records
     if trials.empty:
         return Verdict(NOT_TESTED, "this run has no such ramp")
+    points_of(trials, ())  # a ramp for each seed
     decades, firsts = [], []
     for trial in trials.sort_values("seed")["trial"]:
         curve = records[(records["trial"] == trial) & records[quantity].notna()].sort_values("step")

@@ -7,7 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from study.claims.evidence import END, Evidence, Moment, Verdict, differences, in_words
+from study.claims.evidence import (
+    END,
+    Evidence,
+    Moment,
+    Verdict,
+    differences,
+    in_words,
+    one_each,
+)
 
 
 def verdict(
@@ -28,9 +36,11 @@ def verdict(
 
     def spread(where: Mapping[str, Any]) -> pd.DataFrame:
         trials = evidence.measured(where, quantity, at)
-        if trials.empty:
-            return trials
-        return trials.groupby(keys)["value"].std(ddof=1).reset_index()
+        one_each(trials, [*per, over])
+        values = trials.groupby(keys)["value"]
+        spreads = values.agg(lambda each: each.std(ddof=1, skipna=False))
+        return spreads.reset_index().assign(gone=False)
 
-    points = differences(spread(other), spread(steadier), per, averaged=averaged)
+    sides = [spread(where) for where in (other, steadier)]
+    points = differences(sides[0], sides[1], per, averaged=averaged)
     return evidence.judge(points, 0.0, float("inf"), in_words(quantity, difference=True))

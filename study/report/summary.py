@@ -127,6 +127,10 @@ def _claims(
         return []
     say("")
     say(f"Claims of the report ({study.source})")
+    where = provenance(results.run, results.counted)
+    say(f"  judged by: {where}.")
+    if results.run["budget"] != "paper" and study.budgets["paper"] != study.budgets["quick"]:
+        say("  This is less training than was published: use --budget paper to test it as it was.")
     for claim, verdict in judged:
         say(f"  {verdict.verdict.upper()}: {claim.says}")
         published = "" if claim.published == "none" else f" Published: {claim.published}."
@@ -140,6 +144,7 @@ def _claims(
             "source": claim.source,
             "published": claim.published,
             "evidence": verdict.evidence,
+            "judged_by": where,
         }
         for claim, verdict in judged
     ]

@@ -21,11 +21,11 @@ _GOOD = 0.9
 _ROUNDING = 1e-9  # a difference of exactly one point may come out above one
 _DEFINITIONS = {
     "sensitivity": "standard deviation of the final validation accuracy over the learning "
-    "rates, in points, averaged over the batch sizes",
+    "rates, in points, averaged over the batch sizes; none where a trial diverged",
     "convergence speed": "epochs until the validation accuracy first is within 1 point of the "
     "trial's own best, median over the trials whose best exceeds 90%",
     "stability": "largest fall of the validation accuracy from one record to the next, in "
-    "points, mean over the trials",
+    "points, mean over the trials whose best exceeds 90%",
     "best performance": "test accuracy in % of the point with the best mean validation accuracy",
     "tuning effort": "share of the points whose mean validation accuracy comes within 1 point "
     "of the best point's: the fewer, the more effort",
@@ -78,10 +78,10 @@ def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
             for point in points.values()
         )
     return {
-        "sensitivity": _over_seeds(curves, _sensitivity),
+        "sensitivity": _over_seeds(curves, _sensitivity) if not diverged else "-",
         "convergence speed": f"{_over_seeds(curves, _speed)} "
         f"({good:,} of {counted(len(trials), 'trial')})",
-        "stability": _over_seeds(curves, lambda seed: 100 * seed["fall"].mean()),
+        "stability": _over_seeds(curves, _fall),
         "best performance": performance,
         "tuning effort": f"{percent(near / len(points))}% "
         f"({near:,} of {counted(len(points), 'point')})",
@@ -121,6 +121,10 @@ def _sensitivity(seed: pd.DataFrame) -> float:
 
 def _speed(seed: pd.DataFrame) -> float:
     return float(seed.loc[seed["best"] > _GOOD, "near"].median())
+
+
+def _fall(seed: pd.DataFrame) -> float:
+    return 100 * float(seed.loc[seed["best"] > _GOOD, "fall"].mean())
 
 
 def _over_seeds(curves: pd.DataFrame, metric: Callable[[pd.DataFrame], float]) -> str:

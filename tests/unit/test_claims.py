@@ -4,14 +4,22 @@ import json
 
 import pandas as pd
 import pytest
+from made_up_run import made_up_run
 
 import search_spaces
-from search_spaces.study import Claim, Grid, Study
+from search_spaces.fan import FAN
+from search_spaces.study import Claim
 from study.analysis.results import Results
 from study.claims import ClaimError, judge
 from study.claims.evidence import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED, Evidence
 
-DEFAULTS = {"status": "finished", "optimizer": "sgd", "lr": 0.1, "batch_size": 32}
+DEFAULTS = {
+    "dataset": "mnist",
+    "status": "finished",
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "batch_size": 32,
+}
 
 
 def evidence(*trials, drawn=True):
@@ -26,15 +34,19 @@ def evidence(*trials, drawn=True):
             columns = point if isinstance(point, dict) else {"validation_accuracy": point}
             records.append({"trial": str(number), "epoch": epoch, "step": 10 * epoch, **columns})
     tables = pd.DataFrame(rows), pd.DataFrame(records)
-    return Evidence(Results({"study": "made up"}, *tables), drawn)
+    return Evidence(Results({"study": "made up"}, *tables), drawn=drawn)
 
 
 def seeds(curves, **settings):
     return [{**settings, "seed": seed, "curve": curve} for seed, curve in enumerate(curves)]
 
 
+def claim_of(kind, **options):
+    return Claim(name="odd", source="?", says="?", published="none", kind=kind, options=options)
+
+
 def verdict(kind, of, **options):
-    return judge.KINDS.find(kind)(of, **options)
+    return judge.judge(claim_of(kind, **options), of)
 
 
 def test_an_accuracy_within_bounds():
@@ -150,7 +162,7 @@ def test_a_group_that_depends_less_on_a_setting():
 def test_settled_by_an_early_moment():
     quick, late = [[0.5, 0.97, 0.98], [0.5, 0.98, 0.98]], [[0.1, 0.3, 0.9], [0.1, 0.301, 0.9]]
     of = evidence(*seeds(quick, lr=0.1), *seeds(late, lr=0.01))
-    options = {"quantity": "validation_accuracy", "by": {"epoch": 2}, "within": 0.1}
+    options = {"quantity": "validation_accuracy", "by": {"epoch": 2}, "within": 0.1, "beyond": 0.5}
     assert verdict("settled_by", of, where={"lr": 0.1}, **options).verdict == REPRODUCED
     assert verdict("settled_by", of, where={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
 
@@ -197,25 +209,121 @@ def test_the_test_accuracy_at_the_best_validation():
     assert verdict("within", of, above=0.79, below=0.81, **options).verdict == REPRODUCED
 
 
-@pytest.mark.parametrize(
-    ("claim", "said"),
-    [
-        ({"kind": "withing", "options": {}}, "did you mean 'within'"),
-        ({"kind": "within", "options": {"beneath": 1}}, "claim odd, of kind within"),
-        (
-            {"kind": "within", "options": {"where": {}, "quantity": "speed"}},
-            "no record has speed",
-        ),
-    ],
-)
-def test_a_claim_declared_wrongly_says_so(claim, said):
-    odd = Claim(name="odd", source="?", says="?", published="none", **claim)
-    study = Study(
-        name="s", question="?", source="?", fixed={}, grids=(Grid(space={}),), budgets={},
-        claims=(odd,),
-    )  # fmt: skip
-    with pytest.raises(ClaimError, match=said):
-        judge.judge_all(study, evidence(*seeds([[0.1]])).results)
+def test_a_claim_declared_wrongly_says_so():
+    of = evidence(*seeds([[0.1]]))
+    with pytest.raises(ClaimError, match="did you mean 'within'"):
+        verdict("withing", of)
+    with pytest.raises(ClaimError, match="claim odd, of kind within"):
+        verdict("within", of, beneath=1)
+    with pytest.raises(ClaimError, match="no record has speed"):
+        verdict("within", of, where={}, quantity="speed")
+
+
+ORDERED = {"where": {}, "setting": "lr", "best_first": (0.1, 0.01)}
+ORDERED |= {"quantity": "validation_accuracy"}
+
+
+def two_rates(one, other, **more):
+    return evidence(*seeds(one, lr=0.1, **more), *seeds(other, lr=0.01))
+
+
+def test_a_trial_is_as_good_as_it_was_until_it_diverges():
+    # Ahead at epoch 1, gone in epoch 2.
+    of = two_rates([[0.9, 0.9], [0.91, 0.9]], [[0.5, 0.6], [0.51, 0.6]], status="diverged")
+    assert verdict("ordered", of, **ORDERED, at={"epoch": 1}).verdict == REPRODUCED
+    assert verdict("ordered", of, **ORDERED).verdict == NOT_REPRODUCED
+    assert verdict("ordered", of, **ORDERED, at={"epoch": 2}).verdict == NOT_REPRODUCED
+
+
+def test_what_diverges_or_never_learns_settles_nowhere():
+    options = {"where": {"lr": 0.1}, "quantity": "validation_accuracy"}
+    options |= {"by": {"epoch": 2}, "within": 0.1, "beyond": 0.5}
+    gone = two_rates([[0.3, 0.9], [0.3, 0.9]], [[0.1], [0.1]], status="diverged")
+    assert verdict("settled_by", gone, **options).verdict == NOT_REPRODUCED
+    stuck = two_rates([[0.1, 0.1], [0.1, 0.1]], [[0.1], [0.1]])
+    assert verdict("settled_by", stuck, **options).verdict == NOT_REPRODUCED
+    unsure = two_rates([[0.5, 0.8, 0.98], [0.5, 0.97, 0.98]], [[0.1], [0.1]])
+    assert verdict("settled_by", unsure, **options).verdict == UNDECIDED
+    short = two_rates([[0.9], [0.9]], [[0.1], [0.1]])
+    assert verdict("settled_by", short, **options).verdict == NOT_TESTED
+
+
+def test_two_that_diverged_are_not_alike():
+    of = two_rates([[0.9], [0.9]], [[0.9], [0.9]], status="diverged")
+    of.results.trials["status"] = "diverged"
+    sides = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": "validation_accuracy"}
+    assert verdict("compared", of, **sides, alike=0.1).verdict == NOT_TESTED
+
+
+def test_what_varies_besides_is_no_seed():
+    trials = [{"lr": 0.1, "seed": 0, "dropout": d, "curve": [0.9 + d / 100]} for d in (0, 1, 2)]
+    found = verdict(
+        "within", evidence(*trials), where={}, quantity="validation_accuracy", above=0.8
+    )
+    assert found.verdict == NOT_TESTED
+    assert "dropout varies" in found.evidence
+
+
+def test_a_missing_value_leaves_a_claim_untested():
+    of = two_rates([[0.9], [0.91]], [[0.8], [0.81]])
+    options = ORDERED | {"best_first": (0.1, 0.01, 0.001)}
+    found = verdict("ordered", of, **options)
+    assert found.verdict == NOT_TESTED
+    assert "learning rate 0.001" in found.evidence
+
+
+def published_run(status=None, choices=None, dataset="mnist"):
+    results = made_up_run(seeds=2, choices=choices, status=status)
+    results.trials["dataset"] = dataset
+    return {claim.name: found for claim, found in judge.judge_all(FAN, results)}
+
+
+def test_a_claim_is_about_all_points_of_its_study():
+    whole = published_run()
+    assert whole["sgd-faster-with-larger-lr"].verdict == REPRODUCED
+    assert whole["adam-0.1-fails"].verdict == NOT_REPRODUCED
+    assert whole["more-gpus-do-not-help"].verdict == NOT_TESTED
+    narrowed = published_run(choices={"lr": [0.1, 0.01]})
+    assert narrowed["sgd-faster-with-larger-lr"].verdict == NOT_TESTED
+    assert "learning rate 0.001" in narrowed["sgd-faster-with-larger-lr"].evidence
+    # This one is about 0.1 alone.
+    assert narrowed["adam-0.1-fails"].verdict == NOT_REPRODUCED
+    # What was tried beside the published points does not count.
+    wider = published_run(choices={"dropout": [0.0, 0.5]})
+    assert wider["sgd-faster-with-larger-lr"] == whole["sgd-faster-with-larger-lr"]
+
+
+def test_trials_that_failed_or_were_stopped_leave_a_claim_untested():
+    for status in ("failed", "stopped"):
+        found = published_run(status={"sgd_lr0.01_batch64": status})
+        assert found["sgd-faster-with-larger-lr"].verdict == NOT_TESTED
+        assert found["adam-0.1-fails"].verdict == NOT_REPRODUCED
+
+
+def test_other_data_than_the_report_s_test_nothing():
+    found = published_run(dataset="digits")
+    assert {verdict.verdict for verdict in found.values()} == {NOT_TESTED}
+    assert "this run on digits" in found["adam-0.1-fails"].evidence
+
+
+def test_other_kinds_are_undecided_where_seeds_disagree():
+    of = two_rates([[0.9], [0.5]], [[0.6], [0.7]])
+    assert verdict("ordered", of, **ORDERED).verdict == UNDECIDED
+    best = {"where": {}, "best": {"lr": 0.1}, "quantity": "validation_accuracy"}
+    assert verdict("best_value", of, **best).verdict == UNDECIDED
+    assert verdict("best_value", of, **(best | {"where": {"lr": 5.0}})).verdict == NOT_TESTED
+    both = [
+        trial | {"optimizer": optimizer, "batch_size": 32}
+        for optimizer, curves in (
+            ("adam", [[[0.9], [0.5]], [[0.6], [0.7]]]),
+            ("sgd", [[[0.8], [0.9]], [[0.5], [0.9]]]),
+        )
+        for lr, curve in zip((0.1, 0.01), curves, strict=True)
+        for trial in seeds(curve, lr=lr)
+    ]
+    sides = {"over": "lr", "quantity": "validation_accuracy"}
+    sides |= {"steadier": {"optimizer": "adam"}, "other": {"optimizer": "sgd"}}
+    assert verdict("steadier", evidence(*both), **sides).verdict == UNDECIDED
 
 
 def test_every_claim_of_every_study_says_what_and_where():

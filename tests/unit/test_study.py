@@ -109,6 +109,13 @@ def test_narrowing_goes_by_grid():
     assert planned.config.initial_accumulator == 0.5
 
 
+def test_a_point_that_two_grids_would_train_differently_is_refused():
+    study = LINES.narrowed({"optimizer": ["adam"], "lr": ["0.01"]})  # of 2 epochs and of 5
+    with pytest.raises(ConfigError, match=r"train lr0.01_seed0 with different epochs"):
+        study.plan("quick", seeds=1)
+    assert study.narrowed({"epochs": ["3"]}).plan("quick", seeds=1)
+
+
 def test_an_unknown_study_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'fan'"):
         search_spaces.find("fann")
