@@ -50,9 +50,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
         for key, trials in results.counted.groupby(settings, dropna=False)
     ]
     if not rows:
-        return pd.DataFrame(
-            columns=["rank", *settings, *_result(results.trials.head(0), list(measured))]
-        )
+        return pd.DataFrame(columns=["rank", *settings, *_result(results.trials.head(0), measured)])
     board = pd.DataFrame(rows)
     # The rows come sorted by their settings; a stable sort leaves ties in that order.
     board = (

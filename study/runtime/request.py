@@ -34,7 +34,16 @@ class Question:
                 "again: leave --seeds out"
             )
         study = study.narrowed(self.choices)
-        return study.plan(self.budget, self.seeds, dataset)
+        plan = study.plan(self.budget, self.seeds, dataset)
+        blind = study.objective.startswith("validation") and any(
+            not planned.config.validation_fraction for planned in plan
+        )
+        if blind:
+            raise ConfigError(
+                f"{study.name} ranks by {study.objective}, which validation_fraction=0 leaves "
+                "none of: choose a fraction above 0"
+            )
+        return plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from study.report import __main__ as report
         (["--set", "dataset=line"], "model=lenet cannot learn dataset=line: use model=linear"),
         (["--set", "loss=sum-of-squares"], "use loss=cross-entropy or mse"),
         (["--set", "schedule=ramp-linear", "--set", "lr=2"], "set lr below final_lr"),
+        (["--set", "validation_fraction=0"], "choose a fraction above 0"),
         (["--set", "evaluate_at=5+3"], "evaluate_at must rise"),
     ],
 )
