@@ -137,6 +137,41 @@ _CLAIMS = (
             "at": {"epoch": 30},
         },
     ),
+    *(
+        Claim(
+            name=f"ten-times-low-at-first-{optimizer}",
+            source="CS5260, section 3.B.ii, figure 5",
+            says=f"{_LABELS[optimizer]}'s test loss at 10 LR starts low (below that at LR/10 after "
+            "the first epoch here).",
+            published="none",
+            kind="compared",
+            options={
+                "ahead": _CONSTANT | {"optimizer": optimizer, "lr": lrs[2]},
+                "behind": _CONSTANT | {"optimizer": optimizer, "lr": lrs[0]},
+                "quantity": "test_loss",
+                "at": {"epoch": 1},
+            },
+        )
+        for optimizer, lrs in FINAL_LRS.items()
+    ),
+    *(
+        Claim(
+            name=f"ten-times-gains-little-late-{optimizer}",
+            source="CS5260, section 3.B.ii, figure 5",
+            says=f"{_LABELS[optimizer]}'s test loss at 10 LR hardly falls any more by the end (by "
+            "less than 0.005 after epoch 20 here).",
+            published="none",
+            kind="settled_by",
+            options={
+                "where": _CONSTANT | {"optimizer": optimizer, "lr": lrs[2]},
+                "quantity": "test_loss",
+                "by": {"epoch": 20},
+                "within": 0.005,
+                "beyond": 2.0,
+            },
+        )
+        for optimizer, lrs in FINAL_LRS.items()
+    ),
     Claim(
         name="best-is-sgd-at-0.025",
         source="CS5260, section 3.B.i, figure 3",

@@ -113,6 +113,22 @@ _CLAIMS = (
         },
     ),
     Claim(
+        name="larger-batches-smoother",
+        source="Fan, section 3.1, figure 2",
+        says="The larger the batch, the smoother SGD's curves (the rises of the validation loss "
+        "from epoch to epoch, summed; mean over learning rates, here).",
+        published="none",
+        kind="ordered",
+        options={
+            "where": {"optimizer": "sgd"},
+            "setting": "batch_size",
+            "best_first": _BATCH_SIZES[::-1],
+            "quantity": "rises_validation_loss",
+            "per": ("lr",),
+            "averaged": True,
+        },
+    ),
+    Claim(
         name="adam-less-sensitive",
         source="Fan, section 3.2 and table 1",
         says="Adam depends less on the learning rate than SGD (standard deviation of the final "

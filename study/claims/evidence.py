@@ -80,19 +80,23 @@ class Evidence:
 
         A quantity is a column of the records, taken at that moment; `best_...` is the best
         value of a column over all records; `rises_...` the sum of its increases from record
-        to record; `..._at_best` the column at the record with the best validation accuracy.
-        These three need a record of the moment, too. A trial that had diverged by then has the
-        worst value there is: an accuracy of 0, an infinite loss.
+        to record; `lost_...` how much worse it is at that moment than at its best;
+        `..._at_best` the column at the record with the best validation accuracy.
+        These four need a record of the moment, too. A trial that had diverged by then has the
+        worst value there is: an accuracy of 0, an infinite loss, an infinite fall.
 
         Raises `Untestable` where the run lacks one of the points, or was on other data.
         """
         trials = self._trials(where)
         records = self.results.records.sort_values("step", kind="stable")
         curves = dict(tuple(records[records["trial"].isin(trials["trial"])].groupby("trial")))
-        column = quantity.removeprefix("best_").removeprefix("rises_").removesuffix("_at_best")
+        column = quantity.removesuffix("_at_best")
+        for prefix in ("best_", "rises_", "lost_"):
+            column = column.removeprefix(prefix)
         if column not in records:
             raise ClaimError(f"no record has {column}, which a claim is about")
-        worst = 0.0 if maximized(column) else math.inf
+        falls = maximized(column) and not quantity.startswith("lost_")
+        worst = 0.0 if falls else math.inf
         values, diverged = [], []
         for trial, status in zip(trials["trial"], trials["status"], strict=True):
             curve = curves.get(trial, records.iloc[:0])
@@ -192,10 +196,13 @@ def _measure(curve: pd.DataFrame, quantity: str, column: str, at: Moment) -> flo
     if moment.empty:
         return math.nan
     values = curve[column].dropna()
+    best = float(values.max() if maximized(column) else values.min())
     if quantity.startswith("best_"):
-        return float(values.max() if maximized(column) else values.min())
+        return best
     if quantity.startswith("rises_"):
         return float(values.diff().clip(lower=0).sum()) if len(values) > 1 else math.nan
+    if quantity.startswith("lost_"):
+        return abs(best - float(moment[column].iloc[-1]))
     if quantity.endswith("_at_best"):
         validated = curve["validation_accuracy"].to_numpy(dtype=float)
         if np.isnan(validated).all():
@@ -269,6 +276,8 @@ def named(settings: Sequence[str], values: object) -> str:
 def in_words(quantity: str, *, difference: bool = False) -> Callable[[float], str]:
     """How a value of a quantity is written, or a difference of two: with its sign, of
     accuracies in points."""
+    if quantity.startswith("lost_"):
+        return lambda value: f"{100 * value:.2f} points below its best"
     if "accuracy" in quantity and difference:
         return lambda value: f"{100 * value:+.2f} points"
     if "accuracy" in quantity:

@@ -199,6 +199,20 @@ def test_rises_are_summed():
     assert "0.4" in found.evidence
 
 
+def test_a_fall_from_the_best():
+    falling = [{"test_accuracy": x} for x in (0.5, 0.9, 0.8)]
+    steady = [{"test_accuracy": x} for x in (0.5, 0.9, 0.9)]
+    options = {"where": {}, "quantity": "lost_test_accuracy", "at": {"step": 30}, "above": 0.05}
+    of = evidence(*seeds([falling, falling]))
+    found = verdict("within", of, **options)
+    assert found.verdict == REPRODUCED
+    assert "10.00 points below its best" in found.evidence
+    of = evidence(*seeds([steady, steady]))
+    assert verdict("within", of, **options).verdict == NOT_REPRODUCED
+    gone = evidence(*seeds([falling, falling], status="diverged"))
+    assert verdict("within", gone, **options).verdict == REPRODUCED
+
+
 def test_the_test_accuracy_at_the_best_validation():
     curve = [
         {"validation_accuracy": 0.9, "test_accuracy": 0.8},
