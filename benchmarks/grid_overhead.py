@@ -62,7 +62,7 @@ def through_ray(
                 folder,
                 plan,
                 data,
-                cluster.Resources(cpus_per_trial=1, gpus_per_trial=0, concurrent=concurrent),
+                cluster.Resources(1, 0, concurrent, side_by_side=concurrent),
                 study="bench",
                 objective="validation_accuracy",
                 scheduler="none",

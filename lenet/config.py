@@ -94,6 +94,9 @@ class TrainConfig:
     """a record every so many steps; None: one at the end of every epoch"""
     evaluate_at: tuple[int, ...] | None = None
     """evaluate held-out data at a record of these steps and of the last one; None: at all"""
+    blow_up: float | None = None
+    """end the run once its training loss, smoothed, is over this many times the lowest it was;
+    None: only where it is no longer finite"""
     test_curve: bool = False
     """evaluate the test set wherever validation is; False: at the last record only"""
     seed: int = 0
@@ -222,6 +225,7 @@ _RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
     "epochs": _whole,
     "steps": _whole,
     "record_every": _whole,
+    "blow_up": (lambda v: v > 1, "above 1"),
     "seed": _not_negative,
 }
 

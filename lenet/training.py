@@ -34,6 +34,10 @@ from lenet.schedules import learning_rate
 _STEPS_BETWEEN_CHECKS = 100
 _EVALUATION_BATCH = 500
 
+# How much of the smoothed training loss is left after one more step: a loss is said to blow up
+# by the mean over some ten batches, not by a single one that is hard.
+_SMOOTHING = 0.9
+
 
 def stream_seed(seed: int, *purpose: str | int) -> int:
     """A seed for one purpose of one run; different purposes share no random numbers."""
@@ -101,12 +105,15 @@ class Run:
         self.step = 0
         self.train_seconds = 0.0
         self.diverged = False
+        self.blown_up = False
+        self._smoothed_loss: float | None = None
+        self._lowest_loss = math.inf
         self._order = torch.empty(0)
         self._order_epoch = -1
 
     @property
     def finished(self) -> bool:
-        return self.diverged or self.step >= self.total_steps
+        return self.diverged or self.blown_up or self.step >= self.total_steps
 
     def state_dict(self) -> dict[str, Any]:
         """All that a new `Run` of the same config needs to go on from here."""
@@ -118,6 +125,9 @@ class Run:
             "step": self.step,
             "train_seconds": self.train_seconds,
             "diverged": self.diverged,
+            "blown_up": self.blown_up,
+            "smoothed_loss": self._smoothed_loss,
+            "lowest_loss": self._lowest_loss,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -131,6 +141,9 @@ class Run:
         self.step = state["step"]
         self.train_seconds = state["train_seconds"]
         self.diverged = state["diverged"]
+        self.blown_up = state["blown_up"]
+        self._smoothed_loss = state["smoothed_loss"]
+        self._lowest_loss = state["lowest_loss"]
 
     def advance(self) -> Record:
         """Train up to the next record, evaluate, and return it."""
@@ -156,6 +169,8 @@ class Run:
         seconds = time.perf_counter() - started
         self.train_seconds += seconds
 
+        train_loss = loss_sum.item() / weight
+        self._look_for_blow_up(train_loss, self.step - first_step)
         samples = self._samples_at(self.step)
         seen = samples - first_sample
         held_out = {} if self.diverged else self._held_out()
@@ -167,7 +182,7 @@ class Run:
             epoch=samples / len(self.train_samples),
             samples=samples,
             lr=self.optimizer.param_groups[0]["lr"],
-            train_loss=loss_sum.item() / weight,
+            train_loss=train_loss,
             train_accuracy=right.item() / seen if self._classifies else math.nan,
             train_seconds=self.train_seconds,
             samples_per_second=seen / seconds,
@@ -176,6 +191,16 @@ class Run:
             observed=self._observed(),
             **held_out,
         )
+
+    def _look_for_blow_up(self, train_loss: float, steps: int) -> None:
+        """Smooth the training loss by one more mean over `steps` steps, and compare."""
+        if self._smoothed_loss is None:
+            self._smoothed_loss = train_loss
+        kept = _SMOOTHING**steps
+        self._smoothed_loss = kept * self._smoothed_loss + (1 - kept) * train_loss
+        self._lowest_loss = min(self._lowest_loss, self._smoothed_loss)
+        most = self.config.blow_up
+        self.blown_up = most is not None and self._smoothed_loss > most * self._lowest_loss
 
     def train_step(self) -> tuple[torch.Tensor, torch.Tensor, int]:
         """One step on the next batch; (its loss, number of right answers, samples)."""
@@ -219,7 +244,7 @@ class Run:
         return self._order[position * self.batch_size : (position + 1) * self.batch_size]
 
     def _held_out(self) -> dict[str, float]:
-        last = self.step == self.total_steps
+        last = self.step == self.total_steps or self.blown_up
         asked = self.config.evaluate_at
         if not last and asked is not None and self.step not in asked:
             return {}

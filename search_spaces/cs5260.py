@@ -277,6 +277,21 @@ STUDY = Study(
     ),
     tables=(
         Table(
+            name="table-1",
+            kind="range_suggestions",
+            title="Learning rates that the range tests suggest (CS5260, table 1)",
+            options={
+                "quantity": "test_loss",
+                "rules": ("one order below",),
+                "published": {
+                    ("momentum", "ramp-exponential"): "0.025",
+                    ("momentum", "ramp-multistep"): "0.022",
+                    ("adamw", "ramp-exponential"): "0.001",
+                    ("adamw", "ramp-multistep"): "0.015, no true minimum",
+                },
+            },
+        ),
+        Table(
             name="final-test-loss",
             kind="final",
             title="Final test loss at a constant learning rate",

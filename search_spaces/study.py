@@ -194,7 +194,7 @@ class Study:
                         if all(settings.get(name) == value for name, value in where.items()):
                             settings |= given
                     config = TrainConfig.from_dict(settings | {"seed": seed})
-                    name = self._name(config)
+                    name = self.trial_name(config)
                     first = planned.setdefault(name, Planned(name=name, config=config))
                     if first.config != config:
                         raise ConfigError(
@@ -204,13 +204,13 @@ class Study:
                         )
         return list(planned.values())
 
-    def _name(self, config: TrainConfig) -> str:
+    def trial_name(self, config: TrainConfig) -> str:
         """Readable and unique in the run: the point's coordinates, then the seed."""
         default = TrainConfig()
         parts = []
         for name, values in self.dimensions.items():
             value = getattr(config, name)
-            if len(values) == 1 and value == getattr(default, name):
+            if [value] == values and value == getattr(default, name):
                 continue
             if isinstance(value, tuple):
                 value = "+".join(map(str, value))

@@ -15,6 +15,7 @@ import search_spaces
 
 COMMANDS = {
     "study.grid": "train every point of a study's space, scheduled by Ray Tune",
+    "study.lr_range": "find a learning rate by the range test, and see what it is worth",
     "study.report": "draw a finished run's figures again and print what it found",
 }
 
@@ -24,7 +25,7 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.print("[bold]Commands[/bold]")
     for name, does in COMMANDS.items():
-        console.print(f"  python -m {name:14} {does}")
+        console.print(f"  python -m {name:15} {does}")
     console.print("\n[bold]Studies[/bold]")
     for study in search_spaces.studies().values():
         console.print(f"  {study.name:18} {study.question}", markup=False)

@@ -1,10 +1,17 @@
-"""What the commands' parsers share: one line for an error, and kinds of numbers."""
+"""What the commands share: their options, one line for an error, and kinds of numbers."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+from lenet.config import ConfigError
+from search_spaces.study import BUDGETS
+from study.runtime.request import Machine
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +32,90 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, where argparse prints its usage first."""
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
+def add_question(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
+    """How much is trained, and what is changed in it."""
+    group.add_argument("--budget", choices=BUDGETS, help="how much (default: quick)")
+    group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE[,VALUE...]",
+        help="replace a dimension's values or a fixed setting; can be repeated",
+    )
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Where things are on disk."""
+    where = parser.add_argument_group("where the data are and the results go")
+    where.add_argument("--data-dir", type=existing_folder, help="folder of the data sets")
+    where.add_argument("--results", type=folder, help="folder of this run (default: results/...)")
+    where.add_argument("--resume", type=folder, metavar="DIR", help="finish the run in DIR")
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """What trials run on."""
+    how = parser.add_argument_group("what it runs on")
+    how.add_argument("--cpus-per-trial", type=amount, metavar="N", help="and threads (1)")
+    how.add_argument(
+        "--gpus-per-trial",
+        type=share,
+        metavar="N",
+        help="may be a fraction, such as 0.25, or 0 to train on the CPU (default: none "
+        "without GPUs, else shared to keep GPUs and CPUs busy)",
+    )
+    how.add_argument("--max-concurrent", type=count, metavar="N", help="trials at once")
+    how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+
+
+def machine(options: argparse.Namespace) -> Machine:
+    """What `add_machine` was given."""
+    return Machine(
+        cpus_per_trial=options.cpus_per_trial,
+        gpus_per_trial=options.gpus_per_trial,
+        max_concurrent=options.max_concurrent,
+        address=options.address or os.environ.get("RAY_ADDRESS"),
+    )
+
+
+def choices(given: Sequence[str]) -> dict[str, list[str]]:
+    """`--set` arguments by setting; raises `ConfigError` where one is no assignment."""
+    chosen: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if not equals or not values:
+            raise ConfigError(f"--set {text!r} sets nothing: type --set SETTING=VALUE[,VALUE...]")
+        if name in chosen:
+            raise ConfigError(f"{name} is set twice: type --set {name}=VALUE,VALUE")
+        chosen[name] = [value.strip() for value in values.split(",")]
+        if "" in chosen[name]:
+            raise ConfigError(f"--set {text} has a comma too many: type --set {name}=VALUE,VALUE")
+    return chosen
+
+
+def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
+    """Raise `ConfigError` if one of the options `settled` was given with `--resume`."""
+    for name in settled:
+        if options.resume and getattr(options, name.strip("-").replace("-", "_")):
+            raise ConfigError(
+                f"--resume finishes a run as it began: leave out {name}, or start a new run"
+            )
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """The exit code of a command that trains: its own, 2 with one line for bad input, 130 for
+    Ctrl-C before anything was trained."""
+    try:
+        return command()
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted before the first trial; nothing is lost.", file=sys.stderr)
+        return 130
 
 
 def folder(text: str) -> Path:

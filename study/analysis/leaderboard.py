@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from lenet.config import SETTINGS
 from search_spaces.study import maximized
 from study.analysis import statistics
 from study.analysis.points import telling
+from study.analysis.range_test import RAMP
 from study.analysis.results import COUNTED, Results
 
 # A table is read away from its run: these say what it is about even where they do not vary.
@@ -26,7 +28,8 @@ def point_settings(results: Results) -> list[str]:
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """One row per point, best first.
+    """One row per point, best first. The ramps of a learning-rate range test are no points: what
+    they end with says nothing of a setting.
 
     Points are ranked by the objective of the study at the trials' last record, averaged over
     the seeds that did not diverge: the validation accuracy, as a rule, so that selection is
@@ -40,6 +43,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     of the 95% Student-t interval, missing for one seed), `seeds` (counted trials), `diverged`
     and `stopped` (how many of them), `train_seconds` (mean of one trial).
     """
+    results = _without_ramps(results)
     settings = point_settings(results)
     has_accuracy = results.counted["test_accuracy"].notna().any()
     measured = list(
@@ -64,6 +68,11 @@ def leaderboard(results: Results) -> pd.DataFrame:
     )
     board.insert(0, "rank", board.groupby("dataset").cumcount() + 1)
     return board.reset_index(drop=True)
+
+
+def _without_ramps(results: Results) -> Results:
+    is_ramp = results.trials["schedule"].str.startswith(RAMP)
+    return replace(results, trials=results.trials[~is_ramp])
 
 
 def best_per_optimizer(board: pd.DataFrame) -> pd.DataFrame:

@@ -6,9 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from study.claims.evidence import END, NOT_TESTED, Evidence, Point, Verdict, points_of
+from study.analysis.range_test import ONE_ORDER_BELOW, suggest
+from study.claims.evidence import (
+    END,
+    NOT_TESTED,
+    UNDECIDED,
+    Evidence,
+    Point,
+    Verdict,
+    points_of,
+)
 
 
 def verdict(
@@ -19,32 +26,27 @@ def verdict(
     factor: float = 2.0,
     quantity: str = "test_loss",
 ) -> Verdict:
-    """One order below the learning rate at which the ramp's `quantity` is least lies within
-    `factor` of `lr`, up or down.
+    """What one order below the minimum of the ramp's `quantity` gives lies within `factor` of `lr`,
+    up or down.
 
-    With `lr` None the claim is that there is no true minimum: the least is reached at the first
-    record of the ramp, so that the whole range was too high.
+    With `lr` None the claim is that there is no true minimum (see `study.analysis.range_test`).
     """
     trials = evidence.measured(where, quantity, END)
-    records = evidence.results.records
     if trials.empty:
         return Verdict(NOT_TESTED, "this run has no such ramp")
     points_of(trials, ())  # a ramp for each seed
-    decades, firsts = [], []
-    for trial in trials.sort_values("seed")["trial"]:
-        curve = records[(records["trial"] == trial) & records[quantity].notna()].sort_values("step")
-        if curve.empty:
-            return Verdict(NOT_TESTED, f"{trial} blew up before its first record")
-        least = int(np.argmin(curve[quantity].to_numpy()))
-        decades.append(math.log10(float(curve["lr"].iloc[least]) / 10))
-        firsts.append(float(least == 0))
-    if lr is None:
-        return evidence.judge(
-            [Point("minimum at the start of the ramp", firsts)], 0.5, math.inf, "{:.2g}".format
-        )
+    found = suggest(evidence.results, trials.sort_values("seed"), ONE_ORDER_BELOW, quantity)
+    without = [float(reading.lr is None) for reading in found.readings]
+    if lr is None or all(without):
+        low, high = (0.5, math.inf) if lr is None else (-math.inf, 0.5)
+        point = Point("share of the seeds without a true minimum", without)
+        return evidence.judge([point], low, high, "{:.2g}".format)
+    if any(without):
+        some = f"{found.without} of {len(without)} seeds have no true minimum: {found.advice}"
+        return Verdict(UNDECIDED, some)
     middle, margin = math.log10(lr), math.log10(factor)
     return evidence.judge(
-        [Point("suggested learning rate", decades)],
+        [Point("suggested learning rate", [math.log10(r.lr) for r in found.readings if r.lr])],
         middle - margin,
         middle + margin,
         lambda decade: f"{10**decade:.3g}",

@@ -59,20 +59,11 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
         say("No trial has a result yet: there is nothing to rank or to draw.")
         return
     board = leaderboard(results)
-    best = best_per_optimizer(board)
-    board.to_csv(out / "leaderboard.csv", index=False)
-    best.to_csv(out / "best_per_optimizer.csv", index=False)
     say(f"{run['study']}: {provenance(run, results.counted)}.")
-    say(_how_ranked(results))
-    say("± is the 95% Student-t interval over seeds; there is none over one seed.")
-    _print(board.head(_ROWS), "Leaderboard", console)
-    if len(board) > _ROWS:
-        diverged = int((board["diverged"][_ROWS:] > 0).sum())
-        also = f", of which {diverged} diverged" if diverged else ""
-        say(f"... and {len(board) - _ROWS} more in leaderboard.csv{also}.")
-    _print(best, "Best setting per optimizer", console)
     files: list[Path] = []
     extra: list[tuple[str, str]] = []
+    if len(board):  # ramps alone rank nothing
+        extra += _rankings(board, results, out, console)
     if run["study"] in search_spaces.studies():
         study = search_spaces.find(run["study"])
         extra += _tables(study, results, out, console)
@@ -84,11 +75,29 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     for what, where in (
         ("figures", f"{out / 'figures'} ({counted(len(files) // 2, 'figure')}, PNG and SVG)"),
         *extra,
-        ("rankings", f"{out / 'leaderboard.csv'}, {out / 'best_per_optimizer.csv'}"),
         ("records", f"{directory / TRIALS}, {directory / RECORDS} (and .csv)"),
         ("again", f"python -m study.report {shlex.quote(str(directory))}"),
     ):
         say(f"  {what:9} {where}")
+
+
+def _rankings(
+    board: pd.DataFrame, results: Results, out: Path, console: Console
+) -> list[tuple[str, str]]:
+    """Print the leaderboard and the best of each optimizer, and write both as CSV."""
+    best = best_per_optimizer(board)
+    files = out / "leaderboard.csv", out / "best_per_optimizer.csv"
+    board.to_csv(files[0], index=False)
+    best.to_csv(files[1], index=False)
+    console.print(_how_ranked(results), markup=False, soft_wrap=True)
+    console.print("± is the 95% Student-t interval over seeds; there is none over one seed.")
+    _print(board.head(_ROWS), "Leaderboard", console)
+    if len(board) > _ROWS:
+        diverged = int((board["diverged"][_ROWS:] > 0).sum())
+        also = f", of which {diverged} diverged" if diverged else ""
+        console.print(f"... and {len(board) - _ROWS} more in leaderboard.csv{also}.")
+    _print(best, "Best setting per optimizer", console)
+    return [("rankings", f"{files[0]}, {files[1]}")]
 
 
 def _how_ranked(results: Results) -> str:

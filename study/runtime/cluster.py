@@ -56,6 +56,8 @@ class Resources:
     cpus_per_trial: float
     gpus_per_trial: float
     concurrent: int
+    side_by_side: int
+    """how many of these have a processor of their own"""
 
     @property
     def threads(self) -> int:
@@ -138,7 +140,10 @@ def allot(
             "for less with --cpus-per-trial and --gpus-per-trial"
         )
     concurrent = min(fitting, max_concurrent or trials, trials)
-    return Resources(cpus_per_trial, gpus_per_trial, concurrent)
+    threads = max(1, math.floor(cpus_per_trial))
+    cpus = sum(node.cpus for node in nodes)
+    side_by_side = max(1, min(concurrent, int(cpus / threads)))
+    return Resources(cpus_per_trial, gpus_per_trial, concurrent, side_by_side)
 
 
 def describe(resources: Resources) -> str:

@@ -7,11 +7,12 @@ import datetime
 import os
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
@@ -22,14 +23,19 @@ from lenet.config import ConfigError
 from lenet.devices import describe_device, training_device
 from lenet.optimizers import build_optimizer
 from search_spaces.study import Planned
+from study.analysis.wording import counted
 from study.report.summary import summarize
 from study.runtime import cluster
 from study.runtime.estimate import Estimate, clock, estimate
 from study.runtime.request import Machine, Question
 from study.runtime.storage import RunFolder
 
+if TYPE_CHECKING:
+    from study.runtime.tuning import Outcome
+
 _VERSIONS_OF = ("ray", "torch", "torchvision", "numpy")
 _FALLBACK = "digits"
+_MANY = 1_000_000  # of what is chosen later, nobody knows how many there will be
 _INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
 
 
@@ -49,10 +55,28 @@ class Launch:
     command: str
     notices: Sequence[str]
     """what to say first"""
+    tool: str
+    """the command: the module's name"""
+    asked: Mapping[str, Any]
+    """what of its options a resumed run has to know"""
+    then: Then | None
+    """what is trained once the plan is, for it depends on what came out"""
+
+
+Then = Callable[[RunFolder], list[Planned]]
+"""From the folder of a run with a trained plan to more trials, without those that it has."""
 
 
 def new_launch(
-    question: Question, machine: Machine, results: Path | None, data_dir: Path | None, command: str
+    question: Question,
+    machine: Machine,
+    results: Path | None,
+    data_dir: Path | None,
+    command: str,
+    *,
+    tool: str,
+    asked: Mapping[str, Any] = MappingProxyType({}),
+    then: Then | None = None,
 ) -> Launch:
     """A new run. Raises `ConfigError` for whatever cannot be; nothing is written yet."""
     plan = question.plan()
@@ -79,11 +103,19 @@ def new_launch(
         machine=machine,
         command=command,
         notices=notices,
+        tool=tool,
+        asked=asked,
+        then=then,
     )
 
 
 def resumed_launch(
-    directory: Path, machine: Machine, data_dir: Path | None, command: str
+    directory: Path,
+    machine: Machine,
+    data_dir: Path | None,
+    command: str,
+    *,
+    then: Then | None = None,
 ) -> Launch:
     """The rest of the run in `directory`, each trial with the resources that the run began
     with unless `machine` says otherwise. Raises `ConfigError` if it is no run that can be
@@ -111,22 +143,22 @@ def resumed_launch(
         for difference in differences
     ]
     left = folder.unfinished()
+    complete = len(folder.plan) - len(left)
+    if not left and then is not None:
+        left = then(folder)
     return Launch(
-        question=Question(
-            study=run["study"],
-            budget=run["budget"],
-            seeds=run["seeds"],
-            choices=run["choices"],
-            scheduler=run["scheduler"],
-        ),
+        question=Question.of_run(run),
         plan=left,
-        complete=len(folder.plan) - len(left),
+        complete=complete,
         datasets=_load(left, data_dir),
         folder=folder,
         resumed=True,
         machine=machine,
         command=command,
         notices=notices,
+        tool=run.get("tool", "study.grid"),
+        asked=run.get("asked", {}),
+        then=then,
     )
 
 
@@ -155,17 +187,10 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
         cpus_per_trial=machine.cpus_per_trial or 1.0,
         gpus_per_trial=machine.gpus_per_trial,
         max_concurrent=machine.max_concurrent,
-        trials=len(launch.plan),
+        trials=len(launch.plan) if launch.then is None else _MANY,
     )
     _check(launch)
-    cpus = sum(node.cpus for node in nodes)
-    expected = estimate(
-        [planned.config for planned in launch.plan],
-        launch.datasets,
-        side_by_side=max(1, min(resources.concurrent, int(cpus / resources.threads))),
-        threads=resources.threads,
-        use_gpu=resources.gpus_per_trial > 0,
-    )
+    expected = _estimate(launch.plan, launch, resources)
     _announce(launch, resources, expected, console)
     if dry_run:
         _list_trials(launch.plan, expected, console)
@@ -178,7 +203,9 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
             "--results"
         ) from error
     with launch.folder.locked():
-        if not launch.resumed:
+        if launch.resumed:
+            launch.folder.extend(launch.plan)
+        else:
             RunFolder.create(launch.folder.path, _facts(launch, resources), launch.plan)
         try:
             return _run(launch, resources, expected, dashboard, console)
@@ -213,10 +240,51 @@ def _run(
         console.print("Starting Ray ...")
         dashboard = cluster.connect(None)
     _announce_dashboard(dashboard, launch.question.study, console)
+    outcome = _train_plan(plan, launch, resources, expected, console)
+    failed = outcome.failed
+    if launch.then is not None and not outcome.interrupted:
+        more = launch.then(folder)
+        if more:
+            folder.extend(more)
+            expected = _estimate(more, launch, resources)
+            console.print(
+                f"{counted(len(more), 'trial')} more, chosen by what came out: about "
+                f"{clock(expected.total_seconds)}"
+            )
+            outcome = _train_plan(more, launch, resources, expected, console)
+            failed = failed or outcome.failed
+    summarize(folder.path, console)
+    if outcome.interrupted:
+        _say_how_to_resume("Interrupted", launch, console)
+        return _INTERRUPTED
+    if failed:
+        _say_how_to_resume("Some trials failed", launch, console)
+        return 1
+    return 0
+
+
+def _estimate(plan: Sequence[Planned], launch: Launch, resources: cluster.Resources) -> Estimate:
+    return estimate(
+        [planned.config for planned in plan],
+        launch.datasets,
+        side_by_side=resources.side_by_side,
+        threads=resources.threads,
+        use_gpu=resources.gpus_per_trial > 0,
+    )
+
+
+def _train_plan(
+    plan: Sequence[Planned],
+    launch: Launch,
+    resources: cluster.Resources,
+    expected: Estimate,
+    console: Console,
+) -> Outcome:
     # Not before `connect`: Ray reads its environment and its token when imported.
     from study.runtime.progress import ProgressCallback
     from study.runtime.tuning import run_trials
 
+    folder = launch.folder
     objective = search_spaces.find(launch.question.study).objective
     progress = ProgressCallback(
         console,
@@ -225,7 +293,7 @@ def _run(
         best=folder.best(objective),
         already_done=len(folder.plan) - len(plan),
     )
-    outcome = run_trials(
+    return run_trials(
         folder,
         plan,
         launch.datasets,
@@ -235,14 +303,6 @@ def _run(
         scheduler=launch.question.scheduler,
         progress=progress,
     )
-    summarize(folder.path, console)
-    if outcome.interrupted:
-        _say_how_to_resume("Interrupted", launch, console)
-        return _INTERRUPTED
-    if outcome.failed:
-        _say_how_to_resume("Some trials failed", launch, console)
-        return 1
-    return 0
 
 
 def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
@@ -250,7 +310,7 @@ def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
     at = f" --address {shlex.quote(launch.machine.address)}" if launch.machine.address else ""
     console.print(
         f"{happened}; all that was trained is kept in {folder}. Finish it with\n"
-        f"  python -m study.grid --resume {shlex.quote(str(folder))}{at}"
+        f"  python -m {launch.tool} --resume {shlex.quote(str(folder))}{at}"
     )
 
 
@@ -270,6 +330,8 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
     """What `run.json` says."""
     question = launch.question
     return {
+        "tool": launch.tool,
+        "asked": dict(launch.asked),
         "study": question.study,
         "budget": question.budget,
         "seeds": question.seeds,

@@ -92,9 +92,11 @@ class ProgressCallback(tune.Callback):
             self._first_result = time.monotonic()
             self._work_before_first = self._work_done[name]
         reached = result[self._objective]
-        self._running[name] = f"epoch {result['epoch']:g}, {self._said(reached)}"
-        if self._best is None or self._is_better(reached, self._best[1]):
-            self._best = (name, reached)
+        self._running[name] = f"epoch {result['epoch']:g}"
+        if result["evaluated"]:
+            self._running[name] += f", {self._said(reached)}"
+            if self._best is None or self._is_better(reached, self._best[1]):
+                self._best = (name, reached)
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:

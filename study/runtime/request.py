@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import search_spaces
 from lenet.config import ConfigError
@@ -19,6 +20,11 @@ class Question:
     seeds: int
     choices: Mapping[str, Sequence[str]]
     scheduler: str
+
+    @classmethod
+    def of_run(cls, run: Mapping[str, Any]) -> Question:
+        """What a run was asked for, from its `run.json`."""
+        return cls(**{name: run[name] for name in cls.__dataclass_fields__})
 
     def plan(self, dataset: str | None = None) -> list[Planned]:
         """The trials, on `dataset` instead of the study's own if it is given."""

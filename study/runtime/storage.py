@@ -99,6 +99,12 @@ class TrialFolder:
         self._write_records(records)
         self.mark(status)
 
+    def adopt(self, status: str, records: Sequence[Record], facts: Mapping[str, Any]) -> None:
+        """Keep the whole curve of a trial that another run has trained."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write_records(records)
+        self._write_state({"error": None, **facts, "status": status})
+
     def mark(self, status: str, error: str | None = None) -> None:
         """Set the status (one of `COMPLETE`, or `failed`)."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -184,6 +190,14 @@ class RunFolder:
         """What was asked for, on what."""
         return self._read("run.json")
 
+    def check_tool(self, tool: str) -> None:
+        """Raise `ConfigError` unless the command `tool` began this run."""
+        began = self.run.get("tool", tool)
+        if began != tool:
+            raise ConfigError(
+                f"{self.path} is a run of {began}: type python -m {began} --resume {self.path}"
+            )
+
     @property
     def plan(self) -> list[Planned]:
         """Every trial of the run, in order."""
@@ -191,6 +205,12 @@ class RunFolder:
             Planned(name=name, config=TrainConfig.from_dict(settings))
             for name, settings in self._read("plan.json").items()
         ]
+
+    def extend(self, plan: Iterable[Planned]) -> None:
+        """Add trials to the plan, behind those that it has; one that it has stays as it is."""
+        known = self._read("plan.json")
+        more = {p.name: p.config.to_dict() for p in plan if p.name not in known}
+        _replace_json(self.path / "plan.json", known | more)
 
     def trial(self, name: str) -> TrialFolder:
         return TrialFolder(self.path / "trials" / name)

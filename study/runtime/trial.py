@@ -8,6 +8,7 @@ import os
 import platform
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,7 @@ class Trial(tune.Trainable):
             "total_steps": self._run.total_steps,
             "ended_by_itself": self._run.finished,
             self._objective: self._reached(),
+            "evaluated": any(math.isfinite(value) for value in self._measured()),
             "diverged": last.diverged,
         }
 
@@ -187,12 +189,15 @@ class Trial(tune.Trainable):
 
     def _reached(self) -> float:
         """The objective where it was last evaluated."""
-        measured = [getattr(record, self._objective) for record in reversed(self._records)]
-        reached = next((value for value in measured if math.isfinite(value)), math.nan)
+        reached = next((value for value in self._measured() if math.isfinite(value)), math.nan)
         if self._records[-1].diverged or math.isnan(reached):
             # A scheduler compares numbers, and NaN with nothing.
             return 0.0 if maximized(self._objective) else math.inf
         return reached
+
+    def _measured(self) -> Iterator[float]:
+        """The objective at the records, the last one first; NaN where not evaluated."""
+        return (getattr(record, self._objective) for record in reversed(self._records))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Checkpoints are in the trial's own folder, written by `step`; Tune keeps none."""

@@ -169,19 +169,22 @@ def test_settled_by_an_early_moment():
 
 def ramp(*losses):
     return [
-        {"lr": 10.0**-i, "test_loss": loss} for i, loss in zip((3, 2, 1, 0), losses, strict=True)
+        {"lr": 10.0**-i, "test_loss": loss} for i, loss in zip((4, 3, 2, 1, 0), losses, strict=True)
     ]
 
 
 def test_a_range_test():
     # The minimum is at 0.1, so 0.01 is suggested.
-    of = evidence(*seeds([ramp(3, 2, 1, 9), ramp(3, 2, 1, 8)]))
+    of = evidence(*seeds([ramp(4, 3, 2, 1, 9), ramp(4, 3, 2, 1, 8)]))
     assert verdict("range_test", of, where={}, lr=0.01).verdict == REPRODUCED
     assert verdict("range_test", of, where={}, lr=0.1).verdict == NOT_REPRODUCED
     assert verdict("range_test", of, where={}, lr=None).verdict == NOT_REPRODUCED
-    never = evidence(*seeds([ramp(1, 2, 3, 9), ramp(1, 2, 3, 8)]))
+    never = evidence(*seeds([ramp(1, 2, 3, 4, 9), ramp(1, 2, 3, 4, 8)]))
     assert verdict("range_test", never, where={}, lr=None).verdict == REPRODUCED
-    mixed = evidence(*seeds([ramp(1, 2, 3, 9), ramp(3, 2, 1, 8)]))
+    assert verdict("range_test", never, where={}, lr=0.01).verdict == NOT_REPRODUCED
+    once = evidence(*seeds([ramp(1, 2, 3, 4, 9)]))
+    assert verdict("range_test", once, where={}, lr=0.01).verdict == UNDECIDED
+    mixed = evidence(*seeds([ramp(1, 2, 3, 4, 9), ramp(4, 3, 2, 1, 8)]))
     assert verdict("range_test", mixed, where={}, lr=0.01).verdict == UNDECIDED
     assert verdict("range_test", mixed, where={"lr": 9.0}, lr=0.01).verdict == NOT_TESTED
 

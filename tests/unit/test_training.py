@@ -89,6 +89,32 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(optimizer, digits):
     assert same([record, *training.train(second)], whole)
 
 
+def test_a_run_ends_once_its_loss_blows_up(digits):
+    ramp = SMALL.replace(
+        optimizer="sgd", schedule="ramp-exponential", lr=1e-3, final_lr=100.0, epochs=40
+    )
+    ramp = ramp.replace(record_every=1, evaluate_at=())
+    whole = records_of(ramp, digits)
+    most = ramp.replace(blow_up=1.5)
+    records = records_of(most, digits)
+    assert not records[-1].diverged
+    assert same(records[:-1], whole[: len(records) - 1])
+    assert len(records) < len(whole)
+    assert math.isfinite(records[-1].validation_accuracy)
+    # One bad batch is no blow-up: it is the running mean that counts.
+    mean, lowest = records[0].train_loss, math.inf
+    for record in records:
+        mean = 0.9 * mean + 0.1 * record.train_loss
+        lowest = min(lowest, mean)
+    assert mean > 1.5 * lowest
+    # A resumed run ends at the same step.
+    first = training.Run(most, digits)
+    kept = [first.advance() for _ in range(len(records) // 2)]
+    second = training.Run(most, digits)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert same([*kept, *training.train(second)], records)
+
+
 def test_divergence_is_a_result(digits):
     records = records_of(SMALL.replace(optimizer="sgd", lr=1e6, epochs=50), digits)
     assert records[-1].diverged

@@ -1,0 +1,66 @@
+"""Range suggestions: what each rule reads off the ramps of a learning-rate range test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from study.analysis.range_test import RULES, Suggestion, ramp_name, ramps, suggest
+from study.analysis.results import Results, select
+from study.tables.cells import check, named, parts
+
+_RAMP = ("schedule", "lr")
+
+
+def make(
+    results: Results,
+    *,
+    quantity: str,
+    where: Mapping[str, Any] = {},
+    rules: Sequence[str] = (),
+    published: Mapping[tuple[str, str], str] = {},
+) -> pd.DataFrame:
+    """A row per ramp and rule, over the ramps with the settings in `where` and, if given, the
+    rules named: the geometric mean over seeds with its 95% interval, or that there is no true
+    minimum, and then what to change about the ramp.
+
+    `published` has what a report says, by optimizer and schedule.
+    """
+    check(results, where, [quantity])
+    shown = select(ramps(results), where)
+    if shown.empty:
+        return pd.DataFrame()
+    made = []
+    for part, trials in parts(results, shown, ("optimizer", *_RAMP)):
+        for key, ramp in trials.groupby(["optimizer", *_RAMP]):
+            optimizer, schedule, lr = map(str, key)
+            for rule in RULES:
+                if rules and rule.name not in rules:
+                    continue
+                found = suggest(results, ramp, rule, quantity)
+                row = part | named(["optimizer"], [optimizer])
+                row |= {"ramp": ramp_name(schedule, float(lr)), "rule": rule.name, **_cells(found)}
+                if published:
+                    row["published"] = published.get((optimizer, schedule), "-")
+                made.append(row)
+    return pd.DataFrame(made)
+
+
+def _cells(found: Suggestion) -> dict[str, str]:
+    seeds = len(found.readings)
+    if found.lr is None:
+        suggested, interval = "no true minimum", "-"
+    else:
+        suggested = f"{found.lr:.3g}"
+        interval = "-"
+        if found.interval:
+            low, high = found.interval
+            interval = f"{low:.2g} to {high:.2g}"
+    return {
+        "suggested LR": suggested,
+        "95% interval": interval,
+        "seeds without minimum": f"{found.without} of {seeds}",
+        "advice": found.advice or "-",
+    }

@@ -1,0 +1,199 @@
+"""The rules of the learning-rate range test on curves whose answers are known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search_spaces import lr_range
+from study.analysis.range_test import (
+    ONE_ORDER_BELOW,
+    RULES,
+    Suggestion,
+    ramp_name,
+    read,
+    smoothed,
+    trained_at,
+)
+from study.analysis.results import Results
+from study.analysis.verification import cases, learning_rates
+from study.tables import range_regret, range_suggestions
+
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def curve(losses, lrs):
+    steps = np.arange(1, len(lrs) + 1)
+    return pd.DataFrame({"step": steps, "lr": lrs, "loss": losses}, dtype=float)
+
+
+def cliff(points=2000, low=1e-6, high=1.0):
+    """Flat, then falling by a logistic centred at 1e-3 in log LR, then rising from 0.1 on."""
+    lrs = np.geomspace(low, high, points)
+    fall = 2.0 / (1 + np.exp(-3 * (np.log10(lrs) + 3)))
+    return lrs, 2.3 - fall + 5.0 * np.clip(np.log10(lrs) + 1, 0, None) ** 2
+
+
+def test_the_lowest_loss_gives_a_tenth_of_its_learning_rate():
+    lrs, losses = cliff()
+    at = lrs[np.argmin(losses)] / 10
+    assert read(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False).lr == pytest.approx(at)
+    # What is smoothed lags behind: the same rule on a running mean suggests more.
+    assert at < read(curve(losses, lrs), BY_NAME["minimum/10"], diverged=False).lr < 1.5 * at
+
+
+def test_steepest_by_the_logarithm_or_by_the_learning_rate_itself():
+    lrs, losses = cliff()
+    in_log = read(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False).lr
+    in_lr = read(curve(losses, lrs), BY_NAME["steepest in LR"], diverged=False).lr
+    assert in_log == pytest.approx(1e-3, rel=0.5)
+    # A slope per learning rate is steep where learning rates are small.
+    assert in_lr < in_log / 2
+
+
+def test_the_valley_is_the_middle_of_the_longest_fall():
+    lrs = np.geomspace(1e-5, 1.0, 101)
+    losses = np.r_[np.full(20, 5.0), np.linspace(4.0, 1.0, 61), np.linspace(2.0, 9.0, 20)]
+    rule = BY_NAME["valley"]
+    # Unsmoothed, the fall has 62 points, of which the last is the 81st.
+    assert rule.pick(lrs, losses) == pytest.approx(lrs[80 - 31])
+
+
+@pytest.mark.parametrize(
+    ("losses", "advice"),
+    [
+        (np.linspace(1, 5, 100), "begin the ramp lower"),
+        (np.r_[np.linspace(2.3, 2.25, 50), np.linspace(2.25, 4, 50)], "stays flat"),
+        (np.linspace(5, 1, 100), "end the ramp higher"),
+        ([2.0, 1.0, 3.0], "too few records"),
+    ],
+)
+def test_no_true_minimum_says_what_to_change(losses, advice):
+    lrs = np.geomspace(1e-4, 1, len(losses))
+    reading = read(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False)
+    assert reading.lr is None
+    assert advice in reading.advice
+
+
+def test_a_ramp_that_ends_in_no_finite_loss_was_not_still_falling():
+    lrs = np.geomspace(1e-4, 1, 100)
+    falling = curve(np.linspace(5, 1, 100), lrs)
+    assert read(falling, ONE_ORDER_BELOW, diverged=True).lr == pytest.approx(0.1)
+
+
+def test_a_slope_needs_learning_rates_that_differ():
+    lrs = np.repeat([0.1, 0.15, 0.225, 0.3375, 0.5, 0.76], 10)
+    losses = np.r_[np.linspace(2, 0.5, 40), np.linspace(0.6, 3, 20)]
+    reading = read(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False)
+    assert reading.lr in {0.1, 0.15, 0.225}
+    few = read(curve(losses[:40], lrs[:40]), BY_NAME["steepest in log LR"], diverged=False)
+    assert "too few learning rates" in few.advice
+
+
+def test_smoothing_goes_by_steps_and_has_no_bias_at_the_start():
+    dense = curve(np.full(50, 3.0), np.ones(50))
+    assert smoothed(dense, 0.98) == pytest.approx(np.full(50, 3.0))
+    sparse = pd.DataFrame({"step": [1, 101], "lr": [1.0, 1.0], "loss": [9.0, 1.0]})
+    # A hundred steps later next to nothing is left of the first loss.
+    assert smoothed(sparse, 0.9)[-1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_suggestion_is_a_geometric_mean_with_its_interval():
+    readings = [
+        read(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, diverged=0)
+        for rule in [ONE_ORDER_BELOW]
+        for lrs in (np.geomspace(1e-4, 1, 100), np.geomspace(1e-3, 10, 100))
+    ]
+    found = Suggestion(ONE_ORDER_BELOW, readings)
+    assert found.lr == pytest.approx(math.sqrt(readings[0].lr * readings[1].lr))
+    low, high = found.interval
+    assert low < min(reading.lr for reading in readings) < found.lr < high
+    assert low * high == pytest.approx(found.lr**2)
+
+
+def test_most_seeds_must_have_a_minimum():
+    good = curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], np.geomspace(1e-4, 1, 100))
+    bad = curve(np.linspace(1, 5, 100), np.geomspace(1e-4, 1, 100))
+    half = [read(one, ONE_ORDER_BELOW, diverged=False) for one in (good, bad)]
+    found = Suggestion(ONE_ORDER_BELOW, half)
+    assert found.lr is None
+    assert found.without == 1
+    assert "begin the ramp lower" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("lr", "trained"), [(0.0249, 0.02), (0.0033, 0.005), (0.9, 1.0), (1.2e-05, 1e-05), (7.5, 10.0)]
+)
+def test_a_suggestion_is_trained_at_1_2_or_5(lr, trained):
+    assert trained_at(lr) == trained
+
+
+def test_ramps_have_names():
+    assert ramp_name("ramp-exponential", 1e-6) == "lambda"
+    assert ramp_name("ramp-linear", 0.5) == "linear from 0.5"
+
+
+def results(accuracies, quantity="train_loss"):
+    """A run of one ramp by two seeds whose lowest loss is at 0.1, and of trainings at constant
+    learning rates with these final accuracies by seed."""
+    study = lr_range.STUDIES[0].narrowed({"schedule": ["ramp-exponential"], "lr": [1e-6]})
+    study = study.narrowed({"optimizer": ["sgd"]})
+    trials, records = [], []
+    for planned in study.plan("quick", 2):
+        ramp = {"trial": planned.name, "status": "finished", "validation_accuracy": math.nan}
+        trials.append(ramp | planned.config.to_dict())
+        lrs = np.geomspace(1e-6, 1, 601)
+        losses = np.r_[np.linspace(5, 1, 501), np.full(100, 9.0)]
+        records += [
+            {"trial": planned.name, "step": i + 1, "lr": lr, quantity: loss}
+            for i, (lr, loss) in enumerate(zip(lrs, losses, strict=True))
+        ]
+        for lr, by_seed in accuracies.items():
+            final = by_seed[planned.config.seed]
+            status = "diverged" if final is None else "finished"
+            settings = planned.config.replace(schedule="constant", lr=lr, final_lr=None).to_dict()
+            trials.append(
+                {
+                    "trial": f"{planned.name}-{lr}",
+                    "status": status,
+                    "validation_accuracy": final,
+                    **settings,
+                }
+            )
+    table = pd.DataFrame(trials).drop(columns="evaluate_at")  # a list, as no table holds it
+    return Results({"study": "lr-range"}, table, pd.DataFrame(records))
+
+
+def test_what_is_trained_to_verify():
+    (case,) = cases(results({}), "train_loss")
+    found = {s.rule.name: s.lr for ramp in case.ramps for s in ramp.suggestions}
+    assert found["one order below"] == pytest.approx(0.01)
+    assert {0.001, 0.01, 0.1} <= set(learning_rates(case))
+    assert case.best_lr is None
+
+
+def test_regret_is_what_is_lost_to_the_best():
+    of = results({0.001: (0.90, 0.91), 0.01: (0.95, 0.97), 0.1: (0.99, 0.98), 1.0: (None, None)})
+    (case,) = cases(of, "train_loss")
+    assert case.best_lr == 0.1
+    assert case.regret(0.01).mean == pytest.approx(0.025)
+    assert case.regret(0.1).mean == 0
+    assert case.regret(1.0).mean == pytest.approx(0.985)
+    assert case.regret(0.5) is None
+    table = range_regret.make(of, quantity="train_loss").set_index("rule")
+    assert table.loc["one order below", "sgd"].startswith("2.50 ± ")
+    assert table.loc["one order below", "sgd"].endswith("(at 0.01)")
+    assert table.loc["best learning rate found", "sgd"] == "0.1, 98.50 %"
+
+
+def test_the_table_of_suggestions():
+    table = range_suggestions.make(results({}), quantity="train_loss").set_index("rule")
+    assert list(table.index) == list(BY_NAME)
+    assert table.loc["one order below", "suggested LR"] == "0.01"
+    assert set(table["ramp"]) == {"lambda"}
+    published = {("sgd", "ramp-exponential"): "0.03"}
+    (row,) = range_suggestions.make(
+        results({}), quantity="train_loss", rules=["valley"], published=published
+    ).to_dict("records")
+    assert row["published"] == "0.03"
