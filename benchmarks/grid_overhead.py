@@ -64,7 +64,7 @@ def through_ray(
                 data,
                 cluster.Resources(1, 0, concurrent, side_by_side=concurrent),
                 study="bench",
-                objective="validation_accuracy",
+                objectives=["validation_accuracy"],
                 scheduler="none",
                 progress=ProgressCallback(
                     silent,

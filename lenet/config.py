@@ -97,6 +97,8 @@ class TrainConfig:
     blow_up: float | None = None
     """end the run once its training loss, smoothed, is over this many times the lowest it was;
     None: only where it is no longer finite"""
+    test_at_end: bool = True
+    """evaluate the test set at the last record; False: never, so that nothing is chosen by it"""
     test_curve: bool = False
     """evaluate the test set wherever validation is; False: at the last record only"""
     seed: int = 0
@@ -141,6 +143,11 @@ class TrainConfig:
             if several and (list(several) != sorted(set(several)) or several[0] < 1):
                 listed = "+".join(map(str, several))
                 raise ConfigError(f"{name}={listed} cannot be: {name} must rise, from 1 or more")
+        if self.test_curve and not self.test_at_end:
+            raise ConfigError(
+                "test_curve=True evaluates the test set and test_at_end=False forbids it: leave "
+                "one of them out"
+            )
         final_lr = self.final_lr or registry.SCHEDULES[self.schedule].get("final_lr")
         if isinstance(final_lr, float) and final_lr <= self.lr:
             raise ConfigError(

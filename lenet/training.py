@@ -249,7 +249,7 @@ class Run:
         if not last and asked is not None and self.step not in asked:
             return {}
         parts = {"validation": self.validation_samples} if len(self.validation_samples) else {}
-        if self.config.test_curve or last:
+        if self.config.test_curve or (last and self.config.test_at_end):
             parts["test"] = self.test_samples
         measured = {}
         for part, samples in parts.items():

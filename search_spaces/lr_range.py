@@ -80,7 +80,6 @@ def _grid(ramp: str, loss: str) -> Grid:
 def _study(loss: str) -> Study:
     quantity = f"{loss}_loss"
     said = {"train": "training loss"}.get(loss, f"{loss} loss")
-    ramps = frozenset(str(ramp["schedule"]) for ramp in RAMPS.values())
     return Study(
         name=study_of(loss),
         question=_QUESTION[loss],
@@ -99,19 +98,7 @@ def _study(loss: str) -> Study:
                 title=f"Range test: {said} by learning rate, and what each rule suggests",
                 options={"quantity": quantity},
             ),
-            Figure(
-                name="ramp",
-                kind="curves",
-                title="Learning rate by step",
-                options={
-                    "where": {"schedule": ramps},
-                    "quantity": "lr",
-                    "panel": "schedule",
-                    "line": "optimizer",
-                    "x": "step",
-                    "log": True,
-                },
-            ),
+            Figure(name="ramps", kind="ramps", title="Learning rate by step", options={}),
             Figure(
                 name="verification",
                 kind="verification",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
+from search_spaces import space as search_space
+from search_spaces.space import Space
 
 Settings = Mapping[str, Any]
 
@@ -80,6 +82,25 @@ class Planned:
     config: TrainConfig
 
 
+@dataclass(frozen=True)
+class Searched:
+    """A space to search in, and all that is settled."""
+
+    space: Space
+    base: Settings
+    """settings equal in all trials"""
+    given: tuple[tuple[Settings, Settings], ...] = ()
+    """(where, settings): settings that go with a value"""
+
+    def config(self, values: Settings) -> TrainConfig:
+        """The config of a point of the space; raises `ConfigError` if it is none."""
+        settings = {**self.base, **values}
+        for where, more in self.given:
+            if all(settings.get(name) == value for name, value in where.items()):
+                settings = {**settings, **more, **values}
+        return TrainConfig.from_dict(settings)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """A question, where it was asked, and the space of configs that answers it.
@@ -101,6 +122,8 @@ class Study:
     """(where, settings): settings that go with a value, such as an optimizer's own"""
     objective: str = "validation_accuracy"
     """what points are ranked by: a measurement of a record; losses are the better the lower"""
+    space: Space = ()
+    """what a search looks for, if not the values of its one grid"""
     drawn: bool = True
     """whether anything depends on the seed; if not, one seed is all there is to see"""
     workers: tuple[int, ...] = ()
@@ -204,6 +227,36 @@ class Study:
                         )
         return list(planned.values())
 
+    def searched(
+        self, choices: Mapping[str, Sequence[Any]], budget: str, dataset: str | None = None
+    ) -> Searched:
+        """What a search of this study looks for at this budget, narrowed by `choices` (see
+        `search_spaces.space.narrowed`). Raises `ConfigError` where that is no space, or the
+        study has several grids."""
+        if len(self.grids) > 1:
+            raise ConfigError(
+                f"{self.name} has {len(self.grids)} grids, which are no one space to search in: "
+                "search another study, such as search"
+            )
+        grid = self.grids[0]
+        space, single = (self.space, {}) if self.space else search_space.of_grid(grid.space)
+        space, chosen = search_space.narrowed(space, choices)
+        base = {
+            **self.fixed,
+            **({} if dataset is None else {"dataset": dataset}),
+            **self.budgets[budget],
+            **grid.settings,
+            **grid.budgets.get(budget, {}),
+            **single,
+            **chosen,
+        }
+        if not space:
+            raise ConfigError(
+                "nothing is left to search: give several values, or a range LOW..HIGH"
+            )
+        search_space.check(space, base)
+        return Searched(space, base, self.given)
+
     def trial_name(self, config: TrainConfig) -> str:
         """Readable and unique in the run: the point's coordinates, then the seed."""
         default = TrainConfig()
@@ -221,8 +274,9 @@ class Study:
 
 
 def maximized(objective: str) -> bool:
-    """Whether more of an objective is better; of a loss less is."""
-    return not objective.endswith("_loss")
+    """Whether more of an objective is better: of accuracies and speeds. Of losses and seconds less
+    is."""
+    return "accuracy" in objective or objective.endswith("_per_second")
 
 
 def _differing(one: TrainConfig, other: TrainConfig) -> str:

@@ -34,9 +34,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
+def add_budget(group: argparse._ArgumentGroup) -> None:
+    """How much a trial is trained."""
+    group.add_argument("--budget", choices=BUDGETS, help="how much (default: quick)")
+
+
 def add_question(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
     """How much is trained, and what is changed in it."""
-    group.add_argument("--budget", choices=BUDGETS, help="how much (default: quick)")
+    add_budget(group)
     group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
     group.add_argument(
         "--set",
@@ -150,6 +155,13 @@ def share(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} must be a number, 0 or more")
     return value
+
+
+def whole(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number, 0 or more")
+    return int(text)
 
 
 def count(text: str) -> int:

@@ -15,6 +15,7 @@ from study.analysis import statistics
 from study.analysis.points import telling
 from study.analysis.range_test import RAMP
 from study.analysis.results import COUNTED, Results
+from study.analysis.search import is_search, number_of
 
 # A table is read away from its run: these say what it is about even where they do not vary.
 _ALWAYS = ("dataset", "optimizer", "lr", "batch_size")
@@ -29,7 +30,8 @@ def point_settings(results: Results) -> list[str]:
 
 def leaderboard(results: Results) -> pd.DataFrame:
     """One row per point, best first. The ramps of a learning-rate range test are no points: what
-    they end with says nothing of a setting.
+    they end with says nothing of a setting. Nor are the trials that confirm a search: only its best
+    have any, and these are judged by them alone.
 
     Points are ranked by the objective of the study at the trials' last record, averaged over
     the seeds that did not diverge: the validation accuracy, as a rule, so that selection is
@@ -43,7 +45,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     of the 95% Student-t interval, missing for one seed), `seeds` (counted trials), `diverged`
     and `stopped` (how many of them), `train_seconds` (mean of one trial).
     """
-    results = _without_ramps(results)
+    results = _points_alone(results)
     settings = point_settings(results)
     has_accuracy = results.counted["test_accuracy"].notna().any()
     measured = list(
@@ -70,9 +72,12 @@ def leaderboard(results: Results) -> pd.DataFrame:
     return board.reset_index(drop=True)
 
 
-def _without_ramps(results: Results) -> Results:
-    is_ramp = results.trials["schedule"].str.startswith(RAMP)
-    return replace(results, trials=results.trials[~is_ramp])
+def _points_alone(results: Results) -> Results:
+    trials = results.trials
+    left_out = trials["schedule"].str.startswith(RAMP)
+    if is_search(results):
+        left_out |= trials["trial"].map(number_of).isna()
+    return replace(results, trials=trials[~left_out])
 
 
 def best_per_optimizer(board: pd.DataFrame) -> pd.DataFrame:

@@ -123,10 +123,12 @@ def smoothed(curve: Curve, kept: float) -> np.ndarray:
     return np.asarray(means)
 
 
-def read(curve: Curve, rule: Rule, *, diverged: bool) -> Reading:
-    """What `rule` reads off `curve`; `diverged` says that the ramp ended in a loss that was not
-    finite, and so cannot have been still falling."""
+def read(curve: Curve, rule: Rule, *, blown_up: bool) -> Reading:
+    """What `rule` reads off `curve`; `blown_up` says that its loss ended the ramp, which cannot
+    have been still falling then."""
     if len(curve) < _FEWEST_POINTS:
+        if blown_up:
+            return Reading(None, "the loss blows up at once: begin the ramp lower")
         return Reading(None, "the ramp has too few records: make it longer")
     losses = smoothed(curve, rule.smoothing)
     edge = max(1, round(_EDGE * len(losses)))
@@ -135,7 +137,7 @@ def read(curve: Curve, rule: Rule, *, diverged: bool) -> Reading:
         return Reading(None, "the loss rises from the start: begin the ramp lower")
     if losses[least] > _FALL * losses[:edge].mean():
         return Reading(None, "the loss stays flat: make the ramp longer, or begin it lower")
-    if rule.at_minimum and least >= len(losses) - edge and not diverged:
+    if rule.at_minimum and least >= len(losses) - edge and not blown_up:
         return Reading(None, "the loss still falls at the end: end the ramp higher")
     lrs = curve["lr"].to_numpy()
     if rule.at_minimum:
@@ -150,10 +152,11 @@ def read(curve: Curve, rule: Rule, *, diverged: bool) -> Reading:
 def suggest(results: Results, trials: pd.DataFrame, rule: Rule, quantity: str) -> Suggestion:
     """What `rule` reads off `quantity` of `trials`, which differ in the seed alone."""
     readings = []
-    for trial, status in zip(trials["trial"], trials["status"], strict=True):
-        records = results.records[results.records["trial"] == trial]
-        curve = curve_of(records, quantity)
-        readings.append(read(curve, rule, diverged=status == "diverged"))
+    for trial in trials.to_dict("records"):
+        records = results.records[results.records["trial"] == trial["trial"]]
+        early = bool(trial["steps"] != trial["steps"] and trial["epoch"] < trial["epochs"])
+        blown_up = early or trial["status"] == "diverged"
+        readings.append(read(curve_of(records, quantity), rule, blown_up=blown_up))
     return Suggestion(rule, readings)
 
 

@@ -10,7 +10,13 @@ import pandas as pd
 
 from lenet.config import SETTINGS
 
-_LABELS = {"lr": "learning rate", "dataset": "data set", "train_samples": "training samples"}
+_LABELS = {
+    "lr": "learning rate",
+    "dataset": "data set",
+    "train_samples": "training samples",
+    "train_loss": "training loss",
+    "train_seconds": "training seconds",
+}
 
 
 def label(setting: str) -> str:

@@ -138,5 +138,6 @@ def _scale(axes: list[Axes], heights: list[float]) -> None:
         return
     low, high = min(heights), max(heights)
     room = 0.05 * (high - low) or 0.1
-    # The lowest third is the marks'.
+    # The lowest third is the marks', where no loss is.
     axes[0].set_ylim(low - room - 0.42 * (high - low), high + room)
+    axes[0].set_yticks([tick for tick in axes[0].get_yticks() if low - room <= tick <= high + room])

@@ -78,8 +78,9 @@ def markers(values: Sequence[Any]) -> dict[Any, str]:
     return {value: _MARKERS[i % len(_MARKERS)] for i, value in enumerate(values)}
 
 
-def panels(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels that share both axes, two to a row up to four, else three.
+def panels(count: int, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels that share both axes, or the vertical one alone, two to a row up
+    to four, else three.
 
     A last row that is not full has no empty panels.
     """
@@ -91,9 +92,15 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
     axes: list[Axes] = []
     for i in range(count):
         first = axes[0] if axes else None
-        axes.append(figure.add_subplot(grid[divmod(i, columns)], sharex=first, sharey=first))
+        axes.append(
+            figure.add_subplot(
+                grid[divmod(i, columns)], sharex=first if share_x else None, sharey=first
+            )
+        )
         # Ticks are labelled where no other panel follows below or comes before.
-        axes[i].tick_params(labelbottom=i + columns >= count, labelleft=i % columns == 0)
+        axes[i].tick_params(
+            labelbottom=not share_x or i + columns >= count, labelleft=i % columns == 0
+        )
     return figure, axes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ _LINE = "#444444"
 
 def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
     """A figure per ramp, a panel per optimizer: the final validation accuracy over the learning
-    rate, means over seeds with their 95% interval cut at the panel's edge, and a mark for each
+    rate, means over seeds with their 95% interval cut at 0 and 100 %, and a mark for each
     rule at the learning rate where what it read off `quantity` was trained. Rules that share one
     stand above each other.
 
@@ -93,14 +94,19 @@ def _accuracies(ax: Axes, case: Case) -> None:
     ax.set_xscale("log")
     percent = 100 * case.accuracies
     seeds = percent.count(axis=1).to_numpy()
-    widths = [
-        float(statistics.half_width(float(deviation), int(n)))
-        for deviation, n in zip(percent.std(axis=1), seeds, strict=True)
-    ]
+    means = percent.mean(axis=1).to_numpy(dtype=float)
+    widths = np.array(
+        [
+            statistics.half_width(float(deviation), int(n))
+            for deviation, n in zip(percent.std(axis=1), seeds, strict=True)
+        ]
+    )
+    # An interval that leaves what an accuracy can be says that the seeds are few.
+    within = np.minimum([widths, widths], [means, 100 - means])
     ax.errorbar(
         percent.index,
-        percent.mean(axis=1),
-        yerr=None if max(seeds) < 2 else widths,
+        means,
+        yerr=None if max(seeds) < 2 else within,
         color=_LINE,
         marker="o",
         elinewidth=0.8,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +14,11 @@ from rich.measure import Measurement
 from rich.table import Table
 
 import search_spaces
+from search_spaces import search
 from search_spaces.study import Study
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
 from study.analysis.results import RECORDS, TRIALS, Results, load_run
+from study.analysis.search import is_search, objectives_of, said_of_winner
 from study.analysis.wording import (
     counted,
     heading,
@@ -66,7 +69,13 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
         extra += _rankings(board, results, out, console)
     if run["study"] in search_spaces.studies():
         study = search_spaces.find(run["study"])
+        if is_search(results):  # whatever is searched, this is what there is to see
+            figures = search.figures(len(objectives_of(results)))
+            study = replace(study, figures=figures, tables=search.TABLES, claims=())
         extra += _tables(study, results, out, console)
+        if is_search(results):
+            for line in said_of_winner(results):
+                say(line)
         extra += _claims(study, results, out, say)
         files = draw_all(study, results, out / "figures", say)
     else:

@@ -37,6 +37,9 @@ class Estimate:
     trial_seconds: Mapping[str, float]
     """by the config's id"""
     total_seconds: float
+    typical_seconds: float = 0.0
+    """of one trial that is not known yet"""
+    start_up_seconds: float = _START_UP_SECONDS
 
 
 def estimate(
@@ -104,7 +107,7 @@ class _Length:
         records = -(-steps // (config.record_every or steps_per_epoch))
         if config.evaluate_at is not None:
             records = sum(step < steps for step in config.evaluate_at) + 1
-        tests = records if config.test_curve else 1
+        tests = records if config.test_curve else int(config.test_at_end)
         return cls(steps, records * len(validation) + tests * len(dataset.test))
 
 

@@ -19,11 +19,12 @@ from rich.console import Console
 
 import search_spaces
 from lenet import datasets as data
-from lenet.config import ConfigError
+from lenet.config import ConfigError, TrainConfig
 from lenet.devices import describe_device, training_device
 from lenet.optimizers import build_optimizer
-from search_spaces.study import Planned
-from study.analysis.wording import counted
+from search_spaces.study import Planned, maximized
+from study.analysis.search import number_of
+from study.analysis.wording import counted, label
 from study.report.summary import summarize
 from study.runtime import cluster
 from study.runtime.estimate import Estimate, clock, estimate
@@ -31,10 +32,12 @@ from study.runtime.request import Machine, Question
 from study.runtime.storage import RunFolder
 
 if TYPE_CHECKING:
+    from study.runtime.searching import Search
     from study.runtime.tuning import Outcome
 
 _VERSIONS_OF = ("ray", "torch", "torchvision", "numpy")
 _FALLBACK = "digits"
+_SAMPLES = 12  # of a search's space, to see what its trials are like
 _MANY = 1_000_000  # of what is chosen later, nobody knows how many there will be
 _INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
 
@@ -60,11 +63,16 @@ class Launch:
     asked: Mapping[str, Any]
     """what of its options a resumed run has to know"""
     then: Then | None
-    """what is trained once the plan is, for it depends on what came out"""
+    """what is trained once all this is, for it depends on what came out"""
+    search: Search | None
+    """what is searched before the plan is trained"""
 
 
 Then = Callable[[RunFolder], list[Planned]]
 """From the folder of a run with a trained plan to more trials, without those that it has."""
+
+Searching = Callable[[str | None], "Search"]
+"""From a data set that replaces the study's own, or None, to what is searched."""
 
 
 def new_launch(
@@ -77,22 +85,21 @@ def new_launch(
     tool: str,
     asked: Mapping[str, Any] = MappingProxyType({}),
     then: Then | None = None,
+    search: Searching | None = None,
 ) -> Launch:
     """A new run. Raises `ConfigError` for whatever cannot be; nothing is written yet."""
-    plan = question.plan()
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{question.study}-{question.budget}-{stamp}"
-    folder = RunFolder(results or Path("results") / name)
+    plan, searched = _wanted(question, search, None)
+    folder = RunFolder(results or default_folder(question))
     folder.check_free()
     notices = []
     try:
-        datasets = _load(plan, data_dir)
+        datasets = _load(_configs(plan, searched), data_dir)
     except data.DataUnavailable as error:
         if "dataset" in question.choices or data_dir is not None:
             raise
         notices = [f"{error}\nUsing the data set {_FALLBACK} instead."]
-        plan = question.plan(_FALLBACK)
-        datasets = _load(plan, data_dir)
+        plan, searched = _wanted(question, search, _FALLBACK)
+        datasets = _load(_configs(plan, searched), data_dir)
     return Launch(
         question=question,
         plan=plan,
@@ -106,7 +113,27 @@ def new_launch(
         tool=tool,
         asked=asked,
         then=then,
+        search=searched,
     )
+
+
+def default_folder(question: Question) -> Path:
+    """Where a run goes that was given no folder."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("results") / f"{question.study}-{question.budget}-{stamp}"
+
+
+def _wanted(
+    question: Question, search: Searching | None, dataset: str | None
+) -> tuple[list[Planned], Search | None]:
+    return (question.plan(dataset), None) if search is None else ([], search(dataset))
+
+
+def _configs(plan: Sequence[Planned], search: Search | None) -> list[TrainConfig]:
+    """The configs that will be trained, or, where they are not known yet, some like them."""
+    if search is None:
+        return [planned.config for planned in plan]
+    return search.samples(_SAMPLES)
 
 
 def resumed_launch(
@@ -116,6 +143,7 @@ def resumed_launch(
     command: str,
     *,
     then: Then | None = None,
+    search: Searching | None = None,
 ) -> Launch:
     """The rest of the run in `directory`, each trial with the resources that the run began
     with unless `machine` says otherwise. Raises `ConfigError` if it is no run that can be
@@ -144,13 +172,18 @@ def resumed_launch(
     ]
     left = folder.unfinished()
     complete = len(folder.plan) - len(left)
-    if not left and then is not None:
+    searched = None
+    if search is not None:
+        searched = search(folder.run["dataset"]["name"])
+        searched.look(folder)
+        left = [planned for planned in left if number_of(planned.name) is None]
+    if not left and then is not None and not (searched and searched.left):
         left = then(folder)
     return Launch(
         question=Question.of_run(run),
         plan=left,
         complete=complete,
-        datasets=_load(left, data_dir),
+        datasets=_load(_configs(left, searched), data_dir),
         folder=folder,
         resumed=True,
         machine=machine,
@@ -159,6 +192,7 @@ def resumed_launch(
         tool=run.get("tool", "study.grid"),
         asked=run.get("asked", {}),
         then=then,
+        search=searched,
     )
 
 
@@ -166,7 +200,7 @@ def execute(launch: Launch, console: Console, *, dry_run: bool) -> int:
     """Say what will be done; unless `dry_run`, do it. The exit code of the command."""
     for notice in launch.notices:
         console.print(f"[yellow]Note:[/yellow] {notice}")
-    if not launch.plan:
+    if not launch.plan and not (launch.search and launch.search.left):
         console.print(f"All {launch.complete} trials of {launch.folder.path} are complete.")
         if not dry_run:
             summarize(launch.folder.path, console)
@@ -187,10 +221,10 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
         cpus_per_trial=machine.cpus_per_trial or 1.0,
         gpus_per_trial=machine.gpus_per_trial,
         max_concurrent=machine.max_concurrent,
-        trials=len(launch.plan) if launch.then is None else _MANY,
+        trials=len(launch.plan) if launch.then is None and launch.search is None else _MANY,
     )
     _check(launch)
-    expected = _estimate(launch.plan, launch, resources)
+    expected = _expected(launch, resources)
     _announce(launch, resources, expected, console)
     if dry_run:
         _list_trials(launch.plan, expected, console)
@@ -207,6 +241,8 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
             launch.folder.extend(launch.plan)
         else:
             RunFolder.create(launch.folder.path, _facts(launch, resources), launch.plan)
+        if launch.search is not None:
+            launch.search.open(launch.folder, resumed=launch.resumed)
         try:
             return _run(launch, resources, expected, dashboard, console)
         except KeyboardInterrupt:
@@ -221,8 +257,8 @@ def _check(launch: Launch) -> None:
             f"--scheduler {launch.question.scheduler} compares the trials' accuracies, which "
             f"says nothing across data sets: set one of {', '.join(launch.datasets)}"
         )
-    for planned in launch.plan:
-        build_optimizer(planned.config, [torch.nn.Parameter(torch.zeros(1))])
+    for config in _configs(launch.plan, launch.search):
+        build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
 
 
 def _run(
@@ -240,9 +276,17 @@ def _run(
         console.print("Starting Ray ...")
         dashboard = cluster.connect(None)
     _announce_dashboard(dashboard, launch.question.study, console)
-    outcome = _train_plan(plan, launch, resources, expected, console)
-    failed = outcome.failed
-    if launch.then is not None and not outcome.interrupted:
+    outcomes: list[Outcome] = []
+
+    def go_on(trials: Sequence[Planned] | Search, expected: Estimate) -> None:
+        if not any(outcome.interrupted for outcome in outcomes):
+            outcomes.append(_train_trials(trials, launch, resources, expected, console))
+
+    if launch.search is not None and launch.search.left:
+        go_on(launch.search, expected)
+    if plan:
+        go_on(plan, _estimate(plan, launch, resources) if launch.search else expected)
+    if launch.then is not None and not any(outcome.interrupted for outcome in outcomes):
         more = launch.then(folder)
         if more:
             folder.extend(more)
@@ -251,13 +295,12 @@ def _run(
                 f"{counted(len(more), 'trial')} more, chosen by what came out: about "
                 f"{clock(expected.total_seconds)}"
             )
-            outcome = _train_plan(more, launch, resources, expected, console)
-            failed = failed or outcome.failed
+            go_on(more, expected)
     summarize(folder.path, console)
-    if outcome.interrupted:
+    if any(outcome.interrupted for outcome in outcomes):
         _say_how_to_resume("Interrupted", launch, console)
         return _INTERRUPTED
-    if failed:
+    if any(outcome.failed for outcome in outcomes):
         _say_how_to_resume("Some trials failed", launch, console)
         return 1
     return 0
@@ -273,8 +316,25 @@ def _estimate(plan: Sequence[Planned], launch: Launch, resources: cluster.Resour
     )
 
 
-def _train_plan(
-    plan: Sequence[Planned],
+def _expected(launch: Launch, resources: cluster.Resources) -> Estimate:
+    """How long the plan takes, or the search: as many of trials like those it may propose."""
+    if launch.search is None:
+        return _estimate(launch.plan, launch, resources)
+    samples = _configs([], launch.search)
+    each = estimate(
+        samples,
+        launch.datasets,
+        side_by_side=1,
+        threads=resources.threads,
+        use_gpu=resources.gpus_per_trial > 0,
+    )
+    typical = sum(each.trial_seconds.values()) / len(each.trial_seconds)
+    total = each.start_up_seconds + typical * launch.search.left / resources.side_by_side
+    return Estimate(each.trial_seconds, total, typical)
+
+
+def _train_trials(
+    trials: Sequence[Planned] | Search,
     launch: Launch,
     resources: cluster.Resources,
     expected: Estimate,
@@ -282,24 +342,33 @@ def _train_plan(
 ) -> Outcome:
     # Not before `connect`: Ray reads its environment and its token when imported.
     from study.runtime.progress import ProgressCallback
+    from study.runtime.searching import Search
     from study.runtime.tuning import run_trials
 
     folder = launch.folder
-    objective = search_spaces.find(launch.question.study).objective
+    objectives = _objectives(launch)
+    if isinstance(trials, Search):
+        named, to_come = {}, trials.left
+        done = trials.done
+    else:
+        named, to_come = {p.name: expected.trial_seconds[p.config.id] for p in trials}, 0
+        done = len(folder.plan) - len(trials)
     progress = ProgressCallback(
         console,
-        {p.name: expected.trial_seconds[p.config.id] for p in plan},
-        objective=objective,
-        best=folder.best(objective),
-        already_done=len(folder.plan) - len(plan),
+        named,
+        objective=objectives[0],
+        best=folder.best(objectives[0]),
+        already_done=done,
+        to_come=to_come,
+        typical_seconds=expected.typical_seconds,
     )
     return run_trials(
         folder,
-        plan,
+        trials,
         launch.datasets,
         resources,
         study=launch.question.study,
-        objective=objective,
+        objectives=objectives,
         scheduler=launch.question.scheduler,
         progress=progress,
     )
@@ -314,10 +383,16 @@ def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
     )
 
 
-def _load(plan: Sequence[Planned], data_dir: Path | None) -> dict[str, data.Dataset]:
+def _objectives(launch: Launch) -> Sequence[str]:
+    if launch.search is not None:
+        return launch.search.objectives
+    return [search_spaces.find(launch.question.study).objective]
+
+
+def _load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, data.Dataset]:
     return {
         name: data.load(name, data_dir)
-        for name in dict.fromkeys(planned.config.dataset for planned in plan)
+        for name in dict.fromkeys(config.dataset for config in configs)
     }
 
 
@@ -335,7 +410,7 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
         "study": question.study,
         "budget": question.budget,
         "seeds": question.seeds,
-        "objective": search_spaces.find(question.study).objective,
+        "objective": _objectives(launch)[0],
         "choices": {name: list(values) for name, values in question.choices.items()},
         "scheduler": question.scheduler,
         "dataset": {
@@ -364,7 +439,13 @@ def _announce(
         console.print(f"  data set     {dataset.name}, {sizes}, from {dataset.source}")
     done = f", {launch.complete} more are complete" if launch.complete else ""
     seeds = f"{question.seeds} seed{'s' if question.seeds > 1 else ''}"
-    console.print(f"  trials       {len(launch.plan)} (budget {question.budget}, {seeds}){done}")
+    if launch.search is not None:
+        console.print(f"  trials       {launch.search.left} (budget {question.budget}){done}")
+        _announce_search(launch.search, console)
+    else:
+        console.print(
+            f"  trials       {len(launch.plan)} (budget {question.budget}, {seeds}){done}"
+        )
     if question.scheduler != "none":
         console.print(f"  scheduler    {question.scheduler}, which stops weak trials early")
     console.print(f"  device       {_device(resources)}")
@@ -374,6 +455,20 @@ def _announce(
         "from training steps measured on this machine"
     )
     console.print(f"  results      {launch.folder.path}")
+
+
+def _announce_search(search: Search, console: Console) -> None:
+    aims = " and ".join(
+        f"{'most' if maximized(name) else 'least'} {label(name)}" for name in search.objectives
+    )
+    console.print(f"  search       by {search.sampler} (seed {search.seed}) for {aims}")
+    for dimension in search.space:
+        conditions = " and ".join(
+            f"{name} {' or '.join(sorted(map(str, values)))}"
+            for name, values in dimension.where.items()
+        )
+        said = f"    {dimension.setting:14} {dimension.over}"
+        console.print(f"{said}, with {conditions}" if conditions else said, markup=False)
 
 
 def _device(resources: cluster.Resources) -> str:

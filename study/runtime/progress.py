@@ -25,7 +25,8 @@ class ProgressCallback(tune.Callback):
 
     `expected_seconds` is each trial's estimated length, by name; time left is the work left
     at the speed seen so far. `already_done` trials are complete from before, `best`
-    among them.
+    among them. `to_come` more trials have no name yet, and are expected to take
+    `typical_seconds` each.
     """
 
     def __init__(
@@ -36,9 +37,13 @@ class ProgressCallback(tune.Callback):
         objective: str,
         best: tuple[str, float] | None = None,
         already_done: int,
+        to_come: int = 0,
+        typical_seconds: float = 0.0,
     ) -> None:
         self._console = console
-        self._expected = expected_seconds
+        self._expected = dict(expected_seconds)
+        self._to_come = to_come
+        self._typical_seconds = typical_seconds
         self._objective = objective
         self._already_done = already_done
         self._best = best
@@ -53,9 +58,8 @@ class ProgressCallback(tune.Callback):
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
         )
-        self._task = self._bar.add_task(
-            "trials", total=already_done + len(expected_seconds), completed=already_done
-        )
+        self._total = already_done + len(expected_seconds) + to_come
+        self._task = self._bar.add_task("trials", total=self._total, completed=already_done)
         self._live = (
             Live(self._panel(), console=console, refresh_per_second=4, transient=True)
             if console.is_terminal
@@ -77,7 +81,11 @@ class ProgressCallback(tune.Callback):
             self._live.stop()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self._running[str(trial)] = "starting"
+        name = str(trial)
+        if name not in self._expected:
+            self._to_come -= 1
+            self._expected[name] = self._work_left[name] = self._typical_seconds
+        self._running[name] = "starting"
         self._show()
 
     def on_trial_result(
@@ -123,13 +131,13 @@ class ProgressCallback(tune.Callback):
         work = sum(self._work_done.values()) - self._work_before_first
         if elapsed < 2 or work <= 0:
             return None
-        return sum(self._work_left.values()) / (work / elapsed)
+        left = sum(self._work_left.values()) + self._to_come * self._typical_seconds
+        return left / (work / elapsed)
 
     def _line(self) -> str:
-        total = self._already_done + len(self._expected)
         left = self._seconds_left()
         parts = [
-            f"{self._ended} of {total} trials done",
+            f"{self._ended} of {self._total} trials done",
             f"{len(self._running)} running",
             f"{clock(left)} left" if left is not None else "time left not known yet",
         ]

@@ -39,6 +39,10 @@ class Question:
                 f"nothing in {study.name} is drawn at random, more seeds would show the same "
                 "again: leave --seeds out"
             )
+        if study.space:
+            raise ConfigError(
+                f"{study.name} has a space and no grid: type python -m study.search {study.name}"
+            )
         study = study.narrowed(self.choices)
         plan = study.plan(self.budget, self.seeds, dataset)
         blind = study.objective.startswith("validation") and any(

@@ -8,7 +8,7 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Trial(tune.Trainable):
         trials_folder: str,
         threads: int,
         use_gpu: bool,
-        objective: str,
+        objectives: Sequence[str],
         seconds_between_reports: float,
     ) -> None:
         torch.set_num_threads(threads)
@@ -84,7 +84,7 @@ class Trial(tune.Trainable):
             name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
         }
         self._trials_folder = Path(trials_folder)
-        self._objective = objective
+        self._objectives = objectives
         self._seconds_between_reports = seconds_between_reports
         self._seconds_to_save = 0.0
         self._writer: SummaryWriter | None = None
@@ -159,7 +159,7 @@ class Trial(tune.Trainable):
         self._writer.flush()
         _say(
             f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4g} "
-            f"{self._objective} {self._reached():.4g}"
+            f"{self._objectives[0]} {self._reached(self._objectives[0]):.4g}"
         )
         started = time.monotonic()
         if self._run.finished:
@@ -176,8 +176,8 @@ class Trial(tune.Trainable):
             "begun_at": self._begun_at,
             "total_steps": self._run.total_steps,
             "ended_by_itself": self._run.finished,
-            self._objective: self._reached(),
-            "evaluated": any(math.isfinite(value) for value in self._measured()),
+            **{name: self._reached(name) for name in self._objectives},
+            "evaluated": any(map(math.isfinite, self._measured(self._objectives[0]))),
             "diverged": last.diverged,
         }
 
@@ -187,17 +187,17 @@ class Trial(tune.Trainable):
         # A long curve takes long to write: never more than a twentieth of the time.
         return max(self._seconds_between_reports, 20 * self._seconds_to_save)
 
-    def _reached(self) -> float:
-        """The objective where it was last evaluated."""
-        reached = next((value for value in self._measured() if math.isfinite(value)), math.nan)
+    def _reached(self, objective: str) -> float:
+        """An objective where it was last evaluated."""
+        reached = next(filter(math.isfinite, self._measured(objective)), math.nan)
         if self._records[-1].diverged or math.isnan(reached):
             # A scheduler compares numbers, and NaN with nothing.
-            return 0.0 if maximized(self._objective) else math.inf
+            return 0.0 if maximized(objective) else math.inf
         return reached
 
-    def _measured(self) -> Iterator[float]:
-        """The objective at the records, the last one first; NaN where not evaluated."""
-        return (getattr(record, self._objective) for record in reversed(self._records))
+    def _measured(self, objective: str) -> Iterator[float]:
+        """An objective at the records, the last one first; NaN where not evaluated."""
+        return (getattr(record, objective) for record in reversed(self._records))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Checkpoints are in the trial's own folder, written by `step`; Tune keeps none."""

@@ -1,4 +1,4 @@
-"""A plan through Ray Tune: one config, one trial."""
+"""A plan, or a search, through Ray Tune: one config, one trial."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
 
 from lenet.datasets import Dataset
 from search_spaces.study import Planned, maximized
+from study.analysis.search import number_of
 from study.runtime.cluster import Resources
 from study.runtime.progress import ProgressCallback
+from study.runtime.searching import Search
 from study.runtime.storage import RunFolder
+from study.runtime.suggester import Suggester
 from study.runtime.trial import Trial, share
 
 _RETRIES = 1
@@ -47,16 +55,17 @@ class _StatusCallback(tune.Callback):
 
 def run_trials(
     folder: RunFolder,
-    plan: Sequence[Planned],
+    trials: Sequence[Planned] | Search,
     datasets: Mapping[str, Dataset],
     resources: Resources,
     *,
     study: str,
-    objective: str,
+    objectives: Sequence[str],
     scheduler: str,
     progress: ProgressCallback,
 ) -> Outcome:
-    """Train every trial of `plan`, at most `resources.concurrent` at once.
+    """Train every trial of a plan, or as many as a search has left, at most
+    `resources.concurrent` at once.
 
     Workers are reused from trial to trial, and the data lie once in the object store. A
     trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run;
@@ -69,26 +78,28 @@ def run_trials(
             trials_folder=str(folder.path / "trials"),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,
-            objective=objective,
+            objectives=tuple(objectives),
             seconds_between_reports=SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
         ),
         tune.PlacementGroupFactory([resources.bundle]),
     )
     # The name that Ray's dashboard lists the workers under.
     trainable.__name__ = f"{study}_trial"
-    space = {
-        "trial": tune.grid_search(
-            [{"name": planned.name, "settings": planned.config.to_dict()} for planned in plan]
+    space, suggester, samples = {}, None, 1
+    if isinstance(trials, Search):
+        suggester, samples = Suggester(trials, folder), trials.left
+    else:
+        space["trial"] = tune.grid_search(
+            [{"name": planned.name, "settings": planned.config.to_dict()} for planned in trials]
         )
-    }
     with tempfile.TemporaryDirectory(prefix="study-tune-") as tune_folder, progress:
         tuner = tune.Tuner(
             trainable,
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric=objective,
-                mode="max" if maximized(objective) else "min",
-                scheduler=_scheduler(scheduler),
+                scheduler=_scheduler(scheduler, objectives[0]),
+                search_alg=suggester,
+                num_samples=samples,
                 max_concurrent_trials=resources.concurrent,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
@@ -111,7 +122,10 @@ def run_trials(
             name = result.config["trial"]["name"]
             failed.add(name)
             folder.trial(name).mark("failed", str(result.error))
-    undone = {planned.name for planned in folder.unfinished()} - failed
+    ours = {planned.name for planned in folder.plan if number_of(planned.name) is not None}
+    if not isinstance(trials, Search):
+        ours = {planned.name for planned in trials}
+    undone = {planned.name for planned in folder.unfinished()} & ours - failed
     return Outcome(interrupted=bool(undone), failed=bool(failed))
 
 
@@ -119,11 +133,22 @@ def _trial_name(trial: Any) -> str:
     return str(trial.config["trial"]["name"])
 
 
-def _scheduler(name: str) -> TrialScheduler:
+def _scheduler(name: str, objective: str) -> TrialScheduler:
     if name == "none":
         return FIFOScheduler()
+    mode = "max" if maximized(objective) else "min"
+    if name == "median":
+        # From the second epoch on, what is worse than the median of the means so far.
+        return MedianStoppingRule(
+            time_attr="epoch", metric=objective, mode=mode, grace_period=1, min_samples_required=3
+        )
     # A third of the trials goes on after 1, 3, 9, ... epochs; `max_t` only has to be more
     # epochs than any trial trains.
     return AsyncHyperBandScheduler(
-        time_attr="epoch", max_t=1_000_000_000, grace_period=1, reduction_factor=3
+        time_attr="epoch",
+        metric=objective,
+        mode=mode,
+        max_t=1_000_000_000,
+        grace_period=1,
+        reduction_factor=3,
     )

@@ -38,15 +38,15 @@ def cliff(points=2000, low=1e-6, high=1.0):
 def test_the_lowest_loss_gives_a_tenth_of_its_learning_rate():
     lrs, losses = cliff()
     at = lrs[np.argmin(losses)] / 10
-    assert read(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False).lr == pytest.approx(at)
+    assert read(curve(losses, lrs), ONE_ORDER_BELOW, blown_up=False).lr == pytest.approx(at)
     # What is smoothed lags behind: the same rule on a running mean suggests more.
-    assert at < read(curve(losses, lrs), BY_NAME["minimum/10"], diverged=False).lr < 1.5 * at
+    assert at < read(curve(losses, lrs), BY_NAME["minimum/10"], blown_up=False).lr < 1.5 * at
 
 
 def test_steepest_by_the_logarithm_or_by_the_learning_rate_itself():
     lrs, losses = cliff()
-    in_log = read(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False).lr
-    in_lr = read(curve(losses, lrs), BY_NAME["steepest in LR"], diverged=False).lr
+    in_log = read(curve(losses, lrs), BY_NAME["steepest in log LR"], blown_up=False).lr
+    in_lr = read(curve(losses, lrs), BY_NAME["steepest in LR"], blown_up=False).lr
     assert in_log == pytest.approx(1e-3, rel=0.5)
     # A slope per learning rate is steep where learning rates are small.
     assert in_lr < in_log / 2
@@ -71,7 +71,7 @@ def test_the_valley_is_the_middle_of_the_longest_fall():
 )
 def test_no_true_minimum_says_what_to_change(losses, advice):
     lrs = np.geomspace(1e-4, 1, len(losses))
-    reading = read(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False)
+    reading = read(curve(losses, lrs), ONE_ORDER_BELOW, blown_up=False)
     assert reading.lr is None
     assert advice in reading.advice
 
@@ -79,15 +79,15 @@ def test_no_true_minimum_says_what_to_change(losses, advice):
 def test_a_ramp_that_ends_in_no_finite_loss_was_not_still_falling():
     lrs = np.geomspace(1e-4, 1, 100)
     falling = curve(np.linspace(5, 1, 100), lrs)
-    assert read(falling, ONE_ORDER_BELOW, diverged=True).lr == pytest.approx(0.1)
+    assert read(falling, ONE_ORDER_BELOW, blown_up=True).lr == pytest.approx(0.1)
 
 
 def test_a_slope_needs_learning_rates_that_differ():
     lrs = np.repeat([0.1, 0.15, 0.225, 0.3375, 0.5, 0.76], 10)
     losses = np.r_[np.linspace(2, 0.5, 40), np.linspace(0.6, 3, 20)]
-    reading = read(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False)
+    reading = read(curve(losses, lrs), BY_NAME["steepest in log LR"], blown_up=False)
     assert reading.lr in {0.1, 0.15, 0.225}
-    few = read(curve(losses[:40], lrs[:40]), BY_NAME["steepest in log LR"], diverged=False)
+    few = read(curve(losses[:40], lrs[:40]), BY_NAME["steepest in log LR"], blown_up=False)
     assert "too few learning rates" in few.advice
 
 
@@ -101,7 +101,7 @@ def test_smoothing_goes_by_steps_and_has_no_bias_at_the_start():
 
 def test_a_suggestion_is_a_geometric_mean_with_its_interval():
     readings = [
-        read(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, diverged=0)
+        read(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, blown_up=False)
         for rule in [ONE_ORDER_BELOW]
         for lrs in (np.geomspace(1e-4, 1, 100), np.geomspace(1e-3, 10, 100))
     ]
@@ -115,7 +115,7 @@ def test_a_suggestion_is_a_geometric_mean_with_its_interval():
 def test_most_seeds_must_have_a_minimum():
     good = curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], np.geomspace(1e-4, 1, 100))
     bad = curve(np.linspace(1, 5, 100), np.geomspace(1e-4, 1, 100))
-    half = [read(one, ONE_ORDER_BELOW, diverged=False) for one in (good, bad)]
+    half = [read(one, ONE_ORDER_BELOW, blown_up=False) for one in (good, bad)]
     found = Suggestion(ONE_ORDER_BELOW, half)
     assert found.lr is None
     assert found.without == 1

@@ -1,0 +1,190 @@
+"""A search: Optuna proposes, Ray Tune schedules, and what both know survives them.
+
+Optuna's study lies in a database and the trials in the run's folder. Either may be ahead of the
+other when a run is killed: `Search.reconcile` brings them together again.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from lenet.config import TrainConfig
+from lenet.records import Record
+from search_spaces.space import Choice, Dimension
+from search_spaces.study import Planned, Searched, maximized
+from study.analysis.search import number_of
+from study.runtime import databases
+from study.runtime.storage import COMPLETE, RunFolder
+
+SEED = 0
+"""Of every trial of a search, so that trials differ in their settings alone."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Optuna's log and its warnings that a sampler, or a way to call it, may change."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def build_sampler(name: str, seed: int) -> BaseSampler:
+    """A sampler of Optuna by its name here (`study.search.SAMPLERS`)."""
+    samplers = optuna.samplers
+    with quiet():
+        if name == "tpe":
+            return samplers.TPESampler(seed=seed)
+        if name == "gp":
+            return samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+        if name == "cmaes":
+            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        if name == "qmc":
+            return samplers.QMCSampler(
+                seed=seed,
+                scramble=True,
+                warn_independent_sampling=False,
+                warn_asynchronous_seeding=False,
+            )
+        return samplers.RandomSampler(seed=seed)
+
+
+def propose(space: Sequence[Dimension], trial: optuna.trial.BaseTrial) -> dict[str, Any]:
+    """A point of the space, each dimension asked of `trial` where it is there."""
+    values: dict[str, Any] = {}
+    for dimension in space:
+        name, over = dimension.setting, dimension.over
+        if not dimension.present(values):
+            continue
+        if isinstance(over, Choice):
+            values[name] = trial.suggest_categorical(name, over.values)
+        else:
+            values[name] = trial.suggest_float(name, over.low, over.high, log=over.log)
+    return values
+
+
+def _directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    return [
+        StudyDirection.MAXIMIZE if maximized(name) else StudyDirection.MINIMIZE
+        for name in objectives
+    ]
+
+
+def final_values(records: Sequence[Record], objectives: Sequence[str]) -> list[float] | None:
+    """The objectives at the last record where they were measured; None for a run that diverged:
+    it is fast, which must not look like a merit."""
+    if not records or records[-1].diverged:
+        return None
+    found = []
+    for name in objectives:
+        measured = (getattr(record, name) for record in reversed(records))
+        value = next((v for v in measured if math.isfinite(v)), None)
+        if value is None:
+            return None
+        found.append(value)
+    return found
+
+
+@dataclass
+class Search:
+    """What is searched and how far it is."""
+
+    searched: Searched
+    objectives: tuple[str, ...]
+    sampler: str
+    seed: int
+    trials: int
+    """how many there are to be, those of before included"""
+    seconds: float | None
+    """after so many no new trial begins; None: no limit"""
+    url: str
+    """of the database that Optuna's study lies in"""
+    study_name: str
+    start_from: Sequence[Mapping[str, Any]] = ()
+    """points to begin with"""
+    study: optuna.Study | None = field(default=None, init=False)
+    pending: list[tuple[int, Planned]] = field(default_factory=list, init=False)
+    """trials that were proposed and not finished, by their numbers in Optuna's study"""
+    done: int = field(default=0, init=False)
+
+    @property
+    def left(self) -> int:
+        return max(0, self.trials - self.done)
+
+    def samples(self, count: int) -> list[TrainConfig]:
+        """Points drawn at random, for an estimate."""
+        with quiet():
+            study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self.seed))
+            return [self.config(propose(self.space, study.ask())) for _ in range(count)]
+
+    @property
+    def space(self) -> Sequence[Dimension]:
+        return self.searched.space
+
+    def config(self, values: Mapping[str, Any]) -> TrainConfig:
+        return self.searched.config({**values, "seed": SEED, "test_at_end": False})
+
+    def look(self, folder: RunFolder) -> None:
+        """Count what a run has done; nothing is changed."""
+        numbers = [one for one in folder.plan if number_of(one.name) is not None]
+        self.done = sum(_has_ended(folder, one.name) for one in numbers)
+
+    def open(self, folder: RunFolder, *, resumed: bool) -> None:
+        """Open Optuna's study, or make it, and settle what a killed run has left: a trial that
+        ended is told, one that began goes on, one that was only proposed is given up. The folder
+        must be locked: the trials of another process would be taken for abandoned ones."""
+        self.look(folder)
+        with quiet():
+            self.study = optuna.create_study(
+                storage=databases.connect(self.url),
+                # A sampler that begins anew must not draw the same points once more.
+                sampler=build_sampler(self.sampler, self.seed + len(folder.plan)),
+                study_name=self.study_name,
+                directions=_directions(self.objectives),
+                load_if_exists=resumed,
+            )
+            if not resumed:
+                for point in self.start_from:
+                    self.study.enqueue_trial(dict(point), skip_if_exists=True)
+        planned = {number_of(one.name): one for one in folder.plan}
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            one = planned.get(trial.number)
+            if one is None:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+            elif _has_ended(folder, one.name):
+                kept = folder.trial(one.name)
+                stopped = kept.state()["status"] == "stopped"
+                self.tell(trial.number, kept.records(), stopped=stopped)
+            else:
+                self.pending.append((trial.number, one))
+
+    def tell(self, number: int, records: Sequence[Record], *, stopped: bool) -> None:
+        """Tell Optuna how a trial ended: by its last values, as pruned if a scheduler stopped it,
+        as failed if it diverged or failed."""
+        assert self.study is not None
+        values = final_values(records, self.objectives)
+        with quiet():
+            if values is None or (stopped and len(self.objectives) > 1):
+                self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            elif stopped:
+                # The last value that was reported stands for it.
+                self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+            else:
+                self.study.tell(number, values, skip_if_finished=True)
+
+
+def _has_ended(folder: RunFolder, name: str) -> bool:
+    """Whether a trial need not be trained any more; one that failed is not tried again."""
+    trial = folder.trial(name)
+    status = trial.state().get("status")
+    return status == "failed" or (status in COMPLETE and bool(trial.records()))

@@ -1,0 +1,88 @@
+"""Ray's OptunaSearch, for trials that lie in a run's folder."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from search_spaces.study import Planned, maximized
+from study.analysis.search import trial_name
+from study.runtime.searching import Search, propose, quiet
+from study.runtime.storage import RunFolder
+
+
+class Suggester(OptunaSearch):
+    """Proposes the trials of a search, and tells Optuna how they ended.
+
+    What is proposed is planned in the folder before it is trained. Trials that a scheduler
+    stopped are told as pruned, not as complete with an early value.
+    """
+
+    def __init__(self, search: Search, folder: RunFolder) -> None:
+        assert search.study is not None
+        several = len(search.objectives) > 1
+        modes = ["max" if maximized(name) else "min" for name in search.objectives]
+        with quiet():
+            super().__init__(
+                lambda trial: propose(search.space, trial),
+                metric=list(search.objectives) if several else search.objectives[0],
+                mode=modes if several else modes[0],
+                sampler=search.study.sampler,
+                study_name=search.study_name,
+                storage=search.study._storage,
+            )
+        self._search = search
+        self._study = search.study
+        self._folder = folder
+        self._pending = list(search.pending)
+        self._names: dict[str, Planned] = {}
+        self._reported: set[tuple[str, int]] = set()
+        self._ends = math.inf if search.seconds is None else time.monotonic() + search.seconds
+
+    def suggest(self, trial_id: str) -> Any:
+        if time.monotonic() > self._ends:
+            return Searcher.FINISHED
+        if self._pending:
+            number, planned = self._pending.pop(0)
+            known = self._study.get_trials(deepcopy=False)[number]
+            self._ot_trials[trial_id] = optuna.trial.Trial(self._study, known._trial_id)
+        else:
+            with quiet():
+                values = super().suggest(trial_id)
+            config = self._search.config(values or {})
+            number = self._ot_trials[trial_id].number
+            planned = Planned(name=trial_name(number, config), config=config)
+            self._folder.extend([planned])
+        self._names[trial_id] = planned
+        return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        # Optuna's samplers compare trials that were stopped by how far they came.
+        epoch = max(1, round(result["epoch"]))
+        measured = result["evaluated"] and not result["diverged"]
+        if len(self._search.objectives) > 1 or not measured or (trial_id, epoch) in self._reported:
+            return
+        self._reported.add((trial_id, epoch))
+        with warnings.catch_warnings():
+            # A trial that goes on from its checkpoint comes by the same epochs again.
+            warnings.filterwarnings("ignore", message="The reported value is ignored")
+            self._ot_trials[trial_id].report(result[self._search.objectives[0]], epoch)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        number = self._ot_trials[trial_id].number
+        records = [] if error else self._folder.trial(self._names[trial_id].name).records()
+        stopped = result is not None and not result["ended_by_itself"]
+        self._search.tell(number, records, stopped=stopped)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the database and the folder hold all that a resumed search needs."""
+        Path(checkpoint_path).write_bytes(b"")
