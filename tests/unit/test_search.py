@@ -1,0 +1,204 @@
+"""What a search knows: its database and its folder, brought together after whatever happened."""
+
+import sqlite3
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from lenet.config import ConfigError
+from lenet.records import Record
+from search_spaces.search import STUDY
+from search_spaces.study import Planned
+from study import search as command
+from study.analysis.search import number_of, trial_name
+from study.runtime import databases
+from study.runtime.searching import Search, propose, quiet
+from study.runtime.storage import RunFolder
+
+CHOICES = {"optimizer": ["adam"], "schedule": ["constant"]}
+
+
+def search_in(folder, **changes):
+    made = {
+        "searched": STUDY.searched(CHOICES, "smoke"),
+        "objectives": ("validation_accuracy",),
+        "sampler": "random",
+        "seed": 0,
+        "trials": 10,
+        "seconds": None,
+        "url": databases.url_of(folder.path),
+        "study_name": "made up",
+    }
+    return Search(**(made | changes))
+
+
+def record(epoch, accuracy, *, diverged=False):
+    return Record(
+        step=epoch,
+        epoch=epoch,
+        samples=epoch,
+        lr=0.1,
+        train_loss=1.0,
+        train_accuracy=0.5,
+        validation_accuracy=accuracy,
+        train_seconds=float(epoch),
+        samples_per_second=1.0,
+        steps_per_second=1.0,
+        diverged=diverged,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.create(tmp_path / "run", {"study": "search"}, [])
+
+
+def begin(search, folder, count):
+    """Propose and plan so many trials, as the suggester does; their planned selves."""
+    begun = []
+    for _ in range(count):
+        with quiet():
+            trial = search.study.ask()
+            config = search.config(propose(search.space, trial))
+        begun.append(Planned(name=trial_name(trial.number, config), config=config))
+        folder.extend(begun[-1:])
+        folder.trial(begun[-1].name).begin({})
+    return begun
+
+
+def states(search):
+    return [trial.state for trial in search.study.get_trials(deepcopy=False)]
+
+
+def test_what_a_killed_search_left_is_settled(folder):
+    first = search_in(folder)
+    first.open(folder, resumed=False)
+    ended, stopped, diverged, failed, running = begin(first, folder, 5)
+    folder.trial(ended.name).finish("finished", [record(1, 0.8), record(2, 0.9)])
+    folder.trial(stopped.name).save([record(1, 0.4)], b"")
+    first.study._storage.set_trial_intermediate_value(1, 1, 0.4)
+    folder.trial(stopped.name).mark("stopped")
+    folder.trial(diverged.name).finish("diverged", [record(1, float("nan"), diverged=True)])
+    folder.trial(failed.name).mark("failed", "made up")
+    with quiet():
+        first.study.ask()  # proposed, and killed before it was planned
+
+    second = search_in(folder)
+    second.open(folder, resumed=True)
+    assert states(second) == [
+        *(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL),
+        *(TrialState.RUNNING, TrialState.FAIL),
+    ]
+    assert second.study.trials[0].value == 0.9
+    assert second.pending == [(4, running)]
+    assert (second.done, second.left) == (4, 6)
+
+
+def test_a_resumed_sampler_does_not_propose_the_same_once_more(folder):
+    first = search_in(folder)
+    first.open(folder, resumed=False)
+    before = [planned.config for planned in begin(first, folder, 3)]
+    second = search_in(folder)
+    second.open(folder, resumed=True)
+    after = [planned.config for planned in begin(second, folder, 3)]
+    assert not set(before) & set(after)
+
+
+def test_known_points_come_first(folder):
+    point = {"lr": 0.01, "batch_size": 64, "dropout": 0.25, "weight_decay": 1e-4}
+    search = search_in(folder, start_from=[point])
+    search.open(folder, resumed=False)
+    (planned,) = begin(search, folder, 1)
+    assert planned.config.to_dict().items() >= point.items()
+
+
+def test_of_two_objectives_a_diverged_trial_is_no_merit(folder):
+    two = search_in(folder, objectives=("validation_accuracy", "train_seconds"))
+    two.open(folder, resumed=False)
+    good, bad = begin(two, folder, 2)
+    two.tell(0, [record(2, 0.9)], stopped=False)
+    two.tell(1, [record(1, float("nan"), diverged=True)], stopped=False)
+    assert states(two) == [TrialState.COMPLETE, TrialState.FAIL]
+    assert two.study.trials[0].values == [0.9, 2.0]
+    assert [d.name for d in two.study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert {number_of(good.name), number_of(bad.name)} == {0, 1}
+
+
+def test_a_search_never_reads_the_test_set(folder):
+    assert not search_in(folder).samples(3)[0].test_at_end
+
+
+@pytest.mark.parametrize("sampler", command.SAMPLERS)
+def test_every_sampler_proposes(folder, sampler):
+    search = search_in(folder, sampler=sampler)
+    search.open(folder, resumed=False)
+    for planned in (one for _ in range(14) for one in begin(search, folder, 1)):
+        search.tell(number_of(planned.name), [record(1, planned.config.dropout)], stopped=False)
+    assert states(search) == [TrialState.COMPLETE] * 14
+
+
+def test_a_locked_database_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(databases, "_SECONDS_FOR_A_LOCK", 0.1)
+    url = f"sqlite:///{tmp_path / 'some.db'}"
+    databases.connect(url)
+    holder = sqlite3.connect(tmp_path / "some.db")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(ConfigError, match=r"locked.*wait until who holds it is done"):
+            databases.connect(url)
+    finally:
+        holder.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "some.db").write_text("no database, and longer than a hundred bytes " * 9)
+    with pytest.raises(ConfigError, match="cannot use the database"):
+        databases.connect(f"sqlite:///{tmp_path / 'some.db'}")
+
+
+def test_a_database_of_another_study_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path / 'some.db'}"
+    with quiet():
+        optuna.create_study(storage=databases.connect(url), study_name="mine")
+    databases.check(url, "mine", resumed=True)
+    databases.check(url, "new", resumed=False)
+    with pytest.raises(ConfigError, match="has a study 'mine' already"):
+        databases.check(url, "mine", resumed=False)
+    with pytest.raises(ConfigError, match="has no study 'other'"):
+        databases.check(url, "other", resumed=True)
+
+
+def test_no_password_is_kept():
+    url = "postgresql+psycopg://me:secret@host/base"
+    assert "secret" not in databases.without_password(url)
+    words = ["--trials", "3", f"--optuna-storage={url}"]
+    assert "secret" not in " ".join(databases.hide_passwords(words, url))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sampler", "bayes"], "invalid choice: 'bayes'"),
+        (["--objectives", "accurracy"], "unknown objective"),
+        (["--objectives", "val_loss,val_loss"], "two different ones"),
+        (["--objectives", "val_accuracy,train_seconds", "--scheduler", "asha"], "one objective"),
+        (["--confirm", "5"], "5x5"),
+        (["--time-limit", "soon"], "30m"),
+        (["--set", "dataset=mnist,digits"], "set one dataset"),
+        (["--set", "lr=1..0.1"], "lower end first"),
+        (["flux"], "no one space"),
+        (["--optuna-storage", "nowhere"], "no URL of a database"),
+        (["--optuna-storage", "postgresql+nothing://me@host/base"], "nothing"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, capsys):
+    try:
+        code = command.main(arguments)
+    except SystemExit as exit:
+        code = exit.code
+    said = capsys.readouterr().err
+    assert code == 2
+    assert message in said
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
