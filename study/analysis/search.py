@@ -190,7 +190,7 @@ def confirmed(results: Results) -> list[Confirmed]:
     found = []
     for number, seeds in trials.dropna(subset="number").groupby("number"):
         at = int(str(number).removesuffix(".0"))
-        whole = seeds[seeds["status"] != "diverged"].sort_values("seed")
+        whole = ended(seeds).sort_values("seed")
         if whole.empty or at not in ranks:
             continue
         row = {str(name): value for name, value in seeds.iloc[0].items()}

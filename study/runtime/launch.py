@@ -347,10 +347,13 @@ def _train_trials(
 
     folder = launch.folder
     objectives = _objectives(launch)
+    scheduler = launch.question.scheduler
     if isinstance(trials, Search):
         named, to_come = {}, trials.left
         done = trials.done
     else:
+        if launch.search is not None:  # what confirms a search is compared whole
+            scheduler = "none"
         named, to_come = {p.name: expected.trial_seconds[p.config.id] for p in trials}, 0
         done = len(folder.plan) - len(trials)
     progress = ProgressCallback(
@@ -369,7 +372,7 @@ def _train_trials(
         resources,
         study=launch.question.study,
         objectives=objectives,
-        scheduler=launch.question.scheduler,
+        scheduler=scheduler,
         progress=progress,
     )
 
