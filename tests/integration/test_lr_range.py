@@ -1,0 +1,93 @@
+"""`python -m study.lr_range` on a real Ray: ramps, suggestions, and their verification."""
+
+import pandas as pd
+import pytest
+
+from study import lr_range
+
+DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
+ONE = ("--seeds", "2", "--set", "optimizer=adam", "--set", "train_samples=none")
+
+
+@pytest.fixture(scope="module")
+def run_lr_range(ray_address):
+    return lambda *arguments: lr_range.main(["--address", ray_address, *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def verified(run_lr_range, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "verified"
+    code = run_lr_range(*DIGITS, *ONE, "--verify", "--results", folder)
+    return folder, code
+
+
+def test_from_ramps_to_regret(verified):
+    folder, code = verified
+    assert code == 0
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert set(trials["schedule"]) == {"ramp-exponential", "constant"}
+    suggestions = pd.read_csv(folder / "tables" / "suggestions.csv")
+    assert len(suggestions) == 5
+    found = suggestions[suggestions["suggested LR"] != "no true minimum"]
+    assert len(found) >= 3
+    regret = pd.read_csv(folder / "tables" / "regret.csv")
+    assert regret["rule"].iloc[-1] == "best learning rate found"
+    assert not regret["adam"].str.contains("not trained").any()
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    expected = {"ramps", "range-test-exponential", "verification-exponential"}
+    assert figures == expected | {"verification-curves"}
+
+
+def test_a_ramp_ends_where_its_loss_blows_up(verified):
+    folder, _ = verified
+    trials = pd.read_parquet(folder / "trials.parquet")
+    ramps = trials[trials["schedule"] == "ramp-exponential"]
+    assert (ramps["epoch"] < ramps["epochs"]).all()
+    records = pd.read_parquet(folder / "records.parquet").merge(ramps[["trial"]], on="trial")
+    assert (
+        records.groupby("trial")["step"].apply(lambda step: (step.diff().dropna() == 1).all()).all()
+    )
+
+
+def test_an_earlier_run_is_counted_in(verified, run_lr_range, tmp_path):
+    first, _ = verified
+    folder = tmp_path / "second"
+    code = run_lr_range(*DIGITS, *ONE, "--verify", "--grid", first, "--results", folder)
+    assert code == 0
+    constant = [
+        pd.read_parquet(place / "trials.parquet").query("schedule == 'constant'").set_index("trial")
+        for place in (first, folder)
+    ]
+    # The same suggestions ask for the same trainings, none of which is done twice.
+    assert constant[1]["started"].to_dict() == constant[0]["started"].to_dict()
+    assert (
+        constant[1]["validation_accuracy"].to_dict() == constant[0]["validation_accuracy"].to_dict()
+    )
+
+
+def test_a_finished_run_is_resumed_to_nothing(verified, run_lr_range, capsys):
+    assert run_lr_range("--resume", verified[0]) == 0
+    assert "are complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ramps", "exponentail"], "did you mean 'exponential'"),
+        (["--verify-epochs", "3"], "type --verify, too"),
+        (["--set", "schedule=constant"], "--ramps"),
+        (["--set", "blow_up=0.5"], "above 1"),
+        (["--set", "lr=100"], "set lr below final_lr"),
+        (["--resume", "nowhere"], "is no run"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, capsys):
+    assert lr_range.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_a_grid_that_is_not_like_it_is_refused(verified, run_lr_range, capsys):
+    assert run_lr_range(*DIGITS, "--verify", "--verify-epochs", 7, "--grid", verified[0]) == 2
+    assert "epochs=7" in capsys.readouterr().err

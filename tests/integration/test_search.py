@@ -1,0 +1,181 @@
+"""`python -m study.search` on a real Ray: proposals, stops, confirmation, and a killed search."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from study import search
+from study.analysis.search import number_of
+from study.report import __main__ as report
+from study.runtime import databases
+from study.runtime.searching import quiet
+from study.runtime.storage import COMPLETE, RunFolder
+
+DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
+# One good learning rate and many bad ones, so that there is something to stop.
+SPACE = ("--set", "optimizer=adam,sgd", "--set", "lr=1e-5..0.01", "--set", "schedule=constant")
+FAN = Path(__file__).parents[2] / "docs" / "results" / "fan"
+
+
+def optuna_trials(folder):
+    with quiet():
+        names = optuna.get_all_study_names(databases.url_of(folder))
+        (name,) = names
+        return optuna.load_study(study_name=name, storage=databases.url_of(folder)).trials
+
+
+def trials_of(folder):
+    return pd.read_parquet(folder / "trials.parquet").set_index("trial")
+
+
+@pytest.fixture(scope="module")
+def run_search(ray_address):
+    return lambda *arguments: search.main(["--address", ray_address, *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def searched(run_search, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "searched"
+    code = run_search(
+        *DIGITS,
+        *SPACE,
+        *("--set", "epochs=3", "--set", "batch_size=16,32", "--trials", "9"),
+        *("--scheduler", "asha", "--confirm", "2x2", "--results", folder),
+    )
+    return folder, code
+
+
+def test_a_search_from_command_to_figures(searched):
+    folder, code = searched
+    assert code == 0
+    trials = trials_of(folder)
+    ours = trials[trials.index.map(number_of).notna()]
+    assert len(ours) == 9
+    assert set(ours["status"]) <= {"finished", "stopped", "diverged"}
+    assert "stopped" in set(ours["status"])
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert figures >= {"history", "timeline", "confirmed", "slices", "parallel"}
+    confirmed = pd.read_csv(folder / "tables" / "confirmed.csv")
+    assert confirmed["rank"].tolist() == [1, 2]
+    assert set(confirmed["seeds"]) == {2}
+
+
+def test_the_test_set_is_read_by_the_confirmation_alone(searched):
+    trials = trials_of(searched[0])
+    is_search = trials.index.map(number_of).notna()
+    assert trials.loc[is_search, "test_accuracy"].isna().all()
+    confirmation = trials[~is_search]
+    assert len(confirmation) == 4
+    # Trained whole, with seeds that the search has not seen.
+    assert set(confirmation["status"]) == {"finished"}
+    assert set(confirmation["seed"]) == {1, 2}
+    assert confirmation["test_accuracy"].notna().all()
+
+
+def test_optuna_knows_how_each_trial_ended(searched):
+    folder, _ = searched
+    trials = trials_of(folder)
+    by_number = {number_of(name): row for name, row in trials.iterrows()}
+    expected = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+    for trial in optuna_trials(folder):
+        row = by_number[trial.number]
+        assert trial.state == expected.get(row["status"], TrialState.FAIL)
+        assert trial.params["lr"] == pytest.approx(row["lr"])
+        if trial.state == TrialState.COMPLETE:
+            assert trial.value == pytest.approx(row["validation_accuracy"])
+
+
+def test_the_report_tells_of_it_again(searched, tmp_path, capsys):
+    assert report.main([str(searched[0]), "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "comes out as number" in printed
+    assert (tmp_path / "figures" / "confirmed.svg").is_file()
+
+
+def test_more_trials_go_on_with_all_that_was_learnt(searched, run_search, capsys):
+    folder, _ = searched
+    before = trials_of(folder)
+    assert run_search("--resume", folder, "--trials", 11) == 0
+    after = trials_of(folder)
+    numbers = sorted(number for number in after.index.map(number_of) if number == number)
+    assert numbers == list(range(11))
+    assert after.loc[before.index, "attempts"].equals(before["attempts"])
+    assert len(optuna_trials(folder)) == 11
+    capsys.readouterr()
+    assert run_search("--resume", folder) == 0
+    assert "are complete" in capsys.readouterr().out
+
+
+def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_search, tmp_path):
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "study.search", "--address", ray_address, *DIGITS, *SPACE]
+    command += ["--set", "train_samples=none", "--set", "epochs=6", "--set", "batch_size=8"]
+    command += ["--trials", "6", "--confirm", "0x0", "--max-concurrent", "2"]
+
+    def complete():
+        run = RunFolder(folder)
+        if not (folder / "plan.json").is_file():
+            return []
+        states = {p.name: run.trial(p.name).state() for p in run.plan}
+        return [name for name, state in states.items() if state.get("status") in COMPLETE]
+
+    with subprocess.Popen(
+        [*command, "--results", str(folder)], start_new_session=True, stdout=subprocess.DEVNULL
+    ) as driver:
+        until = time.monotonic() + 150
+        while not complete():
+            assert driver.poll() is None, "the driver ended before a trial did"
+            assert time.monotonic() < until, "no trial ended"
+            time.sleep(0.05)
+        os.killpg(driver.pid, signal.SIGKILL)
+    time.sleep(5)  # Ray notices, and ends the driver's workers
+    before = complete()
+    kept = {name: RunFolder(folder).trial(name).records() for name in before}
+    assert run_search("--resume", folder) == 0
+    trials = trials_of(folder)
+    assert sorted(trials.index.map(number_of)) == list(range(6))
+    assert set(trials["status"]) <= {"finished", "diverged"}
+    assert set(trials.loc[before, "attempts"]) == {1}
+    for name, records in kept.items():
+        assert RunFolder(folder).trial(name).records() == records
+    states = [trial.state for trial in optuna_trials(folder)]
+    assert states.count(TrialState.COMPLETE) == (trials["status"] == "finished").sum()
+    assert TrialState.RUNNING not in states
+
+
+def test_two_objectives_from_the_best_of_a_grid(run_search, tmp_path):
+    folder = tmp_path / "front"
+    code = run_search(
+        *("fan", *DIGITS, "--start-from", FAN, "--objectives", "val_accuracy,train_seconds"),
+        *("--trials", "5", "--confirm", "0x0", "--time-limit", "10m", "--results", folder),
+    )
+    assert code == 0
+    trials = trials_of(folder)
+    # The five best points of the grid, in their order; Adam 0.001 is the first of them.
+    assert trials["lr"].iloc[0] == 0.001
+    assert trials["optimizer"].iloc[0] == "adam"
+    assert set(trials["lr"]) <= {0.1, 0.01, 0.001}
+    assert (folder / "figures" / "front.png").is_file()
+    assert not (folder / "figures" / "history.png").exists()
+
+
+def test_a_search_is_resumed_by_its_own_command(searched, run_grid, capsys):
+    assert run_grid("--resume", str(searched[0])) == 2
+    assert "python -m study.search --resume" in capsys.readouterr().err
+
+
+def test_a_lost_database_is_said(searched, run_search, tmp_path, capsys):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("run.json", "plan.json"):
+        (moved / name).write_bytes((searched[0] / name).read_bytes())
+    assert run_search("--resume", moved, "--trials", 20) == 2
+    assert "optuna.db" in capsys.readouterr().err
