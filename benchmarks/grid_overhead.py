@@ -100,7 +100,7 @@ def tune_without_reuse(
         trials_folder=str(folder.path / "trials"),
         threads=1,
         use_gpu=False,
-        objective="validation_accuracy",
+        objectives=("validation_accuracy",),
         seconds_between_reports=SECONDS_BETWEEN_REPORTS,
     )
     points = [{"name": p.name, "settings": p.config.to_dict()} for p in plan]

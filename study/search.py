@@ -24,6 +24,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError
+from lenet.registry import REGRESSIONS
 from search_spaces.space import Space, find_objective
 from study import commandline
 from study.analysis.results import Results
@@ -122,7 +123,9 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         question, asked = _question(options), _asked(options)
     study = search_spaces.find(question.study)
     # A wrong name or value is said before torch, which takes seconds to import.
-    space = study.searched(question.choices, question.budget).space
+    searched = study.searched(question.choices, question.budget)
+    space = searched.space
+    _check_objectives(asked["objectives"], searched.base)
     if options.resume:
         if tuple(map(restored, asked["space"])) != space:
             raise ConfigError(
@@ -213,6 +216,20 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
         "confirm": list(options.confirm or _repeats(_CONFIRM)),
         "start_from": [],
     }
+
+
+def _check_objectives(objectives: Sequence[str], base: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` where an objective would never be measured."""
+    for name in objectives:
+        if name.endswith("_accuracy") and base.get("dataset") in REGRESSIONS:
+            raise ConfigError(
+                f"dataset={base['dataset']} has no accuracy: use --objectives train_loss"
+            )
+        if name.startswith("validation_") and base.get("validation_fraction") == 0:
+            raise ConfigError(
+                f"validation_fraction=0 leaves no {name} to search by: choose a fraction above 0, "
+                "or --objectives train_loss"
+            )
 
 
 def _database(options: argparse.Namespace, asked: dict[str, Any], results: Path) -> str:
