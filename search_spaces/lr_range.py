@@ -31,7 +31,7 @@ RAMPS: Mapping[str, Settings] = MappingProxyType(
         "multistep": {"schedule": "ramp-multistep", "lr": 0.1},
     }
 )
-"""Each ramp by name. In a run, its schedule and its first learning rate tell which it is."""
+"""Each ramp by name, which is that of its grid."""
 
 _PUBLISHED = frozenset({"lambda", "multistep"})
 
@@ -67,6 +67,7 @@ def _grid(ramp: str, loss: str) -> Grid:
         settings["test_curve"] = loss == "test"
     epochs = {"smoke": 2, "quick": 10 if slow else 2, "paper": 10 if slow else 1}
     return Grid(
+        name=ramp,
         space={
             "optimizer": OPTIMIZERS,
             "schedule": (settings.pop("schedule"),),

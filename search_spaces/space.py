@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lenet.config import ConfigError, TrainConfig, check_setting, coerce, nearest
+from lenet.config import ConfigError, TrainConfig, check_setting, coerce
 
 _BY_RATIO = frozenset({"lr", "weight_decay", "eps", "l1", "l2"})
 """Settings of which factors matter and not differences."""
@@ -84,9 +84,39 @@ def check(space: Space, fixed: Mapping[str, Any]) -> None:
         before[name] = dimension.over
         if isinstance(dimension.over, Choice):
             for value in dimension.over.values:
-                coerce(name, value)
+                if isinstance(coerce(name, value), tuple):
+                    raise ConfigError(
+                        f"{name} is several numbers, which no sampler proposes: fix it, with "
+                        f"--set {name}=VALUE"
+                    )
         elif not dimension.over.low < dimension.over.high:
             raise ConfigError(f"{name}={dimension.over} is no range: give the lower end first")
+
+
+def extremes(dimension: Dimension) -> list[Any]:
+    """Every value of a choice, and the two ends of a range."""
+    over = dimension.over
+    return list(over.values) if isinstance(over, Choice) else [over.low, over.high]
+
+
+def point_with(space: Space, dimension: Dimension, value: Any) -> dict[str, Any]:
+    """A point that has this value of this dimension, and of the others what lets it be there: a
+    first choice, or the middle of a range."""
+    needed = {name: values for name, values in dimension.where.items()}
+    point: dict[str, Any] = {}
+    for other in space:
+        if not other.present(point):
+            continue
+        over = other.over
+        if other.setting == dimension.setting:
+            point[other.setting] = value
+        elif isinstance(over, Choice):
+            wanted = needed.get(other.setting, over.values)
+            point[other.setting] = next(v for v in over.values if v in wanted)
+        else:
+            middle = math.sqrt(over.low * over.high) if over.log else (over.low + over.high) / 2
+            point[other.setting] = middle
+    return point
 
 
 def narrowed(space: Space, choices: Mapping[str, Sequence[Any]]) -> tuple[Space, dict[str, Any]]:
@@ -167,11 +197,3 @@ def _range(name: str, low: float, high: float) -> Range:
     if name in _BY_RATIO and not (low > 0 and math.isfinite(high)):
         raise ConfigError(f"{name} is searched by ratios: begin its range above 0")
     return Range(float(low), float(high), log=name in _BY_RATIO)
-
-
-def find_objective(name: str, known: Sequence[str]) -> str:
-    """A measurement of a record by its name, `val_` standing for `validation_`."""
-    full = name.replace("val_", "validation_", 1) if name.startswith("val_") else name
-    if full not in known:
-        raise ConfigError(nearest(full, known, "objective"))
-    return full

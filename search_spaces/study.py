@@ -21,6 +21,8 @@ BUDGETS = ("smoke", "quick", "paper")
 class Grid:
     """A space whose every point is a trial."""
 
+    name: str = ""
+    """what it is chosen by, where a command chooses among grids"""
     space: Mapping[str, Sequence[Any]]
     """each dimension with its values"""
     settings: Settings = field(default_factory=dict)
@@ -100,6 +102,13 @@ class Searched:
                 settings = {**settings, **more, **values}
         return TrainConfig.from_dict(settings)
 
+    def check(self) -> None:
+        """Raise `ConfigError` if some value of a dimension, or an end of its range, gives no config
+        with the others at some value of theirs."""
+        for dimension in self.space:
+            for value in search_space.extremes(dimension):
+                self.config(search_space.point_with(self.space, dimension, value))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
@@ -131,6 +140,11 @@ class Study:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     claims: tuple[Claim, ...] = ()
+
+    def taking(self, grids: Sequence[str]) -> Study:
+        """This study with the grids of these names alone; with all if none is named."""
+        taken = tuple(grid for grid in self.grids if not grids or grid.name in grids)
+        return replace(self, grids=taken)
 
     def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Study:
         """This study with `choices` in place of its own values: several values make a
@@ -233,10 +247,9 @@ class Study:
         """What a search of this study looks for at this budget, narrowed by `choices` (see
         `search_spaces.space.narrowed`). Raises `ConfigError` where that is no space, or the
         study has several grids."""
-        if len(self.grids) > 1:
+        if len(self.grids) > 1 or self.workers:
             raise ConfigError(
-                f"{self.name} has {len(self.grids)} grids, which are no one space to search in: "
-                "search another study, such as search"
+                f"{self.name} is no one space to search in: search another study, such as search"
             )
         grid = self.grids[0]
         space, single = (self.space, {}) if self.space else search_space.of_grid(grid.space)
@@ -255,7 +268,9 @@ class Study:
                 "nothing is left to search: give several values, or a range LOW..HIGH"
             )
         search_space.check(space, base)
-        return Searched(space, base, self.given)
+        searched = Searched(space, base, self.given)
+        searched.check()
+        return searched
 
     def trial_name(self, config: TrainConfig) -> str:
         """Readable and unique in the run: the point's coordinates, then the seed."""

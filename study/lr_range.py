@@ -96,10 +96,9 @@ def _launch(options: argparse.Namespace, command: str) -> int:
         verification.check(plan)
     from study.runtime import launch
 
-    then = None if verification is None else verification.plan
     if options.resume:
         started = launch.resumed_launch(
-            options.resume, machine, options.data_dir, command, then=then
+            options.resume, machine, options.data_dir, command, then=verification
         )
     else:
         started = launch.new_launch(
@@ -110,30 +109,26 @@ def _launch(options: argparse.Namespace, command: str) -> int:
             command,
             tool=TOOL,
             asked=asked,
-            then=then,
+            then=verification,
         )
     console = Console(highlight=False, soft_wrap=True)
     return launch.execute(started, console, dry_run=options.dry_run)
 
 
 def _question(options: argparse.Namespace) -> Question:
-    choices: dict[str, list[Any]] = {}
-    for name in (options.ramps or "exponential").split(","):
+    ramps = list(dict.fromkeys((options.ramps or "exponential").split(",")))
+    for name in ramps:
         if name not in lr_range.RAMPS:
             raise ConfigError(nearest(name, lr_range.RAMPS, "ramp"))
-        for setting in ("schedule", "lr"):
-            value = lr_range.RAMPS[name][setting]
-            chosen = choices.setdefault(setting, [])
-            if value not in chosen:
-                chosen.append(value)
-    given = commandline.choices(options.set)
-    if "schedule" in given:
+    choices = commandline.choices(options.set)
+    if "schedule" in choices:
         raise ConfigError("--set schedule is not for ramps: choose them with --ramps")
     return Question(
         study=lr_range.study_of(options.loss or "train"),
         budget=options.budget or "quick",
         seeds=options.seeds or _SEEDS,
-        choices=choices | given,
+        choices=choices,
+        grids=ramps,
         scheduler="none",
     )
 

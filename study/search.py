@@ -23,9 +23,9 @@ from typing import Any
 from rich.console import Console
 
 import search_spaces
-from lenet.config import ConfigError
+from lenet.config import ConfigError, nearest
 from lenet.registry import REGRESSIONS
-from search_spaces.space import Space, find_objective
+from search_spaces.space import Space
 from study import commandline
 from study.analysis.results import Results
 from study.analysis.search import TOOL, best_points, described, restored
@@ -119,6 +119,8 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         folder = RunFolder.open(options.resume)
         folder.check_tool(TOOL)
         question, asked = Question.of_run(folder.run), dict(folder.run["asked"])
+        asked["trials"] = options.trials or asked["trials"]
+        asked["time_limit"] = options.time_limit or asked["time_limit"]
     else:
         question, asked = _question(options), _asked(options)
     study = search_spaces.find(question.study)
@@ -150,21 +152,27 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
             objectives=tuple(asked["objectives"]),
             sampler=asked["sampler"],
             seed=asked["sampler_seed"],
-            trials=options.trials or asked["trials"],
-            seconds=options.time_limit,
+            trials=asked["trials"],
+            seconds=asked["time_limit"],
             url=url,
             study_name=asked["study_name"],
             start_from=asked["start_from"],
         )
 
     best, seeds = asked["confirm"]
-    then = Confirmation(asked["objectives"][0], best, seeds).plan if best else None
+    then = Confirmation(asked["objectives"][0], best, seeds) if best else None
     machine = commandline.machine(options)
     shown = databases.hide_passwords(typed, options.optuna_storage)
     command = shlex.join(["python", "-m", TOOL, *shown])
     if options.resume:
         started = launch.resumed_launch(
-            options.resume, machine, options.data_dir, command, then=then, search=search
+            options.resume,
+            machine,
+            options.data_dir,
+            command,
+            asked=asked,
+            then=then,
+            search=search,
         )
     else:
         started = launch.new_launch(
@@ -184,6 +192,9 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
 
 def _question(options: argparse.Namespace) -> Question:
     choices = commandline.choices(options.set)
+    for name in ("test_at_end", "test_curve"):
+        if name in choices:
+            raise ConfigError(f"a search never reads the test set: leave --set {name} out")
     if len(choices.get("dataset", [])) > 1:
         raise ConfigError("accuracies on several data sets are no one objective: set one dataset")
     return Question(
@@ -198,8 +209,7 @@ def _question(options: argparse.Namespace) -> Question:
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
     """What a resumed search has to know, as it lies in `run.json`."""
     objectives = [
-        find_objective(name.strip(), OBJECTIVES)
-        for name in (options.objectives or OBJECTIVES[0]).split(",")
+        _objective(name.strip()) for name in (options.objectives or OBJECTIVES[0]).split(",")
     ]
     if len(set(objectives)) != len(objectives) or len(objectives) > 2:
         raise ConfigError(f"--objectives {options.objectives}: name one, or two different ones")
@@ -208,14 +218,27 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
             f"--scheduler {options.scheduler} stops trials that are behind in one objective, which "
             "may be ahead in the other: leave it out, or search for one objective"
         )
+    if len(objectives) > 1 and options.sampler == "cmaes":
+        raise ConfigError("--sampler cmaes has one objective: use tpe, gp, random or qmc for two")
     return {
         "objectives": objectives,
         "sampler": options.sampler or SAMPLERS[0],
         "sampler_seed": options.sampler_seed or 0,
         "trials": options.trials or _TRIALS,
+        "time_limit": options.time_limit,
         "confirm": list(options.confirm or _repeats(_CONFIRM)),
         "start_from": [],
     }
+
+
+def _objective(name: str) -> str:
+    """An objective by its name, `val_` standing for `validation_`."""
+    full = name.replace("val_", "validation_", 1) if name.startswith("val_") else name
+    if full.startswith("test_"):
+        raise ConfigError(f"{full} is for the confirmation alone: search by validation_accuracy")
+    if full not in OBJECTIVES:
+        raise ConfigError(nearest(full, OBJECTIVES, "objective"))
+    return full
 
 
 def _check_objectives(objectives: Sequence[str], base: Mapping[str, Any]) -> None:
@@ -245,7 +268,11 @@ def _database(options: argparse.Namespace, asked: dict[str, Any], results: Path)
                 "with it"
             )
         given = kept
-    asked["storage"] = None if given is None else databases.without_password(given)
+    asked["storage"] = None
+    if given is not None:
+        databases.without_password(given)  # else it is no URL at all
+        given = databases.absolute(given)
+        asked["storage"] = databases.without_password(given)
     url: str = given or databases.url_of(results)
     if given or options.resume:
         if options.resume and given is None and not (results / databases.FILE).is_file():
@@ -266,7 +293,9 @@ def _points(directory: Path, space: Space, objective: str) -> list[dict[str, Any
     found: list[dict[str, Any]] = []
     outside: list[str] = []
     for settings in best_points(results, objective):
-        point = {d.setting: settings[d.setting] for d in space if d.present(settings)}
+        # What is left unset there is for the sampler to choose.
+        present = [d.setting for d in space if d.present(settings)]
+        point = {name: settings[name] for name in present if settings[name] is not None}
         beyond = [
             f"{d.setting} {point[d.setting]} is not in {d.over}"
             for d in space

@@ -18,6 +18,7 @@ import pandas as pd
 from search_spaces.lr_range import RAMPS
 from study.analysis import statistics
 from study.analysis.results import Results
+from study.analysis.wording import label, value_text
 
 RAMP = "ramp-"
 """What the names of schedules that are ramps begin with."""
@@ -154,8 +155,9 @@ def suggest(results: Results, trials: pd.DataFrame, rule: Rule, quantity: str) -
     readings = []
     for trial in trials.to_dict("records"):
         records = results.records[results.records["trial"] == trial["trial"]]
-        early = bool(trial["steps"] != trial["steps"] and trial["epoch"] < trial["epochs"])
-        blown_up = early or trial["status"] == "diverged"
+        # Only its loss ends a ramp before its time.
+        whole = "epoch" if pd.isna(trial["steps"]) else "step"
+        blown_up = trial["status"] == "diverged" or trial[whole] < trial[f"{whole}s"] - 1e-9
         readings.append(read(curve_of(records, quantity), rule, blown_up=blown_up))
     return Suggestion(rule, readings)
 
@@ -163,6 +165,27 @@ def suggest(results: Results, trials: pd.DataFrame, rule: Rule, quantity: str) -
 def ramps(results: Results) -> pd.DataFrame:
     """The trials that are ramps and have a result."""
     return results.counted[results.counted["schedule"].str.startswith(RAMP)]
+
+
+def by_ramp(trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The ramps among these trials: a name, and the trials that are this ramp."""
+    found = []
+    for (schedule, lr), inside in trials.groupby(["schedule", "lr"]):
+        name = ramp_name(str(schedule), float(str(lr)))
+        varied = [n for n in SHAPE if n in inside and inside[n].nunique(dropna=False) > 1]
+        if not varied:
+            found.append((name, inside))
+            continue
+        for key, part in inside.groupby(varied, dropna=False):
+            said = ", ".join(
+                f"{label(n)} {value_text(v)}" for n, v in zip(varied, key, strict=True)
+            )
+            found.append((f"{name}, {said}", part))
+    return found
+
+
+SHAPE = ("final_lr", "gamma", "blow_up", "epochs", "steps")
+"""What else makes a ramp another one."""
 
 
 def ramp_name(schedule: str, lr: float) -> str:
@@ -206,7 +229,7 @@ def _valley(lrs: np.ndarray, losses: np.ndarray) -> float:
         ends[length : length + 1] = [-loss]
         if length + 1 > longest:
             longest, end = length + 1, i
-    return float(lrs[end - longest // 2])
+    return float(lrs[end - longest + longest // 3 + longest // 6])
 
 
 ONE_ORDER_BELOW = Rule(

@@ -86,7 +86,12 @@ def restored(said: Mapping[str, Any]) -> Dimension:
 def searched(results: Results) -> pd.DataFrame:
     """The trials of the search with a result, by `number`, the confirmations left out."""
     numbers = results.counted["trial"].map(number_of)
-    trials = results.counted.assign(number=numbers)[numbers.notna()]
+    trials = results.counted.assign(number=numbers)[numbers.notna()].copy()
+    for dimension in space_of(results):
+        over = dimension.over
+        if isinstance(over, Choice) and None in over.values:  # a table has NaN for it
+            column = trials[dimension.setting].astype(object)
+            trials[dimension.setting] = column.where(column.notna(), None)
     return trials.astype({"number": int}).sort_values("number").reset_index(drop=True)
 
 
@@ -189,7 +194,7 @@ def confirmed(results: Results) -> list[Confirmed]:
     trials = results.counted.assign(number=results.counted["trial"].map(_confirmed_number))
     found = []
     for number, seeds in trials.dropna(subset="number").groupby("number"):
-        at = int(str(number).removesuffix(".0"))
+        at = int(float(str(number)))
         whole = ended(seeds).sort_values("seed")
         if whole.empty or at not in ranks:
             continue

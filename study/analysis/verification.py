@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import statistics
-from study.analysis.range_test import RAMP, RULES, Suggestion, ramps, suggest, trained_at
+from study.analysis.range_test import RAMP, RULES, Suggestion, by_ramp, ramps, suggest, trained_at
 from study.analysis.results import Results, select
 from study.analysis.statistics import Mean
 
@@ -24,9 +24,7 @@ _NOT_SHARED = {
 class Ramp:
     """One ramp over its seeds, with what every rule suggests."""
 
-    schedule: str
-    lr: float
-    """the first learning rate"""
+    name: str
     suggestions: Sequence[Suggestion]
 
 
@@ -72,12 +70,8 @@ def cases(results: Results, quantity: str) -> list[Case]:
     found = []
     for key, trials in shown.groupby(settings, dropna=False):
         each = [
-            Ramp(
-                str(schedule),
-                float(str(lr)),
-                [suggest(results, over_seeds, rule, quantity) for rule in RULES],
-            )
-            for (schedule, lr), over_seeds in trials.groupby(["schedule", "lr"])
+            Ramp(name, [suggest(results, over_seeds, rule, quantity) for rule in RULES])
+            for name, over_seeds in by_ramp(trials)
         ]
         named = dict(zip(settings, key, strict=True))
         trial = str(trials["trial"].iloc[0])

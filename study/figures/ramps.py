@@ -6,7 +6,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.analysis.range_test import ramp_name
+from study.analysis.range_test import by_ramp
 from study.analysis.range_test import ramps as ramps_of
 from study.analysis.results import Results, select
 from study.analysis.wording import provenance
@@ -21,10 +21,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     trials = ramps_of(results)
     if trials.empty:
         return {}
-    kinds = [
-        (ramp_name(str(key[0]), float(str(key[1]))), inside)
-        for key, inside in trials.groupby(["schedule", "lr"])
-    ]
+    kinds = by_ramp(trials)
     optimizers = [v for v in results.values_of("optimizer") if v in set(trials["optimizer"])]
     with style.styled():
         figure, axes = style.panels(len(kinds), share_x=False)

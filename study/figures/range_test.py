@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lenet.config import nearest
-from study.analysis.range_test import RULES, curve_of, ramp_name, smoothed, suggest
+from study.analysis.range_test import RULES, SHAPE, by_ramp, curve_of, smoothed, suggest
 from study.analysis.range_test import ramps as ramps_of
 from study.analysis.results import Results, select
 from study.analysis.wording import label, provenance, value_text
@@ -36,23 +36,21 @@ def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
     if quantity not in results.records:
         raise FigureError(nearest(quantity, results.records.columns, "quantity"))
     shown = ramps_of(results)
-    by = ("schedule", "lr")
+    by = ("schedule", "lr", *SHAPE, "optimizer")
     others = [
         name
         for name in results.varied
-        if name not in {*by, "optimizer"}
-        and (shown.groupby([*by, "optimizer"])[name].nunique(dropna=False) > 1).any()
+        if name not in by
+        and (shown.groupby(list(by), dropna=False)[name].nunique(dropna=False) > 1).any()
     ]
     figures = {}
-    for key, trials in shown.groupby([*by, *others], dropna=False):
-        ramp = ramp_name(str(key[0]), float(str(key[1])))
-        said = [(name, value_text(value)) for name, value in zip(others, key[2:], strict=True)]
-        suffix = "".join([f"-{ramp}", *(f"-{name}{text}" for name, text in said)])
-        heading = "".join([f", ramp {ramp}", *(f", {label(n)} {text}" for n, text in said)])
-        with style.styled():
-            figures[suffix.replace(":", "-").replace(" ", "-")] = _figure(
-                results, trials, title + heading, quantity
-            )
+    for key, trials in shown.groupby(others, dropna=False) if others else [((), shown)]:
+        said = [(name, value_text(value)) for name, value in zip(others, key, strict=True)]
+        for ramp, inside in by_ramp(trials):
+            suffix = style.suffix([ramp, *(f"{name}{text}" for name, text in said)])
+            heading = "".join([f", ramp {ramp}", *(f", {label(n)} {text}" for n, text in said)])
+            with style.styled():
+                figures[suffix] = _figure(results, inside, title + heading, quantity)
     return figures
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from lenet.records import NAN
 from study.analysis.results import Results
 from study.analysis.wording import provenance
 from study.figures import style
@@ -24,7 +23,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             there = trials.present(dimension)
             if not there.any():
                 ax.annotate("in no trial", (0.5, 0.5), xycoords="axes fraction", ha="center")
-            at = positions(dimension, trials.table[dimension.setting].where(there, NAN))
+            at = positions(dimension, trials.table[dimension.setting])
             ax.scatter(
                 at[there],
                 trials.percent * trials.table.loc[there, trials.objective],

@@ -80,7 +80,7 @@ def positions(dimension: Dimension, values: pd.Series) -> np.ndarray:
     """Where values of a dimension lie along an axis: choices at whole numbers."""
     if isinstance(dimension.over, Choice):
         places = {value: place for place, value in enumerate(dimension.over.values)}
-        return values.map(places).to_numpy(dtype=float)
+        return np.array([places.get(value, np.nan) for value in values])
     return values.to_numpy(dtype=float)
 
 

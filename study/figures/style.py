@@ -158,6 +158,12 @@ def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Ar
     return entries, rows
 
 
+def suffix(parts: Sequence[str]) -> str:
+    """What follows a figure's name in those of its files, which no system may stumble over."""
+    words = "".join(f"-{part}" for part in parts)
+    return words.replace(",", "").replace(" ", "-").replace(":", "-")
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write the figure as `path`.png (150 dpi) and `path`.svg, the same bytes each time."""
     written = []

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from study.analysis import statistics
-from study.analysis.range_test import RULES, ramp_name, trained_at
+from study.analysis.range_test import RULES, trained_at
 from study.analysis.results import Results
 from study.analysis.verification import Case, cases
 from study.analysis.wording import label, provenance, value_text
@@ -27,20 +27,14 @@ def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
     No figures without trainings at a constant learning rate.
     """
     found = [case for case in cases(results, quantity) if not case.accuracies.empty]
-    ramps = dict.fromkeys((ramp.schedule, ramp.lr) for case in found for ramp in case.ramps)
     figures = {}
-    for schedule, lr in ramps:
-        name = ramp_name(schedule, lr)
+    for name in dict.fromkeys(ramp.name for case in found for ramp in case.ramps):
         with style.styled():
-            figures[f"-{name}".replace(" ", "-")] = _figure(
-                results, f"{title}, ramp {name}", found, schedule, lr
-            )
+            figures[style.suffix([name])] = _figure(results, f"{title}, ramp {name}", found, name)
     return figures
 
 
-def _figure(
-    results: Results, title: str, found: list[Case], schedule: str, first_lr: float
-) -> Figure:
+def _figure(results: Results, title: str, found: list[Case], shown: str) -> Figure:
     figure, axes = style.panels(len(found))
     names = [rule.name for rule in RULES]
     colours, markers = style.colours(names), style.markers(names)
@@ -49,7 +43,7 @@ def _figure(
         _accuracies(ax, case)
         stacked: dict[float, int] = {}
         for ramp in case.ramps:
-            if (ramp.schedule, ramp.lr) != (schedule, first_lr):
+            if ramp.name != shown:
                 continue
             for suggestion in ramp.suggestions:
                 if suggestion.lr is None:

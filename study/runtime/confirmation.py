@@ -22,6 +22,8 @@ class Confirmation:
 
     def plan(self, folder: RunFolder) -> list[Planned]:
         """The trials that the folder's plan lacks, whole repeats first."""
+        if not folder.plan:
+            return []
         collect(folder.path)
         trials = ranked(searched(Results.load(folder.path)), self.objective)
         known = {planned.name: planned.config for planned in folder.plan}
@@ -39,3 +41,6 @@ class Confirmation:
             for number, config in chosen.items()
         ]
         return [one for one in planned if one.name not in known]
+
+    def adopt(self, folder: RunFolder) -> None:
+        """Nothing: seeds are fresh only if nobody has trained them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from lenet.config import ConfigError
 
@@ -18,18 +18,26 @@ _SECONDS_FOR_A_LOCK = 10
 
 def url_of(folder: Path) -> str:
     """The URL of the file in a run's folder."""
-    return f"sqlite:///{folder.absolute() / FILE}"
+    return URL.create("sqlite", database=str(folder.absolute() / FILE)).render_as_string()
 
 
 def without_password(url: str) -> str:
     """`url` as it may be kept and shown. Raises `ConfigError` if it is none."""
     try:
         return make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError as error:
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ConfigError(
             f"{url!r} is no URL of a database: type one such as "
             "postgresql+psycopg://USER@HOST/DATABASE or sqlite:////FOLDER/FILE.db"
         ) from error
+
+
+def absolute(url: str) -> str:
+    """`url`, a file in it by its whole path: a search may be resumed from another folder."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return url
+    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string()
 
 
 def hide_passwords(words: Sequence[str], url: str | None) -> list[str]:

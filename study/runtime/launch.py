@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from rich.console import Console
@@ -62,14 +62,23 @@ class Launch:
     """the command: the module's name"""
     asked: Mapping[str, Any]
     """what of its options a resumed run has to know"""
-    then: Then | None
+    then: FollowUp | None
     """what is trained once all this is, for it depends on what came out"""
     search: Search | None
     """what is searched before the plan is trained"""
 
 
-Then = Callable[[RunFolder], list[Planned]]
-"""From the folder of a run with a trained plan to more trials, without those that it has."""
+class FollowUp(Protocol):
+    """Trials that are chosen by what came out of others."""
+
+    def plan(self, folder: RunFolder) -> list[Planned]:
+        """Those that the folder's plan lacks; nothing is written."""
+        ...
+
+    def adopt(self, folder: RunFolder) -> None:
+        """Write what of the plan need not be trained, for another run has done it."""
+        ...
+
 
 Searching = Callable[[str | None], "Search"]
 """From a data set that replaces the study's own, or None, to what is searched."""
@@ -84,7 +93,7 @@ def new_launch(
     *,
     tool: str,
     asked: Mapping[str, Any] = MappingProxyType({}),
-    then: Then | None = None,
+    then: FollowUp | None = None,
     search: Searching | None = None,
 ) -> Launch:
     """A new run. Raises `ConfigError` for whatever cannot be; nothing is written yet."""
@@ -142,7 +151,8 @@ def resumed_launch(
     data_dir: Path | None,
     command: str,
     *,
-    then: Then | None = None,
+    asked: Mapping[str, Any] = MappingProxyType({}),
+    then: FollowUp | None = None,
     search: Searching | None = None,
 ) -> Launch:
     """The rest of the run in `directory`, each trial with the resources that the run began
@@ -178,7 +188,7 @@ def resumed_launch(
         searched.look(folder)
         left = [planned for planned in left if number_of(planned.name) is None]
     if not left and then is not None and not (searched and searched.left):
-        left = then(folder)
+        left = then.plan(folder)
     return Launch(
         question=Question.of_run(run),
         plan=left,
@@ -190,7 +200,7 @@ def resumed_launch(
         command=command,
         notices=notices,
         tool=run.get("tool", "study.grid"),
-        asked=run.get("asked", {}),
+        asked=asked or run.get("asked", {}),
         then=then,
         search=searched,
     )
@@ -238,6 +248,7 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
         ) from error
     with launch.folder.locked():
         if launch.resumed:
+            launch.folder.amend(asked=dict(launch.asked))
             launch.folder.extend(launch.plan)
         else:
             RunFolder.create(launch.folder.path, _facts(launch, resources), launch.plan)
@@ -269,6 +280,8 @@ def _run(
     console: Console,
 ) -> int:
     folder = launch.folder
+    if launch.then is not None:
+        launch.then.adopt(folder)
     # Another run may have gone on with this folder since it was first looked at.
     unfinished = {planned.name for planned in folder.unfinished()}
     plan = [planned for planned in launch.plan if planned.name in unfinished]
@@ -287,15 +300,25 @@ def _run(
     if plan:
         go_on(plan, _estimate(plan, launch, resources) if launch.search else expected)
     if launch.then is not None and not any(outcome.interrupted for outcome in outcomes):
-        more = launch.then(folder)
+        folder.extend(launch.then.plan(folder))
+        launch.then.adopt(folder)
+        failed = {name for outcome in outcomes for name in outcome.failed}
+        more = [
+            planned
+            for planned in folder.unfinished()
+            if planned.name not in failed
+            and (launch.search is None or number_of(planned.name) is None)
+        ]
         if more:
-            folder.extend(more)
             expected = _estimate(more, launch, resources)
             console.print(
                 f"{counted(len(more), 'trial')} more, chosen by what came out: about "
                 f"{clock(expected.total_seconds)}"
             )
             go_on(more, expected)
+    if not folder.plan:
+        console.print("No trial began within the time limit: give --resume a longer one.")
+        return 1
     summarize(folder.path, console)
     if any(outcome.interrupted for outcome in outcomes):
         _say_how_to_resume("Interrupted", launch, console)
@@ -318,7 +341,7 @@ def _estimate(plan: Sequence[Planned], launch: Launch, resources: cluster.Resour
 
 def _expected(launch: Launch, resources: cluster.Resources) -> Estimate:
     """How long the plan takes, or the search: as many of trials like those it may propose."""
-    if launch.search is None:
+    if launch.search is None or not launch.search.left:
         return _estimate(launch.plan, launch, resources)
     samples = _configs([], launch.search)
     each = estimate(
@@ -380,6 +403,8 @@ def _train_trials(
 def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
     folder = launch.folder.path
     at = f" --address {shlex.quote(launch.machine.address)}" if launch.machine.address else ""
+    if "***" in str(launch.asked.get("storage")):
+        at += " --optuna-storage URL"
     console.print(
         f"{happened}; all that was trained is kept in {folder}. Finish it with\n"
         f"  python -m {launch.tool} --resume {shlex.quote(str(folder))}{at}"
@@ -416,6 +441,7 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
         "objective": _objectives(launch)[0],
         "choices": {name: list(values) for name, values in question.choices.items()},
         "scheduler": question.scheduler,
+        "grids": list(question.grids),
         "dataset": {
             "name": ", ".join(launch.datasets),
             "source": ", ".join(dataset.source for dataset in launch.datasets.values()),
@@ -453,9 +479,10 @@ def _announce(
         console.print(f"  scheduler    {question.scheduler}, which stops weak trials early")
     console.print(f"  device       {_device(resources)}")
     console.print(f"  concurrency  {resources.concurrent} at once, {cluster.describe(resources)}")
+    more = "; what follows from them comes on top" if launch.then is not None else ""
     console.print(
         f"  time         about {clock(expected.total_seconds)}, "
-        "from training steps measured on this machine"
+        f"from training steps measured on this machine{more}"
     )
     console.print(f"  results      {launch.folder.path}")
 

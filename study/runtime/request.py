@@ -8,7 +8,7 @@ from typing import Any
 
 import search_spaces
 from lenet.config import ConfigError
-from search_spaces.study import Planned
+from search_spaces.study import Planned, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,17 @@ class Question:
     seeds: int
     choices: Mapping[str, Sequence[str]]
     scheduler: str
+    grids: Sequence[str] = ()
+    """those of the study's grids that are taken, by name; none: all"""
 
     @classmethod
     def of_run(cls, run: Mapping[str, Any]) -> Question:
         """What a run was asked for, from its `run.json`."""
-        return cls(**{name: run[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: run[name] for name in cls.__dataclass_fields__ if name in run})
+
+    def narrowed(self) -> Study:
+        """The study as asked for."""
+        return search_spaces.find(self.study).taking(self.grids).narrowed(self.choices)
 
     def plan(self, dataset: str | None = None) -> list[Planned]:
         """The trials, on `dataset` instead of the study's own if it is given."""
@@ -43,7 +49,7 @@ class Question:
             raise ConfigError(
                 f"{study.name} has a space and no grid: type python -m study.search {study.name}"
             )
-        study = study.narrowed(self.choices)
+        study = self.narrowed()
         plan = study.plan(self.budget, self.seeds, dataset)
         blind = study.objective.startswith("validation") and any(
             not planned.config.validation_fraction for planned in plan

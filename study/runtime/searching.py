@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,8 @@ from study.runtime.storage import COMPLETE, RunFolder
 SEED = 0
 """Of every trial of a search, so that trials differ in their settings alone."""
 
+_WITHOUT_TEST = {"test_at_end": False, "test_curve": False}
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -42,21 +44,20 @@ def quiet() -> Iterator[None]:
 def build_sampler(name: str, seed: int) -> BaseSampler:
     """A sampler of Optuna by its name here (`study.search.SAMPLERS`)."""
     samplers = optuna.samplers
+    kinds: dict[str, Callable[[], BaseSampler]] = {
+        "tpe": lambda: samplers.TPESampler(seed=seed),
+        "gp": lambda: samplers.GPSampler(seed=seed, warn_independent_sampling=False),
+        "cmaes": lambda: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
+        "random": lambda: samplers.RandomSampler(seed=seed),
+        "qmc": lambda: samplers.QMCSampler(
+            seed=seed,
+            scramble=True,
+            warn_independent_sampling=False,
+            warn_asynchronous_seeding=False,
+        ),
+    }
     with quiet():
-        if name == "tpe":
-            return samplers.TPESampler(seed=seed)
-        if name == "gp":
-            return samplers.GPSampler(seed=seed, warn_independent_sampling=False)
-        if name == "cmaes":
-            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
-        if name == "qmc":
-            return samplers.QMCSampler(
-                seed=seed,
-                scramble=True,
-                warn_independent_sampling=False,
-                warn_asynchronous_seeding=False,
-            )
-        return samplers.RandomSampler(seed=seed)
+        return kinds[name]()
 
 
 def propose(space: Sequence[Dimension], trial: optuna.trial.BaseTrial) -> dict[str, Any]:
@@ -119,7 +120,8 @@ class Search:
 
     @property
     def left(self) -> int:
-        return max(0, self.trials - self.done)
+        """How many are to be trained yet; what is under way is, however few were asked for."""
+        return max(self.trials - self.done, len(self.pending), 0)
 
     def samples(self, count: int) -> list[TrainConfig]:
         """Points drawn at random, for an estimate."""
@@ -132,12 +134,12 @@ class Search:
         return self.searched.space
 
     def config(self, values: Mapping[str, Any]) -> TrainConfig:
-        return self.searched.config({**values, "seed": SEED, "test_at_end": False})
+        return self.searched.config({**values, "seed": SEED, **_WITHOUT_TEST})
 
     def look(self, folder: RunFolder) -> None:
         """Count what a run has done; nothing is changed."""
         numbers = [one for one in folder.plan if number_of(one.name) is not None]
-        self.done = sum(_has_ended(folder, one.name) for one in numbers)
+        self.done = sum(has_ended(folder, one.name) for one in numbers)
 
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
         """Open Optuna's study, or make it, and settle what a killed run has left: a trial that
@@ -153,20 +155,36 @@ class Search:
                 directions=_directions(self.objectives),
                 load_if_exists=resumed,
             )
-            if not resumed:
-                for point in self.start_from:
-                    self.study.enqueue_trial(dict(point), skip_if_exists=True)
+            for point in self.start_from:
+                self.study.enqueue_trial(dict(point), skip_if_exists=True)
         planned = {number_of(one.name): one for one in folder.plan}
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for trial in self.study.get_trials(deepcopy=False):
             one = planned.get(trial.number)
-            if one is None:
-                self.study.tell(trial.number, state=TrialState.FAIL)
-            elif _has_ended(folder, one.name):
+            if trial.state == TrialState.RUNNING and one is None:
+                self._give_up(trial)
+            elif one is not None and has_ended(folder, one.name):
                 kept = folder.trial(one.name)
                 stopped = kept.state()["status"] == "stopped"
-                self.tell(trial.number, kept.records(), stopped=stopped)
-            else:
+                if trial.state == TrialState.RUNNING:
+                    self.tell(trial.number, kept.records(), stopped=stopped)
+            elif one is not None and trial.state == TrialState.RUNNING:
                 self.pending.append((trial.number, one))
+            elif one is not None and trial.state.is_finished():
+                # Told, and killed before the folder knew.
+                failed = trial.state == TrialState.FAIL
+                folder.trial(one.name).mark(
+                    "failed" if failed else "stopped", "it had failed" if failed else None
+                )
+        self.look(folder)
+
+    def _give_up(self, trial: optuna.trial.FrozenTrial) -> None:
+        """End a trial that was proposed and never planned; a known point is proposed again."""
+        assert self.study is not None
+        self.study.tell(trial.number, state=TrialState.FAIL)
+        known = trial.system_attrs.get("fixed_params")
+        if known:
+            with quiet():
+                self.study.enqueue_trial(known)
 
     def tell(self, number: int, records: Sequence[Record], *, stopped: bool) -> None:
         """Tell Optuna how a trial ended: by its last values, as pruned if a scheduler stopped it,
@@ -177,13 +195,25 @@ class Search:
             if values is None or (stopped and len(self.objectives) > 1):
                 self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             elif stopped:
+                self._report(number, records)
                 # The last value that was reported stands for it.
                 self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
             else:
                 self.study.tell(number, values, skip_if_finished=True)
 
+    def _report(self, number: int, records: Sequence[Record]) -> None:
+        """Show Optuna the curve of a trial: its samplers compare trials that were stopped by how
+        far they came."""
+        assert self.study is not None
+        frozen = self.study.get_trials(deepcopy=False)[number]
+        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        for record in records:
+            value = getattr(record, self.objectives[0])
+            if math.isfinite(value) and record.step not in frozen.intermediate_values:
+                trial.report(value, record.step)
 
-def _has_ended(folder: RunFolder, name: str) -> bool:
+
+def has_ended(folder: RunFolder, name: str) -> bool:
     """Whether a trial need not be trained any more; one that failed is not tried again."""
     trial = folder.trial(name)
     status = trial.state().get("status")

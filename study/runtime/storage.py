@@ -206,6 +206,10 @@ class RunFolder:
             for name, settings in self._read("plan.json").items()
         ]
 
+    def amend(self, **changes: Any) -> None:
+        """Change what is said of the run as a whole."""
+        _replace_json(self.path / "run.json", self.run | changes)
+
     def extend(self, plan: Iterable[Planned]) -> None:
         """Add trials to the plan, behind those that it has; one that it has stays as it is."""
         known = self._read("plan.json")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,38 +42,45 @@ class Suggester(OptunaSearch):
         self._study = search.study
         self._folder = folder
         self._pending = list(search.pending)
-        self._names: dict[str, Planned] = {}
-        self._reported: set[tuple[str, int]] = set()
         self._ends = math.inf if search.seconds is None else time.monotonic() + search.seconds
+        self._names: dict[str, Planned] = {}
+        self.timed_out = False
+        self.broken: str | None = None
+        """why nothing more can be proposed, if it is so"""
+
+    @property
+    def begun(self) -> list[str]:
+        """The names of the trials that were handed out."""
+        return [planned.name for planned in self._names.values()]
 
     def suggest(self, trial_id: str) -> Any:
         if time.monotonic() > self._ends:
+            self.timed_out = True
             return Searcher.FINISHED
+        try:
+            planned = self._next(trial_id)
+        except optuna.exceptions.StorageInternalError as error:
+            self.broken = f"the database of the search is gone ({error})"
+            return Searcher.FINISHED
+        self._names[trial_id] = planned
+        return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
+
+    def _next(self, trial_id: str) -> Planned:
         if self._pending:
             number, planned = self._pending.pop(0)
             known = self._study.get_trials(deepcopy=False)[number]
             self._ot_trials[trial_id] = optuna.trial.Trial(self._study, known._trial_id)
-        else:
-            with quiet():
-                values = super().suggest(trial_id)
-            config = self._search.config(values or {})
-            number = self._ot_trials[trial_id].number
-            planned = Planned(name=trial_name(number, config), config=config)
-            self._folder.extend([planned])
-        self._names[trial_id] = planned
-        return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
+            return planned
+        with quiet():
+            values = super().suggest(trial_id)
+        config = self._search.config(values or {})
+        number = self._ot_trials[trial_id].number
+        planned = Planned(name=trial_name(number, config), config=config)
+        self._folder.extend([planned])
+        return planned
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        # Optuna's samplers compare trials that were stopped by how far they came.
-        epoch = max(1, round(result["epoch"]))
-        measured = result["evaluated"] and not result["diverged"]
-        if len(self._search.objectives) > 1 or not measured or (trial_id, epoch) in self._reported:
-            return
-        self._reported.add((trial_id, epoch))
-        with warnings.catch_warnings():
-            # A trial that goes on from its checkpoint comes by the same epochs again.
-            warnings.filterwarnings("ignore", message="The reported value is ignored")
-            self._ot_trials[trial_id].report(result[self._search.objectives[0]], epoch)
+        """Nothing: a trial is told with its whole curve, once it has ended."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -81,7 +88,9 @@ class Suggester(OptunaSearch):
         number = self._ot_trials[trial_id].number
         records = [] if error else self._folder.trial(self._names[trial_id].name).records()
         stopped = result is not None and not result["ended_by_itself"]
-        self._search.tell(number, records, stopped=stopped)
+        # A trial is no worse for a database that does not listen: it is told when resumed.
+        with contextlib.suppress(optuna.exceptions.StorageInternalError):
+            self._search.tell(number, records, stopped=stopped)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database and the folder hold all that a resumed search needs."""

@@ -137,7 +137,9 @@ class Trial(tune.Trainable):
             if not records or records[-1].step != state["step"]:
                 raise ValueError(f"no record of step {state['step']}")
             self._run.load_state_dict(state)
-        except Exception as error:  # damage can show as anything
+        except Exception as error:  # damage can show as anything, and half-way through
+            config = self._run.config
+            self._run = Run(config, self._datasets[config.dataset], self._device)
             _say(f"{self._name} starts anew, its checkpoint cannot be used: {error}")
             return []
         return records

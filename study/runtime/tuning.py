@@ -15,12 +15,12 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned, maximized
-from study.analysis.search import number_of
 from study.runtime.cluster import Resources
 from study.runtime.progress import ProgressCallback
-from study.runtime.searching import Search
+from study.runtime.searching import Search, has_ended
 from study.runtime.storage import RunFolder
 from study.runtime.suggester import Suggester
 from study.runtime.trial import Trial, share
@@ -38,8 +38,8 @@ class Outcome:
 
     interrupted: bool
     """Ctrl-C came before every trial had ended"""
-    failed: bool
-    """a trial crashed once more after its retry"""
+    failed: frozenset[str]
+    """the trials that crashed once more after their retry"""
 
 
 class _StatusCallback(tune.Callback):
@@ -122,11 +122,14 @@ def run_trials(
             name = result.config["trial"]["name"]
             failed.add(name)
             folder.trial(name).mark("failed", str(result.error))
-    ours = {planned.name for planned in folder.plan if number_of(planned.name) is not None}
-    if not isinstance(trials, Search):
-        ours = {planned.name for planned in trials}
-    undone = {planned.name for planned in folder.unfinished()} & ours - failed
-    return Outcome(interrupted=bool(undone), failed=bool(failed))
+    if suggester is None or not isinstance(trials, Search):
+        undone = {planned.name for planned in folder.unfinished()} - failed
+        return Outcome(interrupted=bool(undone), failed=frozenset(failed))
+    if suggester.broken:
+        raise ConfigError(f"{suggester.broken}: go on with --resume when it is back")
+    cut = len(suggester.begun) < samples and not suggester.timed_out
+    undone = {name for name in suggester.begun if not has_ended(folder, name)}
+    return Outcome(interrupted=cut or bool(undone), failed=frozenset(failed))
 
 
 def _trial_name(trial: Any) -> str:

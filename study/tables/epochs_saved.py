@@ -18,7 +18,11 @@ def make(results: Results) -> pd.DataFrame:
         return pd.DataFrame()
     stopped = trials[trials["status"] == "stopped"]
     trained = float(trials["epoch"].sum())
-    spared = float((stopped["epochs"] - stopped["epoch"]).sum())
+    # Of a training counted in steps, as many epochs as these are.
+    whole = stopped["epochs"].where(
+        stopped["steps"].isna(), stopped["epoch"] * stopped["steps"] / stopped["step"]
+    )
+    spared = float((whole - stopped["epoch"]).sum())
     return pd.DataFrame(
         [
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.analysis.range_test import Suggestion, ramp_name, trained_at
+from study.analysis.range_test import Suggestion, trained_at
 from study.analysis.results import Results
 from study.analysis.verification import Case, cases
 from study.analysis.wording import label, value_text, with_interval
@@ -26,9 +26,8 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
     for case in found:
         column = _named(case)
         for ramp in case.ramps:
-            name = ramp_name(ramp.schedule, ramp.lr)
             for suggestion in ramp.suggestions:
-                key = (name, suggestion.rule.name)
+                key = (ramp.name, suggestion.rule.name)
                 row = rows.setdefault(key, {"ramp": key[0], "rule": key[1]})
                 row[column] = _cell(case, suggestion)
         accuracy = case.accuracies.loc[case.best_lr].mean()

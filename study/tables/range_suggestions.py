@@ -7,11 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.range_test import RULES, Suggestion, ramp_name, ramps, suggest
+from study.analysis.range_test import RULES, SHAPE, Suggestion, by_ramp, ramps, suggest
 from study.analysis.results import Results, select
 from study.tables.cells import check, named, parts
-
-_RAMP = ("schedule", "lr")
 
 
 def make(
@@ -33,18 +31,19 @@ def make(
     if shown.empty:
         return pd.DataFrame()
     made = []
-    for part, trials in parts(results, shown, ("optimizer", *_RAMP)):
-        for key, ramp in trials.groupby(["optimizer", *_RAMP]):
-            optimizer, schedule, lr = map(str, key)
-            for rule in RULES:
-                if rules and rule.name not in rules:
-                    continue
-                found = suggest(results, ramp, rule, quantity)
-                row = part | named(["optimizer"], [optimizer])
-                row |= {"ramp": ramp_name(schedule, float(lr)), "rule": rule.name, **_cells(found)}
-                if published:
-                    row["published"] = published.get((optimizer, schedule), "-")
-                made.append(row)
+    for part, trials in parts(results, shown, ("optimizer", "schedule", "lr", *SHAPE)):
+        for optimizer, own in trials.groupby("optimizer"):
+            for name, ramp in by_ramp(own):
+                for rule in RULES:
+                    if rules and rule.name not in rules:
+                        continue
+                    found = suggest(results, ramp, rule, quantity)
+                    row = part | named(["optimizer"], [optimizer])
+                    row |= {"ramp": name, "rule": rule.name, **_cells(found)}
+                    if published:
+                        key = (str(optimizer), str(ramp["schedule"].iloc[0]))
+                        row["published"] = published.get(key, "-")
+                    made.append(row)
     return pd.DataFrame(made)
 
 

@@ -29,7 +29,9 @@ def evidence(*trials, drawn=True):
     for number, given in enumerate(trials):
         settings = DEFAULTS | given
         curve = settings.pop("curve")
-        rows.append({"trial": str(number), **settings})
+        ended = {"step": 10 * len(curve), "steps": None}
+        ended |= {"epoch": len(curve), "epochs": len(curve)}
+        rows.append({"trial": str(number), **ended, **settings})
         for epoch, point in enumerate(curve, 1):
             columns = point if isinstance(point, dict) else {"validation_accuracy": point}
             records.append({"trial": str(number), "epoch": epoch, "step": 10 * epoch, **columns})

@@ -56,8 +56,8 @@ def test_the_valley_is_the_middle_of_the_longest_fall():
     lrs = np.geomspace(1e-5, 1.0, 101)
     losses = np.r_[np.full(20, 5.0), np.linspace(4.0, 1.0, 61), np.linspace(2.0, 9.0, 20)]
     rule = BY_NAME["valley"]
-    # Unsmoothed, the fall has 62 points, of which the last is the 81st.
-    assert rule.pick(lrs, losses) == pytest.approx(lrs[80 - 31])
+    # Unsmoothed, the fall has 62 points, of which the last is the 81st; a third and a sixth of 62.
+    assert rule.pick(lrs, losses) == pytest.approx(lrs[80 - 62 + 20 + 10])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_ramps_have_names():
     assert ramp_name("ramp-linear", 0.5) == "linear from 0.5"
 
 
-def results(accuracies, quantity="train_loss"):
+def results(accuracies, quantity="train_loss", ended_at=10):
     """A run of one ramp by two seeds whose lowest loss is at 0.1, and of trainings at constant
     learning rates with these final accuracies by seed."""
     study = lr_range.STUDIES[0].narrowed({"schedule": ["ramp-exponential"], "lr": [1e-6]})
@@ -142,6 +142,7 @@ def results(accuracies, quantity="train_loss"):
     trials, records = [], []
     for planned in study.plan("quick", 2):
         ramp = {"trial": planned.name, "status": "finished", "validation_accuracy": math.nan}
+        ramp |= {"epoch": ended_at, "step": 601}
         trials.append(ramp | planned.config.to_dict())
         lrs = np.geomspace(1e-6, 1, 601)
         losses = np.r_[np.linspace(5, 1, 501), np.full(100, 9.0)]
@@ -163,6 +164,30 @@ def results(accuracies, quantity="train_loss"):
             )
     table = pd.DataFrame(trials).drop(columns="evaluate_at")  # a list, as no table holds it
     return Results({"study": "lr-range"}, table, pd.DataFrame(records))
+
+
+def test_a_ramp_that_blew_up_was_not_still_falling(tmp_path):
+    """Read off a table as a run leaves it, where what is unset is None or NaN as it comes."""
+
+    def advice(ended_at):
+        of = results({}, ended_at=ended_at)
+        of.records.loc[of.records["step"] > 501, "train_loss"] = math.nan
+        of.trials.to_parquet(tmp_path / "trials.parquet")
+        of = Results(of.run, pd.read_parquet(tmp_path / "trials.parquet"), of.records)
+        (case,) = cases(of, "train_loss")
+        found = {s.rule.name: s for ramp in case.ramps for s in ramp.suggestions}
+        return found["one order below"].advice, found["one order below"].lr
+
+    assert advice(ended_at=8.3) == ("", pytest.approx(0.01))
+    assert "end the ramp higher" in advice(ended_at=10)[0]
+
+
+def test_ramps_with_other_ends_are_other_ramps():
+    of = results({})
+    of.trials["final_lr"] = [0.5, 1.0]
+    (case,) = cases(of, "train_loss")
+    assert [ramp.name for ramp in case.ramps] == ["lambda, final lr 0.5", "lambda, final lr 1"]
+    assert all(len(s.readings) == 1 for ramp in case.ramps for s in ramp.suggestions)
 
 
 def test_what_is_trained_to_verify():

@@ -76,8 +76,7 @@ def test_what_a_killed_search_left_is_settled(folder):
     first.open(folder, resumed=False)
     ended, stopped, diverged, failed, running = begin(first, folder, 5)
     folder.trial(ended.name).finish("finished", [record(1, 0.8), record(2, 0.9)])
-    folder.trial(stopped.name).save([record(1, 0.4)], b"")
-    first.study._storage.set_trial_intermediate_value(1, 1, 0.4)
+    folder.trial(stopped.name).save([record(1, 0.3), record(2, 0.4)], b"")
     folder.trial(stopped.name).mark("stopped")
     folder.trial(diverged.name).finish("diverged", [record(1, float("nan"), diverged=True)])
     folder.trial(failed.name).mark("failed", "made up")
@@ -91,8 +90,39 @@ def test_what_a_killed_search_left_is_settled(folder):
         *(TrialState.RUNNING, TrialState.FAIL),
     ]
     assert second.study.trials[0].value == 0.9
+    # A stopped trial stands for what it had reached, so that samplers can rank it.
+    assert second.study.trials[1].intermediate_values == {1: 0.3, 2: 0.4}
+    assert second.study.trials[1].value == 0.4
     assert second.pending == [(4, running)]
     assert (second.done, second.left) == (4, 6)
+
+
+def test_a_database_ahead_of_the_folder_is_followed(folder):
+    first = search_in(folder)
+    first.open(folder, resumed=False)
+    failed, stopped, _ = begin(first, folder, 3)
+    first.tell(0, [], stopped=False)
+    folder.trial(stopped.name).save([record(1, 0.4)], b"")
+    first.tell(1, folder.trial(stopped.name).records(), stopped=True)
+
+    second = search_in(folder, trials=2)
+    second.open(folder, resumed=True)
+    assert folder.trial(failed.name).state()["status"] == "failed"
+    assert folder.trial(stopped.name).state()["status"] == "stopped"
+    # What is under way is finished, however few trials are asked for.
+    assert (second.done, second.left) == (2, 1)
+
+
+def test_a_known_point_that_was_given_up_is_proposed_again(folder):
+    point = {"lr": 0.01, "batch_size": 64}
+    first = search_in(folder, start_from=[point])
+    first.open(folder, resumed=False)
+    with quiet():
+        first.study.ask()  # proposed, and killed before it was planned
+    second = search_in(folder, start_from=[point])
+    second.open(folder, resumed=True)
+    (planned,) = begin(second, folder, 1)
+    assert planned.config.to_dict().items() >= point.items()
 
 
 def test_a_resumed_sampler_does_not_propose_the_same_once_more(folder):
@@ -133,6 +163,7 @@ def test_a_search_never_reads_the_test_set(folder):
 def test_every_sampler_proposes(folder, sampler):
     search = search_in(folder, sampler=sampler)
     search.open(folder, resumed=False)
+    assert type(search.study.sampler).__name__.lower().removesuffix("sampler") == sampler
     for planned in (one for _ in range(14) for one in begin(search, folder, 1)):
         search.tell(number_of(planned.name), [record(1, planned.config.dropout)], stopped=False)
     assert states(search) == [TrialState.COMPLETE] * 14
@@ -186,6 +217,14 @@ def test_no_password_is_kept():
         (["--confirm", "5"], "5x5"),
         (["--time-limit", "soon"], "30m"),
         (["--set", "dataset=mnist,digits"], "set one dataset"),
+        (["--set", "dropout=0..1"], "dropout=1 is out of range"),
+        (["--set", "optimizer=adam,ftrl"], "optimizer=ftrl takes no weight_decay"),
+        (["--set", "milestones=2+3,4+5", "--set", "schedule=multistep"], "several numbers"),
+        (["--set", "test_curve=true"], "never reads the test set"),
+        (["--set", "validation_fraction=0"], "leaves no validation_accuracy"),
+        (["--objectives", "test_accuracy"], "for the confirmation alone"),
+        (["--objectives", "val_accuracy,train_seconds", "--sampler", "cmaes"], "one objective"),
+        (["--optuna-storage", "postgresql://me:secret@host:port/base"], "no URL of a database"),
         (["--set", "lr=1..0.1"], "lower end first"),
         (["flux"], "no one space"),
         (["--optuna-storage", "nowhere"], "no URL of a database"),
