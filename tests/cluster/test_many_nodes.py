@@ -68,7 +68,7 @@ def disturbed(nodes: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory)
     command = [
         *(sys.executable, "-m", "study.grid", "--address", cluster.address, "--budget", "smoke"),
         *("--set", "dataset=digits", "--set", "model=tests.own_models:MeetsAcrossNodes"),
-        *("--set", "optimizer=sgd", "--set", "lr=0.1,0.03,0.01,0.003", "--set", "epochs=150"),
+        *("--set", "optimizer=sgd", "--set", "lr=0.1,0.03,0.01", "--set", "epochs=100"),
         *("--set", "train_samples=none", "--set", "batch_size=32,64,128,256"),
         *("--cpus-per-trial", "0.5", "--gpus-per-trial", "0.25", "--results", str(path)),
     ]
@@ -121,7 +121,7 @@ def test_every_trial_is_complete_once_though_a_node_was_killed(disturbed: Distur
     assert (trials.attempts == 2).sum() <= 4  # the others' were left alone
     rows = pd.read_parquet(disturbed.folder.path / "records.parquet")
     assert not rows.duplicated(["trial", "step"]).any()
-    assert (rows.groupby("trial").epoch.max() == 150).all()
+    assert (rows.groupby("trial").epoch.max() == 100).all()
 
 
 def test_the_records_are_those_of_an_undisturbed_run(disturbed: Disturbed, digits: Dataset) -> None:
