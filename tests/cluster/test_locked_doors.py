@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from study.runtime.cluster import require_token
+
 TOKEN = "0123456789abcdef" * 4
 START = """
 from study.runtime import cluster
@@ -109,3 +111,16 @@ def test_nobody_joins_without_the_token(
     assert done.returncode != 0
     assert "joined" not in done.stdout
     assert "auth" in done.stderr.lower()
+
+
+def test_a_new_token_is_readable_by_its_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    require_token()
+    made = tmp_path / ".ray" / "auth_token"
+    assert len(made.read_text(encoding="utf-8").strip()) >= 32
+    assert made.stat().st_mode & 0o777 == 0o600

@@ -106,6 +106,21 @@ def test_a_grid_runs_on_both_hosts(cluster: Commands) -> None:
     )
 
 
+def test_results_are_fetched(cluster: Commands) -> None:
+    """As from a head whose folder is not shared with the machine that one types on."""
+    head = cluster.site.home(HOSTS[0])
+    (head / "results" / "run").mkdir(parents=True)
+    (head / "results" / "run" / "trials.csv").write_text("trial\n", encoding="utf-8")
+    here = cluster.site.folder / "fetched"
+    cluster.ray("rsync-down", "~/results/", f"{here}/")
+    assert (here / "run" / "trials.csv").read_text(encoding="utf-8") == "trial\n"
+
+
+def test_a_script_is_submitted(cluster: Commands) -> None:
+    printed = cluster.ray("submit", str(PROJECT / "deploy" / "workers.py"), "0")
+    assert "workers go when they are idle" in printed
+
+
 def test_the_dashboard_answers_on_loopback_to_the_token_alone(cluster: Commands) -> None:
     asked = "curl -s -o /dev/null -w '%{http_code} ' --max-time 20"
     page = "http://127.0.0.1:8265/api/version"
