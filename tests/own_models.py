@@ -60,7 +60,7 @@ class MeetsThreeOthers(Linear):
 
 
 class MeetsAcrossNodes(Linear):
-    """Waits in its worker until eleven others exist at the same time, and leaves a file that
+    """Waits in its worker until seven others exist at the same time, and leaves a file that
     says on which node and which GPU it does: NODE_GPU_PROCESS."""
 
     def __init__(self, **keywords):
@@ -73,7 +73,7 @@ class MeetsAcrossNodes(Linear):
         meeting = Path(os.environ["STUDY_TEST_NODES"])
         (meeting / f"{node}_{os.environ['CUDA_VISIBLE_DEVICES']}_{os.getpid()}").touch()
         until = time.monotonic() + 150
-        while len(list(meeting.iterdir())) < 12:
+        while len(list(meeting.iterdir())) < 8:
             if time.monotonic() > until:
                 raise TimeoutError(f"only {len(list(meeting.iterdir()))} trials at once")
             time.sleep(0.1)
