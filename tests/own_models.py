@@ -59,6 +59,26 @@ class MeetsThreeOthers(Linear):
             time.sleep(0.05)
 
 
+class MeetsAcrossNodes(Linear):
+    """Waits in its worker until seven others exist at the same time, and leaves a file that
+    says on which node and which GPU it does: NODE_GPU_PROCESS."""
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        if "STUDY_TEST_NODES" not in os.environ:  # the driver, which only estimates
+            return
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        meeting = Path(os.environ["STUDY_TEST_NODES"])
+        (meeting / f"{node}_{os.environ['CUDA_VISIBLE_DEVICES']}_{os.getpid()}").touch()
+        until = time.monotonic() + 150
+        while len(list(meeting.iterdir())) < 8:
+            if time.monotonic() > until:
+                raise TimeoutError(f"only {len(list(meeting.iterdir()))} trials at once")
+            time.sleep(0.1)
+
+
 class WrongShape(Linear):
     """Does not fit its input."""
 

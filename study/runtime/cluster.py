@@ -203,11 +203,12 @@ def require_token() -> None:
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    kept = (Path.home() / ".ray" / "auth_token").is_file()
-    if os.environ["RAY_AUTH_MODE"] == "token" and not given and not kept:
+    kept = Path.home() / ".ray" / "auth_token"
+    if os.environ["RAY_AUTH_MODE"] == "token" and not given and not kept.is_file():
         command = [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"]
         # Its output is the token: nobody is to see it.
         subprocess.run(command, check=True, capture_output=True)
+        kept.chmod(0o600)  # Ray leaves it readable by all users
 
 
 def cluster_nodes() -> list[Node]:

@@ -1,0 +1,133 @@
+"""A grid on three Ray nodes of this machine, one of which is killed while it runs."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+
+from lenet import training
+from lenet.datasets import Dataset
+from study.runtime.storage import COMPLETE, RunFolder
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Disturbed(NamedTuple):
+    """What is left of a run one of whose three nodes was killed."""
+
+    folder: RunFolder
+    places: list[tuple[str, str]]
+    """node and visible GPU of each of the first eight trials"""
+    killed: str
+    """the node"""
+    complete_before: list[str]
+    lost: list[str]
+    """the trials that were under way on that node"""
+    code: int
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]:
+    """A head without CPU or GPU, as the files in `deploy` have it, two nodes with 2 logical CPUs
+    and 1 logical GPU each, and the folder in which `MeetsAcrossNodes` says where it is."""
+    from ray.cluster_utils import Cluster
+
+    meeting = tmp_path_factory.mktemp("meeting")
+    paths = [str(PROJECT), os.environ.get("PYTHONPATH")]  # workers import the models of `tests`
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+        environment.setenv("STUDY_TEST_NODES", str(meeting))
+        head = {"num_cpus": 0, "num_gpus": 0, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        for _ in range(2):
+            cluster.add_node(num_cpus=2, num_gpus=1)
+    yield cluster, meeting
+    cluster.shutdown()
+
+
+def wait_for(condition: Callable[[], Any], what: str, driver: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 150
+    while not condition():
+        assert driver.poll() is None, f"the driver ended before there was {what}"
+        assert time.monotonic() < until, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def disturbed(nodes: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
+    cluster, meeting = nodes
+    path = tmp_path_factory.mktemp("runs") / "run"
+    command = [
+        *(sys.executable, "-m", "study.grid", "--address", cluster.address, "--budget", "smoke"),
+        *("--set", "dataset=digits", "--set", "model=tests.own_models:MeetsAcrossNodes"),
+        *("--set", "optimizer=sgd", "--set", "lr=0.1,0.03,0.01", "--set", "epochs=100"),
+        *("--set", "train_samples=none", "--set", "batch_size=32,64,128,256"),
+        *("--cpus-per-trial", "0.5", "--gpus-per-trial", "0.25", "--results", str(path)),
+    ]
+    victim = sorted(cluster.worker_nodes, key=lambda node: node.node_id)[0]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as driver:
+        wait_for(lambda: len(list(meeting.iterdir())) >= 8, "eight trials at once", driver)
+        marks = [mark.name.split("_") for mark in meeting.iterdir()]
+        folder = RunFolder.open(path)
+
+        def under_way() -> list[str]:
+            """The trials with a checkpoint on the victim."""
+            there = {int(process) for node, _, process in marks if node == victim.node_id}
+            trials = {planned.name: folder.trial(planned.name) for planned in folder.plan}
+            return [
+                name
+                for name, trial in trials.items()
+                if trial.state().get("pid") in there and trial.saved_checkpoint() is not None
+            ]
+
+        wait_for(under_way, "a trial with a checkpoint on the node to be killed", driver)
+        lost = under_way()
+        complete = [
+            planned.name
+            for planned in folder.plan
+            if folder.trial(planned.name).state().get("status") in COMPLETE
+        ]
+        cluster.remove_node(victim, allow_graceful=False)
+        printed, _ = driver.communicate(timeout=150)
+    places = [(node, gpu) for node, gpu, _ in marks]
+    return Disturbed(folder, places, victim.node_id, complete, lost, driver.returncode, printed)
+
+
+def test_four_trials_share_the_gpu_of_each_node(disturbed: Disturbed) -> None:
+    assert "8 at once" in disturbed.printed
+    # GPUs are numbered per node, and all eight trials were there at the same time.
+    by_place = Counter(disturbed.places)
+    assert len({node for node, _ in by_place}) == 2
+    assert {gpu for _, gpu in by_place} == {"0"}
+    assert set(by_place.values()) == {4}
+
+
+def test_every_trial_is_complete_once_though_a_node_was_killed(disturbed: Disturbed) -> None:
+    assert disturbed.code == 0
+    trials = pd.read_parquet(disturbed.folder.path / "trials.parquet").set_index("trial")
+    assert sorted(trials.index) == sorted(planned.name for planned in disturbed.folder.plan)
+    assert set(trials.status) == {"finished"}
+    assert disturbed.lost
+    assert (trials.attempts[disturbed.lost] == 2).all()
+    assert (trials.attempts[disturbed.complete_before] == 1).all()
+    assert (trials.attempts == 2).sum() <= 4  # the others' were left alone
+    rows = pd.read_parquet(disturbed.folder.path / "records.parquet")
+    assert not rows.duplicated(["trial", "step"]).any()
+    assert (rows.groupby("trial").epoch.max() == 100).all()
+
+
+def test_the_records_are_those_of_an_undisturbed_run(disturbed: Disturbed, digits: Dataset) -> None:
+    configs = {planned.name: planned.config for planned in disturbed.folder.plan}
+    for name in disturbed.lost[:2]:
+        found = disturbed.folder.trial(name).records()
+        alone = list(training.train(training.Run(configs[name], digits)))
+        assert len(found) == len(alone)
+        assert all(a.same_learning(b) for a, b in zip(found, alone, strict=True))
