@@ -38,7 +38,9 @@ def trials_of(folder):
 
 @pytest.fixture(scope="module")
 def run_search(ray_address):
-    return lambda *arguments: search.main(["--address", ray_address, *map(str, arguments)])
+    # Two workers: each takes seconds of a core to import torch.
+    two = ["--address", ray_address, "--max-concurrent", "2"]
+    return lambda *arguments: search.main([*two, *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
