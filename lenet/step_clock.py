@@ -6,9 +6,7 @@ import time
 
 import torch
 
-PHASES = ("data", "compute", "communication")
-"""*data*: having the batch at hand. *compute*: forward, backward and update. *communication*: the
-all-reduce of the gradients, and with it the wait for the slowest worker."""
+from lenet.records import PHASES
 
 
 class StepClock:

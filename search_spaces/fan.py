@@ -231,9 +231,9 @@ HARDWARE = Study(
     fixed={"dataset": "mnist", "model": "lenet", "optimizer": "adam", "lr": 0.01},
     grids=(Grid(space={"batch_size": (128,)}),),
     budgets={
-        "smoke": {"epochs": 2, "train_samples": 256},
-        "quick": {"epochs": 1},
-        "paper": {"epochs": 10},
+        "smoke": {"epochs": 8, "train_samples": 256},
+        "quick": {"epochs": 1, "record_every": 43},
+        "paper": {"epochs": 10, "record_every": 43},
     },
     workers=(1, 2, 3, 4),
     claims=(_MORE_GPUS,),

@@ -35,9 +35,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_question(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
+    """How much is trained, with how many seeds, and what is changed in it."""
+    group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
+    add_budget_and_settings(group)
+
+
+def add_budget_and_settings(group: argparse._ArgumentGroup) -> None:
     """How much is trained, and what is changed in it."""
     group.add_argument("--budget", choices=BUDGETS, help="how much (default: quick)")
-    group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
     group.add_argument(
         "--set",
         action="append",

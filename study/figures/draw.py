@@ -10,7 +10,9 @@ from study.analysis.results import Results
 from study.figures import FigureError, style
 from study.kinds import Kinds
 
-KINDS = Kinds("study.figures", "draw", "figure", frozenset({"draw", "style"}), FigureError)
+KINDS = Kinds(
+    "study.figures", "draw", "figure", frozenset({"draw", "style", "workers"}), FigureError
+)
 
 
 def draw_all(
