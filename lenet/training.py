@@ -184,7 +184,9 @@ class Run:
             raise ValueError(f"the state is of {workers} workers, not {self.replica.workers}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._dropout_draws.set_state(state["dropout_draws"][self.replica.rank].cpu())
+        # A copy: given a part of a larger tensor, set_state crashes the process (torch 2.15).
+        mine = state["dropout_draws"][self.replica.rank].cpu().clone()
+        self._dropout_draws.set_state(mine)
         self.step = state["step"]
         self.train_seconds = state["train_seconds"]
         self.diverged = state["diverged"]

@@ -128,6 +128,8 @@ def _launch(options: argparse.Namespace, command: str) -> int:
 def _asked(options: argparse.Namespace, address: str | None) -> Scaling:
     """What was typed, as far as it does not depend on the machines."""
     choices = commandline.choices(options.set)
+    if "seed" in choices:
+        raise ConfigError("seed is not a dimension: use --repeats N, each of which is a seed")
     if options.widths:
         if "width" in choices:
             raise ConfigError("width is set twice: leave out --widths or --set width")
@@ -164,6 +166,8 @@ def _counts(text: str) -> list[int]:
         raise ConfigError(f"--workers {text}: {error}") from None
     if len(set(counts)) < len(counts):
         raise ConfigError(f"--workers {text} names a number twice")
+    if 1 not in counts:
+        raise ConfigError(f"add 1 to --workers {text}: the others are compared with one worker")
     return sorted(counts)
 
 

@@ -85,7 +85,7 @@ def _of_steps(steps: pd.DataFrame) -> dict[str, float]:
     ).groupby("rank")
     shares = steady[_SECONDS].sum() / total.sum()
     return {
-        **by_rank.median().mean().to_dict(),
+        **{str(name): float(value) for name, value in by_rank.median().mean().items()},
         **{f"{phase}_share": float(shares[f"{phase}_seconds"]) for phase in PHASES},
     }
 
@@ -153,9 +153,11 @@ class StepTime:
     """T(N) = compute(batch / N, width) + latency + bytes / bandwidth, in seconds, of N workers
     that each have a processor of their own.
 
-    compute(b, w) = `fixed` + `per_byte` x gradient bytes + b x (`per_sample` w + `per_sample_2` w²):
-    what any step costs, the update of the weights, and the samples' arithmetic, of which
-    the layers between two scaled ones have w² times as much. A ring all-reduce sends
+    compute(b, w) = `fixed` + `per_byte` x gradient bytes
+                    + b x (`per_sample` w + `per_sample_2` w²)
+
+    are what any step costs, the update of the weights, and the arithmetic of the samples, of
+    which a layer between two scaled ones has w² times as much. A ring all-reduce sends
     2 (N - 1) / N times the gradients' bytes (Patarasuk & Yuan, Bandwidth optimal all-reduce
     algorithms, 2009).
     """
@@ -279,17 +281,29 @@ def conclusions(results: Results) -> list[str]:
     """What a person would say of the run, a sentence each."""
     said = []
     strong = compared(results, weak=False)
-    for key, inside in (
-        strong[strong["workers"] > 1].groupby(["processor", "workers"]) if len(strong) else []
+    together = strong[strong["workers"] > 1] if len(strong) else strong
+    for processor, workers in (
+        together[["processor", "workers"]]
+        .drop_duplicates()
+        .sort_values(["processor", "workers"])
+        .itertuples(index=False)
+        if len(together)
+        else []
     ):
-        each = inside.groupby(["width", "batch_size"])["speed_up"].mean()
-        paying = [f"width {w} at batch {b}" for (w, b), value in each.items() if value > 1]
+        inside = together[(together["processor"] == processor) & (together["workers"] == workers)]
+        mean = inside.groupby(["width", "batch_size"], as_index=False)["speed_up"].mean()
+        paying = mean[mean["speed_up"] > 1]
+        best = mean.loc[mean["speed_up"].idxmax()]
         crowd = " (oversubscribed)" if inside["oversubscribed"].any() else ""
-        best = each.idxmax()
+        listed = " and ".join(
+            f"width {w} at batch {b}"
+            for w, b in paying[["width", "batch_size"]].itertuples(index=False)
+        )
         said.append(
-            f"{key[1]} {key[0]} workers{crowd}, measured: "
-            + (f"faster than one for {', '.join(paying)}" if paying else "never faster than one")
-            + f"; the most is {each.max():.2f} times, for width {best[0]} at batch {best[1]}."
+            f"{workers} {processor} workers{crowd}, measured: "
+            + (f"faster than one for {listed}" if listed else "never faster than one")
+            + f"; the most is {best['speed_up']:.2f} times, for width {best['width']:.0f} at batch "
+            f"{best['batch_size']:.0f}."
         )
     fitted, held_out = split(points(results))
     model = fit(fitted)

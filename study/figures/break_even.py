@@ -46,8 +46,9 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
             kind = "model" if n in ran else "prediction"
             legend.append(Line2D([], [], ls=line, color=colours[n], label=f"{n} workers, {kind}"))
         for i, (n, inside) in enumerate(strong.groupby("workers")):
-            for (width, batch), repeats in inside.groupby(["width", "batch_size"]):
-                faster = repeats["speed_up"].mean() > 1
+            means = inside.groupby(["width", "batch_size"], as_index=False)["speed_up"].mean()
+            for width, batch, speed_up in means.itertuples(index=False):
+                faster = speed_up > 1
                 axes.plot(
                     # Side by side, where several numbers were run.
                     [width * 1.06 ** (i - (strong["workers"].nunique() - 1) / 2)],

@@ -57,8 +57,8 @@ def draw(
             legend.append(Line2D([], [], color=_GREY, marker="*", ls="", ms=9, label="published"))
         footer = [
             provenance(results.run, trained) + ".",
-            "Bars are 95% intervals over repeats; T leaves out start-up and evaluation, v is that of "
-            "the typical step behind the warm-up." + others_in_words(results, trained),
+            "Bars are 95% intervals over repeats; T leaves out start-up and evaluation, v is that "
+            "of the typical step behind the warm-up." + others_in_words(results, trained),
         ]
         style.surround(figure, title, [legend], footer)
     return {"": figure}

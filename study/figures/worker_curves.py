@@ -56,7 +56,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
                 [],
                 ls=_DASHES[i % len(_DASHES)],
                 color=colours[key],
-                label=marked(trained, str(key[0]), int(key[1])),
+                label=marked(trained, str(key[0]), int(str(key[1]))),
             )
             for i, (key, _) in enumerate(groups)
         ]

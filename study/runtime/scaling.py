@@ -76,6 +76,8 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
         datasets, launches = _datasets(session, console)
         _announce(session, launches, datasets, crowded, console)
         if dry_run:
+            for launch in launches:
+                console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
             return 0
         facts = _facts(session, nodes, datasets)
         if not session.resumed:

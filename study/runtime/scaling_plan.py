@@ -92,8 +92,6 @@ class Scaling:
                         )
             draws.shuffle(block)
             launches += block
-        if not launches:
-            raise ConfigError("the plain process is one worker: add 1 to --workers")
         return launches
 
     def _scaled(self, base: Planned, workers: int, launcher: str) -> list[Planned]:

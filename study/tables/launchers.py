@@ -30,7 +30,7 @@ def make(results: Results) -> pd.DataFrame:
             rows.append(
                 {
                     "Ray against": baseline,
-                    "workers": workers_text(int(cells.pop("workers")), inside),
+                    "workers": workers_text(int(str(cells.pop("workers"))), inside),
                     **named(list(cells), list(cells.values())),
                     "steps/s, ratio": over_repeats(
                         inside["steps_per_second"] / inside["steps_per_second_other"]

@@ -27,7 +27,7 @@ def make(results: Results, *, weak: bool, target: float = 0.95) -> pd.DataFrame:
         batch = int(inside["batch_size"].iloc[0])
         rows.append(
             {
-                "workers": workers_text(int(cells["workers"]), inside),
+                "workers": workers_text(int(str(cells["workers"])), inside),
                 **named(["processor", "width"], [cells["processor"], cells["width"]]),
                 **named(others(results), [cells[name] for name in others(results)]),
                 "batch": str(batch),

@@ -18,9 +18,8 @@ _CALLED = {
 
 def make(results: Results) -> pd.DataFrame:
     """A row per launcher and number of workers: means over launches with half of their 95%
-    interval, in seconds. `processes` is until the first worker runs, with its imports; Ray's
-    process group has the first import of torch in its workers counted in. A launch that trained
-    several points started once for all.
+    interval, in seconds. `processes` is until the first worker runs, its imports counted in. A
+    launch that trained several points started once for all of them.
     """
     trained = runs(results)
     if trained.empty:
@@ -34,7 +33,7 @@ def make(results: Results) -> pd.DataFrame:
             {
                 "launcher": str(launcher),
                 "processor": str(processor),
-                "workers": workers_text(int(workers), inside),
+                "workers": workers_text(int(str(workers)), inside),
                 "launches": str(len(inside)),
                 **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP},
                 "all but Ray itself (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),

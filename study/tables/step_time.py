@@ -46,12 +46,13 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
 
 def _cells(model: StepTime, p: Point, kind: str) -> dict[str, str]:
     step = model.step(p.workers, p.batch, p.width, p.gradient_bytes)
+    speed_up = model.speed_up(p.workers, p.batch, p.width, p.gradient_bytes)
     return {
         **_place(p.workers, p),
         "measured ms": f"{1e3 * p.step:.3g}",
         "model ms": f"{1e3 * step:.3g}",
         "error %": f"{100 * relative_error(model, p):+.1f}",
-        "speed-up by the model": f"{model.speed_up(p.workers, p.batch, p.width, p.gradient_bytes):.2f}",
+        "speed-up by the model": f"{speed_up:.2f}",
         "kind": kind,
     }
 
