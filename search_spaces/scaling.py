@@ -26,7 +26,7 @@ def figures(published: Mapping[int, float] | None = None, source: str = "") -> t
         Figure(
             name="worker-curves",
             kind="worker_curves",
-            title="The learning is the same on any number of workers (strong scaling)",
+            title="Learning curves by number of workers, the batch shared (strong scaling)",
             options={},
         ),
         Figure(

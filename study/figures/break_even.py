@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from study.analysis.results import Results
 from study.analysis.scaling import compared, fit, points, runs, split
-from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.workers import others_in_words
+from study.figures.workers import footer
 
 
 def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) -> dict[str, Figure]:
@@ -79,13 +78,14 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         axes.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         axes.set_xlabel("width of the net (times as many channels and hidden units)")
         axes.set_ylabel("batch over all workers (samples)")
-        footer = [
-            provenance(results.run, runs(results)) + ".",
+        meaning = (
             "Above a line that many workers are faster than one. Lines are for workers with a "
-            "processor each." + others_in_words(results, strong),
-        ]
-        style.surround(figure, title, [legend], footer)
+            "processor each."
+        )
+        style.surround(figure, title, [legend], footer(results, runs(results), meaning))
     return {"": figure}

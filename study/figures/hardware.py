@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from study.analysis import statistics
 from study.analysis.results import Results, select
 from study.analysis.scaling import LAUNCHERS, narrowest, runs
-from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.workers import marked, others_in_words
+from study.figures.workers import footer, marked
 
 _PANELS = {
     "train_seconds": "total training time T (s)",
@@ -48,6 +48,10 @@ def draw(
             if published and quantity == "train_seconds":
                 at = [places.index(("gpu", n)) for n in published]
                 axes.plot(at, list(published.values()), "*", color=_GREY, ms=9)
+                # A report's machine and ours may be orders of magnitude apart.
+                axes.set_yscale("log")
+                axes.autoscale(axis="y")
+                axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         shown = [name for name in LAUNCHERS if name in set(trained["launcher"])]
         shades, shapes = style.colours(LAUNCHERS), style.markers(LAUNCHERS)
         legend = [
@@ -55,12 +59,11 @@ def draw(
         ]
         if published:
             legend.append(Line2D([], [], color=_GREY, marker="*", ls="", ms=9, label="published"))
-        footer = [
-            provenance(results.run, trained) + ".",
+        meaning = (
             "Bars are 95% intervals over repeats; T leaves out start-up and evaluation, v is that "
-            "of the typical step behind the warm-up." + others_in_words(results, trained),
-        ]
-        style.surround(figure, title, [legend], footer)
+            "of the typical step behind the warm-up."
+        )
+        style.surround(figure, title, [legend], footer(results, trained, meaning))
     return {"": figure}
 
 

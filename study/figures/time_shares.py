@@ -9,9 +9,8 @@ from matplotlib.patches import Patch
 from lenet.records import PHASES
 from study.analysis.results import Results
 from study.analysis.scaling import runs
-from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.workers import marked, others_in_words
+from study.figures.workers import footer, marked
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
@@ -45,11 +44,10 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             if ax.yaxis.get_tick_params()["labelleft"]:
                 ax.set_ylabel("share of time (%)")
         legend = [Patch(color=colours[phase], lw=0, label=phase) for phase in PHASES]
-        footer = [
-            provenance(results.run, trained) + ".",
+        meaning = (
             "Measured in each worker. Communication is one all-reduce of all gradients after the "
             "backward pass, and with it the wait for the slowest worker; start-up, warm-up and "
-            "evaluation are left out." + others_in_words(results, trained),
-        ]
-        style.surround(figure, title, [legend], footer)
+            "evaluation are left out."
+        )
+        style.surround(figure, title, [legend], footer(results, trained, meaning))
     return {"": figure}

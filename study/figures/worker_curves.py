@@ -10,9 +10,8 @@ from matplotlib.patches import Patch
 from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.scaling import narrowest, runs
-from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.workers import marked, others_in_words
+from study.figures.workers import footer, marked
 
 _DASHES = ("-", "--", ":", "-.")
 
@@ -62,11 +61,10 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         ]
         if trained["seed"].nunique() > 1:
             legend.append(Patch(color="#444444", alpha=0.2, lw=0, label="range over repeats"))
-        footer = [
-            provenance(results.run, trained) + ".",
+        meaning = (
             "The batch is the same for all numbers of workers, and so is its order; gradients are "
             "weighted by each worker's samples. Differences come from the order of summation "
-            "(and of dropout's masks, if there is dropout)." + others_in_words(results, trained),
-        ]
-        style.surround(figure, title, [legend], footer)
+            "(and of dropout's masks, if there is dropout)."
+        )
+        style.surround(figure, title, [legend], footer(results, trained, meaning))
     return {"": figure}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from study.analysis.results import Results, select
 from study.analysis.scaling import others
-from study.analysis.wording import label, value_text
+from study.analysis.wording import label, provenance, value_text
 
 
 def marked(trained: pd.DataFrame, processor: str, workers: int) -> str:
@@ -16,16 +16,16 @@ def marked(trained: pd.DataFrame, processor: str, workers: int) -> str:
     return f"{workers} {processor.upper()}{star}"
 
 
-def others_in_words(results: Results, trained: pd.DataFrame) -> str:
-    """What a footer adds: what the star means, where there is one, and how busy the machine was."""
-    said = ""
-    if trained["oversubscribed"].any():
-        cpus = results.run.get("machine", {}).get("cpus")
-        said += f" * oversubscribed: more workers than the {value_text(cpus)} CPUs."
+def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
+    """The lines below a figure: where its numbers come from, how busy the machine was, what
+    the figure shows, and what a star means where there is one."""
+    machine = results.run.get("machine", {})
+    load = machine.get("load_average")
+    busy = "" if load is None else f"; load average at the start {load:.1f}"
     varied = others(results)
-    if varied:
-        said += f" Means are over {', '.join(map(label, varied))}, too."
-    load = results.run.get("machine", {}).get("load_average")
-    if load is not None:
-        said += f" Load average at the start: {load:.1f}."
-    return said
+    also = f" Means are over {', '.join(map(label, varied))}, too." if varied else ""
+    lines = [f"{provenance(results.run, trained)}{busy}.", meaning + also]
+    if trained["oversubscribed"].any():
+        cpus = value_text(machine.get("cpus"))
+        lines.append(f"* oversubscribed: more workers than the {cpus} CPUs.")
+    return lines
