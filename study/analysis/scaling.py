@@ -2,9 +2,9 @@
 
 The trials of a scaling run have, beside their settings, the columns `launch` (which workers
 trained it), `launcher` (ray, torchrun, plain), `processor` (cpu, gpu), `workers`,
-`oversubscribed`, `gradient_bytes`, and of their launch's start `ray_seconds`, `launch_seconds`
-(until the first worker runs: processes and imports), `group_seconds` (the process group) and
-`load_seconds` (the data). A repeat is a seed.
+`oversubscribed`, `gradient_bytes`, `load_average` (of the machine when it began), and of their
+launch's start `ray_seconds`, `launch_seconds` (until the first worker runs: processes and
+imports), `group_seconds` (the process group) and `load_seconds` (the data). A repeat is a seed.
 
 Rates are of the typical step: the median over the steps behind the warm-up, the mean over
 workers. Other work on the machine moves a mean by its outliers, and the last, shorter batch of an
@@ -22,6 +22,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from lenet.records import PHASES
+from study.analysis import statistics
 from study.analysis.results import Results
 
 WARM_UP_STEPS = 10
@@ -277,33 +278,48 @@ def _least_squares(rows: Sequence[Sequence[float]], seconds: Sequence[float]) ->
     return [float(value) for value in found / sizes]
 
 
+FASTER, NOT_FASTER, UNDECIDED = "faster than one", "not faster", "undecided"
+
+
+def judged(strong: pd.DataFrame) -> pd.DataFrame:
+    """Of `compared`, a row per point of several workers: `processor`, `workers`, `width`,
+    `batch_size`, `oversubscribed`, the mean `speed_up` over repeats, and the `verdict`: `FASTER` or
+    `NOT_FASTER` where its whole 95% interval is on that side of 1, else, and of a single repeat,
+    `UNDECIDED`."""
+    keys = ["processor", "workers", "width", "batch_size", "oversubscribed"]
+    rows = []
+    for key, repeats in strong[strong["workers"] > 1].groupby(keys) if len(strong) else []:
+        over = statistics.mean(repeats["speed_up"])
+        verdict = UNDECIDED
+        if over.mean - over.half_width > 1:
+            verdict = FASTER
+        if over.mean + over.half_width < 1:
+            verdict = NOT_FASTER
+        place = dict(zip(keys, key, strict=True))
+        rows.append({**place, "speed_up": over.mean, "verdict": verdict})
+    return pd.DataFrame(rows, columns=[*keys, "speed_up", "verdict"])
+
+
 def conclusions(results: Results) -> list[str]:
     """What a person would say of the run, a sentence each."""
     said = []
-    strong = compared(results, weak=False)
-    together = strong[strong["workers"] > 1] if len(strong) else strong
-    for processor, workers in (
-        together[["processor", "workers"]]
-        .drop_duplicates()
-        .sort_values(["processor", "workers"])
-        .itertuples(index=False)
-        if len(together)
-        else []
-    ):
-        inside = together[(together["processor"] == processor) & (together["workers"] == workers)]
-        mean = inside.groupby(["width", "batch_size"], as_index=False)["speed_up"].mean()
-        paying = mean[mean["speed_up"] > 1]
-        best = mean.loc[mean["speed_up"].idxmax()]
-        crowd = " (oversubscribed)" if inside["oversubscribed"].any() else ""
-        listed = " and ".join(
-            f"width {w} at batch {b}"
-            for w, b in paying[["width", "batch_size"]].itertuples(index=False)
-        )
+    keys = ["processor", "workers", "oversubscribed"]
+    verdicts = judged(compared(results, weak=False))
+    for processor, workers, crowded in verdicts[keys].drop_duplicates().itertuples(index=False):
+        inside = verdicts[(verdicts["processor"] == processor) & (verdicts["workers"] == workers)]
+        parts = []
+        for verdict, of_it in inside.groupby("verdict", sort=False):
+            each = ", ".join(
+                f"width {row.width} at batch {row.batch_size} ({row.speed_up:.2f} times)"
+                for row in of_it.itertuples()
+            )
+            parts.append(f"{verdict} for {each}")
+        crowd = " (oversubscribed)" if crowded else ""
+        said.append(f"{workers} {processor} workers{crowd}, measured: {'; '.join(parts)}.")
+    if (verdicts["verdict"] == UNDECIDED).any():
         said.append(
-            f"{workers} {processor} workers{crowd}, measured: "
-            + (f"faster than one for {listed}" if listed else "never faster than one")
-            + f"; the most is {best['speed_up']:.2f} times, for width {best['width']:.0f} at batch "
-            f"{best['batch_size']:.0f}."
+            "Undecided is what one repeat leaves, or repeats whose 95% interval has both sides "
+            "of 1 in it: use more --repeats, on a machine without other work."
         )
     fitted, held_out = split(points(results))
     model = fit(fitted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -11,15 +12,28 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from study.analysis.results import Results
-from study.analysis.scaling import compared, fit, points, runs, split
+from study.analysis.scaling import (
+    FASTER,
+    NOT_FASTER,
+    UNDECIDED,
+    compared,
+    fit,
+    judged,
+    points,
+    runs,
+    split,
+)
 from study.figures import style
 from study.figures.workers import footer
+
+_FILLED: dict[str, Any] = {FASTER: "full", UNDECIDED: "left", NOT_FASTER: "none"}
 
 
 def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) -> dict[str, Figure]:
     """Over the net's width, the batch from which on each number of `workers` is faster than one,
     by the model, dashed where that number was not run with a processor each and the line is a
-    prediction; and the measured points of strong scaling, filled where they were faster.
+    prediction; and the measured points of strong scaling, filled where they were faster and empty
+    where they were not.
 
     None if there are too few points to fit the model, or a single width.
     """
@@ -30,11 +44,11 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         return {}
     ran = {p.workers for p in measured}
     strong = compared(results, weak=False)
-    strong = strong[strong["workers"] > 1]
+    verdicts = judged(strong)
     with style.styled():
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 4.4)
-        shown = sorted({*workers, *strong["workers"]})
+        shown = sorted({*workers, *verdicts["workers"]})
         colours, shapes = style.colours(shown), style.markers(shown)
         legend: list[Artist] = []
         for n in shown:
@@ -44,35 +58,33 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
             axes.plot(sorted(sizes), drawn, line, color=colours[n])
             kind = "model" if n in ran else "prediction"
             legend.append(Line2D([], [], ls=line, color=colours[n], label=f"{n} workers, {kind}"))
-        for i, (n, inside) in enumerate(strong.groupby("workers")):
-            means = inside.groupby(["width", "batch_size"], as_index=False)["speed_up"].mean()
-            for width, batch, speed_up in means.itertuples(index=False):
-                faster = speed_up > 1
-                axes.plot(
-                    # Side by side, where several numbers were run.
-                    [width * 1.06 ** (i - (strong["workers"].nunique() - 1) / 2)],
-                    [batch],
-                    shapes[n],
-                    ms=8,
-                    mec=colours[n],
-                    mfc=colours[n] if faster else "white",
+        numbers = sorted(verdicts["workers"].unique())
+        for row in verdicts.to_dict("records"):
+            n = int(row["workers"])
+            axes.plot(
+                # Side by side, where several numbers were run.
+                [row["width"] * 1.06 ** (numbers.index(n) - (len(numbers) - 1) / 2)],
+                [row["batch_size"]],
+                shapes[n],
+                ms=8,
+                color=colours[n],
+                mfcalt="white",
+                fillstyle=_FILLED[row["verdict"]],
+            )
+        for verdict in (v for v in _FILLED if v in set(verdicts["verdict"])):
+            legend.append(
+                Line2D(
+                    [],
+                    [],
+                    ls="",
+                    marker="o",
+                    ms=7,
+                    color="#444444",
+                    mfcalt="white",
+                    fillstyle=_FILLED[verdict],
+                    label=f"measured: {verdict}",
                 )
-        for n in sorted(strong["workers"].unique()):
-            over = strong.loc[strong["workers"] == n, "oversubscribed"].any()
-            star = "*" if over else ""
-            for faster, said in ((True, "faster"), (False, "not faster")):
-                legend.append(
-                    Line2D(
-                        [],
-                        [],
-                        ls="",
-                        marker=shapes[n],
-                        ms=7,
-                        mec=colours[n],
-                        mfc=colours[n] if faster else "white",
-                        label=f"{n}{star} measured: {said}",
-                    )
-                )
+            )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
@@ -84,8 +96,11 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         axes.set_xlabel("width of the net (times as many channels and hidden units)")
         axes.set_ylabel("batch over all workers (samples)")
         meaning = (
-            "Above a line that many workers are faster than one. Lines are for workers with a "
-            "processor each."
+            "Above a line that many workers are faster than one, if each has a processor of its "
+            "own. Marks are measured, a verdict by the 95% interval over repeats."
         )
+        crowded = sorted(verdicts.loc[verdicts["oversubscribed"], "workers"].unique())
+        if crowded:
+            meaning += f" Those of {' and '.join(map(str, crowded))} workers are oversubscribed.*"
         style.surround(figure, title, [legend], footer(results, runs(results), meaning))
     return {"": figure}

@@ -20,8 +20,8 @@ def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
     """The lines below a figure: where its numbers come from, how busy the machine was, what
     the figure shows, and what a star means where there is one."""
     machine = results.run.get("machine", {})
-    load = machine.get("load_average")
-    busy = "" if load is None else f"; load average at the start {load:.1f}"
+    low, high = trained["load_average"].min(), trained["load_average"].max()
+    busy = f"; load average {low:.0f} to {high:.0f}"
     varied = others(results)
     also = f" Means are over {', '.join(map(label, varied))}, too." if varied else ""
     lines = [f"{provenance(results.run, trained)}{busy}.", meaning + also]

@@ -96,7 +96,12 @@ def _train_point(
                 "host": platform.node(),
                 "pid": os.getpid(),
                 "settings": config.to_dict(),
-                "data_parallel": {**facts, "gradient_bytes": gradients},
+                "data_parallel": {
+                    **facts,
+                    "gradient_bytes": gradients,
+                    # Other work slows some runs more than others: the reader should know.
+                    "load_average": os.getloadavg()[0],
+                },
             }
         )
     begun_at, rows = run.step, []

@@ -266,8 +266,6 @@ def _facts(
             "nodes": len(nodes),
             "cpus": sum(node.cpus for node in nodes),
             "gpus": sum(node.gpus for node in nodes),
-            # Other work slows some launches more than others: the reader should know of it.
-            "load_average": os.getloadavg()[0],
         },
         "versions": versions(),
         "command": session.command,

@@ -104,6 +104,7 @@ def made_up_scaling(
                     "group_seconds": 0.5,
                     "load_seconds": 1.0,
                     "gradient_bytes": size,
+                    "load_average": 0.6 + launch.repeat,
                     **config.to_dict(),
                 }
             )
@@ -115,7 +116,7 @@ def made_up_scaling(
         "seeds": repeats,
         "dataset": {"name": "mnist", "source": "made up"},
         "device": "cpu (made up)",
-        "machine": {"nodes": 1, "cpus": 2, "gpus": 0, "load_average": 0.1},
+        "machine": {"nodes": 1, "cpus": 2, "gpus": 0},
     }
     return Results(
         run=run,

@@ -131,6 +131,19 @@ def test_oversubscribed_workers_are_not_in_the_fit():
     assert {p.workers for p in points} == {1, 2}
 
 
+def test_workers_are_faster_where_the_whole_interval_says_so():
+    strong = scaling.compared(made_up_scaling(repeats=3), weak=False)
+    verdicts = scaling.judged(strong).set_index("width")["verdict"]
+    assert verdicts.to_dict() == {1: "not faster", 2: "not faster", 4: "faster than one"}
+    strong.loc[(strong["width"] == 4) & (strong["seed"] == 0), "speed_up"] = 0.5
+    assert scaling.judged(strong).set_index("width")["verdict"][4] == "undecided"
+
+
+def test_one_repeat_decides_nothing():
+    strong = scaling.compared(made_up_scaling(repeats=1), weak=False)
+    assert set(scaling.judged(strong)["verdict"]) == {"undecided"}
+
+
 def test_the_scaling_table_says_who_was_oversubscribed():
     results = made_up_scaling(workers=(1, 2, 4), widths=(1,), oversubscribed=(4,))
     made = scaling_table.make(results, weak=False, target=0.9)
