@@ -20,8 +20,9 @@ def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
     """The lines below a figure: where its numbers come from, how busy the machine was, what
     the figure shows, and what a star means where there is one."""
     machine = results.run.get("machine", {})
-    low, high = trained["load_average"].min(), trained["load_average"].max()
-    busy = f"; load average {low:.0f} to {high:.0f}"
+    loads = trained["load_average"]
+    # Of only some of the runs it would speak for the others, too.
+    busy = f"; load average {loads.min():.0f} to {loads.max():.0f}" if loads.notna().all() else ""
     varied = others(results)
     also = f" Means are over {', '.join(map(label, varied))}, too." if varied else ""
     lines = [f"{provenance(results.run, trained)}{busy}.", meaning + also]
