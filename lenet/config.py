@@ -47,6 +47,8 @@ class TrainConfig:
     0: none, and no validation numbers in the records"""
     model: str = "lenet"
     """architecture, by name, or a class of your own as package.module:Class"""
+    width: int = 1
+    """how many times as many channels and hidden units the model has, where it can be scaled"""
     loss: str = "cross-entropy"
     """what training lessens: cross-entropy of logits, mse between outputs and one-hot classes,
     or the sum of squares of a regression"""
@@ -138,6 +140,11 @@ class TrainConfig:
                 "schedule=multistep decays after given epochs: set milestones too, "
                 "e.g. --set milestones=5+8"
             )
+        if self.width > 1 and self.model in set(registry.MODELS) - registry.SCALABLE:
+            raise ConfigError(
+                f"model={self.model} has one width: leave width out, or use "
+                f"{' or '.join(sorted(registry.SCALABLE))}"
+            )
         for name in ("milestones", "evaluate_at"):
             several = getattr(self, name)
             if several and (list(several) != sorted(set(several)) or several[0] < 1):
@@ -215,6 +222,7 @@ _share = (lambda v: 0 <= v < 1, "at least 0 and below 1")
 _RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
     "train_samples": _whole,
     "validation_fraction": _share,
+    "width": _whole,
     "dropout": _share,
     "lr": _positive,
     "momentum": _share,

@@ -64,3 +64,8 @@ class Record:
 
 TIMING = frozenset({"train_seconds", "samples_per_second", "steps_per_second"})
 """The fields of a record that depend on the machine's speed, not on the config."""
+
+PHASES = ("data", "compute", "communication")
+"""Where the time of a training step goes. *data*: having the batch at hand. *compute*: forward,
+backward and update. *communication*: the all-reduce of the gradients, and with it the wait for
+the slowest worker."""

@@ -104,6 +104,9 @@ MODELS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+SCALABLE = frozenset({"lenet", "deep-mnist"})
+"""The models that take a `width`."""
+
 # Each loss and where it lives.
 LOSSES: Mapping[str, str] = MappingProxyType(
     {

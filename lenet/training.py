@@ -6,7 +6,8 @@
     for record in training.train(run):
         print(record.epoch, record.validation_accuracy)
 
-A plain script, a Tune trial and a data-parallel worker all iterate over `train`.
+A plain script, a Tune trial and a data-parallel worker all iterate over `train`; the last gives
+its `Run` a `Replica` that says which of the workers it is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 
 from lenet import registry
 from lenet.config import TrainConfig
+from lenet.data_parallel import ALONE, Replica
 from lenet.datasets import Dataset, Samples
 from lenet.loading import load_class
 from lenet.losses import Loss, count_right
@@ -28,6 +30,7 @@ from lenet.models import build_model
 from lenet.optimizers import build_optimizer
 from lenet.records import Record
 from lenet.schedules import learning_rate
+from lenet.step_clock import StepClock
 
 # How often a run looks whether its loss is still finite, in steps. Looking makes a GPU
 # wait for its queue; being a fixed number of steps, it keeps the records deterministic.
@@ -51,17 +54,41 @@ def training_step(
     loss_function: Loss,
     inputs: torch.Tensor,
     targets: torch.Tensor,
+    *,
+    replica: Replica = ALONE,
+    batch_samples: int | None = None,
+    clock: StepClock | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One update on one batch; (its loss, number of right answers), both scalars that stay on
-    the device: reading them here would make it wait."""
-    outputs = model(inputs)
-    loss = loss_function(outputs, targets)
+    the device: reading them here would make it wait.
+
+    With several workers, `inputs` and `targets` are this one's shard of a batch of
+    `batch_samples`, the update is that of the whole batch, and so are the loss and the number.
+    """
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    if len(targets) or replica is ALONE:
+        outputs = model(inputs)
+        loss = loss_function(outputs, targets)
+        loss.backward()
+        with torch.no_grad():
+            right = count_right(outputs, targets)
+        loss = loss.detach()
+    else:  # the batch has fewer samples than there are workers
+        loss = torch.zeros((), device=inputs.device)
+        right = torch.zeros((), dtype=torch.int64, device=inputs.device)
+    if clock:
+        clock.lap("compute")
+    if replica.workers > 1:
+        share = 1.0 if loss_function.summed else len(targets) / (batch_samples or len(targets))
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        loss, right = replica.sum_gradients(
+            parameters, share, torch.stack([loss * share, right.to(loss.dtype)])
+        )
+        right = right.to(torch.int64)
+        if clock:
+            clock.lap("communication")
     optimizer.step()
-    with torch.no_grad():
-        right = count_right(outputs, targets)
-    return loss.detach(), right
+    return loss, right
 
 
 class Run:
@@ -70,14 +97,27 @@ class Run:
     Two runs in one process do not touch each other's random state. `state_dict` at a
     record and `load_state_dict` into a new `Run` of the same config continue with the same
     records as if nothing had happened in between.
+
+    In a data-parallel run each worker has a `Run`, of the same config and with a `replica` of its
+    own, and all advance together. The batches, their order and the updates are those of one
+    worker, so the records are, too, and the same in each worker, but for the order in which
+    sums are taken. Dropout alone differs: each worker draws the masks of its own shard.
     """
 
     def __init__(
-        self, config: TrainConfig, dataset: Dataset, device: torch.device | str = "cpu"
+        self,
+        config: TrainConfig,
+        dataset: Dataset,
+        device: torch.device | str = "cpu",
+        replica: Replica = ALONE,
+        clock: StepClock | None = None,
     ) -> None:
-        """Raises `ConfigError` if the config does not fit the data set."""
+        """`clock`, if there is one, measures the steps. Raises `ConfigError` if the config does
+        not fit the data set."""
         self.config = config
         self.device = torch.device(device)
+        self.replica = replica
+        self.clock = clock
         dataset = dataset.to(self.device)
         self.train_samples, self.validation_samples = dataset.split(config)
         self.test_samples = dataset.test
@@ -86,12 +126,15 @@ class Run:
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
 
         self._dropout_draws = torch.Generator(self.device)
-        self._dropout_draws.manual_seed(stream_seed(config.seed, "dropout"))
+        # The first worker's stream is that of a run alone.
+        of_rank = (replica.rank,) if replica.rank else ()
+        self._dropout_draws.manual_seed(stream_seed(config.seed, "dropout", *of_rank))
         model = build_model(
             config.model,
             input_shape=dataset.input_shape,
             classes=dataset.classes,
             dropout=config.dropout,
+            width=config.width,
             seed=stream_seed(config.seed, "weights"),
             generator=self._dropout_draws,
         )
@@ -116,12 +159,13 @@ class Run:
         return self.diverged or self.blown_up or self.step >= self.total_steps
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a new `Run` of the same config needs to go on from here."""
+        """All that a new `Run` of the same config, on as many workers, needs to go on from here;
+        the same for all workers, which must all ask for it."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "device": self.device.type,
-            "dropout_draws": self._dropout_draws.get_state(),
+            "dropout_draws": self._gathered(self._dropout_draws.get_state()).cpu(),
             "step": self.step,
             "train_seconds": self.train_seconds,
             "diverged": self.diverged,
@@ -132,12 +176,17 @@ class Run:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where `state` was taken; raises `ValueError` if that was on another
-        kind of device, whose records would have been others."""
+        kind of device or number of workers, whose records would have been others."""
         if state["device"] != self.device.type:
             raise ValueError(f"the state is of a run on {state['device']}, not {self.device.type}")
+        workers = len(state["dropout_draws"])
+        if workers != self.replica.workers:
+            raise ValueError(f"the state is of {workers} workers, not {self.replica.workers}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._dropout_draws.set_state(state["dropout_draws"].cpu())
+        # A copy: given a part of a larger tensor, set_state crashes the process (torch 2.15).
+        mine = state["dropout_draws"][self.replica.rank].cpu().clone()
+        self._dropout_draws.set_state(mine)
         self.step = state["step"]
         self.train_seconds = state["train_seconds"]
         self.diverged = state["diverged"]
@@ -154,7 +203,11 @@ class Run:
         weight = 0
         self.model.train()
         self.wait()
+        # Else the time would count in which others have not yet ended their evaluation.
+        self.replica.wait()
         started = time.perf_counter()
+        if self.clock:
+            self.clock.begin()
         while self.step < until:
             batch_loss, batch_right, batch_samples = self.train_step()
             batch_weight = self.loss.weight(batch_samples)
@@ -164,6 +217,9 @@ class Run:
             look = self.step == until or self.step % _STEPS_BETWEEN_CHECKS == 0
             if look and not math.isfinite(loss_sum.item()):
                 self.diverged = True
+            if self.clock:
+                self.clock.end_step()
+            if self.diverged:
                 break
         self.wait()
         seconds = time.perf_counter() - started
@@ -209,12 +265,19 @@ class Run:
             group["lr"] = lr
         batch = self._batch()
         self.step += 1
+        shard = batch[self.replica.shard(len(batch))]
+        inputs, targets = self.train_samples.inputs[shard], self.train_samples.targets[shard]
+        if self.clock:
+            self.clock.lap("data")
         loss, right = training_step(
             self.model,
             self.optimizer,
             self.loss,
-            self.train_samples.inputs[batch],
-            self.train_samples.targets[batch],
+            inputs,
+            targets,
+            replica=self.replica,
+            batch_samples=len(batch),
+            clock=self.clock,
         )
         return loss, right, len(batch)
 
@@ -253,7 +316,7 @@ class Run:
             parts["test"] = self.test_samples
         measured = {}
         for part, samples in parts.items():
-            loss, accuracy = evaluate(self.model, self.loss, samples)
+            loss, accuracy = evaluate(self.model, self.loss, samples, self.replica)
             measured[f"{part}_loss"] = loss
             if self._classifies:
                 measured[f"{part}_accuracy"] = accuracy
@@ -263,6 +326,10 @@ class Run:
         observed: Mapping[str, float] = getattr(self.model, "observed", dict)()
         return {str(name): float(value) for name, value in observed.items()}
 
+    def _gathered(self, state: torch.Tensor) -> torch.Tensor:
+        # NCCL gathers what lies on a GPU only, where no generator keeps its state.
+        return self.replica.gather(state.to(self.device))
+
     def wait(self) -> None:
         """Until the device has done all that it was given."""
         if self.device.type == "cuda":
@@ -270,19 +337,24 @@ class Run:
 
 
 @torch.inference_mode()
-def evaluate(model: torch.nn.Module, loss: Loss, samples: Samples) -> tuple[float, float]:
+def evaluate(
+    model: torch.nn.Module, loss: Loss, samples: Samples, replica: Replica = ALONE
+) -> tuple[float, float]:
     """(loss, accuracy in [0, 1]) of `model` over `samples`, dropout off: the mean loss, or
-    the sum where the loss is a sum. Of a regression the accuracy means nothing."""
+    the sum where the loss is a sum. Of a regression the accuracy means nothing.
+
+    Several workers evaluate a shard each, and all of them return the whole."""
     model.eval()
     loss_sum = torch.zeros((), dtype=torch.float64, device=samples.inputs.device)
     right = torch.zeros((), dtype=torch.int64, device=samples.inputs.device)
     size = 1 if loss.summed else len(samples)
-    for start in range(0, len(samples), _EVALUATION_BATCH):
-        batch = samples[start : start + _EVALUATION_BATCH]
+    mine = samples[replica.shard(len(samples))]
+    for start in range(0, len(mine), _EVALUATION_BATCH):
+        batch = mine[start : start + _EVALUATION_BATCH]
         outputs = model(batch.inputs)
         loss_sum += loss(outputs, batch.targets) * loss.weight(len(batch))
         right += count_right(outputs, batch.targets)
-    return loss_sum.item() / size, right.item() / len(samples)
+    return replica.sum(loss_sum).item() / size, replica.sum(right).item() / len(samples)
 
 
 def train(run: Run) -> Iterator[Record]:

@@ -17,6 +17,7 @@ COMMANDS = {
     "study.grid": "train every point of a study's space, scheduled by Ray Tune",
     "study.lr_range": "find a learning rate by the range test, and see what it is worth",
     "study.search": "search for the best settings with Optuna, and confirm them",
+    "study.scaling": "train data-parallel on several workers, and see what they are worth",
     "study.report": "draw a finished run's figures again and print what it found",
 }
 

@@ -40,9 +40,14 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
 
 
 def add_question(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
+    """How much is trained, with how many seeds, and what is changed in it."""
+    group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
+    add_budget_and_settings(group)
+
+
+def add_budget_and_settings(group: argparse._ArgumentGroup) -> None:
     """How much is trained, and what is changed in it."""
     add_budget(group)
-    group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
     group.add_argument(
         "--set",
         action="append",

@@ -12,7 +12,7 @@ from lenet.models.dropout import Dropout
 class DeepMnist(nn.Module):
     """conv 32@5x5, ReLU, max pool 2; conv 64@5x5, ReLU, max pool 2; fc 1024, ReLU, dropout;
     fc `classes`. Both convolutions keep the image's size. 3,274,634 weights for 28x28 images
-    of one channel and ten classes.
+    of one channel and ten classes. All layers but the last are `width` times as wide.
 
     forward: float32 (batch, channels, height, width) -> logits (batch, classes).
 
@@ -27,13 +27,15 @@ class DeepMnist(nn.Module):
         classes: int,
         dropout: float,
         generator: torch.Generator,
+        width: int = 1,
     ) -> None:
         super().__init__()
-        channels, height, width = input_shape
-        self.conv1 = nn.Conv2d(channels, 32, kernel_size=5, padding=2)
-        self.conv2 = nn.Conv2d(32, 64, kernel_size=5, padding=2)
-        self.fc1 = nn.Linear(64 * (height // 4) * (width // 4), 1024)
-        self.fc2 = nn.Linear(1024, classes)
+        channels, rows, columns = input_shape
+        pixels = (rows // 4) * (columns // 4)
+        self.conv1 = nn.Conv2d(channels, 32 * width, kernel_size=5, padding=2)
+        self.conv2 = nn.Conv2d(32 * width, 64 * width, kernel_size=5, padding=2)
+        self.fc1 = nn.Linear(64 * width * pixels, 1024 * width)
+        self.fc2 = nn.Linear(1024 * width, classes)
         self.dropout = Dropout(dropout, generator)
         for layer in (self.conv1, self.conv2, self.fc1, self.fc2):
             nn.init.trunc_normal_(layer.weight, std=0.1, a=-0.2, b=0.2)

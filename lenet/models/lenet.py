@@ -11,7 +11,7 @@ from lenet.models.dropout import Dropout
 
 class LeNet(nn.Module):
     """conv 6@5x5, pool, conv 16@5x5, pool, fc 120, fc 84, fc `classes`; 61,706 weights
-    for ten classes.
+    for ten classes. All but the last are `width` times as wide.
 
     forward: float32 (batch, channels, 28, 28) with pixels in [0, 1] -> logits (batch, classes).
 
@@ -27,15 +27,16 @@ class LeNet(nn.Module):
         classes: int,
         dropout: float,
         generator: torch.Generator,
+        width: int = 1,
     ) -> None:
         super().__init__()
-        channels, height, width = input_shape
-        self.conv1 = nn.Conv2d(channels, 6, kernel_size=5, padding=2)
-        self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
-        pixels = ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
-        self.fc1 = nn.Linear(16 * pixels, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, classes)
+        channels, rows, columns = input_shape
+        self.conv1 = nn.Conv2d(channels, 6 * width, kernel_size=5, padding=2)
+        self.conv2 = nn.Conv2d(6 * width, 16 * width, kernel_size=5)
+        pixels = ((rows // 2 - 4) // 2) * ((columns // 2 - 4) // 2)
+        self.fc1 = nn.Linear(16 * width * pixels, 120 * width)
+        self.fc2 = nn.Linear(120 * width, 84 * width)
+        self.fc3 = nn.Linear(84 * width, classes)
         self.dropout = Dropout(dropout, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

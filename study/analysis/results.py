@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lenet.config import SETTINGS, ConfigError
+from lenet.records import PHASES
 
 RUN = "run.json"
 RECORDS = "records.parquet"
 TRIALS = "trials.parquet"
+TIMINGS = "timings.parquet"
 
 COUNTED = ("finished", "stopped", "diverged")
 """The statuses of trials with a result. A diverged trial is a result; one that failed or
@@ -31,6 +33,7 @@ _COLUMNS = {
         *("train_samples", "epochs", "steps"),
         *("validation_accuracy", "test_loss", "test_accuracy", "train_seconds"),
     ),
+    TIMINGS: ("trial", "rank", "step", *(f"{phase}_seconds" for phase in PHASES)),
 }
 
 
@@ -51,11 +54,14 @@ class Results:
     `trials` has one row per trial: `trial`, `status`, `error`, ..., the fields of
     `lenet.config.TrainConfig`, and the measurements of its last record (accuracies in
     [0, 1], losses in nats per sample, times in seconds). `run` says what was run, on what.
+    `timings`, of a data-parallel run, has a row per trial, worker and step: `trial`, `rank`,
+    `step`, and the seconds of each of `lenet.records.PHASES`; of others it is empty.
     """
 
     run: Mapping[str, Any]
     trials: pd.DataFrame
     records: pd.DataFrame
+    timings: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, path: Path | str) -> Results:
@@ -71,7 +77,13 @@ class Results:
             # A setting of several numbers (milestones) comes back as an array, which
             # could be neither grouped by nor compared.
             trials[name] = trials[name].map(_several_as_text)
-        return cls(run=run, trials=trials, records=_read(directory, RECORDS))
+        timed = (directory / TIMINGS).is_file()
+        return cls(
+            run=run,
+            trials=trials,
+            records=_read(directory, RECORDS),
+            timings=_read(directory, TIMINGS) if timed else pd.DataFrame(),
+        )
 
     @property
     def objective(self) -> str:

@@ -11,7 +11,11 @@ from study.figures import FigureError, style
 from study.kinds import Kinds
 
 KINDS = Kinds(
-    "study.figures", "draw", "figure", frozenset({"draw", "style", "search_trials"}), FigureError
+    "study.figures",
+    "draw",
+    "figure",
+    frozenset({"draw", "style", "search_trials", "workers"}),
+    FigureError,
 )
 
 

@@ -18,6 +18,7 @@ from search_spaces import search
 from search_spaces.study import Study
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
 from study.analysis.results import RECORDS, TRIALS, Results, load_run
+from study.analysis.scaling import conclusions, is_scaling
 from study.analysis.search import is_search, objectives_of, said_of_winner
 from study.analysis.wording import (
     counted,
@@ -65,7 +66,8 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     say(f"{run['study']}: {provenance(run, results.counted)}.")
     files: list[Path] = []
     extra: list[tuple[str, str]] = []
-    if len(board):  # ramps alone rank nothing
+    # Ramps alone rank nothing, and workers learn the same: they differ in their time.
+    if len(board) and not is_scaling(results):
         extra += _rankings(board, results, out, console)
     if run["study"] in search_spaces.studies():
         study = search_spaces.find(run["study"])
@@ -77,6 +79,7 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
             for line in said_of_winner(results):
                 say(line)
         extra += _claims(study, results, out, say)
+        extra += _conclusions(results, out, say)
         files = draw_all(study, results, out / "figures", say)
     else:
         say(f"No figures: this copy of the project has no study {run['study']!r} to say which.")
@@ -168,6 +171,21 @@ def _claims(
     ]
     pd.DataFrame(rows).to_csv(out / "claims.csv", index=False)
     return [("claims", str(out / "claims.csv"))]
+
+
+def _conclusions(results: Results, out: Path, say: Callable[[str], None]) -> list[tuple[str, str]]:
+    """Print what a scaling run comes to, in words, and write it."""
+    if not is_scaling(results):
+        return []
+    said = conclusions(results)
+    say("")
+    say("What several workers are worth here")
+    for sentence in said:
+        say(f"  {sentence}")
+    where = provenance(results.run, results.counted)
+    path = out / "conclusion.txt"
+    path.write_text("\n".join([*said, f"Measured by: {where}.", ""]), encoding="utf-8")
+    return [("in words", str(path))]
 
 
 def _say_left_out(results: Results, say: Callable[[str], None]) -> None:

@@ -66,7 +66,7 @@ def estimate(
         trial_seconds = {}
         for config in configs:
             # The optimizer is left out: its share of a step is small, a probe is not.
-            model = (config.dataset, config.model, config.dropout > 0)
+            model = (config.dataset, config.model, config.width, config.dropout > 0)
             kind = (*model, config.batch_size)
             if kind not in step_seconds:
                 try:

@@ -171,7 +171,7 @@ def resumed_launch(
     differences = [
         f"{name} {was}, now {now}"
         for name, was, now in (
-            *((name, was, _versions().get(name)) for name, was in run["versions"].items()),
+            *((name, was, versions().get(name)) for name, was in run["versions"].items()),
             *((name, was, getattr(machine, name)) for name, was in began.items()),
         )
         if was != now
@@ -424,7 +424,8 @@ def _load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, da
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what decides about records."""
     found = {name: metadata.version(name) for name in _VERSIONS_OF}
     return {"python": platform.python_version(), **found}
 
@@ -451,7 +452,7 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
             "cpus_per_trial": resources.cpus_per_trial,
             "gpus_per_trial": resources.gpus_per_trial,
         },
-        "versions": _versions(),
+        "versions": versions(),
         "command": launch.command,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -38,7 +38,7 @@ class Question:
         if study.workers:
             raise ConfigError(
                 f"{study.name} compares numbers of data-parallel workers, which a grid of trials "
-                "cannot: it waits for the scaling command, which is not there yet"
+                f"cannot: type python -m study.scaling {study.name}"
             )
         if self.seeds > 1 and not study.drawn:
             raise ConfigError(

@@ -7,7 +7,9 @@ killed at any moment can be resumed from what lies there.
     DIR/trials/NAME/records.json
     DIR/trials/NAME/checkpoint.pt       while unfinished
     DIR/trials/NAME/events.out.*        TensorBoard
+    DIR/trials/NAME/timings.json        of a data-parallel run: seconds of each step
     DIR/records.parquet, trials.parquet (and .csv): all trials, made by `collect`
+    DIR/timings.parquet         likewise, where trials have timings
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
-from lenet.records import Record
+from lenet.records import PHASES, Record
 from search_spaces.study import Planned, maximized
 
 _LOCK = ".lock"
@@ -104,6 +106,25 @@ class TrialFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_records(records)
         self._write_state({"error": None, **facts, "status": status})
+
+    def keep_timings(self, begun_at: int, seconds: Sequence[Sequence[Sequence[float]]]) -> None:
+        """Keep, by worker, the seconds of each step behind `begun_at` in each of
+        `lenet.step_clock.PHASES`."""
+        _replace_json(self.path / "timings.json", {"begun_at": begun_at, "seconds": seconds})
+
+    def timings(self) -> list[dict[str, float]]:
+        """A row per worker and step: `rank`, `step` and `NAME_seconds` of each phase."""
+        found = _read_json(self.path / "timings.json") or {"begun_at": 0, "seconds": []}
+        columns = [f"{phase}_seconds" for phase in PHASES]
+        return [
+            {
+                "rank": rank,
+                "step": found["begun_at"] + 1 + i,
+                **dict(zip(columns, row, strict=True)),
+            }
+            for rank, rows in enumerate(found["seconds"])
+            for i, row in enumerate(rows)
+        ]
 
     def mark(self, status: str, error: str | None = None) -> None:
         """Set the status (one of `COMPLETE`, or `failed`)."""
@@ -272,24 +293,32 @@ def collect(directory: Path) -> None:
     """Gather the trials of the run in `directory` into its two tables, replacing them.
 
     `records` has a row per record: `trial`, the fields of `Record`, and a column for each
-    number `observed`, such as `observed_W`. `trials` has a row
+    number `observed`, such as `observed_W`. `timings`, which only data-parallel runs have, has
+    a row per trial, worker and step (see `TrialFolder.timings`). `trials` has a row
     per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
     a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of
     the last attempt, `device`, `threads`, `host`, every setting, the fields of the last
-    record, and `best_validation_accuracy` with its `best_validation_epoch`. Raises
+    record, and `best_validation_accuracy` with its `best_validation_epoch`; of a data-parallel
+    run also its launch (`study.analysis.scaling` says which columns). Raises
     `ConfigError` if `directory` holds no run.
     """
     folder = RunFolder.open(directory)
     record_rows: list[dict[str, Any]] = []
     trial_rows: list[dict[str, Any]] = []
+    timing_rows: list[dict[str, Any]] = []
     for planned in folder.plan:
         trial = folder.trial(planned.name)
         state, records = trial.state(), trial.records()
         record_rows += [{"trial": planned.name, **_row(record)} for record in records]
         trial_rows.append(_trial_row(planned, state, records))
+        timing_rows += [{"trial": planned.name, **row} for row in trial.timings()]
     # The columns are there even where no trial has a record yet.
     columns = dict.fromkeys(["trial", *_MEASURED, *(name for row in record_rows for name in row)])
     _write_table(folder.path, "records", pd.DataFrame(record_rows, columns=list(columns)))
+    if timing_rows:
+        timings = pd.DataFrame(timing_rows)
+        timings.to_parquet(folder.path / ".timings.parquet", index=False)
+        (folder.path / ".timings.parquet").replace(folder.path / "timings.parquet")
     _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
 
 
@@ -330,6 +359,7 @@ def _trial_row(
         "config_id": planned.config.id,
         "status": status if status in COMPLETE or status == "failed" else "unfinished",
         **{name: state.get(name) for name in _STATE_COLUMNS},
+        **state.get("data_parallel", {}),
         **last,
         **planned.config.to_dict(),  # after the record, whose lr is that of its step
         "best_validation_accuracy": best.validation_accuracy if best else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import platform
@@ -23,6 +22,7 @@ from lenet.devices import describe_device, training_device
 from lenet.records import Record
 from lenet.training import Run, train
 from search_spaces.study import maximized
+from study.runtime.checkpoint import as_bytes, restore
 from study.runtime.storage import TrialFolder
 
 Shared = dict[str, Any]
@@ -115,34 +115,12 @@ class Trial(tune.Trainable):
             }
         )
         self._run = Run(settings, self._datasets[settings.dataset], self._device)
-        self._records = self._restore()
+        self._records = restore(self._run, self._folder, _say)
         self._begun_at = self._run.step
         self._stream = train(self._run)
         # Events behind the checkpoint come again: TensorBoard forgets the first ones.
         self._writer = SummaryWriter(str(self._folder.path), purge_step=self._run.step + 1)
         _say(f"{self._name} begins at step {self._run.step}")
-
-    def _restore(self) -> list[Record]:
-        """Put the run where its checkpoint was taken; the records up to there.
-
-        A checkpoint that cannot be used (damaged, of another kind of device, or without its
-        records) is passed over, and the trial starts anew.
-        """
-        checkpoint = self._folder.saved_checkpoint()
-        if checkpoint is None:
-            return []
-        try:
-            state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
-            records = [r for r in self._folder.records() if r.step <= state["step"]]
-            if not records or records[-1].step != state["step"]:
-                raise ValueError(f"no record of step {state['step']}")
-            self._run.load_state_dict(state)
-        except Exception as error:  # damage can show as anything, and half-way through
-            config = self._run.config
-            self._run = Run(config, self._datasets[config.dataset], self._device)
-            _say(f"{self._name} starts anew, its checkpoint cannot be used: {error}")
-            return []
-        return records
 
     def step(self) -> dict[str, Any]:
         if self._next is not None:
@@ -167,9 +145,7 @@ class Trial(tune.Trainable):
         if self._run.finished:
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
-            state = io.BytesIO()
-            torch.save(self._run.state_dict(), state)
-            self._folder.save(self._records, state.getvalue())
+            self._folder.save(self._records, as_bytes(self._run.state_dict()))
         self._seconds_to_save = time.monotonic() - started
         return {
             "done": self._run.finished,

@@ -129,3 +129,19 @@ def best(points: Mapping[Key, Measured]) -> Key | None:
     return min(
         ranked, key=lambda key: (points[key].diverged_share, -points[key].mean), default=None
     )
+
+
+def workers_text(workers: int, trials: pd.DataFrame) -> str:
+    """A number of workers, marked where they shared CPUs."""
+    return f"{workers} oversubscribed" if trials["oversubscribed"].any() else str(workers)
+
+
+def over_repeats(values: pd.Series) -> str:
+    """Mean and half of the 95% interval of one value per repeat."""
+    missed = sum(math.isinf(value) for value in values)
+    if missed:
+        return (
+            "not reached" if missed == len(values) else f"not reached in {missed} of {len(values)}"
+        )
+    over = statistics.mean(values)
+    return with_interval("", over.mean, over.half_width)

@@ -51,7 +51,7 @@ def test_a_study_at_smoke(study, run_grid, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["fan-hardware", "upc-gpus"])
 def test_a_study_of_workers_is_no_grid(name, run_grid, capsys):
     assert run_grid(name) == 2
-    assert "waits for the scaling command" in capsys.readouterr().err
+    assert f"python -m study.scaling {name}" in capsys.readouterr().err
 
 
 def test_more_seeds_where_nothing_is_drawn_are_refused(run_grid, capsys):

@@ -83,6 +83,8 @@ def write(results: Results, directory: Path) -> Path:
     (directory / "run.json").write_text(json.dumps(dict(results.run)), encoding="utf-8")
     results.trials.to_parquet(directory / "trials.parquet", index=False)
     results.records.to_parquet(directory / "records.parquet", index=False)
+    if not results.timings.empty:
+        results.timings.to_parquet(directory / "timings.parquet", index=False)
     return directory
 
 

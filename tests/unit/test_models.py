@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lenet.config import ConfigError
+from lenet.config import ConfigError, TrainConfig
+from lenet.models import build_model
 from lenet.models.deep_mnist import DeepMnist
+from lenet.models.lenet import LeNet
 from lenet.models.lenet5_tanh import LeNet5Tanh
 from lenet.models.mlp import FourLayerSigmoid, ThreeLayerSigmoid, TwoLayerRelu
 from lenet.models.softmax_regression import SoftmaxRegression
@@ -179,3 +181,35 @@ def test_lenet5_tanh_reads_28x28_only() -> None:
     with pytest.raises(ConfigError, match="28x28"):
         build(LeNet5Tanh, input_shape=(1, 32, 32))
     assert build(LeNet5Tanh, input_shape=(3, 28, 28))(torch.zeros(1, 3, 28, 28)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("model", "width", "weights"),
+    [
+        (LeNet, 1, 61_706),
+        (LeNet, 2, 244_362),
+        (DeepMnist, 1, 3_274_634),
+        (DeepMnist, 2, 13_074_186),
+    ],
+)
+def test_a_width_scales_channels_and_hidden_units(
+    model: type[nn.Module], width: int, weights: int
+) -> None:
+    built = build(model, width=width)
+    assert sum(p.numel() for p in built.parameters()) == weights
+    assert built(images(2)).shape == (2, 10)
+
+
+def test_a_model_of_one_width_is_refused_another() -> None:
+    with pytest.raises(ConfigError, match="model=softmax has one width: leave width out, or use"):
+        TrainConfig(model="softmax", width=2)
+    with pytest.raises(ConfigError, match="and width if it is to have several"):
+        build_model(
+            "tests.own_models:Linear",
+            input_shape=(1, 28, 28),
+            classes=10,
+            dropout=0.0,
+            width=2,
+            seed=0,
+            generator=torch.Generator(),
+        )

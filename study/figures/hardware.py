@@ -1,0 +1,95 @@
+"""Hardware: total training time and speed by processor and number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+from study.analysis import statistics
+from study.analysis.results import Results, select
+from study.analysis.scaling import LAUNCHERS, narrowest, runs
+from study.figures import style
+from study.figures.workers import footer, marked
+
+_PANELS = {
+    "train_seconds": "total training time T (s)",
+    "steps_per_second": "speed v (iterations/s)",
+}
+_GREY = "#777777"
+
+
+def draw(
+    results: Results, title: str, *, published: Mapping[int, float] | None = None
+) -> dict[str, Figure]:
+    """Two panels, over the CPU and 1, 2, ... workers: total training time and iterations per
+    second of the narrowest net with the study's own batch, a mark per launcher, the mean over
+    repeats with its 95% interval. `published` has a report's seconds by number of GPUs.
+
+    None if nothing was trained by several workers or launchers.
+    """
+    trained = narrowest(runs(results))
+    if trained.empty:
+        return {}
+    places = sorted(
+        {(p, n) for p, n in trained[["processor", "workers"]].itertuples(index=False)}
+        | {("gpu", n) for n in published or {}}
+    )
+    with style.styled():
+        figure = Figure(figsize=(9.0, 3.6))
+        for i, (quantity, called) in enumerate(_PANELS.items()):
+            axes = figure.add_subplot(1, 2, i + 1)
+            _panel(axes, trained, places, quantity)
+            axes.set_ylabel(called)
+            if published and quantity == "train_seconds":
+                at = [places.index(("gpu", n)) for n in published]
+                axes.plot(at, list(published.values()), "*", color=_GREY, ms=9)
+                # A report's machine and ours may be orders of magnitude apart.
+                axes.set_yscale("log")
+                axes.autoscale(axis="y")
+                axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        shown = [name for name in LAUNCHERS if name in set(trained["launcher"])]
+        shades, shapes = style.colours(LAUNCHERS), style.markers(LAUNCHERS)
+        legend = [
+            Line2D([], [], color=shades[n], marker=shapes[n], ls="", ms=6, label=n) for n in shown
+        ]
+        if published:
+            legend.append(Line2D([], [], color=_GREY, marker="*", ls="", ms=9, label="published"))
+        meaning = (
+            "Bars are 95% intervals over repeats; T leaves out start-up and evaluation, v is that "
+            "of the typical step behind the warm-up."
+        )
+        style.surround(figure, title, [legend], footer(results, trained, meaning))
+    return {"": figure}
+
+
+def _panel(axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], quantity: str) -> None:
+    shades, shapes = style.colours(LAUNCHERS), style.markers(LAUNCHERS)
+    highest = 0.0
+    for i, launcher in enumerate(LAUNCHERS):
+        for place, (processor, workers) in enumerate(places):
+            where = {"launcher": launcher, "processor": processor, "workers": workers}
+            inside = select(trained, where)
+            if inside.empty:
+                continue
+            over = statistics.mean(inside[quantity])
+            highest = max(highest, over.mean)
+            axes.errorbar(
+                [place + 0.12 * (i - 1)],
+                [over.mean],
+                yerr=[0.0 if over.half_width != over.half_width else over.half_width],
+                fmt=shapes[launcher],
+                color=shades[launcher],
+                markersize=6,
+                elinewidth=1,
+                capsize=2,
+            )
+    axes.set_xticks(range(len(places)), [marked(trained, *place) for place in places])
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    # The interval of two or three repeats may be many times as wide as the marks' own range.
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(0, min(top, 2.5 * highest) if bottom < 0 or top > 2.5 * highest else top)

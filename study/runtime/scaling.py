@@ -1,0 +1,313 @@
+"""From what a scaling run was asked for to its finished folder."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import search_spaces
+from lenet import datasets as data
+from lenet.devices import describe_device, training_device
+from search_spaces.study import Planned
+from study.analysis.wording import counted
+from study.report.summary import summarize
+from study.runtime import cluster
+from study.runtime.launch import versions
+from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpus_each, placed
+from study.runtime.storage import COMPLETE, RunFolder
+
+TOOL = "study.scaling"
+_FALLBACK = "digits"
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A scaling run, new or resumed, with all that is needed to do it."""
+
+    asked: Scaling
+    folder: RunFolder
+    resumed: bool
+    data_dir: Path | None
+    address: str | None
+    oversubscribe: bool
+    command: str
+    counts: Sequence[int] | None
+    """numbers of workers, as typed"""
+    devices: Sequence[str] | None
+    """as typed"""
+
+
+def run(session: Session, console: Console, *, dry_run: bool) -> int:
+    """Do it, or say what would be done; the exit code of the command. Raises `ConfigError` for
+    whatever cannot be, before anything is trained."""
+    try:
+        # A cluster is looked at first; a Ray of our own is started when it is needed.
+        ray_seconds = 0.0
+        if session.address:
+            started = time.perf_counter()
+            cluster.connect(session.address)
+            ray_seconds = time.perf_counter() - started
+        nodes = cluster.cluster_nodes() if session.address else [cluster.this_machine()]
+        if not session.resumed:
+            asked, notes = placed(
+                session.asked,
+                session.counts,
+                session.devices,
+                nodes,
+                oversubscribe=session.oversubscribe,
+            )
+            session = replace(session, asked=asked)
+            for note in notes:
+                console.print(f"[yellow]Note:[/yellow] {note}")
+        crowded = check_room(session.asked, nodes, oversubscribe=session.oversubscribe)
+        datasets, launches = _datasets(session, console)
+        _announce(session, launches, datasets, crowded, console)
+        if dry_run:
+            for launch in launches:
+                console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
+            return 0
+        facts = _facts(session, nodes, datasets)
+        if not session.resumed:
+            RunFolder.create(session.folder.path, facts, [p for e in launches for p in e.points])
+        with session.folder.locked():
+            try:
+                launcher = _Launcher(
+                    session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
+                )
+                failed = launcher.all(launches, ray_seconds)
+            except KeyboardInterrupt:
+                _say_how_to_resume("Interrupted", session, console)
+                return _INTERRUPTED
+        summarize(session.folder.path, console)
+        if failed:
+            _say_how_to_resume("Some launches failed", session, console)
+        return 1 if failed else 0
+    finally:
+        cluster.disconnect()
+
+
+class _Launcher:
+    """Starts one launch after the other; no two run at once, since they are timed."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        nodes: Sequence[cluster.Node],
+        crowded: Mapping[str, Mapping[int, bool]],
+        datasets: Mapping[str, data.Dataset],
+        console: Console,
+    ) -> None:
+        self._session = session
+        self._nodes = nodes
+        self._crowded = crowded
+        self._datasets = datasets
+        self._ray_seconds = 0.0
+        self._console = console
+        self._shared: dict[str, Any] = {}
+
+    def all(self, launches: Sequence[Launch], ray_seconds: float) -> bool:
+        """Whether any failed; the others are done in spite of it. `ray_seconds` is what it took
+        to join the cluster, if there is one."""
+        self._ray_seconds = ray_seconds
+        folder, failed = self._session.folder, False
+        for number, launch in enumerate(launches, 1):
+            left = [p for p in launch.points if not _complete(folder, p)]
+            place = f"  {number}/{len(launches)} {launch.name}"
+            if not left:
+                self._console.print(f"{place}: complete from before")
+                continue
+            started = time.perf_counter()
+            error = self._start(launch, left)
+            seconds = time.perf_counter() - started
+            undone = [p for p in left if not _complete(folder, p)]
+            for planned in undone:
+                folder.trial(planned.name).mark("failed", error or "its workers ended before it")
+            failed = failed or bool(undone)
+            said = f"{counted(len(left), 'run')} in {seconds:.1f} s, start-up counted in"
+            if undone:
+                said = f"{len(undone)} of {said} failed: {error or 'no reason was given'}"
+            self._console.print(f"{place}: {said}")
+        return failed
+
+    def _start(self, launch: Launch, left: Sequence[Planned]) -> str | None:
+        """Train what is left of a launch; the reason if it failed."""
+        asked = self._session.asked
+        oversubscribed = self._crowded[launch.processor][launch.workers]
+        if launch.launcher == "ray" and not self._shared:
+            self._connect()
+        job = {
+            "launch": launch.name,
+            "launcher": launch.launcher,
+            "processor": launch.processor,
+            "workers": launch.workers,
+            "oversubscribed": oversubscribed,
+            "threads": max(1, math.floor(asked.cpus_per_worker)),
+            "trials_folder": str(self._session.folder.path / "trials"),
+            "data_dir": str(self._session.data_dir) if self._session.data_dir else None,
+            "points": [{"name": p.name, "settings": p.config.to_dict()} for p in left],
+            "requested_at": time.time(),
+        }
+        if launch.launcher != "ray":
+            return self._start_process(launch, job)
+        from study.runtime.torch_trainer import train_with_ray
+
+        cpus = asked.cpus_per_worker
+        if oversubscribed:
+            cpus = cpus_each(self._nodes, launch.workers, cpus)
+        try:
+            train_with_ray(
+                job,
+                self._shared,
+                cpus_per_worker=cpus,
+                placement=asked.placement,
+                ray_seconds=self._ray_seconds,
+            )
+        except Exception as error:  # whatever a worker raises comes back through Ray
+            return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        return None
+
+    def _connect(self) -> None:
+        if not self._session.address:
+            self._console.print("  Starting Ray ...")
+            started = time.perf_counter()
+            cluster.connect(None)
+            self._ray_seconds = time.perf_counter() - started
+        import ray
+
+        from study.runtime.trial import share
+
+        self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
+
+    def _start_process(self, launch: Launch, job: Mapping[str, Any]) -> str | None:
+        """A launch without Ray; the last line it printed if it failed."""
+        folder = self._session.folder.path / "launches"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{launch.name}.json"
+        path.write_text(json.dumps(job), encoding="utf-8")
+        worker = ["-m", "study.runtime.replica", str(path)]
+        started = [sys.executable, *worker]
+        if launch.launcher == "torchrun":
+            torchrun = ["-m", "torch.distributed.run", "--standalone"]
+            started = [sys.executable, *torchrun, "--nproc-per-node", str(launch.workers), *worker]
+        log = path.with_suffix(".log")
+        # As Ray sets it for its workers; torchrun would, with a warning.
+        environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
+        with log.open("w", encoding="utf-8") as output:
+            code = subprocess.run(
+                started, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
+            ).returncode
+        if not code:
+            return None
+        lines = log.read_text(encoding="utf-8").strip().splitlines()
+        return f"exit code {code}: {lines[-1] if lines else 'no output'} (see {log})"
+
+
+def _complete(folder: RunFolder, planned: Planned) -> bool:
+    return folder.trial(planned.name).state().get("status") in COMPLETE
+
+
+def _datasets(session: Session, console: Console) -> tuple[dict[str, data.Dataset], list[Launch]]:
+    """The data sets by name, and the launches on them: where those asked for cannot be had and
+    were not asked for by name, on the embedded one."""
+
+    def load(of: Sequence[Launch]) -> dict[str, data.Dataset]:
+        names = dict.fromkeys(p.config.dataset for launch in of for p in launch.points)
+        return {name: data.load(name, session.data_dir) for name in names}
+
+    launches = session.asked.launches()
+    if session.resumed:
+        trained = {planned.config.dataset for planned in session.folder.plan}
+        launches = session.asked.launches(*trained)
+        return load(launches), launches
+    try:
+        return load(launches), launches
+    except data.DataUnavailable as error:
+        if "dataset" in session.asked.choices or session.data_dir is not None:
+            raise
+        console.print(f"[yellow]Note:[/yellow] {error}\nUsing the data set {_FALLBACK} instead.")
+        launches = session.asked.launches(_FALLBACK)
+        return load(launches), launches
+
+
+def _facts(
+    session: Session, nodes: Sequence[cluster.Node], datasets: Mapping[str, data.Dataset]
+) -> dict[str, Any]:
+    """What `run.json` says."""
+    asked = session.asked
+    return {
+        "tool": TOOL,
+        "asked": as_json(asked),
+        "study": asked.study,
+        "budget": asked.budget,
+        "seeds": asked.repeats,
+        "objective": search_spaces.find(asked.study).objective,
+        "choices": {name: list(values) for name, values in asked.choices.items()},
+        "scheduler": "none",
+        "dataset": {
+            "name": ", ".join(datasets),
+            "source": ", ".join(dataset.source for dataset in datasets.values()),
+        },
+        "device": _devices(asked),
+        "machine": {
+            "nodes": len(nodes),
+            "cpus": sum(node.cpus for node in nodes),
+            "gpus": sum(node.gpus for node in nodes),
+        },
+        "versions": versions(),
+        "command": session.command,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _devices(asked: Scaling) -> str:
+    each = [describe_device(training_device(name == "gpu")) for name in asked.workers]
+    return f"{' and '.join(each)}, {asked.cpus_per_worker:g} CPU a worker"
+
+
+def _announce(
+    session: Session,
+    launches: Sequence[Launch],
+    datasets: Mapping[str, data.Dataset],
+    crowded: Mapping[str, Mapping[int, bool]],
+    console: Console,
+) -> None:
+    asked = session.asked
+    study = search_spaces.find(asked.study)
+    runs = sum(len(launch.points) for launch in launches)
+    console.print(f"[bold]{study.name}[/bold]: {study.question}")
+    for dataset in datasets.values():
+        console.print(f"  data set     {dataset.name}, from {dataset.source}")
+    for processor, counts in crowded.items():
+        said = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]
+        console.print(f"  workers      {', '.join(said)} on {processor}")
+    console.print(
+        f"  launches     {len(launches)} in random order by repeat, {counted(runs, 'run')} "
+        f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')})"
+    )
+    console.print(f"  device       {_devices(asked)}")
+    if asked.repeats == 1:
+        console.print("  intervals    none: they need --repeats 2 or more")
+    console.print(f"  results      {session.folder.path}")
+
+
+def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:
+    at = f" --address {shlex.quote(session.address)}" if session.address else ""
+    over = " --oversubscribe" if session.oversubscribe else ""
+    console.print(
+        f"{happened}; all that was trained is kept in {session.folder.path}. Finish it with\n"
+        f"  python -m {TOOL} --resume {shlex.quote(str(session.folder.path))}{over}{at}"
+    )

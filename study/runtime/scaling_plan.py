@@ -1,0 +1,224 @@
+"""What a scaling run trains: points, and the launches they share. Neither torch nor Ray, so
+that it is checked at once."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import search_spaces
+from lenet.config import ConfigError
+from search_spaces.study import Planned, Study
+from study.runtime.cluster import Node
+
+PROCESSORS = ("cpu", "gpu")
+
+_ORDER_SEED = 20_261_123
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Workers that are started together, and the points they train one after the other: starting
+    takes longer than training a small net."""
+
+    launcher: str
+    processor: str
+    workers: int
+    repeat: int
+    points: tuple[Planned, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.launcher}-{self.workers}{self.processor}-repeat{self.repeat}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """What was asked for, complete: as it lies in `run.json`."""
+
+    study: str
+    budget: str
+    repeats: int
+    choices: Mapping[str, Sequence[str]]
+    workers: Mapping[str, Sequence[int]]
+    """the numbers to compare, by processor"""
+    weak: bool
+    """also keep the batch per worker, so that the whole batch grows with the workers"""
+    launchers: Sequence[str]
+    cpus_per_worker: float
+    placement: str
+
+    def launches(self, dataset: str | None = None) -> list[Launch]:
+        """The launches in the order in which they run, on `dataset` instead of the study's own
+        if it is given.
+
+        Each repeat, which is a seed, is a block that has every launch once, in random order, so
+        that what changes on the machine over time falls on all alike. The order is the same each
+        time. The baselines, torchrun and the plain process, train the narrowest net with the
+        study's own batch alone.
+        """
+        study = self.of_study()
+        planned = study.plan(self.budget, self.repeats, dataset)
+        narrowest = min(p.config.width for p in planned)
+        draws = random.Random(_ORDER_SEED)
+        launches = []
+        for repeat in range(self.repeats):
+            block = []
+            for processor, counts in self.workers.items():
+                for workers in counts:
+                    for launcher in self.launchers:
+                        if launcher == "plain" and workers > 1:
+                            continue
+                        points = [
+                            _named(study, launcher, processor, workers, point)
+                            for base in planned
+                            if base.config.seed == repeat
+                            and (launcher == "ray" or base.config.width == narrowest)
+                            for point in self._scaled(base, workers, launcher)
+                        ]
+                        distinct = list({point.name: point for point in points}.values())
+                        draws.shuffle(distinct)
+                        block.append(
+                            Launch(
+                                launcher=launcher,
+                                processor=processor,
+                                workers=workers,
+                                repeat=repeat,
+                                points=tuple(distinct),
+                            )
+                        )
+            draws.shuffle(block)
+            launches += block
+        return launches
+
+    def _scaled(self, base: Planned, workers: int, launcher: str) -> list[Planned]:
+        weak = self.weak and workers > 1 and launcher == "ray"
+        grown = base.config.replace(batch_size=base.config.batch_size * workers)
+        return [base, *([Planned(name=base.name, config=grown)] if weak else [])]
+
+    def of_study(self) -> Study:
+        """The study with the choices made; raises `ConfigError` if it compares no workers."""
+        study = search_spaces.find(self.study)
+        if not study.workers:
+            known = [name for name, found in search_spaces.studies().items() if found.workers]
+            raise ConfigError(
+                f"{study.name} compares no numbers of workers: type python -m study.grid "
+                f"{study.name}, or use {' or '.join(known)}"
+            )
+        return study.narrowed(self.choices)
+
+
+def _named(study: Study, launcher: str, processor: str, workers: int, point: Planned) -> Planned:
+    name = f"{launcher}_{workers}{processor}_{study.trial_name(point.config)}"
+    return Planned(name=name, config=point.config)
+
+
+def room(nodes: Sequence[Node], processor: str, cpus_per_worker: float) -> int:
+    """How many workers of their own CPUs, or GPU, the machines take."""
+    gpus = 1.0 if processor == "gpu" else 0.0
+    return sum(node.fits(cpus_per_worker, gpus) for node in nodes)
+
+
+def placed(
+    asked: Scaling,
+    counts: Sequence[int] | None,
+    devices: Sequence[str] | None,
+    nodes: Sequence[Node],
+    *,
+    oversubscribe: bool,
+) -> tuple[Scaling, list[str]]:
+    """`asked` with the numbers of workers for each processor, and what to say of them.
+
+    `counts` and `devices` are as typed. Left out (None), they are those of the study that fit, on
+    the GPUs if there are any. Beside GPUs the CPU is one worker, as in Fan's figures. Raises
+    `ConfigError` if GPUs are asked for where there are none.
+    """
+    has_gpus = any(node.gpus for node in nodes)
+    workers: dict[str, Sequence[int]] = {}
+    notes = []
+    for processor in devices or ["gpu" if has_gpus else "cpu"]:
+        if processor == "gpu" and not has_gpus:
+            raise ConfigError(f"--device gpu: there is no GPU ({_has(nodes)}): use --device cpu")
+        if processor == "cpu" and devices and len(devices) > 1:
+            workers[processor] = [1]
+        elif counts is not None:
+            workers[processor] = counts
+        else:
+            known = search_spaces.find(asked.study).workers
+            fitting = room(nodes, processor, asked.cpus_per_worker)
+            shared = oversubscribe and processor == "cpu"
+            workers[processor] = [n for n in known if n <= fitting or shared] or [1]
+            left_out = [str(n) for n in known if n not in workers[processor]]
+            if left_out:
+                notes.append(
+                    f"{' and '.join(left_out)} workers are left out: there is room for {fitting} "
+                    f"on {processor} ({_has(nodes)})."
+                )
+    return replace(asked, workers=workers), notes
+
+
+def _has(nodes: Sequence[Node]) -> str:
+    """What the machines have, in words."""
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    return f"{cpus:g} CPUs and {gpus:g} GPUs"
+
+
+def check_room(
+    asked: Scaling, nodes: Sequence[Node], *, oversubscribe: bool
+) -> dict[str, dict[int, bool]]:
+    """By processor and number of workers, whether they share CPUs. Raises `ConfigError`, naming
+    what there is, if they do not fit and may not."""
+    has = _has(nodes)
+    found: dict[str, dict[int, bool]] = {}
+    for processor, counts in asked.workers.items():
+        fitting = room(nodes, processor, asked.cpus_per_worker)
+        for workers in counts:
+            if workers > fitting and processor == "gpu":
+                raise ConfigError(
+                    f"--workers {workers} on GPUs is more than fit: there are {has}; each worker "
+                    f"needs a GPU and {asked.cpus_per_worker:g} CPU, use {fitting or 'none'} or "
+                    "--device cpu"
+                )
+            if workers > fitting and not oversubscribe:
+                raise ConfigError(
+                    f"--workers {workers} is more than fit: there are {has}, room for {fitting} "
+                    f"workers of {asked.cpus_per_worker:g} CPU; use fewer, or --oversubscribe, "
+                    "which lets workers share CPUs and marks their numbers"
+                )
+            found.setdefault(processor, {})[workers] = workers > fitting
+    return found
+
+
+def cpus_each(nodes: Sequence[Node], workers: int, cpus_per_worker: float) -> float:
+    """What Ray is to count for each of `workers` oversubscribed workers, so that they all fit
+    and lie as evenly as they can: hundredths of a CPU."""
+    share = sum(node.cpus for node in nodes) / workers
+    # Each machine takes whole workers: a share is cut until enough of them fit.
+    while sum(math.floor(node.cpus / share + 1e-9) for node in nodes) < workers:
+        share *= 0.9
+    return math.floor(100 * min(share, cpus_per_worker)) / 100
+
+
+def as_json(asked: Scaling) -> dict[str, Any]:
+    """What a resumed run has to know beside what every `run.json` says."""
+    return {
+        "workers": {processor: list(counts) for processor, counts in asked.workers.items()},
+        "weak": asked.weak,
+        "launchers": list(asked.launchers),
+        "cpus_per_worker": asked.cpus_per_worker,
+        "placement": asked.placement,
+    }
+
+
+def of_run(run: Mapping[str, Any]) -> Scaling:
+    """What a run was asked for, from its `run.json`."""
+    return Scaling(
+        study=run["study"],
+        budget=run["budget"],
+        repeats=run["seeds"],
+        choices=run["choices"],
+        **run["asked"],
+    )

@@ -1,0 +1,185 @@
+"""Data-parallel training: how many workers are worth it?
+
+    python -m study.scaling                               Fan's hardware study, as far as it fits
+    python -m study.scaling --workers 1,2,4 --oversubscribe --repeats 3
+    python -m study.scaling --workers 1,2 --widths 1,2,4,8 --weak --repeats 3
+    python -m study.scaling upc-gpus --device gpu --workers 1,2,4 --budget paper
+    python -m study.scaling --device cpu,gpu              the CPU beside 1, 2, ... GPUs
+    python -m study.scaling --resume results/NAME         finish a run that was cut short
+
+Workers are Ray Train's (TorchTrainer); torchrun and a plain process train the same beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from lenet.config import ConfigError, nearest
+from study import commandline
+from study.analysis.scaling import LAUNCHERS
+from study.runtime.scaling_plan import PROCESSORS, Scaling, of_run
+from study.runtime.storage import RunFolder
+
+TOOL = "study.scaling"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code (0 done, 1 launches failed, 2 bad input, 130 Ctrl-C)."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(typed)
+    command = shlex.join(["python", "-m", TOOL, *typed])
+    return commandline.guarded(lambda: _launch(options, command))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = commandline.Parser(f"python -m {TOOL}", __doc__)
+    what = parser.add_argument_group("what is trained")
+    what.add_argument("study", nargs="?", help="fan-hardware (default) or upc-gpus")
+    what.add_argument(
+        "--workers", metavar="N[,N...]", help="numbers to compare (default: the study's that fit)"
+    )
+    what.add_argument(
+        "--widths", metavar="N[,N...]", help="nets so many times as wide (default: 1)"
+    )
+    what.add_argument(
+        "--weak",
+        action="store_true",
+        help="weak scaling, too: the batch grows with the workers (strong: it is the same)",
+    )
+    what.add_argument(
+        "--repeats", type=commandline.count, metavar="N", help="seeds, each a block (1)"
+    )
+    commandline.add_budget_and_settings(what)
+    commandline.add_places(parser)
+    how = parser.add_argument_group("what it runs on")
+    how.add_argument(
+        "--device", metavar="cpu,gpu", help="either or both (default: gpu if there is one)"
+    )
+    how.add_argument(
+        "--launchers",
+        metavar="NAME[,NAME...]",
+        help=f"of {', '.join(LAUNCHERS)} (default: all; with --address, ray alone)",
+    )
+    how.add_argument(
+        "--oversubscribe",
+        action="store_true",
+        help="let CPU workers share CPUs; their numbers are marked",
+    )
+    how.add_argument(
+        "--cpus-per-worker", type=commandline.amount, metavar="N", help="and threads (1)"
+    )
+    how.add_argument(
+        "--placement",
+        choices=("pack", "spread"),
+        help="on a cluster: workers on few machines (default), or on many",
+    )
+    how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    return parser
+
+
+def _launch(options: argparse.Namespace, command: str) -> int:
+    commandline.refuse_with_resume(
+        options,
+        *("study", "--workers", "--widths", "--weak", "--repeats", "--budget", "--set"),
+        *("--results", "--device", "--launchers", "--cpus-per-worker", "--placement"),
+    )
+    address = options.address or os.environ.get("RAY_ADDRESS")
+    counts = devices = None
+    if options.resume:
+        folder = RunFolder.open(options.resume)
+        folder.check_tool(TOOL)
+        if not folder.writable:
+            raise ConfigError(f"cannot write to {options.resume}: resume it where you may write")
+        asked = of_run(folder.run)
+    else:
+        asked = _asked(options, address)
+        counts = _counts(options.workers) if options.workers else None
+        devices = _names(options.device, PROCESSORS, "device") if options.device else None
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        default = Path("results") / f"{asked.study}-{asked.budget}-{stamp}"
+        folder = RunFolder(options.results or default)
+        folder.check_free()
+    from study.runtime import scaling
+
+    session = scaling.Session(
+        asked=asked,
+        folder=folder,
+        resumed=bool(options.resume),
+        data_dir=options.data_dir,
+        address=address,
+        oversubscribe=options.oversubscribe,
+        command=command,
+        counts=counts,
+        devices=devices,
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    return scaling.run(session, console, dry_run=options.dry_run)
+
+
+def _asked(options: argparse.Namespace, address: str | None) -> Scaling:
+    """What was typed, as far as it does not depend on the machines."""
+    choices = commandline.choices(options.set)
+    if "seed" in choices:
+        raise ConfigError("seed is not a dimension: use --repeats N, each of which is a seed")
+    if options.widths:
+        if "width" in choices:
+            raise ConfigError("width is set twice: leave out --widths or --set width")
+        choices["width"] = _names(options.widths, None, "--widths")
+    launchers = _names(options.launchers or ",".join(LAUNCHERS), LAUNCHERS, "launcher")
+    if address:
+        if options.launchers and launchers != ["ray"]:
+            raise ConfigError(
+                "torchrun and the plain process run on this machine, not on the cluster: use "
+                "--launchers ray, or leave --address out"
+            )
+        launchers = ["ray"]
+    asked = Scaling(
+        study=options.study or "fan-hardware",
+        budget=options.budget or "quick",
+        repeats=options.repeats or 1,
+        choices=choices,
+        workers={},
+        weak=options.weak,
+        launchers=launchers,
+        cpus_per_worker=options.cpus_per_worker or 1.0,
+        placement=options.placement or "pack",
+    )
+    asked.of_study()
+    # A wrong name or value is said before torch, which takes seconds to import.
+    asked.of_study().plan(asked.budget, asked.repeats)
+    return asked
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [commandline.count(part.strip()) for part in text.split(",")]
+    except argparse.ArgumentTypeError as error:
+        raise ConfigError(f"--workers {text}: {error}") from None
+    if len(set(counts)) < len(counts):
+        raise ConfigError(f"--workers {text} names a number twice")
+    if 1 not in counts:
+        raise ConfigError(f"add 1 to --workers {text}: the others are compared with one worker")
+    return sorted(counts)
+
+
+def _names(text: str, known: Sequence[str] | None, what: str) -> list[str]:
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if known is not None and name not in known:
+            raise ConfigError(nearest(name, known, what))
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{what} {text} names one twice")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Start-up: what passes before the first training step, told apart from training."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from study.analysis.results import Results
+from study.analysis.scaling import START_UP, runs
+from study.tables.cells import over_repeats, workers_text
+
+_CALLED = {
+    "ray_seconds": "Ray itself, once (s)",
+    "launch_seconds": "processes (s)",
+    "group_seconds": "process group (s)",
+    "load_seconds": "data (s)",
+}
+
+
+def make(results: Results) -> pd.DataFrame:
+    """A row per launcher and number of workers: means over launches with half of their 95%
+    interval, in seconds. `processes` is until the first worker runs, its imports counted in. A
+    launch that trained several points started once for all of them.
+    """
+    trained = runs(results)
+    if trained.empty:
+        return pd.DataFrame()
+    launches = trained.drop_duplicates("launch")
+    rows = []
+    for (launcher, processor, workers), inside in launches.groupby(
+        ["launcher", "processor", "workers"]
+    ):
+        rows.append(
+            {
+                "launcher": str(launcher),
+                "processor": str(processor),
+                "workers": workers_text(int(str(workers)), inside),
+                "launches": str(len(inside)),
+                **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP},
+                "all but Ray itself (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
+            }
+        )
+    return pd.DataFrame(rows)

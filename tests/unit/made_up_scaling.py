@@ -1,0 +1,146 @@
+"""A made-up scaling run: its real plan, with step times from a formula, so that every number in
+its tables is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from study.analysis.results import Results
+from study.analysis.scaling import LAUNCHERS, StepTime
+from study.runtime.scaling_plan import Scaling
+
+STEPS = 48
+MODEL = StepTime(
+    fixed=1e-3,
+    per_byte=1e-9,
+    per_sample=2e-5,
+    per_sample_2=1e-5,
+    latency=4e-3,
+    seconds_per_byte=2e-9,
+)
+WARM_UP_FACTOR = 5.0
+"""How many times as long each of the first ten steps takes."""
+START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0}
+RAY_COST = 1.25
+"""How many times as long a step takes under Ray as without."""
+
+
+def gradient_bytes(width: int) -> int:
+    return 50_000 * width + 200_000 * width**2
+
+
+def made_up_scaling(
+    workers: Sequence[int] = (1, 2),
+    widths: Sequence[int] = (1, 2, 4),
+    *,
+    repeats: int = 2,
+    weak: bool = True,
+    study: str = "fan-hardware",
+    processors: Sequence[str] = ("cpu",),
+    oversubscribed: Sequence[int] = (),
+) -> Results:
+    """The tables of a run. Seconds of repeat r are 1 + r / 100 times those of the formula."""
+    asked = Scaling(
+        study=study,
+        budget="quick",
+        repeats=repeats,
+        choices={"width": [str(width) for width in widths], "steps": [str(STEPS)]},
+        workers={processor: workers for processor in processors},
+        weak=weak,
+        launchers=LAUNCHERS,
+        cpus_per_worker=1.0,
+        placement="pack",
+    )
+    trials: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
+    timings: list[dict[str, Any]] = []
+    for launch in asked.launches():
+        for point in launch.points:
+            config = point.config
+            size = gradient_bytes(config.width)
+            slower = (1 + launch.repeat / 100) * (RAY_COST if launch.launcher == "ray" else 1.0)
+            slower *= 0.1 if launch.processor == "gpu" else 1.0
+            samples = math.ceil(config.batch_size / launch.workers)
+            data = 1e-4 * slower
+            compute = MODEL.compute(samples, config.width, size) * slower - data
+            communication = MODEL.communication(launch.workers, size) * slower
+            for rank in range(launch.workers):
+                for step in range(1, STEPS + 1):
+                    factor = WARM_UP_FACTOR if step <= 10 else 1.0
+                    timings.append(
+                        {
+                            "trial": point.name,
+                            "rank": rank,
+                            "step": step,
+                            "data_seconds": data * factor,
+                            "compute_seconds": compute * factor,
+                            "communication_seconds": communication * factor,
+                        }
+                    )
+            rows = [
+                _record(point.name, step, config.batch_size, (data + compute + communication))
+                for step in (STEPS // 2, STEPS)
+            ]
+            records += rows
+            start = START_UP[launch.launcher] + launch.workers
+            trials.append(
+                {
+                    **rows[-1],
+                    "status": "finished",
+                    "error": None,
+                    "device": "cpu (made up)" if launch.processor == "cpu" else "made-up GPU",
+                    "threads": 1,
+                    "launch": launch.name,
+                    "launcher": launch.launcher,
+                    "processor": launch.processor,
+                    "workers": launch.workers,
+                    "oversubscribed": launch.workers in oversubscribed,
+                    "ray_seconds": 10.0 if launch.launcher == "ray" else 0.0,
+                    "launch_seconds": start - 1.5,
+                    "group_seconds": 0.5,
+                    "load_seconds": 1.0,
+                    "gradient_bytes": size,
+                    "load_average": 0.6 + launch.repeat,
+                    **config.to_dict(),
+                }
+            )
+    run = {
+        "tool": "study.scaling",
+        "study": study,
+        "budget": "quick",
+        "objective": "validation_accuracy",
+        "seeds": repeats,
+        "dataset": {"name": "mnist", "source": "made up"},
+        "device": "cpu (made up)",
+        "machine": {"nodes": 1, "cpus": 2, "gpus": 0},
+    }
+    return Results(
+        run=run,
+        trials=pd.DataFrame(trials),
+        records=pd.DataFrame(records),
+        timings=pd.DataFrame(timings),
+    )
+
+
+def _record(trial: str, step: int, batch: int, seconds: float) -> dict[str, Any]:
+    accuracy = 0.5 + 0.45 * step / STEPS
+    return {
+        "trial": trial,
+        "step": step,
+        "epoch": step * batch / 55_000,
+        "samples": step * batch,
+        "train_loss": 1 - accuracy,
+        "train_accuracy": accuracy,
+        "validation_loss": 1 - accuracy,
+        "validation_accuracy": accuracy,
+        "test_loss": 1 - accuracy,
+        "test_accuracy": accuracy,
+        "train_seconds": step * seconds,
+        "samples_per_second": batch / seconds,
+        "steps_per_second": 1 / seconds,
+        "diverged": False,
+    }

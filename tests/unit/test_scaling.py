@@ -1,0 +1,162 @@
+"""`python -m study.scaling`: what it plans, and what it refuses before anything starts."""
+
+import pytest
+
+from lenet.config import ConfigError
+from study import scaling
+from study.runtime import cluster
+from study.runtime.cluster import Node
+from study.runtime.scaling_plan import (
+    Scaling,
+    as_json,
+    check_room,
+    cpus_each,
+    of_run,
+    placed,
+    room,
+)
+
+ASKED = Scaling(
+    study="fan-hardware",
+    budget="quick",
+    repeats=2,
+    choices={"width": ["1", "2"]},
+    workers={"cpu": [1, 2, 4]},
+    weak=True,
+    launchers=["ray", "torchrun", "plain"],
+    cpus_per_worker=1.0,
+    placement="pack",
+)
+TWO_CPUS = [Node(cpus=2, gpus=0)]
+FOUR_GPUS = [Node(cpus=16, gpus=2), Node(cpus=16, gpus=2)]
+
+
+def names(launches):
+    return [launch.name for launch in launches]
+
+
+def test_each_repeat_has_every_launch_once_in_random_order():
+    launches = names(ASKED.launches())
+    first, second = launches[:7], launches[7:]
+    assert all(name.endswith("repeat0") for name in first)
+    assert {n.removesuffix("repeat1") for n in second} == {n.removesuffix("repeat0") for n in first}
+    assert [n[:-1] for n in first] != [n[:-1] for n in second]
+    assert launches == names(ASKED.launches())  # the same order each time
+
+
+def test_the_points_of_a_launch():
+    by_name = {launch.name: launch for launch in ASKED.launches()}
+    batches = {
+        name: sorted((p.config.width, p.config.batch_size) for p in launch.points)
+        for name, launch in by_name.items()
+    }
+    assert batches["ray-1cpu-repeat0"] == [(1, 128), (2, 128)]
+    assert batches["ray-4cpu-repeat1"] == [(1, 128), (1, 512), (2, 128), (2, 512)]
+    assert batches["torchrun-2cpu-repeat0"] == batches["plain-1cpu-repeat0"] == [(1, 128)]
+    assert "plain-2cpu-repeat0" not in by_name
+    assert {p.config.seed for p in by_name["ray-4cpu-repeat1"].points} == {1}
+    every = [point.name for launch in by_name.values() for point in launch.points]
+    assert len(set(every)) == len(every)
+
+
+def test_a_resumed_run_plans_what_it_began_with():
+    run = {
+        "study": ASKED.study,
+        "budget": ASKED.budget,
+        "seeds": ASKED.repeats,
+        "choices": ASKED.choices,
+        "asked": as_json(ASKED),
+    }
+    assert of_run(run) == ASKED
+
+
+def test_workers_by_default_are_those_of_the_study_that_fit():
+    asked, notes = placed(ASKED, None, None, TWO_CPUS, oversubscribe=False)
+    assert asked.workers == {"cpu": [1, 2]}
+    assert notes == [
+        "3 and 4 workers are left out: there is room for 2 on cpu (2 CPUs and 0 GPUs)."
+    ]
+    asked, notes = placed(ASKED, None, None, TWO_CPUS, oversubscribe=True)
+    assert asked.workers == {"cpu": [1, 2, 3, 4]}
+    assert notes == []
+
+
+def test_gpus_are_used_where_there_are_some():
+    asked, _ = placed(ASKED, None, None, FOUR_GPUS, oversubscribe=False)
+    assert asked.workers == {"gpu": [1, 2, 3, 4]}
+    asked, _ = placed(ASKED, [1, 2], ["cpu", "gpu"], FOUR_GPUS, oversubscribe=False)
+    assert asked.workers == {"cpu": [1], "gpu": [1, 2]}
+    with pytest.raises(ConfigError, match="there is no GPU"):
+        placed(ASKED, [1], ["gpu"], TWO_CPUS, oversubscribe=False)
+
+
+def test_room_is_in_whole_workers_of_each_machine():
+    nodes = [Node(cpus=3, gpus=0), Node(cpus=3, gpus=0)]
+    assert room(nodes, "cpu", 2.0) == 2
+    assert room(FOUR_GPUS, "gpu", 1.0) == 4
+
+
+def test_more_workers_than_fit_are_refused_with_what_there_is():
+    with pytest.raises(ConfigError, match="--workers 4 is more than fit: there are 2 CPUs"):
+        check_room(ASKED, TWO_CPUS, oversubscribe=False)
+    found = check_room(ASKED, TWO_CPUS, oversubscribe=True)
+    assert found == {"cpu": {1: False, 2: False, 4: True}}
+
+
+def test_gpus_are_never_oversubscribed():
+    asked, _ = placed(ASKED, [1, 8], ["gpu"], FOUR_GPUS, oversubscribe=True)
+    with pytest.raises(ConfigError, match="8 on GPUs is more than fit: there are 32 CPUs and 4"):
+        check_room(asked, FOUR_GPUS, oversubscribe=True)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers"),
+    [(TWO_CPUS, 3), (TWO_CPUS, 4), ([Node(cpus=2, gpus=0), Node(cpus=1, gpus=0)], 7)],
+)
+def test_oversubscribed_workers_all_fit(nodes, workers):
+    each = cpus_each(nodes, workers, 1.0)
+    assert 0 < each < 1
+    assert room(nodes, "cpu", each) >= workers
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["fan"], "fan compares no numbers of workers: type python -m study.grid fan"),
+        (["fan-hardwear"], "did you mean 'fan-hardware'?"),
+        (["--workers", "1,x"], "--workers 1,x: x must be a whole number"),
+        (["--workers", "1,1"], "names a number twice"),
+        (["--workers", "2,4"], "add 1 to --workers"),
+        (["--workers", "1,64"], "--workers 64 is more than fit: there are 2 CPUs and 0 GPUs"),
+        (["--widths", "0"], "width=0 is out of range"),
+        (["--widths", "two"], "width must be a whole number"),
+        (["--widths", "2", "--set", "model=softmax"], "model=softmax has one width"),
+        (["--widths", "2", "--set", "width=3"], "width is set twice"),
+        (["--set", "seed=3"], "seed is not a dimension: use --repeats N"),
+        (["--device", "tpu"], "unknown device 'tpu'"),
+        (["--device", "gpu"], "there is no GPU"),
+        (["--launchers", "mpi"], "unknown launcher 'mpi'"),
+        (["--address", "10.0.0.1:6379", "--launchers", "plain"], "run on this machine"),
+        (["--resume", "nowhere"], "nowhere is no run"),
+        (["--resume", "nowhere", "--weak"], "leave out --weak"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(typed, said, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "this_machine", lambda: TWO_CPUS[0])
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert scaling.main(typed) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_dry_run_says_what_would_be_done(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "this_machine", lambda: TWO_CPUS[0])
+    typed = ["--set", "dataset=digits", "--results", str(tmp_path / "run"), "--dry-run"]
+    typed += ["--workers", "1,4", "--oversubscribe", "--repeats", "2"]
+    assert scaling.main(typed) == 0
+    printed = capsys.readouterr().out
+    assert "1, 4 (oversubscribed) on cpu" in printed
+    assert "10 in random order by repeat, 10 runs (budget quick, 2 repeats)" in printed
+    assert "ray-4cpu-repeat1" in printed
+    assert not (tmp_path / "run").exists()
