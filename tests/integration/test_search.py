@@ -143,14 +143,15 @@ def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_sear
     kept = {name: RunFolder(folder).trial(name).records() for name in before}
     assert run_search("--resume", folder) == 0
     trials = trials_of(folder)
-    assert sorted(trials.index.map(number_of)) == list(range(6))
+    # One that was proposed and not planned yet may have been given up: its number is gone.
+    assert len(set(trials.index.map(number_of))) == len(trials) == 6
     assert set(trials["status"]) <= {"finished", "diverged"}
     assert set(trials.loc[before, "attempts"]) == {1}
     for name, records in kept.items():
         assert RunFolder(folder).trial(name).records() == records
     states = [trial.state for trial in optuna_trials(folder)]
     assert states.count(TrialState.COMPLETE) == (trials["status"] == "finished").sum()
-    assert TrialState.RUNNING not in states
+    assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL}
 
 
 def test_two_objectives_from_the_best_of_a_grid(run_search, tmp_path):
