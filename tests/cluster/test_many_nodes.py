@@ -16,6 +16,8 @@ from lenet import training
 from lenet.datasets import Dataset
 from study.runtime.storage import COMPLETE, RunFolder
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 
 

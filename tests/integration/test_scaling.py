@@ -68,6 +68,7 @@ def test_torchrun_and_a_plain_process_train_the_same(tmp_path, digits):
         assert same_learning(run.trial(planned.name).records(), alone)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_records(ray_address, tmp_path, digits):
     folder = tmp_path / "run"
     killed = []
