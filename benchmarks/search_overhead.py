@@ -28,8 +28,9 @@ from lenet import datasets
 from lenet.training import Run, train
 from search_spaces.search import SPACE
 from search_spaces.study import Searched
+from study.analysis.search import quiet
 from study.runtime import cluster, databases
-from study.runtime.searching import Search, build_sampler, propose, quiet
+from study.runtime.searching import Search, build_sampler, propose
 from study.runtime.storage import COMPLETE, RunFolder
 
 _BASE = {"dataset": "digits", "steps": 1}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,15 @@ TOOL = "study.search"
 
 _TRIAL = re.compile(r"(\d{4,})_")
 _CONFIRMATION = re.compile(r"confirm(\d{4,})_seed\d+")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Optuna's log and its warnings that a sampler, or a way to call it, may change."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def trial_name(number: int, config: TrainConfig) -> str:
@@ -129,7 +140,9 @@ def importances(results: Results) -> dict[str, float]:
     if len(trials) < _FEWEST_FOR_IMPORTANCES or trials[objective].nunique() < 2:
         return {}
     space = space_of(results)
-    study = optuna.create_study(direction="maximize" if maximized(objective) else "minimize")
+    with quiet():
+        up = maximized(objective)
+        study = optuna.create_study(direction="maximize" if up else "minimize")
     for row in trials.to_dict("records"):
         point = {str(name): value for name, value in row.items()}
         present = {d.setting: d for d in space if d.present(point)}

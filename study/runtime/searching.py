@@ -7,9 +7,7 @@ other when a run is killed: `Search.reconcile` brings them together again.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +20,7 @@ from lenet.config import TrainConfig
 from lenet.records import Record
 from search_spaces.space import Choice, Dimension
 from search_spaces.study import Planned, Searched, maximized
-from study.analysis.search import number_of
+from study.analysis.search import number_of, quiet
 from study.runtime import databases
 from study.runtime.storage import COMPLETE, RunFolder
 
@@ -30,15 +28,6 @@ SEED = 0
 """Of every trial of a search, so that trials differ in their settings alone."""
 
 _WITHOUT_TEST = {"test_at_end": False, "test_curve": False}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without Optuna's log and its warnings that a sampler, or a way to call it, may change."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        yield
 
 
 def build_sampler(name: str, seed: int) -> BaseSampler:

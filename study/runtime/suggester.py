@@ -13,8 +13,8 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces.study import Planned, maximized
-from study.analysis.search import trial_name
-from study.runtime.searching import Search, propose, quiet
+from study.analysis.search import quiet, trial_name
+from study.runtime.searching import Search, propose
 from study.runtime.storage import RunFolder
 
 

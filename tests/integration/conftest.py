@@ -28,10 +28,11 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def run_grid(ray_address: str) -> Callable[..., int]:
-    """`study.grid` in this process, on that node and the digits; its exit code."""
+    """`study.grid` in this process, on that node, two trials at once if nothing else is said: each
+    worker takes seconds of a core to import torch. Its exit code."""
 
     def run(*arguments: str) -> int:
-        return grid.main(["--address", ray_address, *arguments])
+        return grid.main(["--address", ray_address, "--max-concurrent", "2", *arguments])
 
     return run
 

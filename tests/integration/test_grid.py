@@ -104,7 +104,7 @@ def test_four_trials_share_a_gpu_at_once(run_grid, tmp_path):
         *DIGITS,
         *("--set", "model=tests.own_models:MeetsThreeOthers", "--set", "batch_size=256"),
         *("--set", "optimizer=sgd,adam", "--set", "lr=0.1,0.01"),
-        *("--gpus-per-trial", "0.25", "--results", str(folder)),
+        *("--gpus-per-trial", "0.25", "--max-concurrent", "4", "--results", str(folder)),
     )
     assert code == 0  # else they would have waited for each other in vain
     assert set(statuses(folder)) == {"finished"}

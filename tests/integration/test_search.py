@@ -13,10 +13,9 @@ import pytest
 from optuna.trial import TrialState
 
 from study import search
-from study.analysis.search import number_of
+from study.analysis.search import number_of, quiet
 from study.report import __main__ as report
 from study.runtime import databases
-from study.runtime.searching import quiet
 from study.runtime.storage import COMPLETE, RunFolder
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
@@ -102,6 +101,7 @@ def test_the_report_tells_of_it_again(searched, tmp_path, capsys):
     assert (tmp_path / "figures" / "confirmed.svg").is_file()
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_with_all_that_was_learnt(searched, run_search, capsys):
     folder, _ = searched
     before = trials_of(folder)

@@ -11,9 +11,9 @@ from lenet.records import Record
 from search_spaces.search import STUDY
 from search_spaces.study import Planned
 from study import search as command
-from study.analysis.search import number_of, trial_name
+from study.analysis.search import number_of, quiet, trial_name
 from study.runtime import databases
-from study.runtime.searching import Search, propose, quiet
+from study.runtime.searching import Search, propose
 from study.runtime.storage import RunFolder
 
 CHOICES = {"optimizer": ["adam"], "schedule": ["constant"]}

@@ -8,8 +8,8 @@ from lenet.config import ConfigError
 from search_spaces import space as spaces
 from search_spaces.search import SPACE, STUDY
 from search_spaces.space import Choice, Dimension, Range
-from study.analysis.search import at_the_edge, described, restored
-from study.runtime.searching import propose, quiet
+from study.analysis.search import at_the_edge, described, quiet, restored
+from study.runtime.searching import propose
 
 MOMENTUM = Dimension("momentum", Range(0.5, 0.99), {"optimizer": frozenset({"momentum"})})
 OPTIMIZER = Dimension("optimizer", Choice(("sgd", "momentum")))
