@@ -36,12 +36,12 @@ def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
     if quantity not in results.records:
         raise FigureError(nearest(quantity, results.records.columns, "quantity"))
     shown = ramps_of(results)
-    by = ("schedule", "lr", *SHAPE, "optimizer")
+    by = [name for name in ("schedule", "lr", *SHAPE, "optimizer") if name in shown]
     others = [
         name
         for name in results.varied
         if name not in by
-        and (shown.groupby(list(by), dropna=False)[name].nunique(dropna=False) > 1).any()
+        and (shown.groupby(by, dropna=False)[name].nunique(dropna=False) > 1).any()
     ]
     figures = {}
     for key, trials in shown.groupby(others, dropna=False) if others else [((), shown)]:

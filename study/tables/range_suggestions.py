@@ -31,17 +31,19 @@ def make(
     if shown.empty:
         return pd.DataFrame()
     made = []
-    for part, trials in parts(results, shown, ("optimizer", "schedule", "lr", *SHAPE)):
+    # A run of an earlier version may lack what was no setting then.
+    ramp = [name for name in ("optimizer", "schedule", "lr", *SHAPE) if name in shown]
+    for part, trials in parts(results, shown, ramp):
         for optimizer, own in trials.groupby("optimizer"):
-            for name, ramp in by_ramp(own):
+            for name, over_seeds in by_ramp(own):
                 for rule in RULES:
                     if rules and rule.name not in rules:
                         continue
-                    found = suggest(results, ramp, rule, quantity)
+                    found = suggest(results, over_seeds, rule, quantity)
                     row = part | named(["optimizer"], [optimizer])
                     row |= {"ramp": name, "rule": rule.name, **_cells(found)}
                     if published:
-                        key = (str(optimizer), str(ramp["schedule"].iloc[0]))
+                        key = (str(optimizer), str(over_seeds["schedule"].iloc[0]))
                         row["published"] = published.get(key, "-")
                     made.append(row)
     return pd.DataFrame(made)

@@ -190,6 +190,17 @@ def test_ramps_with_other_ends_are_other_ramps():
     assert all(len(s.readings) == 1 for ramp in case.ramps for s in ramp.suggestions)
 
 
+def test_another_model_is_no_other_seed():
+    of = results({})
+    of.trials["model"] = ["lenet", "lenet5-tanh"]
+    of.trials["seed"] = 0
+    without = of.trials.drop(columns="blow_up")  # as a run of before that was a setting
+    for trials in (of.trials, without):
+        table = range_suggestions.make(Results(of.run, trials, of.records), quantity="train_loss")
+        assert len(table) == 2 * len(BY_NAME)
+        assert set(table["seeds without minimum"]) == {"0 of 1"}
+
+
 def test_what_is_trained_to_verify():
     (case,) = cases(results({}), "train_loss")
     found = {s.rule.name: s.lr for ramp in case.ramps for s in ramp.suggestions}
