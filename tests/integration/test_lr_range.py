@@ -51,6 +51,7 @@ def test_a_ramp_ends_where_its_loss_blows_up(verified):
     )
 
 
+@pytest.mark.slow
 def test_an_earlier_run_is_counted_in(verified, run_lr_range, tmp_path):
     first, _ = verified
     folder = tmp_path / "second"

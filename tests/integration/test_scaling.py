@@ -57,6 +57,7 @@ def test_each_workers_steps_are_timed_and_reported(finished, tmp_path, capsys):
     assert "2 cpu workers, measured" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_torchrun_and_a_plain_process_train_the_same(tmp_path, digits):
     folder = tmp_path / "run"
     typed = ["--device", "cpu", "--workers", "1", "--launchers", "torchrun,plain"]

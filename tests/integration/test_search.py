@@ -154,6 +154,7 @@ def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_sear
     assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL}
 
 
+@pytest.mark.slow
 def test_two_objectives_from_the_best_of_a_grid(run_search, tmp_path):
     folder = tmp_path / "front"
     code = run_search(

@@ -16,7 +16,7 @@ GRIDS = [
 # or take longer than they show.
 ALIKE = (
     *("upc-batches-4.2", "upc-batches-4.3", "upc-batches-4.4", "upc-batches-4.5"),
-    *("upc-batches-4.6", "upc-optimizers"),
+    *("upc-batches-4.6", "upc-optimizers", "flux"),
 )
 STUDIES = [
     pytest.param(study, id=study.name, marks=[pytest.mark.slow] if study.name in ALIKE else [])
