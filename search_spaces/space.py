@@ -90,7 +90,10 @@ def check(space: Space, fixed: Mapping[str, Any]) -> None:
                         f"--set {name}=VALUE"
                     )
         elif not dimension.over.low < dimension.over.high:
-            raise ConfigError(f"{name}={dimension.over} is no range: give the lower end first")
+            raise ConfigError(
+                f"{name}={dimension.over} is no range: give the lower end first, or a single value "
+                f"with --set {name}=VALUE"
+            )
 
 
 def extremes(dimension: Dimension) -> list[Any]:
@@ -178,8 +181,13 @@ def _possible(dimension: Dimension, before: Sequence[Dimension], fixed: Mapping[
 
 
 def _parsed(name: str, given: Sequence[Any]) -> Range | Choice:
-    if len(given) == 1 and isinstance(given[0], str) and ".." in given[0]:
-        low, _, high = given[0].partition("..")
+    ranges = [value for value in given if isinstance(value, str) and ".." in value]
+    if ranges:
+        low, _, high = ranges[0].partition("..")
+        if len(given) > 1 or ".." in high:
+            raise ConfigError(
+                f"{name} is searched in one range LOW..HIGH, or over a list of values"
+            )
         ends = [coerce(name, end) for end in (low, high)]
         if not all(isinstance(end, float) for end in ends):
             raise ConfigError(

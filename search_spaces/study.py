@@ -249,7 +249,8 @@ class Study:
         study has several grids."""
         if len(self.grids) > 1 or self.workers:
             raise ConfigError(
-                f"{self.name} is no one space to search in: search another study, such as search"
+                f"{self.name} is no one space to search in, it has several grids or compares "
+                "workers: search another study, such as search or fan"
             )
         grid = self.grids[0]
         space, single = (self.space, {}) if self.space else search_space.of_grid(grid.space)

@@ -13,6 +13,8 @@ from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
 from study.runtime.request import Machine
 
+_MOST_SEEDS = 1_000
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` of a module's docstring: its first paragraph describes the command,
@@ -41,7 +43,9 @@ def add_budget(group: argparse._ArgumentGroup) -> None:
 
 def add_question(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
     """How much is trained, with how many seeds, and what is changed in it."""
-    group.add_argument("--seeds", type=count, metavar="N", help=f"repeats of every point ({seeds})")
+    group.add_argument(
+        "--seeds", type=repeats, metavar="N", help=f"repeats of every point ({seeds})"
+    )
     add_budget_and_settings(group)
 
 
@@ -167,6 +171,14 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, 0 or more")
     return int(text)
+
+
+def repeats(text: str) -> int:
+    """A whole number, 1 or more, and no more than anybody has the time for."""
+    number = count(text)
+    if number > _MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"{text} must be {_MOST_SEEDS:,} or less")
+    return number
 
 
 def count(text: str) -> int:

@@ -116,7 +116,8 @@ def _launch(options: argparse.Namespace, command: str) -> int:
 
 
 def _question(options: argparse.Namespace) -> Question:
-    ramps = list(dict.fromkeys((options.ramps or "exponential").split(",")))
+    named = "exponential" if options.ramps is None else options.ramps
+    ramps = list(dict.fromkeys(named.split(",")))
     for name in ramps:
         if name not in lr_range.RAMPS:
             raise ConfigError(nearest(name, lr_range.RAMPS, "ramp"))

@@ -208,9 +208,8 @@ def _question(options: argparse.Namespace) -> Question:
 
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
     """What a resumed search has to know, as it lies in `run.json`."""
-    objectives = [
-        _objective(name.strip()) for name in (options.objectives or OBJECTIVES[0]).split(",")
-    ]
+    named = OBJECTIVES[0] if options.objectives is None else options.objectives
+    objectives = [_objective(name.strip()) for name in named.split(",")]
     if len(set(objectives)) != len(objectives) or len(objectives) > 2:
         raise ConfigError(f"--objectives {options.objectives}: name one, or two different ones")
     if len(objectives) > 1 and (options.scheduler or "none") != "none":
@@ -330,7 +329,8 @@ def _repeats(text: str) -> tuple[int, int]:
     best, _, seeds = text.partition("x")
     if not (best.isdecimal() and seeds.isdecimal()) or (int(best) == 0) != (int(seeds) == 0):
         raise argparse.ArgumentTypeError(
-            f"{text} must be two numbers such as 5x5: settings, and seeds for each"
+            f"{text} must be two numbers of 1 or more such as 5x5, settings and seeds for each, "
+            "or 0x0 for none"
         )
     return int(best), int(seeds)
 

@@ -186,6 +186,11 @@ def resumed_launch(
     if search is not None:
         searched = search(folder.run["dataset"]["name"])
         searched.look(folder)
+        if searched.trials < searched.done:
+            raise ConfigError(
+                f"{searched.done} trials are done, so {searched.trials} in all cannot be: ask for "
+                "more with --trials"
+            )
         left = [planned for planned in left if number_of(planned.name) is None]
     if not left and then is not None and not (searched and searched.left):
         left = then.plan(folder)

@@ -78,6 +78,7 @@ def test_a_finished_run_is_resumed_to_nothing(verified, run_lr_range, capsys):
     [
         (["--ramps", "exponentail"], "did you mean 'exponential'"),
         (["--verify-epochs", "3"], "type --verify, too"),
+        (["--ramps", ""], "unknown ramp"),
         (["--set", "schedule=constant"], "--ramps"),
         (["--set", "blow_up=0.5"], "above 1"),
         (["--set", "lr=100"], "set lr below final_lr"),

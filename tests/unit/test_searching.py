@@ -212,6 +212,8 @@ def test_no_password_is_kept():
     [
         (["--sampler", "bayes"], "invalid choice: 'bayes'"),
         (["--objectives", "accurracy"], "unknown objective"),
+        (["--objectives", ""], "unknown objective"),
+        (["--confirm", "0x5"], "or 0x0 for none"),
         (["--objectives", "val_loss,val_loss"], "two different ones"),
         (["--objectives", "val_accuracy,train_seconds", "--scheduler", "asha"], "one objective"),
         (["--confirm", "5"], "5x5"),
