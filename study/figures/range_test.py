@@ -83,6 +83,7 @@ def _figure(results: Results, trials: pd.DataFrame, title: str, quantity: str) -
                 transform=across,
             )
     _scale(axes, heights)
+    style.few_decades(axes[0])
     for ax in axes:
         if ax.yaxis.get_tick_params()["labelleft"]:
             ax.set_ylabel(label(quantity))
@@ -108,12 +109,17 @@ def _figure(results: Results, trials: pd.DataFrame, title: str, quantity: str) -
 def _curves(ax: Axes, results: Results, trials: pd.DataFrame, quantity: str) -> list[float]:
     """Draw the mean curve with its band; the heights that the axis has to show."""
     ax.set_xscale("log")
-    each = []
+    each, firsts = [], []
     for trial in trials["trial"]:
         curve = curve_of(results.records[results.records["trial"] == trial], quantity)
-        if len(curve) > 1:
-            each.append((curve["lr"].to_numpy(), smoothed(curve, _SMOOTHED)))
+        losses = smoothed(curve, _SMOOTHED)
+        # Where a ramp stays at a learning rate, the mean there.
+        levels = pd.Series(losses).groupby(curve["lr"].to_numpy()).mean()
+        if len(levels) > 1:
+            each.append((levels.index.to_numpy(), levels.to_numpy()))
+            firsts.append(float(losses[0]))
     if not each:
+        ax.annotate("blows up at once", (0.5, 0.7), xycoords="axes fraction", ha="center")
         return []
     # The seeds of a ramp share its learning rates, but not where they end.
     low = max(lrs[0] for lrs, _ in each)
@@ -127,8 +133,7 @@ def _curves(ax: Axes, results: Results, trials: pd.DataFrame, quantity: str) -> 
         beyond = lrs >= high
         if beyond.sum() > 1:
             ax.plot(lrs[beyond], losses[beyond], color=_CURVE, lw=0.8, alpha=0.8)
-    first = float(values[:, 0].mean())
-    return [*np.minimum(values.ravel(), _CEILING * first)]
+    return [*np.minimum(values.ravel(), _CEILING * min(firsts))]
 
 
 def _scale(axes: list[Axes], heights: list[float]) -> None:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Okabe & Ito, Color Universal Design (2008), told apart with any colour vision; without
 # their yellow and black, of which one is too pale for a line and one reads as an axis.
@@ -156,6 +157,16 @@ def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Ar
         blanks = -len(group) % rows
         entries += [*group, *(Line2D([], [], linestyle="", label=" ") for _ in range(blanks))]
     return entries, rows
+
+
+def few_decades(axes: Axes) -> None:
+    """Label a logarithmic horizontal axis where it spans so little that powers of ten are few, and
+    never between: what matplotlib writes there covers itself."""
+    low, high = axes.get_xlim()
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if high / low < 100:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
 
 
 def suffix(parts: Sequence[str]) -> str:
