@@ -18,6 +18,7 @@ from study.analysis.range_test import (
 )
 from study.analysis.results import Results
 from study.analysis.verification import cases, learning_rates
+from study.figures import range_test
 from study.tables import range_regret, range_suggestions
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -233,3 +234,21 @@ def test_the_table_of_suggestions():
         results({}), quantity="train_loss", rules=["valley"], published=published
     ).to_dict("records")
     assert row["published"] == "0.03"
+
+
+def test_a_ramp_that_blows_up_at_once_leaves_the_others_their_panels():
+    """Two optimizers, one of which never leaves its first learning rate."""
+    good, bad = results({}), results({})
+    bad.trials["optimizer"] = "adam"
+    bad.trials["trial"] = "bad-" + bad.trials["trial"]
+    few = bad.records[bad.records["step"] <= 3].assign(lr=1e-6, train_loss=[2.0, 90.0, 900.0] * 2)
+    few["trial"] = "bad-" + few["trial"]
+    trials = pd.concat([good.trials, bad.trials], ignore_index=True)
+    trials = trials.assign(device="cpu (made up)", threads=1)
+    records = pd.concat([good.records, few], ignore_index=True)
+    run = {"study": "lr-range", "budget": "quick", "dataset": {"name": "mnist"}}
+    drawn = range_test.draw(Results(run, trials, records), "made up", quantity="train_loss")
+    (figure,) = drawn.values()
+    adam, sgd = figure.axes
+    assert [text.get_text() for text in adam.texts] == ["blows up at once"]
+    assert sgd.get_ylim()[1] < 10
