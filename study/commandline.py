@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -119,11 +120,25 @@ def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
             )
 
 
-def guarded(command: Callable[[], int]) -> int:
+def line(tool: str, typed: Sequence[str]) -> str:
+    """A command as one types it."""
+    return shlex.join(["python", "-m", tool, *typed])
+
+
+def run(
+    parser: Parser,
+    command: Callable[[argparse.Namespace, Sequence[str]], int],
+    arguments: Sequence[str] | None,
+) -> int:
     """The exit code of a command that trains: its own, 2 with one line for bad input, 130 for
-    Ctrl-C before anything was trained."""
+    Ctrl-C before anything was trained.
+
+    `command` is called with what was typed, parsed and as it is; `arguments` stands for
+    `sys.argv` if it is given.
+    """
+    typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return command()
+        return command(parser.parse_args(typed), typed)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

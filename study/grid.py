@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -26,13 +25,10 @@ TOOL = "study.grid"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code (0 done, 1 trials failed, 2 bad input, 130 Ctrl-C)."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(typed)
-    command = shlex.join(["python", "-m", TOOL, *typed])
-    return commandline.guarded(lambda: _launch(options, command))
+    return commandline.run(_parser(), _launch, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what is trained")
     what.add_argument("study", nargs="?", help="a study of `python -m study` (default: fan)")
@@ -47,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _launch(options: argparse.Namespace, command: str) -> int:
+def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
+    command = commandline.line(TOOL, typed)
     commandline.refuse_with_resume(
         options, "study", "--budget", "--seeds", "--set", "--scheduler", "--results"
     )
@@ -63,7 +60,7 @@ def _launch(options: argparse.Namespace, command: str) -> int:
     question.plan()
     if options.resume:
         RunFolder.open(options.resume).check_tool(TOOL)
-    from study.runtime import launch
+    from study.runtime import execution, launch
 
     if options.resume:
         started = launch.resumed_launch(options.resume, machine, options.data_dir, command)
@@ -72,7 +69,7 @@ def _launch(options: argparse.Namespace, command: str) -> int:
             question, machine, options.results, options.data_dir, command, tool=TOOL
         )
     console = Console(highlight=False, soft_wrap=True)
-    return launch.execute(started, console, dry_run=options.dry_run)
+    return execution.execute(started, console, dry_run=options.dry_run)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Each optimizer, ramp and seed is a trial. Ramps: exponential, linear, lambda, mu
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,13 +32,10 @@ _SEEDS = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code (0 done, 1 trials failed, 2 bad input, 130 Ctrl-C)."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(typed)
-    command = shlex.join(["python", "-m", TOOL, *typed])
-    return commandline.guarded(lambda: _launch(options, command))
+    return commandline.run(_parser(), _launch, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what is trained")
     what.add_argument(
@@ -76,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _launch(options: argparse.Namespace, command: str) -> int:
+def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
+    command = commandline.line(TOOL, typed)
     commandline.refuse_with_resume(
         options,
         *("--ramps", "--loss", "--budget", "--seeds", "--set", "--results"),
@@ -94,7 +91,7 @@ def _launch(options: argparse.Namespace, command: str) -> int:
     verification = _verification(question, asked)
     if verification is not None:
         verification.check(plan)
-    from study.runtime import launch
+    from study.runtime import execution, launch
 
     if options.resume:
         started = launch.resumed_launch(
@@ -112,7 +109,7 @@ def _launch(options: argparse.Namespace, command: str) -> int:
             then=verification,
         )
     console = Console(highlight=False, soft_wrap=True)
-    return launch.execute(started, console, dry_run=options.dry_run)
+    return execution.execute(started, console, dry_run=options.dry_run)
 
 
 def _question(options: argparse.Namespace) -> Question:

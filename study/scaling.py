@@ -13,12 +13,9 @@ Workers are Ray Train's (TorchTrainer); torchrun and a plain process train the s
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
@@ -26,20 +23,17 @@ from lenet.config import ConfigError, nearest
 from study import commandline
 from study.analysis.scaling import LAUNCHERS
 from study.runtime.scaling_plan import PROCESSORS, Scaling, of_run
-from study.runtime.storage import RunFolder
+from study.runtime.storage import RunFolder, default_folder
 
 TOOL = "study.scaling"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code (0 done, 1 launches failed, 2 bad input, 130 Ctrl-C)."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(typed)
-    command = shlex.join(["python", "-m", TOOL, *typed])
-    return commandline.guarded(lambda: _launch(options, command))
+    return commandline.run(_parser(), _launch, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what is trained")
     what.add_argument("study", nargs="?", help="fan-hardware (default) or upc-gpus")
@@ -86,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _launch(options: argparse.Namespace, command: str) -> int:
+def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
+    command = commandline.line(TOOL, typed)
     commandline.refuse_with_resume(
         options,
         *("study", "--workers", "--widths", "--weak", "--repeats", "--budget", "--set"),
@@ -104,9 +99,7 @@ def _launch(options: argparse.Namespace, command: str) -> int:
         asked = _asked(options, address)
         counts = _counts(options.workers) if options.workers else None
         devices = _names(options.device, PROCESSORS, "device") if options.device else None
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        default = Path("results") / f"{asked.study}-{asked.budget}-{stamp}"
-        folder = RunFolder(options.results or default)
+        folder = RunFolder(options.results or default_folder(asked.study, asked.budget))
         folder.check_free()
     from study.runtime import scaling
 

@@ -14,7 +14,6 @@ optuna-dashboard sqlite:///results/NAME/optuna.db
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ from study import commandline
 from study.analysis.results import Results
 from study.analysis.search import TOOL, best_points, described, restored
 from study.runtime.request import Question
-from study.runtime.storage import RunFolder
+from study.runtime.storage import RunFolder, default_folder
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc")
 OBJECTIVES = (
@@ -45,12 +44,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code (0 done, 1 trials failed, 2 bad input, 130 Ctrl-C)."""
-    typed = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(typed)
-    return commandline.guarded(lambda: _launch(options, typed))
+    return commandline.run(_parser(), _launch, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what is searched")
     what.add_argument(
@@ -138,11 +135,11 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         asked["space"] = [described(dimension) for dimension in space]
         if options.start_from:
             asked["start_from"] = _points(options.start_from, space, asked["objectives"][0])
-    from study.runtime import databases, launch
+    from study.runtime import databases, execution, launch
     from study.runtime.confirmation import Confirmation
     from study.runtime.searching import Search
 
-    results = options.resume or options.results or launch.default_folder(question)
+    results = options.resume or options.results or default_folder(question.study, question.budget)
     asked.setdefault("study_name", results.absolute().name)
     url = _database(options, asked, results)
 
@@ -163,7 +160,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     then = Confirmation(asked["objectives"][0], best, seeds) if best else None
     machine = commandline.machine(options)
     shown = databases.hide_passwords(typed, options.optuna_storage)
-    command = shlex.join(["python", "-m", TOOL, *shown])
+    command = commandline.line(TOOL, shown)
     if options.resume:
         started = launch.resumed_launch(
             options.resume,
@@ -187,7 +184,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
             search=search,
         )
     console = Console(highlight=False, soft_wrap=True)
-    return launch.execute(started, console, dry_run=options.dry_run)
+    return execution.execute(started, console, dry_run=options.dry_run)
 
 
 def _question(options: argparse.Namespace) -> Question:

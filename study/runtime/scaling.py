@@ -6,7 +6,6 @@ import datetime
 import json
 import math
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -19,18 +18,17 @@ from rich.console import Console
 
 import search_spaces
 from lenet import datasets as data
+from lenet.config import TrainConfig
 from lenet.devices import describe_device, training_device
 from search_spaces.study import Planned
 from study.analysis.wording import counted
 from study.report.summary import summarize
-from study.runtime import cluster
+from study.runtime import announce, cluster, inputs
 from study.runtime.launch import versions
 from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpus_each, placed
 from study.runtime.storage import COMPLETE, RunFolder
 
 TOOL = "study.scaling"
-_FALLBACK = "digits"
-_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +88,7 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
                 failed = launcher.all(launches, ray_seconds)
             except KeyboardInterrupt:
                 _say_how_to_resume("Interrupted", session, console)
-                return _INTERRUPTED
+                return announce.INTERRUPTED
         summarize(session.folder.path, console)
         if failed:
             _say_how_to_resume("Some launches failed", session, console)
@@ -224,23 +222,19 @@ def _datasets(session: Session, console: Console) -> tuple[dict[str, data.Datase
     """The data sets by name, and the launches on them: where those asked for cannot be had and
     were not asked for by name, on the embedded one."""
 
-    def load(of: Sequence[Launch]) -> dict[str, data.Dataset]:
-        names = dict.fromkeys(p.config.dataset for launch in of for p in launch.points)
-        return {name: data.load(name, session.data_dir) for name in names}
+    def configs(of: Sequence[Launch]) -> list[TrainConfig]:
+        return [planned.config for launch in of for planned in launch.points]
 
-    launches = session.asked.launches()
     if session.resumed:
         trained = {planned.config.dataset for planned in session.folder.plan}
         launches = session.asked.launches(*trained)
-        return load(launches), launches
-    try:
-        return load(launches), launches
-    except data.DataUnavailable as error:
-        if "dataset" in session.asked.choices or session.data_dir is not None:
-            raise
-        console.print(f"[yellow]Note:[/yellow] {error}\nUsing the data set {_FALLBACK} instead.")
-        launches = session.asked.launches(_FALLBACK)
-        return load(launches), launches
+        return inputs.load(configs(launches), session.data_dir), launches
+    launches, datasets, notices = inputs.load_or_fall_back(
+        session.asked.launches, configs, session.asked.choices, session.data_dir
+    )
+    for notice in notices:
+        console.print(f"[yellow]Note:[/yellow] {notice}")
+    return datasets, launches
 
 
 def _facts(
@@ -286,11 +280,8 @@ def _announce(
     console: Console,
 ) -> None:
     asked = session.asked
-    study = search_spaces.find(asked.study)
     runs = sum(len(launch.points) for launch in launches)
-    console.print(f"[bold]{study.name}[/bold]: {study.question}")
-    for dataset in datasets.values():
-        console.print(f"  data set     {dataset.name}, from {dataset.source}")
+    announce.question(asked.study, datasets, console)
     for processor, counts in crowded.items():
         said = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]
         console.print(f"  workers      {', '.join(said)} on {processor}")
@@ -305,9 +296,6 @@ def _announce(
 
 
 def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:
-    at = f" --address {shlex.quote(session.address)}" if session.address else ""
-    over = " --oversubscribe" if session.oversubscribe else ""
-    console.print(
-        f"{happened}; all that was trained is kept in {session.folder.path}. Finish it with\n"
-        f"  python -m {TOOL} --resume {shlex.quote(str(session.folder.path))}{over}{at}"
-    )
+    options = ["--oversubscribe"] if session.oversubscribe else []
+    options += ["--address", session.address] if session.address else []
+    announce.how_to_resume(happened, TOOL, session.folder.path, options, console)

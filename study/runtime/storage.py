@@ -36,6 +36,12 @@ COMPLETE = frozenset({"finished", "diverged", "stopped"})
 """The statuses after which a trial is never run again. `stopped`: by a scheduler."""
 
 
+def default_folder(study: str, budget: str) -> Path:
+    """Where a run goes that was given no folder."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("results") / f"{study}-{budget}-{stamp}"
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write `path` so that a reader, or a crash, sees the old content or the new, whole."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -1,161 +1,17 @@
-"""Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercises 2 to 4.
+"""Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 3: batches.
 
-The net of exercises 2 to 4 is that of TensorFlow 1's tutorial "Deep MNIST for Experts"
-(`deep-mnist`), with dropout 0.5 and TensorFlow 1's defaults (see `upc_line`). What the report
-calls an epoch is one step.
-
-*Exercise 2* reports about 0.91 for nearly every optimizer after 500 steps of 100, which is what
-a softmax regression reaches and this net does not stop at: both are run. Its claims are judged
-by validation data at the last step.
-
-*Exercise 3*, one study per table. Batches in fixed order are taken here as the same order of the
-training set over and over, a decay of 0.95 as per epoch. The report's accuracies are those of
-the best epoch, on data it does not name; here they are on the test set, at the record with the
-best validation accuracy, every 100 steps.
-
-*Exercise 4* is run by `python -m study.scaling upc-gpus`.
+One study per table, of the net that `upc_optimizers` describes. Batches in fixed order are taken
+here as the same order of the training set over and over, a decay of 0.95 as per epoch. The
+report's accuracies are those of the best epoch, on data it does not name; here they are on the
+test set, at the record with the best validation accuracy, every 100 steps.
 """
 
 from dataclasses import replace
 
-from search_spaces import scaling
+from search_spaces import upc_gpus
 from search_spaces.study import Claim, Figure, Grid, Settings, Study, Table
-from search_spaces.upc_line import TF1_DEFAULTS
 
 _SOURCE = "João Valério, High-Performance Computing Aspects of Deep Learning (UPC), "
-OPTIMIZERS = (
-    *("sgd", "momentum", "adam", "nesterov", "adagrad"),
-    *("adadelta", "rmsprop", "ftrl", "proximal-adagrad"),
-)
-_ALL_BUT_ADADELTA = frozenset(OPTIMIZERS) - {"adadelta"}
-_LRS = (0.1, 0.5, 0.01, 0.05, 0.001, 0.005, 0.0001, 0.0005)
-
-_OPTIMIZERS = Study(
-    name="upc-optimizers",
-    question="Which optimizer learns most in 500 steps, and at which learning rate?",
-    source=_SOURCE + "exercise 2, figures 3.1-3.9",
-    fixed={"dataset": "mnist", "batch_size": 100, "record_every": 25, "test_curve": True},
-    grids=(
-        Grid(
-            space={"model": ("deep-mnist", "softmax"), "optimizer": OPTIMIZERS, "lr": _LRS},
-            budgets={
-                "smoke": {"steps": 4, "record_every": 2, "train_samples": 256},
-            },
-        ),
-    ),
-    budgets={
-        "smoke": {},
-        # Held-out data cost more than these steps: they are evaluated at the last alone.
-        "quick": {"steps": 20, "record_every": 4, "evaluate_at": ()},
-        "paper": {"steps": 500},
-    },
-    given=(*TF1_DEFAULTS, ({"model": "deep-mnist"}, {"dropout": 0.5})),
-    figures=tuple(
-        Figure(
-            name=f"figure-3.{number}-{optimizer}-{quantity}",
-            kind="curves",
-            title=f"{quantity.capitalize()} of {optimizer} by learning rate "
-            f"(UPC, figure 3.{number})",
-            options={
-                "where": {"optimizer": optimizer},
-                "quantity": quantity,
-                "panel": "model",
-                "line": "lr",
-                "x": "step",
-            },
-        )
-        for number, optimizer in enumerate(OPTIMIZERS, 1)
-        for quantity in ("loss", "accuracy")
-    ),
-    tables=(
-        Table(
-            name="best-learning-rates",
-            kind="best_settings",
-            title="Best learning rate of each optimizer",
-            options={"where": {}, "per": ("model", "optimizer")},
-        ),
-    ),
-    claims=tuple(
-        claim
-        for model in ("deep-mnist", "softmax")
-        for claim in (
-            Claim(
-                name=f"adam-best-{model}",
-                source="Valério, exercise 2",
-                says="Adam at its best learning rate is ahead of every other optimizer at its own "
-                f"({model}).",
-                published="0.92, loss 0.30",
-                kind="best_value",
-                options={
-                    "where": {"model": model},
-                    "best": {"optimizer": "adam"},
-                    "quantity": "validation_accuracy",
-                    "at": {"step": 500},
-                },
-            ),
-            Claim(
-                name=f"adam-best-at-0.005-and-0.01-{model}",
-                source="Valério, exercise 2, figure 3.3",
-                says=f"Adam learns most at 0.005 or 0.01 ({model}).",
-                published="0.92, loss 0.30",
-                kind="best_value",
-                options={
-                    "where": {"model": model, "optimizer": "adam"},
-                    "best": {"lr": frozenset({0.005, 0.01})},
-                    "quantity": "validation_accuracy",
-                    "at": {"step": 500},
-                },
-            ),
-            Claim(
-                name=f"all-but-adadelta-above-0.90-{model}",
-                source="Valério, exercise 2",
-                says="Every optimizer but Adadelta passes 0.90 at its best learning rate "
-                f"({model}).",
-                published="0.91 to 0.92",
-                kind="within",
-                options={
-                    "where": {"model": model, "optimizer": _ALL_BUT_ADADELTA},
-                    "quantity": "validation_accuracy",
-                    "at": {"step": 500},
-                    "per": ("optimizer",),
-                    "above": 0.90,
-                    "at_best": True,
-                },
-            ),
-            Claim(
-                name=f"all-but-adadelta-under-0.34-{model}",
-                source="Valério, exercise 2",
-                says="Every optimizer but Adadelta gets under a loss of 0.34 at its best learning "
-                f"rate ({model}).",
-                published="0.30 to 0.33",
-                kind="within",
-                options={
-                    "where": {"model": model, "optimizer": _ALL_BUT_ADADELTA},
-                    "quantity": "validation_loss",
-                    "at": {"step": 500},
-                    "per": ("optimizer",),
-                    "below": 0.34,
-                    "at_best": True,
-                },
-            ),
-            Claim(
-                name=f"adadelta-behind-{model}",
-                source="Valério, exercise 2, figure 3.6",
-                says=f"Adadelta stays below 0.90 at its best learning rate ({model}).",
-                published="0.84, loss 0.80",
-                kind="within",
-                options={
-                    "where": {"model": model, "optimizer": "adadelta"},
-                    "quantity": "validation_accuracy",
-                    "at": {"step": 500},
-                    "below": 0.90,
-                    "at_best": True,
-                },
-            ),
-        )
-    ),
-)
-
 _BATCH_SIZES = (150, 100, 50, 25, 10, 8, 6, 4)
 _DECAYED_LRS = tuple(round(1e-4 * n, 6) for n in range(2, 11))
 _DROPOUTS = tuple(n / 10 for n in range(10))
@@ -196,17 +52,6 @@ PUBLISHED: dict[str, dict[float, dict[float, float]]] = {
 _AT_BEST = "test_accuracy_at_best"
 _SHUFFLED = {"shuffle": True}
 _DECAY = {"schedule": "exponential"}
-
-_SECONDS_BY_GPUS = {1: 19.254, 2: 18.463, 4: 18.234}
-
-_SAME_TIME = Claim(
-    name="gpus-take-the-same-time",
-    source="Valério, table 5.1",
-    says="1, 2 and 4 GPUs take the same time (within 10 %, here).",
-    published="19.254, 18.463 and 18.234 s",
-    kind="time_ratio",
-    options={"of": (("gpu", 2), ("gpu", 4)), "to": ("gpu", 1), "above": 0.9, "below": 1.1},
-)
 
 _CLAIMS: dict[str, tuple[Claim, ...]] = {
     "4.1": (
@@ -337,7 +182,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
             },
         ),
         replace(
-            _SAME_TIME,
+            upc_gpus.SAME_TIME,
             kind="untested",
             options={"why": "it is the question of upc-gpus: python -m study.scaling upc-gpus"},
         ),
@@ -411,42 +256,7 @@ def _table(
     )
 
 
-_GPUS = Study(
-    name="upc-gpus",
-    question="Does the training time of the best net fall with 1, 2 and 4 GPUs?",
-    source=_SOURCE + "exercise 4, table 5.1",
-    fixed={
-        "dataset": "mnist",
-        "model": "deep-mnist",
-        "optimizer": "adam",
-        "lr": 0.001,
-        "batch_size": 150,
-        "dropout": 0.5,
-        **_DECAY,
-        "gamma": 0.95,
-    },
-    grids=(Grid(space={"batch_size": (150,)}),),
-    budgets={
-        "smoke": {"steps": 4, "train_samples": 256},
-        "quick": {"steps": 100, "record_every": 25},
-        "paper": {"steps": 5_000, "record_every": 100},
-    },
-    workers=(1, 2, 4),
-    figures=scaling.figures(_SECONDS_BY_GPUS, " (Valério, table 5.1)"),
-    tables=(
-        Table(
-            name="table-5.1",
-            kind="worker_times",
-            title="Training time by number of GPUs (Valério, table 5.1)",
-            options={"published": _SECONDS_BY_GPUS},
-        ),
-        *scaling.TABLES,
-    ),
-    claims=(_SAME_TIME,),
-)
-
 STUDIES = (
-    _OPTIMIZERS,
     _table(
         "4.1",
         "Which batch size reaches most in 5,000 steps, batches in fixed order?",
@@ -487,5 +297,4 @@ STUDIES = (
         "batch_size",
         schedule="exponential",
     ),
-    _GPUS,
 )

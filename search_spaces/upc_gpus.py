@@ -1,0 +1,53 @@
+"""Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 4: GPUs.
+
+The best net of exercise 3 (`upc_batches`), data-parallel: `python -m study.scaling upc-gpus`.
+"""
+
+from search_spaces import scaling
+from search_spaces.study import Claim, Grid, Study, Table
+
+_SOURCE = "João Valério, High-Performance Computing Aspects of Deep Learning (UPC), "
+_SECONDS_BY_GPUS = {1: 19.254, 2: 18.463, 4: 18.234}
+
+SAME_TIME = Claim(
+    name="gpus-take-the-same-time",
+    source="Valério, table 5.1",
+    says="1, 2 and 4 GPUs take the same time (within 10 %, here).",
+    published="19.254, 18.463 and 18.234 s",
+    kind="time_ratio",
+    options={"of": (("gpu", 2), ("gpu", 4)), "to": ("gpu", 1), "above": 0.9, "below": 1.1},
+)
+
+STUDY = Study(
+    name="upc-gpus",
+    question="Does the training time of the best net fall with 1, 2 and 4 GPUs?",
+    source=_SOURCE + "exercise 4, table 5.1",
+    fixed={
+        "dataset": "mnist",
+        "model": "deep-mnist",
+        "optimizer": "adam",
+        "lr": 0.001,
+        "batch_size": 150,
+        "dropout": 0.5,
+        "schedule": "exponential",
+        "gamma": 0.95,
+    },
+    grids=(Grid(space={"batch_size": (150,)}),),
+    budgets={
+        "smoke": {"steps": 4, "train_samples": 256},
+        "quick": {"steps": 100, "record_every": 25},
+        "paper": {"steps": 5_000, "record_every": 100},
+    },
+    workers=(1, 2, 4),
+    figures=scaling.figures(_SECONDS_BY_GPUS, " (Valério, table 5.1)"),
+    tables=(
+        Table(
+            name="table-5.1",
+            kind="worker_times",
+            title="Training time by number of GPUs (Valério, table 5.1)",
+            options={"published": _SECONDS_BY_GPUS},
+        ),
+        *scaling.TABLES,
+    ),
+    claims=(SAME_TIME,),
+)
