@@ -80,7 +80,8 @@ def through_ray(
         if any(trial.state().get("status") not in COMPLETE for trial in trials):
             raise RuntimeError("some trials did not end: their cost cannot be told")
         # A trial's curve is written once here, at its end.
-        done_at = [(trial.path / "records.json").stat().st_mtime for trial in trials]
+        written = [folder.path / "trials" / p.name / "records.json" for p in plan]
+        done_at = [path.stat().st_mtime for path in written]
         training = sum(trial.records()[-1].train_seconds for trial in trials)
     return Timing(wall, min(done_at) - began, training)
 
@@ -97,7 +98,7 @@ def tune_without_reuse(
     trainable = tune.with_parameters(
         Trial,
         datasets={name: share(dataset) for name, dataset in data.items()},
-        trials_folder=str(folder.path / "trials"),
+        run_folder=str(folder.home),
         threads=1,
         use_gpu=False,
         objectives=("validation_accuracy",),

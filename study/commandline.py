@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
+from study.runtime.places import Place, place_of
 from study.runtime.request import Machine
+from study.runtime.storage import default_name
 
 _MOST_SEEDS = 1_000
 
@@ -66,8 +68,19 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     """Where things are on disk."""
     where = parser.add_argument_group("where the data are and the results go")
     where.add_argument("--data-dir", type=existing_folder, help="folder of the data sets")
-    where.add_argument("--results", type=folder, help="folder of this run (default: results/...)")
-    where.add_argument("--resume", type=folder, metavar="DIR", help="finish the run in DIR")
+    where.add_argument(
+        "--results",
+        type=place,
+        metavar="DIR",
+        help="this run's: a folder, s3://BUCKET/NAME or gs://BUCKET/NAME (default: results/...)",
+    )
+    where.add_argument(
+        "--storage",
+        type=place,
+        metavar="DIR",
+        help="instead: where runs lie, this one under a name of its own (default: results)",
+    )
+    where.add_argument("--resume", type=place, metavar="DIR", help="finish the run in DIR")
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +97,17 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--max-concurrent", type=count, metavar="N", help="trials at once")
     how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+
+
+def results(options: argparse.Namespace, study: str, budget: str) -> Place:
+    """Where a new run goes."""
+    if options.results and options.storage:
+        raise ConfigError(
+            "--results names this run's place and --storage that of all runs: leave one out"
+        )
+    if options.results:
+        return options.results
+    return (options.storage or Path("results")) / default_name(study, budget)
 
 
 def machine(options: argparse.Namespace) -> Machine:
@@ -154,8 +178,21 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def place(text: str) -> Place:
+    """A path, or a folder in a bucket."""
+    try:
+        return place_of(str(folder(text)) if "://" not in text else text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def existing_folder(text: str) -> Path:
     """A path where a folder is."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no folder of this machine: type python -m study.report {text}, and give "
+            "the folder that it names"
+        )
     path = folder(text).expanduser()
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no folder: name one that is there")

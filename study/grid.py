@@ -46,7 +46,7 @@ def _parser() -> commandline.Parser:
 def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     command = commandline.line(TOOL, typed)
     commandline.refuse_with_resume(
-        options, "study", "--budget", "--seeds", "--set", "--scheduler", "--results"
+        options, "study", "--budget", "--seeds", "--set", "--scheduler", "--results", "--storage"
     )
     question = Question(
         study="fan" if options.study is None else options.study,
@@ -66,7 +66,12 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         started = launch.resumed_launch(options.resume, machine, options.data_dir, command)
     else:
         started = launch.new_launch(
-            question, machine, options.results, options.data_dir, command, tool=TOOL
+            question,
+            machine,
+            commandline.results(options, question.study, question.budget),
+            options.data_dir,
+            command,
+            tool=TOOL,
         )
     console = Console(highlight=False, soft_wrap=True)
     return execution.execute(started, console, dry_run=options.dry_run)

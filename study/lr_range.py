@@ -76,7 +76,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     command = commandline.line(TOOL, typed)
     commandline.refuse_with_resume(
         options,
-        *("--ramps", "--loss", "--budget", "--seeds", "--set", "--results"),
+        *("--ramps", "--loss", "--budget", "--seeds", "--set", "--results", "--storage"),
         *("--verify", "--verify-epochs", "--grid"),
     )
     if options.resume:
@@ -101,7 +101,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         started = launch.new_launch(
             question,
             machine,
-            options.results,
+            commandline.results(options, question.study, question.budget),
             options.data_dir,
             command,
             tool=TOOL,

@@ -23,7 +23,7 @@ from lenet.config import ConfigError, nearest
 from study import commandline
 from study.analysis.scaling import LAUNCHERS
 from study.runtime.scaling_plan import PROCESSORS, Scaling, of_run
-from study.runtime.storage import RunFolder, default_folder
+from study.runtime.storage import RunFolder
 
 TOOL = "study.scaling"
 
@@ -85,7 +85,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     commandline.refuse_with_resume(
         options,
         *("study", "--workers", "--widths", "--weak", "--repeats", "--budget", "--set"),
-        *("--results", "--device", "--launchers", "--cpus-per-worker", "--placement"),
+        *("--results", "--storage", "--device", "--launchers", "--cpus-per-worker", "--placement"),
     )
     address = options.address or os.environ.get("RAY_ADDRESS")
     counts = devices = None
@@ -99,7 +99,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         asked = _asked(options, address)
         counts = _counts(options.workers) if options.workers else None
         devices = _names(options.device, PROCESSORS, "device") if options.device else None
-        folder = RunFolder(options.results or default_folder(asked.study, asked.budget))
+        folder = RunFolder(commandline.results(options, asked.study, asked.budget))
         folder.check_free()
     from study.runtime import scaling
 

@@ -29,7 +29,7 @@ from study import commandline
 from study.analysis.results import Results
 from study.analysis.search import TOOL, best_points, described, restored
 from study.runtime.request import Question
-from study.runtime.storage import RunFolder, default_folder
+from study.runtime.storage import RunFolder
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc")
 OBJECTIVES = (
@@ -110,7 +110,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     commandline.refuse_with_resume(
         options,
         *("study", "--budget", "--set", "--objectives", "--sampler", "--sampler-seed"),
-        *("--scheduler", "--start-from", "--confirm", "--results"),
+        *("--scheduler", "--start-from", "--confirm", "--results", "--storage"),
     )
     if options.resume:
         folder = RunFolder.open(options.resume)
@@ -139,9 +139,10 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     from study.runtime.confirmation import Confirmation
     from study.runtime.searching import Search
 
-    results = options.resume or options.results or default_folder(question.study, question.budget)
-    asked.setdefault("study_name", results.absolute().name)
-    url = _database(options, asked, results)
+    results = options.resume or commandline.results(options, question.study, question.budget)
+    folder = RunFolder(results)
+    asked.setdefault("study_name", folder.path.name)
+    url = _database(options, asked, folder.path)
 
     def search(dataset: str | None) -> Search:
         return Search(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from lenet import datasets
 from study.runtime import cluster
+from tests.buckets import Storage
 
 # Ray reads its environment and its token when it is imported, which some unit tests do: all
 # tests, and the Ray that they start, must have the same.
@@ -31,6 +33,14 @@ def mnist_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real MNIST is not in {folder}; set STUDY_DATA_DIR")
     return folder
+
+
+@pytest.fixture(scope="session")
+def storage() -> Iterator[Storage]:
+    """An S3 server; this process and those that it starts have the key to it."""
+    server = Storage()
+    yield server
+    server.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

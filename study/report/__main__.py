@@ -3,6 +3,7 @@
     python -m study.report results/NAME
     python -m study.report results/NAME --out elsewhere     where NAME cannot be written to
     python -m study.report results/NAME --xlsx              all curves as a spreadsheet, too
+    python -m study.report s3://BUCKET/NAME                 a run in a bucket, copied to results/
 
 Needs neither Ray nor torch. Figures and rankings are made from the run's two tables alone;
 without them, the tables are collected from the trials first.
@@ -17,15 +18,19 @@ from rich.console import Console
 
 from lenet.config import ConfigError
 from study.analysis.results import Results
-from study.commandline import Parser, folder
+from study.commandline import Parser, folder, place
 from study.report.spreadsheet import write_spreadsheet
 from study.report.summary import summarize
+from study.runtime.places import Bucket
+from study.runtime.storage import RunFolder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code (0 done, 2 bad input)."""
     parser = Parser("python -m study.report", __doc__)
-    parser.add_argument("directory", type=folder, metavar="DIR", help="the folder of a run")
+    parser.add_argument(
+        "directory", type=place, metavar="DIR", help="a run: its folder, s3://... or gs://..."
+    )
     parser.add_argument(
         "--out",
         type=folder,
@@ -38,11 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         console = Console(highlight=False)
-        summarize(options.directory, console, options.out)
+        directory, copied = options.directory, isinstance(options.directory, Bucket)
+        if copied:
+            directory = RunFolder.open(options.directory).path
+        summarize(directory, console, options.out)
         if options.xlsx:
-            path = (options.out or options.directory) / "results.xlsx"
-            sheets = write_spreadsheet(Results.load(options.directory), path)
+            path = (options.out or directory) / "results.xlsx"
+            sheets = write_spreadsheet(Results.load(directory), path)
             console.print(f"  curves    {path} ({', '.join(sheets)})", soft_wrap=True)
+        if copied and options.out is None:
+            RunFolder(directory).publish()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

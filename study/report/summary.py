@@ -30,7 +30,8 @@ from study.analysis.wording import (
 )
 from study.claims.judge import judge_all
 from study.figures.draw import draw_all
-from study.runtime.storage import RunFolder, collect, tables_are_current
+from study.runtime.collect import collect, tables_are_current
+from study.runtime.storage import RunFolder
 from study.tables.make import make_all
 
 _FAILURES = 10

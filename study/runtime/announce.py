@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from search_spaces.study import Planned, maximized
 from study.analysis.wording import counted, label
 from study.runtime import cluster
 from study.runtime.estimate import Estimate, clock
+from study.runtime.storage import RunFolder
 
 if TYPE_CHECKING:
     from study.runtime.launch import Launch
@@ -59,7 +59,7 @@ def launch(
         f"  time         about {clock(expected.total_seconds)}, "
         f"from training steps measured on this machine{more}"
     )
-    console.print(f"  results      {launched.folder.path}")
+    results(launched.folder, console)
 
 
 def _search(search: Search, console: Console) -> None:
@@ -95,6 +95,12 @@ def dashboard(url: str | None, study: str, console: Console) -> None:
     )
 
 
+def results(folder: RunFolder, console: Console) -> None:
+    """Where everything goes."""
+    copied = f", figures and tables also in {folder.path}" if folder.is_copy else ""
+    console.print(f"  results      {folder.home}{copied}")
+
+
 def trials(plan: Sequence[Planned], expected: Estimate, console: Console) -> None:
     """Each trial with its time, instead of training it; of a search none is known yet."""
     if not plan:
@@ -105,10 +111,10 @@ def trials(plan: Sequence[Planned], expected: Estimate, console: Console) -> Non
 
 
 def how_to_resume(
-    happened: str, tool: str, folder: Path, options: Sequence[str], console: Console
+    happened: str, tool: str, folder: RunFolder, options: Sequence[str], console: Console
 ) -> None:
     """What to type to finish a run that `tool` was cut short in."""
-    command = shlex.join(["python", "-m", tool, "--resume", str(folder), *options])
+    command = shlex.join(["python", "-m", tool, "--resume", str(folder.home), *options])
     console.print(
-        f"{happened}; all that was trained is kept in {folder}. Finish it with\n  {command}"
+        f"{happened}; all that was trained is kept in {folder.home}. Finish it with\n  {command}"
     )

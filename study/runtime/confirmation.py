@@ -8,7 +8,8 @@ from lenet.config import TrainConfig
 from search_spaces.study import Planned
 from study.analysis.results import Results
 from study.analysis.search import confirmation_name, ranked, searched
-from study.runtime.storage import RunFolder, collect
+from study.runtime.collect import collect
+from study.runtime.storage import RunFolder
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def execute(launch: Launch, console: Console, *, dry_run: bool) -> int:
     for notice in launch.notices:
         console.print(f"[yellow]Note:[/yellow] {notice}")
     if not launch.plan and not (launch.search and launch.search.left):
-        console.print(f"All {launch.complete} trials of {launch.folder.path} are complete.")
+        console.print(f"All {launch.complete} trials of {launch.folder.home} are complete.")
         if not dry_run:
             summarize(launch.folder.path, console)
         return 0
@@ -60,19 +60,13 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
     if dry_run:
         announce.trials(launch.plan, expected, console)
         return 0
-    try:
-        launch.folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to {launch.folder.path} ({error.strerror}): name another folder with "
-            "--results"
-        ) from error
+    launch.folder.make()
     with launch.folder.locked():
         if launch.resumed:
             launch.folder.amend(asked=dict(launch.asked))
             launch.folder.extend(launch.plan)
         else:
-            RunFolder.create(launch.folder.path, _facts(launch, resources), launch.plan)
+            RunFolder.create(launch.folder.home, _facts(launch, resources), launch.plan)
         if launch.search is not None:
             launch.search.open(launch.folder, resumed=launch.resumed)
         try:
@@ -141,6 +135,7 @@ def _run(
         console.print("No trial began within the time limit: give --resume a longer one.")
         return 1
     summarize(folder.path, console)
+    folder.publish()
     if any(outcome.interrupted for outcome in outcomes):
         _say_how_to_resume("Interrupted", launch, console)
         return announce.INTERRUPTED
@@ -250,4 +245,4 @@ def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
 
 
 def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
-    announce.how_to_resume(happened, launch.tool, launch.folder.path, launch.to_resume, console)
+    announce.how_to_resume(happened, launch.tool, launch.folder, launch.to_resume, console)

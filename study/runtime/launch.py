@@ -16,8 +16,9 @@ from lenet.config import ConfigError, TrainConfig
 from search_spaces.study import Planned
 from study.analysis.search import number_of
 from study.runtime import inputs
+from study.runtime.places import Place
 from study.runtime.request import Machine, Question
-from study.runtime.storage import RunFolder, default_folder
+from study.runtime.storage import RunFolder
 
 if TYPE_CHECKING:
     from study.runtime.searching import Search
@@ -91,7 +92,7 @@ Searching = Callable[[str | None], "Search"]
 def new_launch(
     question: Question,
     machine: Machine,
-    results: Path | None,
+    results: Place,
     data_dir: Path | None,
     command: str,
     *,
@@ -101,7 +102,7 @@ def new_launch(
     search: Searching | None = None,
 ) -> Launch:
     """A new run. Raises `ConfigError` for whatever cannot be; nothing is written yet."""
-    folder = RunFolder(results or default_folder(question.study, question.budget))
+    folder = RunFolder(results)
     folder.check_free()
 
     def wanted(dataset: str | None) -> tuple[list[Planned], Search | None]:
@@ -135,7 +136,7 @@ def _configs(wanted: tuple[Sequence[Planned], Search | None]) -> list[TrainConfi
 
 
 def resumed_launch(
-    directory: Path,
+    directory: Place,
     machine: Machine,
     data_dir: Path | None,
     command: str,

@@ -29,6 +29,7 @@ from lenet.devices import describe_device, training_device
 from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.runtime.checkpoint import as_bytes, restore
+from study.runtime.places import place_of
 from study.runtime.storage import COMPLETE, TrialFolder
 
 Job = Mapping[str, Any]
@@ -58,7 +59,7 @@ def train_job(
         "load_seconds": time.perf_counter() - started,
     }
     for point in job["points"]:
-        folder = TrialFolder(Path(job["trials_folder"]) / point["name"])
+        folder = TrialFolder(place_of(job["run_folder"]) / "trials" / point["name"])
         if folder.state().get("status") in COMPLETE:
             continue
         config = TrainConfig.from_dict(point["settings"])

@@ -79,7 +79,7 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
             return 0
         facts = _facts(session, nodes, datasets)
         if not session.resumed:
-            RunFolder.create(session.folder.path, facts, [p for e in launches for p in e.points])
+            RunFolder.create(session.folder.home, facts, [p for e in launches for p in e.points])
         with session.folder.locked():
             try:
                 launcher = _Launcher(
@@ -90,6 +90,7 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
                 _say_how_to_resume("Interrupted", session, console)
                 return announce.INTERRUPTED
         summarize(session.folder.path, console)
+        session.folder.publish()
         if failed:
             _say_how_to_resume("Some launches failed", session, console)
         return 1 if failed else 0
@@ -154,7 +155,7 @@ class _Launcher:
             "workers": launch.workers,
             "oversubscribed": oversubscribed,
             "threads": max(1, math.floor(asked.cpus_per_worker)),
-            "trials_folder": str(self._session.folder.path / "trials"),
+            "run_folder": str(self._session.folder.home),
             "data_dir": str(self._session.data_dir) if self._session.data_dir else None,
             "points": [{"name": p.name, "settings": p.config.to_dict()} for p in left],
             "requested_at": time.time(),
@@ -292,10 +293,10 @@ def _announce(
     console.print(f"  device       {_devices(asked)}")
     if asked.repeats == 1:
         console.print("  intervals    none: they need --repeats 2 or more")
-    console.print(f"  results      {session.folder.path}")
+    announce.results(session.folder, console)
 
 
 def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:
     options = ["--oversubscribe"] if session.oversubscribe else []
     options += ["--address", session.address] if session.address else []
-    announce.how_to_resume(happened, TOOL, session.folder.path, options, console)
+    announce.how_to_resume(happened, TOOL, session.folder, options, console)

@@ -10,6 +10,11 @@ killed at any moment can be resumed from what lies there.
     DIR/trials/NAME/timings.json        of a data-parallel run: seconds of each step
     DIR/records.parquet, trials.parquet (and .csv): all trials, made by `collect`
     DIR/timings.parquet         likewise, where trials have timings
+
+DIR may be in a bucket (`places.Bucket`). Then trials are read and written there, and all that
+is not a trial's lies in a folder of this machine too, its copy, from where it is brought there.
+A copy knows where it belongs (`storage.url`), so it stands for its run wherever a folder is asked
+for.
 """
 
 from __future__ import annotations
@@ -19,72 +24,64 @@ import datetime
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
 from lenet.records import PHASES, Record
 from search_spaces.study import Planned, maximized
+from study.runtime.lease import leased
+from study.runtime.places import (
+    Bucket,
+    Place,
+    keep,
+    keep_json,
+    patiently,
+    place_of,
+    read_json,
+    reason,
+    replace_file,
+    replace_json,
+)
 
 _LOCK = ".lock"
+_HANDLE = "storage.url"
+_AT_ONCE = 16  # requests to a bucket
+
+Answer = TypeVar("Answer")
+
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
 """The statuses after which a trial is never run again. `stopped`: by a scheduler."""
 
 
-def default_folder(study: str, budget: str) -> Path:
-    """Where a run goes that was given no folder."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("results") / f"{study}-{budget}-{stamp}"
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `path` so that a reader, or a crash, sees the old content or the new, whole."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())  # else a power cut may leave the new name on nothing
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from a group
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _replace_json(path: Path, value: Any) -> None:
-    replace_file(path, json.dumps(value, indent=1).encode())
+def default_name(study: str, budget: str) -> str:
+    """What a run is called that was given no folder."""
+    return f"{study}-{budget}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def _read_json(path: Path) -> Any:
-    """What `path` holds, or None if it is missing or damaged: a trial whose file a broken
-    disk has cut is trained again, rather than stopping the whole run."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
 class TrialFolder:
     """What one trial leaves: read and written by the worker that trains it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
+        self._events: Path | None = None
 
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Note that the trial runs, with `facts` on where and what."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for leftover in self.path.glob(".*.*"):  # of a write that was killed
-            leftover.unlink()
+        self._make()
+        if isinstance(self.path, Path):
+            for leftover in self.path.glob(".*.*"):  # of a write that was killed
+                leftover.unlink()
         attempts = self.state().get("attempts", 0) + 1
         running = {"status": "running", "attempts": attempts, "error": None}
         self._write_state({**facts, **running, "started": _now(), "ended": None})
@@ -95,12 +92,15 @@ class TrialFolder:
         The checkpoint is written last: whatever interrupts, no record up to it is missing.
         """
         self._write_records(records)
-        replace_file(self.path / "checkpoint.pt", checkpoint)
+        keep(self.path / "checkpoint.pt", checkpoint)
 
     def saved_checkpoint(self) -> bytes | None:
         """The last checkpoint, or None if there is none."""
         path = self.path / "checkpoint.pt"
-        return path.read_bytes() if path.is_file() else None
+        try:
+            return patiently(path.read_bytes, f"read {path}")
+        except FileNotFoundError:
+            return None
 
     def finish(self, status: str, records: Sequence[Record]) -> None:
         """Keep the whole curve; the trial is complete and its checkpoint not needed."""
@@ -109,18 +109,18 @@ class TrialFolder:
 
     def adopt(self, status: str, records: Sequence[Record], facts: Mapping[str, Any]) -> None:
         """Keep the whole curve of a trial that another run has trained."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self._make()
         self._write_records(records)
         self._write_state({"error": None, **facts, "status": status})
 
     def keep_timings(self, begun_at: int, seconds: Sequence[Sequence[Sequence[float]]]) -> None:
         """Keep, by worker, the seconds of each step behind `begun_at` in each of
         `lenet.step_clock.PHASES`."""
-        _replace_json(self.path / "timings.json", {"begun_at": begun_at, "seconds": seconds})
+        keep_json(self.path / "timings.json", {"begun_at": begun_at, "seconds": seconds})
 
     def timings(self) -> list[dict[str, float]]:
         """A row per worker and step: `rank`, `step` and `NAME_seconds` of each phase."""
-        found = _read_json(self.path / "timings.json") or {"begun_at": 0, "seconds": []}
+        found = read_json(self.path / "timings.json") or {"begun_at": 0, "seconds": []}
         columns = [f"{phase}_seconds" for phase in PHASES]
         return [
             {
@@ -134,60 +134,126 @@ class TrialFolder:
 
     def mark(self, status: str, error: str | None = None) -> None:
         """Set the status (one of `COMPLETE`, or `failed`)."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self._make()
         self._write_state({**self.state(), "status": status, "error": error, "ended": _now()})
         if status in COMPLETE:
-            (self.path / "checkpoint.pt").unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                path = self.path / "checkpoint.pt"
+                patiently(path.unlink, f"delete {path}")
+
+    @property
+    def events(self) -> Path:
+        """Where TensorBoard's events are written: here, or in a folder of this machine, from where
+        `keep_events` brings them here."""
+        if isinstance(self.path, Path):
+            return self.path
+        if self._events is None:
+            self._events = Path(tempfile.mkdtemp(prefix="study-events-"))
+        return self._events
+
+    def keep_events(self, *, last: bool) -> None:
+        """Keep what was written to `events` so far; nothing will be behind the `last` time."""
+        if self._events is None:
+            return
+        for path in self._events.iterdir():
+            keep(self.path / path.name, path.read_bytes())
+        if last:
+            shutil.rmtree(self._events)
+            self._events = None
+
+    def _make(self) -> None:
+        if isinstance(path := self.path, Path):
+            patiently(lambda: path.mkdir(parents=True, exist_ok=True), f"write {path}")
 
     def state(self) -> dict[str, Any]:
         """What `trial.json` says; empty before the first attempt, or if it is damaged."""
-        found = _read_json(self.path / "trial.json")
+        found = read_json(self.path / "trial.json")
         return found if isinstance(found, dict) else {}
 
     def records(self) -> list[Record]:
         """The records so far. Behind the checkpoint's step they will be trained again."""
-        found = _read_json(self.path / "records.json")
+        found = read_json(self.path / "records.json")
         return [Record(**row) for row in found] if isinstance(found, list) else []
 
     def _write_records(self, records: Sequence[Record]) -> None:
-        _replace_json(self.path / "records.json", [record.to_dict() for record in records])
+        keep_json(self.path / "records.json", [record.to_dict() for record in records])
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
-        _replace_json(self.path / "trial.json", state)
+        keep_json(self.path / "trial.json", state)
+
+
+def _home_of(path: Path) -> Place:
+    """Where the run lies whose folder, or copy, is at `path`."""
+    handle = path / _HANDLE
+    return place_of(handle.read_text(encoding="utf-8").strip()) if handle.is_file() else path
 
 
 class RunFolder:
-    """The folder of one run of a study."""
+    """The folder of one run of a study.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+    `home` is where it lies; `path`, where its tables and figures are made, is the same, or its
+    copy on this machine: that folder, or `results/NAME` where a URL is given.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.path = Path("results", place.name) if isinstance(place, Bucket) else place
+        self.path = self.path.absolute()
+        self.home = place if isinstance(place, Bucket) else _home_of(self.path)
 
     @classmethod
-    def create(cls, path: Path, run: Mapping[str, Any], plan: Iterable[Planned]) -> RunFolder:
-        """A new run in `path`; raises `ConfigError` if something else is there already or
+    def create(cls, place: Place, run: Mapping[str, Any], plan: Iterable[Planned]) -> RunFolder:
+        """A new run in `place`; raises `ConfigError` if something else is there already or
         it cannot be written."""
-        folder = cls(path)
+        folder = cls(place)
         folder.check_free()
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            _replace_json(folder.path / "plan.json", {p.name: p.config.to_dict() for p in plan})
-            _replace_json(folder.path / "run.json", run)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write to {folder.path} ({error.strerror}): name another folder "
-                "with --results"
-            ) from error
+        settings = {planned.name: planned.config.to_dict() for planned in plan}
+        with folder._written():
+            folder.make()
+            replace_json(folder.path / "plan.json", settings)
+            replace_json(folder.path / "run.json", run)
+            for name in ("plan.json", "run.json"):
+                folder._bring(folder.path / name, replace_file)
         return folder
+
+    def make(self) -> None:
+        """Have the folder on this machine; raises `ConfigError` if it cannot be written."""
+        with self._written():
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self.is_copy:
+                replace_file(self.path / _HANDLE, f"{self.home}\n".encode())
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            place = error.filename or self.home
+            raise ConfigError(
+                f"cannot write to {place} ({reason(error)}): name another folder with --results"
+            ) from error
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the run lies elsewhere than in `path`."""
+        return self.home != self.path
 
     def check_free(self) -> None:
         """Raise `ConfigError` unless a new run can be written here."""
+        if isinstance(self.home, Bucket):
+            self._reach(self.home.check)
+            if self._reach((self.home / "run.json").is_file):
+                raise ConfigError(
+                    f"{self.home} holds a run: finish it with --resume {self.home}, or name "
+                    "another folder with --results"
+                )
         if (self.path / "run.json").is_file():
             held = self._read("run.json").get("study")
             raise ConfigError(
                 f"{self.path} holds a run of {held}: finish it with --resume {self.path}, or "
                 "name another folder with --results"
             )
-        if self.path.is_dir() and any(item.name != _LOCK for item in self.path.iterdir()):
+        ours = {_LOCK, _HANDLE} if self.is_copy and _home_of(self.path) == self.home else {_LOCK}
+        if self.path.is_dir() and any(item.name not in ours for item in self.path.iterdir()):
             raise ConfigError(
                 f"{self.path} is not empty and holds no run: name another folder with --results"
             )
@@ -196,16 +262,58 @@ class RunFolder:
             raise ConfigError(f"cannot write to {parent}: name another folder with --results")
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """The run in `path`; raises `ConfigError` if there is none."""
-        folder = cls(path)
+    def open(cls, place: Place) -> RunFolder:
+        """The run in `place`; raises `ConfigError` if there is none. A copy is brought up to
+        date."""
+        folder = cls(place)
+        if folder.is_copy:
+            folder._fetch()
         for name in ("run.json", "plan.json"):
             if not (folder.path / name).is_file():
                 raise ConfigError(
-                    f"{path} is no run (it has no {name}): give the folder that a run named "
+                    f"{place} is no run (it has no {name}): give the folder that a run named "
                     "when it began"
                 )
         return folder
+
+    def _fetch(self) -> None:
+        """Bring here what the copy lacks, and what others may have changed."""
+        if self.path.is_dir() and any(self.path.iterdir()) and _home_of(self.path) != self.home:
+            raise ConfigError(
+                f"{self.path}, where the copy of {self.home} would lie, holds something else: move "
+                "it away, or type this in another folder"
+            )
+        assert isinstance(self.home, Bucket)
+        self._reach(self.home.check)
+        names = self._reach(self.home.names)
+        for name in names if "run.json" in names else []:
+            path = self.path / name
+            if "." in name.strip(".") and (name in ("run.json", "plan.json") or not path.exists()):
+                content = self._reach((self.home / name).read_bytes)
+                self.make()
+                replace_file(path, content)
+
+    def _reach(self, act: Callable[[], Answer]) -> Answer:
+        try:
+            return act()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot reach {self.home} ({reason(error)}): see that its bucket is there, and "
+                "that your credentials open it"
+            ) from error
+
+    def publish(self) -> None:
+        """Bring the tables, the figures and all else that was made in the copy to where the run
+        lies. Raises `OSError` if it cannot be reached."""
+        for path in sorted(self.path.rglob("*")) if self.is_copy else ():
+            parts = path.relative_to(self.path).parts
+            ours = path.name == _HANDLE or any(part.startswith(".") for part in parts)
+            if path.is_file() and not ours:
+                self._bring(path)
+
+    def _bring(self, path: Path, write: Callable[[Place, bytes], None] = keep) -> None:
+        if self.is_copy:
+            write(self.home / path.relative_to(self.path).as_posix(), path.read_bytes())
 
     @property
     def writable(self) -> bool:
@@ -235,16 +343,30 @@ class RunFolder:
 
     def amend(self, **changes: Any) -> None:
         """Change what is said of the run as a whole."""
-        _replace_json(self.path / "run.json", self.run | changes)
+        keep_json(self.path / "run.json", self.run | changes)
+        self._bring(self.path / "run.json")
 
     def extend(self, plan: Iterable[Planned]) -> None:
         """Add trials to the plan, behind those that it has; one that it has stays as it is."""
         known = self._read("plan.json")
         more = {p.name: p.config.to_dict() for p in plan if p.name not in known}
-        _replace_json(self.path / "plan.json", known | more)
+        keep_json(self.path / "plan.json", known | more)
+        self._bring(self.path / "plan.json")
 
     def trial(self, name: str) -> TrialFolder:
-        return TrialFolder(self.path / "trials" / name)
+        return TrialFolder(self.home / "trials" / name)
+
+    def of_trials(self, ask: Callable[[Planned, TrialFolder], Answer]) -> list[Answer]:
+        """What `ask` says of every trial, in the order of the plan. From a bucket, many are read
+        at once."""
+
+        def answer(planned: Planned) -> Answer:
+            return ask(planned, self.trial(planned.name))
+
+        if not self.is_copy:
+            return list(map(answer, self.plan))
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(answer, self.plan))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -258,7 +380,8 @@ class RunFolder:
                 "another folder"
             ) from None
         try:
-            yield
+            with leased(self.home) if isinstance(self.home, Bucket) else contextlib.nullcontext():
+                yield
         finally:
             lock.release()
 
@@ -266,19 +389,20 @@ class RunFolder:
         """The trials of the plan that are not complete, in order; one whose records are
         damaged is not."""
 
-        def is_complete(trial: TrialFolder) -> bool:
-            return trial.state().get("status") in COMPLETE and bool(trial.records())
+        def left(planned: Planned, trial: TrialFolder) -> Planned | None:
+            complete = trial.state().get("status") in COMPLETE and bool(trial.records())
+            return None if complete else planned
 
-        return [planned for planned in self.plan if not is_complete(self.trial(planned.name))]
+        return [planned for planned in self.of_trials(left) if planned is not None]
 
     def best(self, objective: str) -> tuple[str, float] | None:
         """The trial with the best last record so far, and what it reached."""
-        reached = {
-            planned.name: getattr(records[-1], objective)
-            for planned in self.plan
-            if (records := self.trial(planned.name).records())
-        }
-        finite = [(name, value) for name, value in reached.items() if math.isfinite(value)]
+
+        def last(planned: Planned, trial: TrialFolder) -> tuple[str, float]:
+            records = trial.records()
+            return planned.name, getattr(records[-1], objective) if records else math.nan
+
+        finite = [one for one in self.of_trials(last) if math.isfinite(one[1])]
         sign = 1 if maximized(objective) else -1
         return max(finite, key=lambda one: sign * one[1], default=None)
 
@@ -293,92 +417,3 @@ class RunFolder:
                 "a new run"
             ) from error
         return value
-
-
-def collect(directory: Path) -> None:
-    """Gather the trials of the run in `directory` into its two tables, replacing them.
-
-    `records` has a row per record: `trial`, the fields of `Record`, and a column for each
-    number `observed`, such as `observed_W`. `timings`, which only data-parallel runs have, has
-    a row per trial, worker and step (see `TrialFolder.timings`). `trials` has a row
-    per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
-    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of
-    the last attempt, `device`, `threads`, `host`, every setting, the fields of the last
-    record, and `best_validation_accuracy` with its `best_validation_epoch`; of a data-parallel
-    run also its launch (`study.analysis.scaling` says which columns). Raises
-    `ConfigError` if `directory` holds no run.
-    """
-    folder = RunFolder.open(directory)
-    record_rows: list[dict[str, Any]] = []
-    trial_rows: list[dict[str, Any]] = []
-    timing_rows: list[dict[str, Any]] = []
-    for planned in folder.plan:
-        trial = folder.trial(planned.name)
-        state, records = trial.state(), trial.records()
-        record_rows += [{"trial": planned.name, **_row(record)} for record in records]
-        trial_rows.append(_trial_row(planned, state, records))
-        timing_rows += [{"trial": planned.name, **row} for row in trial.timings()]
-    # The columns are there even where no trial has a record yet.
-    columns = dict.fromkeys(["trial", *_MEASURED, *(name for row in record_rows for name in row)])
-    _write_table(folder.path, "records", pd.DataFrame(record_rows, columns=list(columns)))
-    if timing_rows:
-        timings = pd.DataFrame(timing_rows)
-        timings.to_parquet(folder.path / ".timings.parquet", index=False)
-        (folder.path / ".timings.parquet").replace(folder.path / "timings.parquet")
-    _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
-
-
-def tables_are_current(directory: Path) -> bool:
-    """Whether the tables of the run in `directory` hold all that its trials have written.
-
-    A run that was moved without its trials' folders has nothing newer than its tables.
-    """
-    tables = [directory / f"{name}.parquet" for name in ("records", "trials")]
-    if not all(table.is_file() for table in tables):
-        return False
-    made = min(table.stat().st_mtime_ns for table in tables)
-    states = (directory / "trials").glob("*/*.json")
-    return all(state.stat().st_mtime_ns <= made for state in states)
-
-
-_MEASURED = [name for name in Record.__dataclass_fields__ if name != "observed"]
-
-
-def _row(record: Record) -> dict[str, Any]:
-    row = record.to_dict()
-    observed = row.pop("observed")
-    return row | {f"observed_{name}": value for name, value in observed.items()}
-
-
-_STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
-
-
-def _trial_row(
-    planned: Planned, state: Mapping[str, Any], records: Sequence[Record]
-) -> dict[str, Any]:
-    status = state.get("status")
-    measured = [r for r in records if math.isfinite(r.validation_accuracy)]
-    best = max(measured, key=lambda record: record.validation_accuracy, default=None)
-    last = _row(records[-1]) if records else dict.fromkeys(_MEASURED)
-    return {
-        "trial": planned.name,
-        "config_id": planned.config.id,
-        "status": status if status in COMPLETE or status == "failed" else "unfinished",
-        **{name: state.get(name) for name in _STATE_COLUMNS},
-        **state.get("data_parallel", {}),
-        **last,
-        **planned.config.to_dict(),  # after the record, whose lr is that of its step
-        "best_validation_accuracy": best.validation_accuracy if best else None,
-        "best_validation_epoch": best.epoch if best else None,
-    }
-
-
-def _write_table(directory: Path, name: str, table: pd.DataFrame) -> None:
-    write_as: dict[str, Callable[[Path], Any]] = {
-        "parquet": lambda path: table.to_parquet(path, index=False),
-        "csv": lambda path: table.to_csv(path, index=False),
-    }
-    for ending, write in write_as.items():
-        temporary = directory / f".{name}.{ending}"
-        write(temporary)
-        temporary.replace(directory / f"{name}.{ending}")

@@ -8,7 +8,6 @@ import platform
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,10 @@ from lenet.records import Record
 from lenet.training import Run, train
 from search_spaces.study import maximized
 from study.runtime.checkpoint import as_bytes, restore
+from study.runtime.places import patiently, place_of
 from study.runtime.storage import TrialFolder
+
+_SECONDS_BETWEEN_EVENTS = 30.0  # brought to a bucket, where they cannot be added to
 
 Shared = dict[str, Any]
 
@@ -71,7 +73,7 @@ class Trial(tune.Trainable):
         config: dict[str, Any],
         *,
         datasets: dict[str, Shared],
-        trials_folder: str,
+        run_folder: str,
         threads: int,
         use_gpu: bool,
         objectives: Sequence[str],
@@ -83,7 +85,7 @@ class Trial(tune.Trainable):
         self._datasets = {
             name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
         }
-        self._trials_folder = Path(trials_folder)
+        self._home = place_of(run_folder)
         self._objectives = objectives
         self._seconds_between_reports = seconds_between_reports
         self._seconds_to_save = 0.0
@@ -96,14 +98,15 @@ class Trial(tune.Trainable):
         return True
 
     def _begin(self, trial: dict[str, Any]) -> None:
-        if not (self._trials_folder.parent / "run.json").is_file():
+        there = self._home / "run.json"
+        if not patiently(there.is_file, f"read {there}"):
             raise FileNotFoundError(
-                f"{self._trials_folder.parent} is not on {platform.node()}: on a cluster, "
-                "results must lie in a folder that every node reaches"
+                f"{self._home} is not on {platform.node()}: on a cluster, results must lie in a "
+                "folder that every node reaches, or in a bucket"
             )
         self._name: str = trial["name"]
         settings = TrainConfig.from_dict(trial["settings"])
-        self._folder = TrialFolder(self._trials_folder / self._name)
+        self._folder = TrialFolder(self._home / "trials" / self._name)
         self._folder.begin(
             {
                 "name": self._name,
@@ -117,9 +120,10 @@ class Trial(tune.Trainable):
         self._run = Run(settings, self._datasets[settings.dataset], self._device)
         self._records = restore(self._run, self._folder, _say)
         self._begun_at = self._run.step
+        self._events_kept = time.monotonic()
         self._stream = train(self._run)
         # Events behind the checkpoint come again: TensorBoard forgets the first ones.
-        self._writer = SummaryWriter(str(self._folder.path), purge_step=self._run.step + 1)
+        self._writer = SummaryWriter(str(self._folder.events), purge_step=self._run.step + 1)
         _say(f"{self._name} begins at step {self._run.step}")
 
     def step(self) -> dict[str, Any]:
@@ -146,6 +150,9 @@ class Trial(tune.Trainable):
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
             self._folder.save(self._records, as_bytes(self._run.state_dict()))
+            if started - self._events_kept > _SECONDS_BETWEEN_EVENTS:
+                self._folder.keep_events(last=False)
+                self._events_kept = started
         self._seconds_to_save = time.monotonic() - started
         return {
             "done": self._run.finished,
@@ -186,6 +193,8 @@ class Trial(tune.Trainable):
     def _close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
+            self._folder.keep_events(last=True)
 
 
 def _say(line: str) -> None:

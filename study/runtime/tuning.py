@@ -75,7 +75,7 @@ def run_trials(
         tune.with_parameters(
             Trial,
             datasets={name: share(dataset) for name, dataset in datasets.items()},
-            trials_folder=str(folder.path / "trials"),
+            run_folder=str(folder.home),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,
             objectives=tuple(objectives),

@@ -13,8 +13,9 @@ from lenet.records import Record
 from search_spaces.study import Planned
 from study.analysis.results import Results
 from study.analysis.verification import cases, learning_rates
+from study.runtime.collect import collect
 from study.runtime.request import Question
-from study.runtime.storage import COMPLETE, RunFolder, collect
+from study.runtime.storage import COMPLETE, RunFolder
 
 _CONSTANT: dict[str, Any] = {
     "schedule": "constant",

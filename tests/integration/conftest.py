@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from study import grid
+from tests.buckets import Storage
 
 
 @pytest.fixture(scope="session")
-def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Ray node with 4 logical CPUs and 1 logical GPU."""
+def ray_address(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> Iterator[str]:
+    """The address of a Ray node with 4 logical CPUs and 1 logical GPU, and the key to `storage`."""
     from ray.cluster_utils import Cluster
 
     # Workers import the models of `tests`.

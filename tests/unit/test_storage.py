@@ -9,8 +9,9 @@ import pytest
 from lenet import ConfigError
 from lenet.records import Record
 from search_spaces.fan import FAN as STUDY
-from study.runtime import storage
-from study.runtime.storage import RunFolder, collect, tables_are_current
+from study.runtime import places
+from study.runtime.collect import collect, tables_are_current
+from study.runtime.storage import RunFolder
 
 
 def record(step, accuracy=0.5, **more):
@@ -73,14 +74,14 @@ def test_attempts_are_counted(folder):
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    storage.replace_file(path, b"old")
+    places.replace_file(path, b"old")
 
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        storage.replace_file(path, b"new")
+        places.replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 

@@ -1,0 +1,82 @@
+"""One writer at a time to a run in a bucket, where there are no file locks.
+
+The writer leaves a file that says until when it holds the run, and renews it. A writer that was
+killed holds the run for `SECONDS` more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from lenet.config import ConfigError
+from study.runtime.places import Bucket, reason, replace_json
+
+SECONDS = 60.0
+_FILE = ".lock"
+_SETTLES = 0.5  # two that begin at once both see which of them wrote last
+
+
+@contextlib.contextmanager
+def leased(home: Bucket) -> Iterator[None]:
+    """Hold the run in `home` while writing; raises `ConfigError` if another run does, or it
+    cannot be reached."""
+    file = home / _FILE
+    mine = {"id": uuid.uuid4().hex, "host": platform.node(), "pid": os.getpid()}
+    try:
+        _take(file, mine)
+    except OSError as error:
+        raise ConfigError(f"cannot write to {home} ({reason(error)})") from error
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(file, mine, done), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()
+        with contextlib.suppress(OSError):  # then it runs out by itself
+            file.unlink()
+
+
+def _take(file: Bucket, mine: dict[str, Any]) -> None:
+    held = _read(file)
+    _refuse_if_held(file, held, mine)
+    _write(file, mine)
+    time.sleep(_SETTLES)
+    _refuse_if_held(file, _read(file), mine)
+
+
+def _refuse_if_held(file: Bucket, held: dict[str, Any], mine: dict[str, Any]) -> None:
+    left = held.get("until", 0.0) - time.time()
+    if left > 0 and held.get("id") != mine["id"]:
+        raise ConfigError(
+            f"another run is writing to {str(file).removesuffix('/' + _FILE)} (process "
+            f"{held.get('pid')} of {held.get('host')}): wait for it; if it was killed, try again "
+            f"in {left:.0f} s"
+        )
+
+
+def _renew(file: Bucket, mine: dict[str, Any], done: threading.Event) -> None:
+    while not done.wait(SECONDS / 4):
+        with contextlib.suppress(OSError):  # a bucket that is away is tried again
+            _write(file, mine)
+
+
+def _read(file: Bucket) -> dict[str, Any]:
+    try:
+        held = json.loads(file.read_bytes())
+        return held if isinstance(held, dict) else {}
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _write(file: Bucket, mine: dict[str, Any]) -> None:
+    replace_json(file, mine | {"until": time.time() + SECONDS})

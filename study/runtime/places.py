@@ -1,0 +1,190 @@
+"""Where the files of a run lie: a folder of this machine, or one in a bucket, by its URL.
+
+Everything is replaced whole or not at all. A place that is away for a while, or full, is tried
+again for `PATIENCE` seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow.fs
+
+from lenet.config import ConfigError, nearest
+
+SCHEMES = ("s3", "gs")
+PATIENCE = float(os.environ.get("STUDY_STORAGE_PATIENCE", "120"))
+"""Seconds for which a worker tries again to read or write what it cannot."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0
+_NO_USE = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_NO_USE_ON_S3 = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE")
+
+Result = TypeVar("Result")
+
+
+class Bucket:
+    """A file or a folder under an `s3://` or `gs://` URL, with what we use of `pathlib.Path`.
+
+    Credentials, region and endpoint are found as the provider's own tools find them
+    (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, the role of the machine, ...). Raises `ConfigError` if
+    `url` is none of these, `OSError` where the bucket cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme, _, path = url.partition("://")
+        parts = [part for part in path.split("/") if part]
+        if scheme not in SCHEMES:
+            known = [f"{name}://" for name in SCHEMES]
+            raise ConfigError(nearest(f"{scheme}://", known, "kind of storage") + ", or a folder")
+        if not parts or any(part.strip(".") == "" for part in parts):
+            raise ConfigError(f"{url} names no folder in a bucket: type {scheme}://BUCKET/FOLDER")
+        self._scheme, self._parts = scheme, parts
+
+    def __str__(self) -> str:
+        return f"{self._scheme}://{self._key}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bucket) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __truediv__(self, name: str) -> Bucket:
+        return Bucket(f"{self}/{name}")
+
+    @property
+    def _key(self) -> str:
+        return "/".join(self._parts)
+
+    @property
+    def _files(self) -> Any:
+        return _filesystem(self._scheme, self._parts[0])
+
+    @property
+    def name(self) -> str:
+        return self._parts[-1]
+
+    def read_bytes(self) -> bytes:
+        """The content; raises `FileNotFoundError` if there is none."""
+        with self._files.open_input_file(self._key) as opened:
+            content: bytes = opened.read()
+        return content
+
+    def write_bytes(self, content: bytes) -> None:
+        with self._files.open_output_stream(self._key) as opened:
+            opened.write(content)
+
+    def check(self) -> None:
+        """Raise `FileNotFoundError` if there is no such bucket, which looks like an empty one."""
+        if self._files.get_file_info(self._parts[0]).type == pyarrow.fs.FileType.NotFound:
+            raise FileNotFoundError(f"no bucket {self._parts[0]}")
+
+    def is_file(self) -> bool:
+        kind = self._files.get_file_info(self._key).type
+        return bool(kind == pyarrow.fs.FileType.File)
+
+    def unlink(self) -> None:
+        """Delete it, if it is there."""
+        if self.is_file():
+            self._files.delete_file(self._key)
+
+    def names(self) -> list[str]:
+        """Of what lies directly inside."""
+        inside = pyarrow.fs.FileSelector(self._key, allow_not_found=True)
+        return [found.base_name for found in self._files.get_file_info(inside)]
+
+
+Place = Path | Bucket
+
+
+def place_of(text: str) -> Place:
+    """The folder or the URL that `text` names; raises `ConfigError` if it is neither."""
+    return Bucket(text) if "://" in text else Path(text)
+
+
+@cache
+def _filesystem(scheme: str, bucket: str) -> Any:
+    if scheme == "gs":
+        return pyarrow.fs.GcsFileSystem()
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    # One request for a small file, where there would be three.
+    options: dict[str, Any] = {"allow_delayed_open": True}
+    if endpoint:
+        options["endpoint_override"] = endpoint
+    else:
+        options["region"] = pyarrow.fs.resolve_s3_region(bucket)
+    return pyarrow.fs.S3FileSystem(**options)
+
+
+def reason(error: OSError) -> str:
+    """Why something could not be read or written, in a few words."""
+    return error.strerror or str(error).strip().splitlines()[0]
+
+
+def replace_file(path: Place, content: bytes) -> None:
+    """Write `path` so that a reader, or a crash, sees the old content or the new, whole."""
+    if isinstance(path, Bucket):
+        path.write_bytes(content)
+        return
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())  # else a power cut may leave the new name on nothing
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from a group
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def replace_json(path: Place, value: Any) -> None:
+    """Likewise, of what JSON can hold."""
+    replace_file(path, json.dumps(value, indent=1).encode())
+
+
+def read_json(path: Place) -> Any:
+    """What `path` holds, or None if it is missing or damaged: a trial whose file a broken
+    disk has cut is trained again, rather than stopping the whole run."""
+    try:
+        return json.loads(patiently(path.read_bytes, f"read {path}"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def patiently(act: Callable[[], Result], what: str) -> Result:
+    """What `act` returns, which is tried again while it raises `OSError`: a disk may have room
+    again, a bucket may come back. `what` it does is said meanwhile. Raises the error where
+    waiting cannot help, or did not."""
+    until, wait = time.monotonic() + PATIENCE, _FIRST_WAIT
+    while True:
+        try:
+            return act()
+        except _NO_USE:
+            raise
+        except OSError as error:
+            in_vain = any(f"AWS Error {code}" in str(error) for code in _NO_USE_ON_S3)
+            if in_vain or time.monotonic() + wait > until:
+                raise
+            print(f"cannot {what} ({reason(error)}): trying again", flush=True)
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def keep(path: Place, content: bytes) -> None:
+    """`replace_file` with patience."""
+    patiently(lambda: replace_file(path, content), f"write {path}")
+
+
+def keep_json(path: Place, value: Any) -> None:
+    """`replace_json` with patience."""
+    patiently(lambda: replace_json(path, value), f"write {path}")

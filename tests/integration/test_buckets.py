@@ -1,0 +1,117 @@
+"""Runs that lie in a bucket of a real S3 server: trained, killed, resumed and reported."""
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from study.report import __main__ as report
+from study.runtime.places import Bucket, read_json, replace_file
+from study.runtime.storage import COMPLETE, RunFolder
+from tests.integration.test_grid import DIGITS, LONG, same, trained_alone, wait_for
+
+
+def under_way(bucket):
+    """(trials that are complete, trials with a checkpoint), of those that have begun."""
+    trials = bucket / "trials"
+    names = trials.names()
+    complete = [n for n in names if (read_json(trials / n / "trial.json") or {}).get("status")]
+    complete = [n for n in complete if read_json(trials / n / "trial.json")["status"] in COMPLETE]
+    return complete, [n for n in names if (trials / n / "checkpoint.pt").is_file()]
+
+
+def test_killed_here_and_resumed_elsewhere(
+    storage, grid_command, run_grid, digits, tmp_path, monkeypatch, capsys
+):
+    url = "s3://bucket/killed"
+    bucket = Bucket(url)
+    here, elsewhere, third = (tmp_path / name for name in ("here", "elsewhere", "third"))
+    for folder in (here, elsewhere, third):
+        folder.mkdir()
+    command = [*grid_command, *LONG, "--max-concurrent", "2", "--results", url]
+    with subprocess.Popen(
+        command, cwd=here, start_new_session=True, stdout=subprocess.DEVNULL
+    ) as driver:
+        wait_for(lambda: all(under_way(bucket)), "a complete trial and a checkpoint", driver)
+        driver.send_signal(signal.SIGKILL)
+    before, _ = under_way(bucket)
+    kept = {name: RunFolder(bucket).trial(name).records() for name in before}
+
+    monkeypatch.chdir(elsewhere)
+    assert run_grid("--resume", url) == 2  # it cannot know that its writer is dead
+    assert "if it was killed, try again in" in capsys.readouterr().err
+    lock = read_json(bucket / ".lock")
+    replace_file(bucket / ".lock", json.dumps(lock | {"until": 0}).encode())  # a minute later
+    time.sleep(5)  # Ray notices, and ends the driver's workers
+    assert run_grid("--resume", url) == 0
+    printed = capsys.readouterr().out
+    assert str(elsewhere / "results" / "killed" / "figures") in printed
+
+    trials = pd.read_parquet("results/killed/trials.parquet").set_index("trial")
+    assert set(trials.status) == {"finished"}
+    assert (trials.loc[before, "attempts"] == 1).all()
+    for name in trials.index:
+        records = RunFolder(bucket).trial(name).records()
+        assert same(records, trained_alone(bucket, name, digits))
+        assert same(records, kept.get(name, records))
+
+    monkeypatch.chdir(third)
+    assert report.main([url]) == 0
+    again = pd.read_parquet("results/killed/trials.parquet").set_index("trial")
+    pd.testing.assert_frame_equal(again, trials)
+    assert {path.name for path in Path("results/killed/figures").iterdir()} <= set(
+        (bucket / "figures").names()
+    )
+    for path in Path("results/killed").glob("*.*"):
+        assert storage.environment["AWS_SECRET_ACCESS_KEY"].encode() not in path.read_bytes()
+
+
+def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bucket = Bucket("s3://bucket/away")
+    absences = []
+
+    def go_away():
+        while not all(under_way(bucket)):
+            time.sleep(0.05)
+        with storage.away():
+            absences.append(time.monotonic())
+            time.sleep(6)
+
+    absent = threading.Thread(target=go_away)
+    absent.start()
+    code = run_grid(*LONG, "--results", str(bucket))
+    absent.join()
+    assert (code, len(absences)) == (0, 1)
+    trials = pd.read_parquet("results/away/trials.parquet").set_index("trial")
+    assert set(trials.status) == {"finished"}
+    assert set(trials.attempts) == {1}  # nobody crashed of it
+    for name in trials.index:
+        assert same(RunFolder(bucket).trial(name).records(), trained_alone(bucket, name, digits))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--results", "s3://no-such-bucket/run"), "cannot reach s3://no-such-bucket/run"),
+        (("--storage", "s3://"), "type s3://BUCKET/FOLDER"),
+        (("--results", "s3://bucket/a", "--storage", "s3://bucket"), "leave one out"),
+        (("--resume", "s3://bucket/none"), "is no run"),
+    ],
+)
+def test_what_cannot_be_is_said_before_ray_starts(
+    storage, run_grid, arguments, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = run_grid(*(() if "--resume" in arguments else DIGITS), *arguments)
+    except SystemExit as refused:
+        code = refused.code
+    assert code == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

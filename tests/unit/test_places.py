@@ -1,0 +1,184 @@
+"""Where runs lie: folders and buckets, one writer at a time, and what is tried again."""
+
+import threading
+import time
+
+import pytest
+
+from lenet import ConfigError
+from study.runtime import lease, places
+from study.runtime.collect import collect, tables_are_current
+from study.runtime.lease import leased
+from study.runtime.places import Bucket, keep, patiently, place_of, read_json, replace_file
+from study.runtime.storage import RunFolder
+from tests.unit.test_storage import STUDY, record
+
+
+@pytest.fixture
+def bucket(storage, request):
+    return Bucket(f"s3://bucket/{request.node.name}")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(places, "PATIENCE", 0.2)
+    monkeypatch.setattr(places, "_FIRST_WAIT", 0.05)
+
+
+def test_a_file_in_a_bucket_comes_back(bucket):
+    file = bucket / "folder" / "file"
+    assert not file.is_file()
+    with pytest.raises(FileNotFoundError):
+        file.read_bytes()
+    replace_file(file, b"old")
+    replace_file(file, b"new")
+    assert file.read_bytes() == b"new"
+    assert bucket.names() == ["folder"]
+    assert (bucket / "folder").names() == ["file"]
+    file.unlink()
+    file.unlink()  # as often as one likes
+    assert not file.is_file()
+    assert (bucket / "nothing").names() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3a://bucket/run", "did you mean 's3://'"),
+        ("http://host/run", "or a folder"),
+        ("s3://", "type s3://BUCKET/FOLDER"),
+        ("s3://bucket/../run", "type s3://BUCKET/FOLDER"),
+    ],
+)
+def test_what_names_no_place_is_refused(url, said):
+    with pytest.raises(ConfigError, match=said):
+        place_of(url)
+
+
+def test_a_run_in_a_bucket_is_read_from_anywhere(bucket, tmp_path, monkeypatch):
+    plan = STUDY.narrowed({"batch_size": ["32"]}).plan("smoke", seeds=1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    folder = RunFolder.create(bucket, {"study": "fan"}, plan)
+    trial = folder.trial(plan[0].name)
+    trial.begin({"device": "cpu"})
+    trial.save([record(10)], b"weights")
+    (trial.events / "events.out").write_bytes(b"curve")
+    trial.keep_events(last=True)
+    folder.extend(STUDY.narrowed({"batch_size": ["64"]}).plan("smoke", seeds=1))
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    again = RunFolder.open(bucket)
+    assert len(again.plan) == 2 * len(plan)
+    assert again.trial(plan[0].name).saved_checkpoint() == b"weights"
+    assert again.trial(plan[0].name).records()[0].same_learning(record(10))
+    assert "events.out" in (bucket / "trials" / plan[0].name).names()
+    again.trial(plan[0].name).finish("finished", [record(10, 0.5), record(20, 0.9)])
+    assert plan[0] not in folder.unfinished()
+    assert folder.best("validation_accuracy") == (plan[0].name, 0.9)
+    # The copy stands for the run: it knows where that is.
+    copy = RunFolder.open(again.path)
+    assert copy.home == bucket
+    assert not tables_are_current(copy.path)
+    collect(copy.path)
+    copy.publish()
+    assert {"records.parquet", "trials.csv"} <= set(bucket.names())
+    assert "storage.url" not in bucket.names()
+
+
+def test_a_run_in_a_bucket_is_not_written_over(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RunFolder.create(bucket, {"study": "fan"}, [])
+    with pytest.raises(ConfigError, match=r"holds a run.*--resume s3://"):
+        RunFolder.create(bucket, {"study": "fan"}, [])
+    other = Bucket(f"s3://bucket/other/{bucket.name}")  # whose copy would lie in the same folder
+    with pytest.raises(ConfigError, match="holds a run"):
+        RunFolder.create(other, {"study": "fan"}, [])
+    replace_file(other / "run.json", b"{}")
+    with pytest.raises(ConfigError, match="holds something else"):
+        RunFolder.open(other)
+
+
+def test_a_bucket_without_the_run_or_that_is_not_there(storage, bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="is no run"):
+        RunFolder.open(bucket)
+    with pytest.raises(ConfigError, match=r"cannot reach .*\(no bucket no-such-bucket"):
+        RunFolder.open(Bucket("s3://no-such-bucket/run"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_drivers_do_not_write_to_one_bucket(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    with (
+        folder.locked(),
+        pytest.raises(ConfigError, match=r"another run is writing.*process \d+ of"),
+        leased(bucket),
+    ):
+        pass
+    with leased(bucket):  # free again
+        pass
+
+
+def test_of_two_that_begin_at_once_one_goes_on(bucket):
+    went_on, refused, let_go = [], [], threading.Event()
+
+    def begin():
+        try:
+            with leased(bucket):
+                went_on.append(1)
+                let_go.wait(10)
+        except ConfigError:
+            refused.append(1)
+            let_go.set()
+
+    both = [threading.Thread(target=begin) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert (len(went_on), len(refused)) == (1, 1)
+
+
+def test_a_lease_is_renewed_and_runs_out(bucket, monkeypatch):
+    monkeypatch.setattr(lease, "SECONDS", 0.8)
+    with leased(bucket):
+        until = read_json(bucket / ".lock")["until"]
+        time.sleep(0.5)
+        assert read_json(bucket / ".lock")["until"] > until
+        left = (bucket / ".lock").read_bytes()
+    replace_file(bucket / ".lock", left)  # as if the driver had been killed
+    with pytest.raises(ConfigError, match="if it was killed, try again in"), leased(bucket):
+        pass
+    time.sleep(1)
+    with leased(bucket):
+        pass
+
+
+def test_what_is_away_for_a_while_is_tried_again(storage, bucket, capsys):
+    with storage.away():
+        back = threading.Thread(target=keep, args=(bucket / "file", b"late"))
+        back.start()
+        time.sleep(3)
+    back.join()
+    assert (bucket / "file").read_bytes() == b"late"
+    assert f"cannot write {bucket / 'file'}" in capsys.readouterr().out
+
+
+def test_patience_ends(impatient, capsys):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        patiently(full, "write it")
+    assert "cannot write it (No space left on device): trying again" in capsys.readouterr().out
+
+
+def test_what_waiting_does_not_help_is_not_tried_again(capsys):
+    def missing():
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        patiently(missing, "read it")
+    assert capsys.readouterr().out == ""
