@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +164,8 @@ def connect(address: str | None) -> str | None:
     """Join the cluster at `address`, or start a Ray of our own on this machine if it is
     None; the dashboard's address, or None if there is no dashboard.
 
-    Raises `ConfigError` if the cluster cannot be reached.
+    From now on SIGTERM ends a run as Ctrl-C does. Raises `ConfigError` if the cluster cannot be
+    reached.
     """
     prepare_environment()
     if address is None:
@@ -187,6 +190,9 @@ def connect(address: str | None) -> str | None:
             "--head`, put its token into ~/.ray/auth_token if it asks for one, or leave "
             "--address and RAY_ADDRESS out to use this machine"
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        # As batch systems end a job; Ray's own handler would print a stack and lose the report.
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     url: str | None = context.dashboard_url
     return f"http://{url}" if url else None
 
@@ -195,6 +201,8 @@ def disconnect() -> None:
     """Leave the cluster; a Ray of our own ends. Without a connection, nothing."""
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def require_token() -> None:

@@ -230,12 +230,13 @@ def test_a_trial_that_crashes_is_retried_reported_and_the_others_stand(run_grid,
     assert "made to fail" in trials.error[64]
 
 
-def test_ctrl_c_ends_cleanly_and_says_what_is_kept(grid_command, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_cleanly_and_says_what_is_kept(sent, grid_command, tmp_path):
     folder = tmp_path / "run"
     command = [*grid_command, *LONG, "--set", "epochs=500", "--results", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
-        driver.send_signal(signal.SIGINT)
+        driver.send_signal(sent)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
     assert f"--resume {shlex.quote(str(folder))}" in printed

@@ -1,0 +1,227 @@
+"""Runs on a cluster where something fails every few seconds, and whether all came out right.
+
+    python -m tests.chaos --minutes 10
+
+Grids, searches and scaling runs, in a folder or in a bucket, are disturbed until they are complete,
+resumed as often as it takes. Then every trial must be there, once, with the records of undisturbed
+training. The cluster is several Ray nodes of this machine, the bucket one of an S3 server on
+loopback, the full disk a tmpfs, which needs root; without, no disk is filled. Prints what was
+injected; exits 1 if anything was lost or differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lenet import datasets, training
+from lenet.config import TrainConfig
+from lenet.records import Record
+from study.runtime import cluster
+from study.runtime.places import Bucket, Place, read_json, replace_file
+from study.runtime.storage import COMPLETE, RunFolder
+from tests.buckets import Storage
+from tests.chaos.faults import Faults, Target, small_disk
+
+PROJECT = Path(__file__).parents[2]
+_SECONDS_BETWEEN = (3.0, 9.0)
+_MOST_SECONDS = 400.0  # of one driver
+_DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "train_samples=none")
+_ADAM = ("--set", "optimizer=adam", "--set", "dropout=0.4", "--set", "epochs=15")
+_TYPED = {
+    "study.grid": (*_DIGITS, *_ADAM, "--set", "lr=0.001,0.003"),
+    "study.search": (
+        *(*_DIGITS, *_ADAM, "--set", "lr=0.001,0.003", "--set", "batch_size=32,64"),
+        *("--set", "weight_decay=0", "--set", "schedule=constant"),
+        *("--trials", "6", "--confirm", "1x2"),
+    ),
+    "study.scaling": (
+        *(*_DIGITS, "--set", "batch_size=32", "--set", "epochs=30"),
+        *("--workers", "1,2", "--repeats", "2", "--oversubscribe"),
+    ),
+}
+
+
+class Undisturbed:
+    """The records of configs trained in this process, where nothing fails."""
+
+    def __init__(self) -> None:
+        self._digits = datasets.load("digits")
+        self._known: dict[str, list[Record]] = {}
+
+    def __call__(self, config: TrainConfig) -> list[Record]:
+        if config.id not in self._known:
+            self._known[config.id] = list(training.train(training.Run(config, self._digits)))
+        return self._known[config.id]
+
+
+class Chaos:
+    """Run after run, and what became of them."""
+
+    def __init__(self, nodes: Any, faults: Faults, seconds: float, draws: random.Random) -> None:
+        self._nodes, self._faults, self._draws = nodes, faults, draws
+        self._began, self._seconds = time.monotonic(), seconds
+        self._undisturbed = Undisturbed()
+        self.injected: Counter[str] = Counter()
+        self.runs: Counter[str] = Counter()
+        self.resumes = self.trials = 0
+        self.lost: list[str] = []
+        self.differing: list[str] = []
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() - self._began > self._seconds
+
+    def say(self, what: str) -> None:
+        print(f"{time.monotonic() - self._began:5.0f} s  {what}", flush=True)
+
+    def run(self, tool: str, home: Place) -> None:
+        """Have `tool` train in `home`, disturbed until it is complete; then check all of it."""
+        self.runs[f"{tool} in a {'bucket' if isinstance(home, Bucket) else 'folder'}"] += 1
+        self.say(f"{tool} --results {home}")
+        while len(self._nodes.worker_nodes) < 3:
+            self._nodes.add_node(num_cpus=1)
+        typed = [*_TYPED[tool], "--results", str(home)]
+        while (code := self._drive(tool, home, typed)) != 0:
+            begun = (RunFolder(home).path / "plan.json").is_file()
+            self.say(f"  exit code {code}" + (", resumed" if begun else ", begun anew"))
+            if begun:
+                typed = ["--resume", str(home)]
+                typed += ["--oversubscribe"] if tool == "study.scaling" else []
+                self.resumes += 1
+            time.sleep(6)  # Ray notices, and ends the workers of a driver that was killed
+            if isinstance(home, Bucket) and (left := read_json(home / ".lock")):
+                # As it will be in a minute.
+                replace_file(home / ".lock", json.dumps(left | {"until": 0}).encode())
+        self._check(tool, RunFolder(home))
+
+    def _drive(self, tool: str, home: Place, typed: list[str]) -> int:
+        """The exit code of one driver, disturbed while it runs."""
+        folder = RunFolder(home)
+        command = [sys.executable, "-m", tool, "--address", self._nodes.address, *typed]
+        log = Path(f"{tool}.log")
+        with (
+            log.open("w", encoding="utf-8") as output,
+            subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, text=True
+            ) as driver,
+        ):
+            until = time.monotonic() + _MOST_SECONDS
+            while not _ended(driver, self._draws.uniform(*_SECONDS_BETWEEN)):
+                if time.monotonic() > until:
+                    driver.kill()
+                    raise TimeoutError(f"{tool} hangs: {log.read_text(encoding='utf-8')[-3000:]}")
+                if not self.over and (folder.path / "plan.json").is_file():
+                    self._disturb(Target(driver, folder, tool, self._draws))
+        printed = log.read_text(encoding="utf-8")
+        if "Traceback" in printed:
+            raise AssertionError(f"{tool} ended in a traceback: {printed[-3000:]}")
+        return driver.returncode
+
+    def _disturb(self, target: Target) -> None:
+        possible = self._faults.on(target)
+        name = self._draws.choice(sorted(possible))
+        said = possible[name](target)
+        if said is not None:
+            self.injected[name] += 1
+            self.say(f"  {name}: {said}")
+
+    def _check(self, tool: str, folder: RunFolder) -> None:
+        trials = pd.read_parquet(folder.path / "trials.parquet")
+        records = pd.read_parquet(folder.path / "records.parquet")
+        planned = {one.name: one.config for one in folder.plan}
+        self.trials += len(planned)
+        there = trials[trials["status"].isin(COMPLETE)]["trial"]
+        self.lost += [f"{folder.home}: {name}" for name in set(planned) - set(there)]
+        twice = [*trials["trial"][trials["trial"].duplicated()]]
+        twice += records["trial"][records.duplicated(["trial", "step"])].unique().tolist()
+        self.differing += [f"{folder.home}: {name} is there twice" for name in twice]
+        for name in there:
+            found, alone = folder.trial(name).records(), self._undisturbed(planned[name])
+            if not same(found, alone, last_digits=tool != "study.scaling"):
+                self.differing.append(f"{folder.home}: {name}")
+        self.say(f"  complete: {len(there)} of {len(planned)} trials")
+
+
+def same(found: list[Record], alone: list[Record], *, last_digits: bool) -> bool:
+    """Whether they are the same records. Several workers sum gradients in another order."""
+    if len(found) != len(alone):
+        return False
+    pairs = list(zip(found, alone, strict=True))
+    if last_digits:
+        return all(one.same_learning(other) for one, other in pairs)
+    return all(
+        one.step == other.step and math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
+        for one, other in pairs
+    )
+
+
+def _ended(driver: subprocess.Popen[str], seconds: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        driver.wait(seconds)
+    return driver.poll() is not None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="no fault after these (10)")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults (0)")
+    asked = parser.parse_args()
+    cluster.prepare_environment()
+    cluster.require_token()
+    from ray.cluster_utils import Cluster
+
+    paths = [str(PROJECT), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    storage, draws = Storage(), random.Random(asked.seed)
+    head = {"num_cpus": 0, "num_gpus": 0, "include_dashboard": False}
+    with tempfile.TemporaryDirectory(prefix="study-chaos-") as place:
+        os.chdir(place)
+        nodes = Cluster(initialize_head=True, head_node_args=head)
+        with small_disk(Path(place) / "disk") as disk:
+            faults = Faults(nodes, storage, disk)
+            chaos = Chaos(nodes, faults, 60 * asked.minutes, draws)
+            print(f"no fault is injected after {asked.minutes:g} minutes; seed {asked.seed}")
+            if disk is None:
+                print("no disk is filled: a tmpfs cannot be mounted here")
+            number = 0
+            while not chaos.over:
+                for tool in _TYPED:
+                    number += 1
+                    folder = (disk or Path(place)) / f"run{number}"
+                    bucket = Bucket(f"s3://bucket/run{number}")
+                    if not chaos.over:
+                        chaos.run(tool, draws.choice([folder, bucket]))
+                        if folder.is_dir():
+                            subprocess.run(["rm", "-rf", str(folder)], check=True)
+        nodes.shutdown()
+        os.chdir("/")
+    storage.close()
+    print(f"\nruns: {', '.join(f'{n} {what}' for what, n in sorted(chaos.runs.items()))}")
+    print(f"faults injected: {chaos.injected.total()}")
+    for name, count in sorted(chaos.injected.items()):
+        print(f"  {count:3} {name}")
+    print(f"resumed: {chaos.resumes} times")
+    print(f"trials: {chaos.trials}, lost: {len(chaos.lost)}, differing: {len(chaos.differing)}")
+    for what in (*chaos.lost, *chaos.differing):
+        print(f"  {what}")
+    return 1 if chaos.lost or chaos.differing else 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # Ray's native threads may crash a Python that takes itself apart

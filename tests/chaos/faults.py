@@ -1,0 +1,145 @@
+"""What can go wrong while a run trains, each done to it for real."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from study.runtime.places import Bucket
+from study.runtime.storage import RunFolder
+from tests.buckets import Storage
+
+_DISK = 16 << 20  # bytes
+
+
+class Target:
+    """A run under way: its driver, its folder, and the Ray nodes that it runs on."""
+
+    def __init__(
+        self, driver: subprocess.Popen[str], folder: RunFolder, tool: str, draws: random.Random
+    ) -> None:
+        self.driver, self.folder, self.tool, self.draws = driver, folder, tool, draws
+
+    def workers(self) -> list[int]:
+        """The processes that train at the moment."""
+        states = self.folder.of_trials(lambda _, trial: trial.state())
+        return [state["pid"] for state in states if state.get("status") == "running"]
+
+
+class Faults:
+    """The faults by name, each a function that injects it and says what it did, or returns None
+    where there was nothing to do it to."""
+
+    def __init__(self, cluster: Any, storage: Storage, disk: Path | None) -> None:
+        self._cluster, self._storage, self._disk = cluster, storage, disk
+
+    def on(self, target: Target) -> dict[str, Callable[[Target], str | None]]:
+        """Those that can befall this run."""
+        found = {
+            "worker killed": self.kill_worker,
+            "node killed": self.kill_node,
+            "node added": self.add_node,
+            "driver killed": self.kill_driver,
+            "driver asked to end": self.end_driver,
+            "second run begun": self.begin_second,
+        }
+        if isinstance(target.folder.home, Bucket):
+            found["storage away"] = self.take_storage_away
+        elif self._disk is not None:
+            found["disk full"] = self.fill_disk
+        return found
+
+    def kill_worker(self, target: Target) -> str | None:
+        running = target.workers()
+        if not running:
+            return None
+        victim = target.draws.choice(running)
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:  # it had died of another fault
+            return None
+        return f"process {victim}"
+
+    def kill_node(self, target: Target) -> str | None:
+        nodes = sorted(self._cluster.worker_nodes, key=lambda node: node.node_id)
+        if len(nodes) < 2:
+            return None
+        victim = target.draws.choice(nodes)
+        self._cluster.remove_node(victim, allow_graceful=False)
+        return f"{len(nodes) - 1} left"
+
+    def add_node(self, target: Target) -> str | None:
+        if len(self._cluster.worker_nodes) > 2:
+            return None
+        self._cluster.add_node(num_cpus=1)
+        return f"{len(self._cluster.worker_nodes)} now"
+
+    def kill_driver(self, target: Target) -> str:
+        os.killpg(target.driver.pid, signal.SIGKILL)
+        return "SIGKILL"
+
+    def end_driver(self, target: Target) -> str:
+        chosen = target.draws.choice([signal.SIGINT, signal.SIGTERM])
+        target.driver.send_signal(chosen)
+        return chosen.name
+
+    def begin_second(self, target: Target) -> str | None:
+        """Raises `AssertionError` if it is not refused."""
+        command = [sys.executable, "-m", target.tool, "--resume", str(target.folder.home)]
+        command += ["--address", self._cluster.address]
+        second = subprocess.run(
+            command, cwd=target.folder.path.parents[1], capture_output=True, text=True, check=False
+        )
+        if target.driver.poll() is not None:
+            return None  # it came too late to be refused
+        assert second.returncode == 2, second.stdout + second.stderr
+        assert "another run is writing" in second.stderr, second.stderr
+        return "refused"
+
+    def take_storage_away(self, target: Target) -> str:
+        seconds = target.draws.uniform(2, 8)
+        with self._storage.away():
+            time.sleep(seconds)
+        return f"for {seconds:.1f} s"
+
+    def fill_disk(self, target: Target) -> str:
+        assert self._disk is not None
+        seconds = target.draws.uniform(2, 8)
+        filler = self._disk / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"0" * 65_536)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+        time.sleep(seconds)
+        filler.unlink()
+        return f"for {seconds:.1f} s"
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path | None]:
+    """A disk of a few MiB at `folder`, or None where none may be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "none", str(folder)]
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
