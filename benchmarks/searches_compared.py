@@ -1,11 +1,15 @@
 """Searches beside each other: what they spent, and what their best settings are worth.
 
-    python -m benchmarks.searches_compared results/SEARCH [results/SEARCH ...]
+    python -m benchmarks.searches_compared results/SEARCH ... [results/GRID]
 
-Reads finished runs of study.search, and trains nothing. Runs of one way to search (sampler and
-scheduler, study and number of trials) are repeats, told apart by the sampler's seed: means over
-them with half of their 95% interval. A way is judged by the confirmed accuracy of its best setting:
-the mean over fresh seeds, which the search has not chosen by. Its test accuracy is beside it.
+Reads finished runs of study.search and of study.grid, and trains nothing. Runs of one way to search
+(sampler and scheduler, study and number of trials) are repeats, told apart by the sampler's seed:
+means over them with half of their 95% interval. A way is judged by the confirmed accuracy of its
+best setting: the mean over fresh seeds, which the search has not chosen by. Its test accuracy is
+beside it.
+
+A grid of several seeds is a way, too. Each seed is a repeat: it chooses the three best settings,
+which the other seeds confirm. Those repeats share trials, so their interval is a little too narrow.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from lenet.config import SETTINGS
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.search import confirmed, number_of
+from study.analysis.search import confirmed, is_search, number_of
+
+_CONFIRMED = 3  # of a grid, as `--confirm 3x5` does of a search
 
 
 def row(directory: Path) -> dict[str, object]:
@@ -38,6 +45,31 @@ def row(directory: Path) -> dict[str, object]:
         "test": 100 * best.test_accuracy.mean if best.test_accuracy else float("nan"),
         "seen": 100 * max(one.search_value for one in confirmed(results)),
     }
+
+
+def grid_rows(results: Results) -> list[dict[str, object]]:
+    """A grid, in numbers: a row for each of its seeds."""
+    objective, trials = results.objective, results.counted
+    point = [name for name in results.varied if name in SETTINGS]
+    rows: list[dict[str, object]] = []
+    for seed, chosen in trials.groupby("seed"):
+        best = chosen.sort_values(objective, ascending=False).head(_CONFIRMED)
+        others = trials[trials["seed"] != seed].groupby(point)
+        means = others[[objective, "test_accuracy"]].mean()
+        confirmed_best = means.loc[best.set_index(point).index].sort_values(objective).iloc[-1]
+        rows.append(
+            {
+                "study": results.run["study"],
+                "way": "grid",
+                "trials": len(chosen),
+                "sampler_seed": seed,
+                "epochs": chosen["epoch"].sum(),
+                "validation": 100 * confirmed_best[objective],
+                "test": 100 * confirmed_best["test_accuracy"],
+                "seen": 100 * best[objective].max(),
+            }
+        )
+    return rows
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,8 +103,15 @@ def main() -> int:
     if not options.runs:  # as `make bench` calls it
         print("Searches compared: name finished runs of study.search to compare.")
         return 0
-    rows = pd.DataFrame([row(run) for run in options.runs])
-    first = Results.load(options.runs[0])
+    found = [(run, Results.load(run)) for run in options.runs]
+    rows = pd.DataFrame(
+        [
+            one
+            for run, results in found
+            for one in ([row(run)] if is_search(results) else grid_rows(results))
+        ]
+    )
+    first = found[0][1]
     print(
         f"data set {first.run['dataset']['name']}; budget {first.run['budget']}; "
         f"{first.run['device']}\n"

@@ -187,7 +187,7 @@ class TrainConfig:
             if name in known and name not in fits:
                 raise ConfigError(
                     f"{what}={name} cannot learn dataset={self.dataset}: use {what}="
-                    + " or ".join(fits)
+                    f"{' or '.join(fits)}, or another data set"
                 )
 
     def replace(self, **changes: Any) -> TrainConfig:

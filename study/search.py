@@ -76,7 +76,7 @@ def _parser() -> commandline.Parser:
         "--time-limit",
         type=_duration,
         metavar="TIME",
-        help="begin no trial after 90s, 30m or 2h; --resume gives as much again",
+        help="begin no trial after 90 (seconds), 30m or 2h; --resume gives as much again",
     )
     how.add_argument(
         "--scheduler",
@@ -319,7 +319,9 @@ def _duration(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} must be a time above 0, such as 90s, 30m or 2h")
+        raise argparse.ArgumentTypeError(
+            f"{text} must be a time above 0, such as 90 (seconds), 30m or 2h"
+        )
     return seconds
 
 

@@ -15,7 +15,7 @@ from study.analysis import statistics
 from study.analysis.points import telling
 from study.analysis.range_test import RAMP
 from study.analysis.results import COUNTED, Results
-from study.analysis.search import is_search, number_of
+from study.analysis.search import is_search, number_of, space_of
 
 # A table is read away from its run: these say what it is about even where they do not vary.
 _ALWAYS = ("dataset", "optimizer", "lr", "batch_size")
@@ -23,8 +23,9 @@ _ALWAYS = ("dataset", "optimizer", "lr", "batch_size")
 
 def point_settings(results: Results) -> list[str]:
     """The settings that name a point: those that tell the points of this run apart, and data
-    set, optimizer, learning rate and batch size in any case."""
-    named = {*telling(results), *_ALWAYS}
+    set, optimizer, learning rate and batch size in any case; of a search, all that it chose."""
+    chosen = (d.setting for d in space_of(results)) if is_search(results) else telling(results)
+    named = {*chosen, *_ALWAYS}
     return [name for name in SETTINGS if name in named]
 
 
@@ -77,6 +78,11 @@ def _points_alone(results: Results) -> Results:
     left_out = trials["schedule"].str.startswith(RAMP)
     if is_search(results):
         left_out |= trials["trial"].map(number_of).isna()
+        trials = trials.copy()
+        rows = [{str(name): row[name] for name in row} for row in trials.to_dict("records")]
+        for dimension in space_of(results):  # what a trial has no use for was not chosen
+            unused = [not dimension.present(row) for row in rows]
+            trials.loc[unused, dimension.setting] = None
     return replace(results, trials=trials[~left_out])
 
 

@@ -130,8 +130,7 @@ def load_run(directory: Path) -> dict[str, Any]:
     """What `run.json` says of the run in this folder; raises `ResultsError`."""
     if not directory.is_dir():
         raise ResultsError(
-            f"{directory} is no folder: give the folder of a run, "
-            "such as python -m study.report results/NAME"
+            f"{directory} is no folder: give the folder of a run, such as results/NAME"
         )
     path = directory / RUN
     if not path.is_file():
@@ -179,7 +178,7 @@ def _suggestion(directory: Path) -> str:
     """What to type instead of a folder that holds no run but may hold folders that do."""
     inside = sorted(directory.glob(f"*/{RUN}"), key=lambda path: path.stat().st_mtime)
     if inside:
-        return f"did you mean python -m study.report {inside[-1].parent}?"
+        return f"did you mean {inside[-1].parent}?"
     return "give the folder that a run was written to"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from study.analysis.wording import (
     value_text,
     with_interval,
 )
+from study.claims.evidence import NOT_TESTED
 from study.claims.judge import judge_all
 from study.figures.draw import draw_all
 from study.runtime.collect import collect, tables_are_current
@@ -49,7 +51,9 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     be written.
     """
     run = load_run(directory)
-    if not tables_are_current(directory) and RunFolder(directory).writable:
+    # A run that was moved without its plan has its tables alone.
+    whole = (directory / "plan.json").is_file() or not (directory / TRIALS).is_file()
+    if whole and not tables_are_current(directory) and RunFolder(directory).writable:
         collect(directory)
     results = Results.load(directory)
     out = out or directory
@@ -153,7 +157,14 @@ def _claims(
     say(f"  judged by: {where}.")
     if results.run["budget"] != "paper" and study.budgets["paper"] != study.budgets["quick"]:
         say("  This is less training than was published: use --budget paper to test it as it was.")
+    # What no claim can be judged for is said once.
+    alike = Counter(v.evidence for _, v in judged if v.verdict == NOT_TESTED)
+    for evidence, claims in alike.items():
+        if claims > 1:
+            say(f"  NOT TESTED, {claims} claims: {evidence}.")
     for claim, verdict in judged:
+        if alike[verdict.evidence] > 1:
+            continue
         say(f"  {verdict.verdict.upper()}: {claim.says}")
         published = "" if claim.published == "none" else f" Published: {claim.published}."
         say(f"      {claim.source}.{published}")

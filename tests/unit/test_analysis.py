@@ -245,7 +245,7 @@ def test_a_damaged_run_is_told_in_one_line(tmp_path: Path, damage, message: str)
 
 def test_a_folder_of_runs_names_the_one_to_give(tmp_path: Path) -> None:
     directory = write(made_up_run(), tmp_path / "run")
-    with pytest.raises(ResultsError, match=f"did you mean python -m study.report {directory}"):
+    with pytest.raises(ResultsError, match=f"did you mean {directory}"):
         Results.load(tmp_path)
 
 
