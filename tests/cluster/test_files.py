@@ -138,11 +138,38 @@ def test_workers_come_from_zero_and_go_when_idle() -> None:
     assert config["provider"]["cache_stopped_nodes"] is False
 
 
-def test_the_workers_mount_what_the_head_exports() -> None:
+class _CloudFormation(yaml.SafeLoader):
+    """With its short forms of functions, such as `!Ref NAME`, as (function, argument)."""
+
+
+def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> tuple[str, str]:
+    assert isinstance(node, yaml.ScalarNode)
+    return suffix, loader.construct_scalar(node)
+
+
+_CloudFormation.add_multi_constructor("!", _function)
+
+
+def test_the_instances_have_the_roles_of_the_stack() -> None:
+    stack = yaml.load(text("deploy/aws.yaml"), _CloudFormation)["Resources"]
+    profiles = {
+        found["Properties"]["InstanceProfileName"]: stack[found["Properties"]["Roles"][0][1]]
+        for found in stack.values()
+        if found["Type"] == "AWS::IAM::InstanceProfile"
+    }
     config = read("cluster.yaml")
-    assert any('"$HOME/results *(' in command for command in config["head_setup_commands"])
-    (mount,) = config["worker_setup_commands"]
-    assert "$RAY_HEAD_IP:$HOME/results ~/results" in mount
+    used = {
+        name: kind["node_config"]["IamInstanceProfile"]["Name"]
+        for name, kind in config["available_node_types"].items()
+    }
+    assert set(used.values()) == set(profiles)
+    workers = {profile for name, profile in used.items() if name != config["head_node_type"]}
+    for profile in workers:  # whoever takes over a worker has the results, and nothing else
+        allowed = profiles[profile]["Properties"]
+        assert allowed["ManagedPolicyArns"] == [("Ref", "ReadAndWriteResults")]
+        assert "Policies" not in allowed
+    closed = stack["Results"]["Properties"]["PublicAccessBlockConfiguration"]
+    assert set(closed.values()) == {True}
 
 
 # The fields that KubeRay 1.5.1 publishes, those that are used here and their neighbours: in
