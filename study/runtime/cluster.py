@@ -177,7 +177,8 @@ def connect(address: str | None) -> str | None:
         machine = this_machine()
         options = {"address": "local", "num_cpus": machine.cpus, "num_gpus": int(machine.gpus)}
     try:
-        context = ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+        # Of a node that is lost, Ray would print the log; what it means for a trial is said by us.
+        context = ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # Ray raises a bare Exception where a process of its own is late
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if address is None:
@@ -193,6 +194,7 @@ def connect(address: str | None) -> str | None:
     if threading.current_thread() is threading.main_thread():
         # As batch systems end a job; Ray's own handler would print a stack and lose the report.
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     url: str | None = context.dashboard_url
     return f"http://{url}" if url else None
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ray import tune
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -112,6 +114,14 @@ class ProgressCallback(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self._end(str(trial), self._failed)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """Said where Tune would log a stack."""
+        # `get_pickled_error` looks where Tune keeps what it has not brought there yet.
+        error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        died = isinstance(error, RayActorError)
+        reason = "its worker died" if died else str(error).strip().splitlines()[-1]
+        self._console.print(f"{trial}: {reason}; it goes on from its last checkpoint", markup=False)
 
     def _end(self, name: str, among: set[str]) -> None:
         among.add(name)

@@ -201,11 +201,16 @@ def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
         "--results",
         str(folder),
     ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as driver:
         wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
         name = progress(folder)[1][0]
         os.kill(RunFolder(folder).trial(name).state()["pid"], signal.SIGKILL)
-        assert driver.wait(timeout=200) == 0
+        printed, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 0
+    assert f"{name}: its worker died; it goes on from its last checkpoint" in printed
+    assert "Traceback" not in printed
     trials = pd.read_parquet(folder / "trials.parquet").set_index("trial")
     assert set(trials.status) == {"finished"}
     assert trials.attempts[name] == 2
