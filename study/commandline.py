@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
-from study.runtime.places import Place, place_of
+from study.runtime.cluster import end_as_by_ctrl_c
+from study.runtime.places import Place, place_of, reason
 from study.runtime.request import Machine
 from study.runtime.storage import default_name
 
@@ -161,10 +162,15 @@ def run(
     `sys.argv` if it is given.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
+    end_as_by_ctrl_c()
     try:
         return command(parser.parse_args(typed), typed)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{reason(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted before the first trial; nothing is lost.", file=sys.stderr)

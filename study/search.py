@@ -142,6 +142,9 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     results = options.resume or commandline.results(options, question.study, question.budget)
     folder = RunFolder(results)
     asked.setdefault("study_name", folder.path.name)
+    if options.resume and folder.is_copy:
+        with folder.locked():  # the database is brought here, unless another run is writing to it
+            pass
     url = _database(options, asked, folder.path)
 
     def search(dataset: str | None) -> Search:

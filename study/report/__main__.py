@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from lenet.config import ConfigError
-from study.analysis.results import Results
+from study.analysis.results import TRIALS, Results, load_run
 from study.commandline import Parser, folder, place
 from study.report.spreadsheet import write_spreadsheet
 from study.report.summary import summarize
-from study.runtime.places import Bucket
+from study.runtime.collect import refresh
+from study.runtime.places import Place, reason
 from study.runtime.storage import RunFolder
 
 
@@ -43,27 +44,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         console = Console(highlight=False)
-        directory, copied = options.directory, isinstance(options.directory, Bucket)
-        if copied:
-            directory = RunFolder.open(options.directory).path
+        run = _brought_up_to_date(options.directory, console)
+        directory = run.path
         summarize(directory, console, options.out)
         if options.xlsx:
             path = (options.out or directory) / "results.xlsx"
             sheets = write_spreadsheet(Results.load(directory), path)
             console.print(f"  curves    {path} ({', '.join(sheets)})", soft_wrap=True)
-        if copied and options.out is None:
-            RunFolder(directory).publish()
+        if options.out is None:
+            _publish(run, console)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
+        what = error.filename or options.directory
         print(
-            f"error: cannot write {error.filename} ({error.strerror}): "
-            "name another folder with --out",
+            f"error: cannot read or write {what} ({reason(error)}): where it cannot be written "
+            "to, name another folder with --out",
             file=sys.stderr,
         )
         return 2
     return 0
+
+
+def _brought_up_to_date(asked: Place, console: Console) -> RunFolder:
+    """The run with its tables as its trials are; a copy whose bucket is away, as it was."""
+    run = RunFolder(asked)
+    if run.is_copy:
+        try:
+            run = RunFolder.open(asked)
+        except ConfigError as error:
+            if not (run.path / TRIALS).is_file():
+                raise
+            console.print(f"[yellow]Note:[/yellow] {error}\nThis is of the copy.", soft_wrap=True)
+            return run
+    load_run(run.path)
+    refresh(run)
+    return run
+
+
+def _publish(run: RunFolder, console: Console) -> None:
+    try:
+        run.publish()
+    except OSError as error:
+        console.print(
+            f"[yellow]Note:[/yellow] not brought to {run.home} ({reason(error)}).", soft_wrap=True
+        )
 
 
 if __name__ == "__main__":

@@ -32,8 +32,6 @@ from study.analysis.wording import (
 from study.claims.evidence import NOT_TESTED
 from study.claims.judge import judge_all
 from study.figures.draw import draw_all
-from study.runtime.collect import collect, tables_are_current
-from study.runtime.storage import RunFolder
 from study.tables.make import make_all
 
 _FAILURES = 10
@@ -51,10 +49,6 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     be written.
     """
     run = load_run(directory)
-    # A run that was moved without its plan has its tables alone.
-    whole = (directory / "plan.json").is_file() or not (directory / TRIALS).is_file()
-    if whole and not tables_are_current(directory) and RunFolder(directory).writable:
-        collect(directory)
     results = Results.load(directory)
     out = out or directory
     out.mkdir(parents=True, exist_ok=True)

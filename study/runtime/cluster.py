@@ -164,7 +164,7 @@ def connect(address: str | None) -> str | None:
     """Join the cluster at `address`, or start a Ray of our own on this machine if it is
     None; the dashboard's address, or None if there is no dashboard.
 
-    From now on SIGTERM ends a run as Ctrl-C does. Raises `ConfigError` if the cluster cannot be
+    SIGTERM still is as Ctrl-C (`end_as_by_ctrl_c`). Raises `ConfigError` if the cluster cannot be
     reached.
     """
     prepare_environment()
@@ -191,9 +191,7 @@ def connect(address: str | None) -> str | None:
             "--head`, put its token into ~/.ray/auth_token if it asks for one, or leave "
             "--address and RAY_ADDRESS out to use this machine"
         ) from error
-    if threading.current_thread() is threading.main_thread():
-        # As batch systems end a job; Ray's own handler would print a stack and lose the report.
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    end_as_by_ctrl_c()  # Ray's own handler would print a stack and lose the report
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     url: str | None = context.dashboard_url
     return f"http://{url}" if url else None
@@ -203,8 +201,12 @@ def disconnect() -> None:
     """Leave the cluster; a Ray of our own ends. Without a connection, nothing."""
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def end_as_by_ctrl_c() -> None:
+    """From now on SIGTERM, with which batch systems end a job, is as Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
 def require_token() -> None:

@@ -16,8 +16,8 @@ from study.runtime.storage import COMPLETE, RunFolder, TrialFolder
 _Kept = tuple[Planned, dict[str, Any], list[Record], list[dict[str, float]]]
 
 
-def collect(directory: Path) -> None:
-    """Gather the trials of the run in `directory` into its two tables, replacing them.
+def collect(folder: RunFolder) -> None:
+    """Gather the trials of a run into its two tables, replacing them.
 
     `records` has a row per record: `trial`, the fields of `Record`, and a column for each
     number `observed`, such as `observed_W`. `timings`, which only data-parallel runs have, has
@@ -27,9 +27,8 @@ def collect(directory: Path) -> None:
     the last attempt, `device`, `threads`, `host`, every setting, the fields of the last
     record, and `best_validation_accuracy` with its `best_validation_epoch`; of a data-parallel
     run also its launch (`study.analysis.scaling` says which columns). Raises
-    `ConfigError` if `directory` holds no run.
+    `ConfigError` if its plan is damaged, `OSError` if it cannot be read or written.
     """
-    folder = RunFolder.open(directory)
     record_rows: list[dict[str, Any]] = []
     trial_rows: list[dict[str, Any]] = []
     timing_rows: list[dict[str, Any]] = []
@@ -50,14 +49,23 @@ def collect(directory: Path) -> None:
     _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
 
 
-def tables_are_current(directory: Path) -> bool:
-    """Whether the tables of the run in `directory` hold all that its trials have written.
+def refresh(folder: RunFolder) -> None:
+    """`collect`, where there is anything to gather, and a folder that can be written to."""
+    # A run that was moved without its plan has its tables alone.
+    whole = (folder.path / "plan.json").is_file() or not (folder.path / "trials.parquet").is_file()
+    if whole and not tables_are_current(folder) and folder.writable:
+        collect(folder)
+
+
+def tables_are_current(folder: RunFolder) -> bool:
+    """Whether the tables of a run hold all that its trials have written.
 
     A run that was moved without its trials' folders has nothing newer than its tables. Of a run in
     a bucket nobody knows without asking for every trial.
     """
-    if RunFolder(directory).is_copy:
+    if folder.is_copy:
         return False
+    directory = folder.path
     tables = [directory / f"{name}.parquet" for name in ("records", "trials")]
     if not all(table.is_file() for table in tables):
         return False

@@ -25,7 +25,7 @@ class Confirmation:
         """The trials that the folder's plan lacks, whole repeats first."""
         if not folder.plan:
             return []
-        collect(folder.path)
+        collect(folder)
         trials = ranked(searched(Results.load(folder.path)), self.objective)
         known = {planned.name: planned.config for planned in folder.plan}
         chosen: dict[int, TrainConfig] = {}

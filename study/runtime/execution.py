@@ -16,8 +16,10 @@ from study.analysis.search import number_of
 from study.analysis.wording import counted
 from study.report.summary import summarize
 from study.runtime import announce, cluster
+from study.runtime.collect import refresh
 from study.runtime.estimate import Estimate, clock, estimate
 from study.runtime.launch import Launch, versions
+from study.runtime.places import reason
 from study.runtime.storage import RunFolder
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def execute(launch: Launch, console: Console, *, dry_run: bool) -> int:
     if not launch.plan and not (launch.search and launch.search.left):
         console.print(f"All {launch.complete} trials of {launch.folder.home} are complete.")
         if not dry_run:
-            summarize(launch.folder.path, console)
+            with launch.folder.locked():
+                _report(launch, console)
         return 0
     try:
         address = launch.machine.address
@@ -74,6 +77,10 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
         except KeyboardInterrupt:
             _say_how_to_resume("Interrupted", launch, console)
             return announce.INTERRUPTED
+        except OSError as error:
+            place = error.filename or launch.folder.home
+            _say_how_to_resume(f"cannot read or write {place} ({reason(error)})", launch, console)
+            return 1
 
 
 def _check(launch: Launch) -> None:
@@ -134,8 +141,7 @@ def _run(
     if not folder.plan:
         console.print("No trial began within the time limit: give --resume a longer one.")
         return 1
-    summarize(folder.path, console)
-    folder.publish()
+    _report(launch, console)
     if any(outcome.interrupted for outcome in outcomes):
         _say_how_to_resume("Interrupted", launch, console)
         return announce.INTERRUPTED
@@ -160,6 +166,12 @@ def _expected(launch: Launch, resources: cluster.Resources) -> Estimate:
     typical = sum(each.trial_seconds.values()) / len(each.trial_seconds)
     total = each.start_up_seconds + typical * launch.search.left / resources.side_by_side
     return Estimate(each.trial_seconds, total, typical)
+
+
+def _report(launch: Launch, console: Console) -> None:
+    refresh(launch.folder)
+    summarize(launch.folder.path, console)
+    launch.folder.publish()
 
 
 def _estimate(plan: Sequence[Planned], launch: Launch, resources: cluster.Resources) -> Estimate:

@@ -1,7 +1,9 @@
 """One writer at a time to a run in a bucket, where there are no file locks.
 
 The writer leaves a file that says until when it holds the run, and renews it. A writer that was
-killed holds the run for `SECONDS` more.
+killed holds the run for `SECONDS` more; one that could not renew it for so long, and finds that
+another has taken the run, is interrupted. The clocks of the writers' machines must agree, but for
+a minute.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import threading
 import time
 import uuid
@@ -17,15 +20,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from lenet.config import ConfigError
-from study.runtime.places import Bucket, reason, replace_json
+from study.runtime.places import PATIENCE, BucketPath, reason, replace_json
 
-SECONDS = 60.0
+SECONDS = PATIENCE + 60.0  # nobody gives up writing after another may have begun
 _FILE = ".lock"
 _SETTLES = 0.5  # two that begin at once both see which of them wrote last
 
 
 @contextlib.contextmanager
-def leased(home: Bucket) -> Iterator[None]:
+def leased(home: BucketPath) -> Iterator[None]:
     """Hold the run in `home` while writing; raises `ConfigError` if another run does, or it
     cannot be reached."""
     file = home / _FILE
@@ -43,10 +46,11 @@ def leased(home: Bucket) -> Iterator[None]:
         done.set()
         renewing.join()
         with contextlib.suppress(OSError):  # then it runs out by itself
-            file.unlink()
+            if not _is_anothers(_read(file), mine):
+                file.unlink()
 
 
-def _take(file: Bucket, mine: dict[str, Any]) -> None:
+def _take(file: BucketPath, mine: dict[str, Any]) -> None:
     held = _read(file)
     _refuse_if_held(file, held, mine)
     _write(file, mine)
@@ -54,23 +58,31 @@ def _take(file: Bucket, mine: dict[str, Any]) -> None:
     _refuse_if_held(file, _read(file), mine)
 
 
-def _refuse_if_held(file: Bucket, held: dict[str, Any], mine: dict[str, Any]) -> None:
+def _refuse_if_held(file: BucketPath, held: dict[str, Any], mine: dict[str, Any]) -> None:
     left = held.get("until", 0.0) - time.time()
-    if left > 0 and held.get("id") != mine["id"]:
+    if left > 0 and _is_anothers(held, mine):
         raise ConfigError(
-            f"another run is writing to {str(file).removesuffix('/' + _FILE)} (process "
+            f"another run is writing to {file.parent} (process "
             f"{held.get('pid')} of {held.get('host')}): wait for it; if it was killed, try again "
             f"in {left:.0f} s"
         )
 
 
-def _renew(file: Bucket, mine: dict[str, Any], done: threading.Event) -> None:
-    while not done.wait(SECONDS / 4):
+def _is_anothers(held: dict[str, Any], mine: dict[str, Any]) -> bool:
+    return bool(held.get("id", mine["id"]) != mine["id"])
+
+
+def _renew(file: BucketPath, mine: dict[str, Any], done: threading.Event) -> None:
+    while not done.wait(SECONDS / 6):
         with contextlib.suppress(OSError):  # a bucket that is away is tried again
+            if _is_anothers(_read(file), mine):
+                print(f"another run has taken {file.parent} over: this one ends", flush=True)
+                os.kill(os.getpid(), signal.SIGINT)
+                return
             _write(file, mine)
 
 
-def _read(file: Bucket) -> dict[str, Any]:
+def _read(file: BucketPath) -> dict[str, Any]:
     try:
         held = json.loads(file.read_bytes())
         return held if isinstance(held, dict) else {}
@@ -78,5 +90,5 @@ def _read(file: Bucket) -> dict[str, Any]:
         return {}
 
 
-def _write(file: Bucket, mine: dict[str, Any]) -> None:
+def _write(file: BucketPath, mine: dict[str, Any]) -> None:
     replace_json(file, mine | {"until": time.time() + SECONDS})

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,25 +23,36 @@ from lenet.config import ConfigError, nearest
 
 SCHEMES = ("s3", "gs")
 PATIENCE = float(os.environ.get("STUDY_STORAGE_PATIENCE", "120"))
-"""Seconds for which a worker tries again to read or write what it cannot."""
+"""Seconds for which a run that is under way tries again to read or write what it cannot."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0
 _NO_USE = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
-_NO_USE_ON_S3 = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE")
+# As the messages of S3 and of Google's storage have it.
+_NO_USE_THERE = (
+    *("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH"),
+    *("PERMISSION_DENIED", "UNAUTHENTICATED"),
+)
+_GOOGLE_SECONDS = 15  # its client would otherwise try for a quarter of an hour
+_given_up = threading.Event()
 
 Result = TypeVar("Result")
 
 
-class Bucket:
+class BucketPath:
     """A file or a folder under an `s3://` or `gs://` URL, with what we use of `pathlib.Path`.
 
-    Credentials, region and endpoint are found as the provider's own tools find them
-    (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, the role of the machine, ...). Raises `ConfigError` if
-    `url` is none of these, `OSError` where the bucket cannot be reached.
+    Credentials are found as the provider's own tools find them (`AWS_PROFILE`, the role of the
+    machine, ...), the endpoint in `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`. Raises `ConfigError`
+    if `url` is none of these, `OSError` where the bucket cannot be reached.
     """
 
     def __init__(self, url: str) -> None:
         scheme, _, path = url.partition("://")
+        if set("@:?#") & set(path):  # it may hold a password, so it is not said again
+            raise ConfigError(
+                f"a {scheme}:// URL is a bucket and a folder alone: leave out what has @ : ? or #; "
+                "keys and endpoint are read from the environment (AWS_...)"
+            )
         parts = [part for part in path.split("/") if part]
         if scheme not in SCHEMES:
             known = [f"{name}://" for name in SCHEMES]
@@ -52,13 +65,13 @@ class Bucket:
         return f"{self._scheme}://{self._key}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Bucket) and str(self) == str(other)
+        return isinstance(other, BucketPath) and str(self) == str(other)
 
     def __hash__(self) -> int:
         return hash(str(self))
 
-    def __truediv__(self, name: str) -> Bucket:
-        return Bucket(f"{self}/{name}")
+    def __truediv__(self, name: str) -> BucketPath:
+        return BucketPath(f"{self}/{name}")
 
     @property
     def _key(self) -> str:
@@ -71,6 +84,15 @@ class Bucket:
     @property
     def name(self) -> str:
         return self._parts[-1]
+
+    @property
+    def parent(self) -> BucketPath:
+        return BucketPath(f"{self._scheme}://{'/'.join(self._parts[:-1])}")
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is the bucket as a whole."""
+        return len(self._parts) == 1
 
     def read_bytes(self) -> bytes:
         """The content; raises `FileNotFoundError` if there is none."""
@@ -102,18 +124,18 @@ class Bucket:
         return [found.base_name for found in self._files.get_file_info(inside)]
 
 
-Place = Path | Bucket
+Place = Path | BucketPath
 
 
 def place_of(text: str) -> Place:
     """The folder or the URL that `text` names; raises `ConfigError` if it is neither."""
-    return Bucket(text) if "://" in text else Path(text)
+    return BucketPath(text) if "://" in text else Path(text)
 
 
 @cache
 def _filesystem(scheme: str, bucket: str) -> Any:
     if scheme == "gs":
-        return pyarrow.fs.GcsFileSystem()
+        return pyarrow.fs.GcsFileSystem(retry_time_limit=timedelta(seconds=_GOOGLE_SECONDS))
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     # One request for a small file, where there would be three.
     options: dict[str, Any] = {"allow_delayed_open": True}
@@ -126,12 +148,13 @@ def _filesystem(scheme: str, bucket: str) -> Any:
 
 def reason(error: OSError) -> str:
     """Why something could not be read or written, in a few words."""
-    return error.strerror or str(error).strip().splitlines()[0]
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return error.strerror or said[0]
 
 
 def replace_file(path: Place, content: bytes) -> None:
     """Write `path` so that a reader, or a crash, sees the old content or the new, whole."""
-    if isinstance(path, Bucket):
+    if isinstance(path, BucketPath):
         path.write_bytes(content)
         return
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -172,12 +195,18 @@ def patiently(act: Callable[[], Result], what: str) -> Result:
         except _NO_USE:
             raise
         except OSError as error:
-            in_vain = any(f"AWS Error {code}" in str(error) for code in _NO_USE_ON_S3)
+            in_vain = any(code in str(error) for code in _NO_USE_THERE)
             if in_vain or time.monotonic() + wait > until:
                 raise
             print(f"cannot {what} ({reason(error)}): trying again", flush=True)
-            time.sleep(wait)
+            if _given_up.wait(wait):
+                raise
             wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def give_up() -> None:
+    """End the waiting in all threads: the user has had enough of it."""
+    _given_up.set()
 
 
 def keep(path: Place, content: bytes) -> None:

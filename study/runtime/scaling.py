@@ -24,7 +24,9 @@ from search_spaces.study import Planned
 from study.analysis.wording import counted
 from study.report.summary import summarize
 from study.runtime import announce, cluster, inputs
+from study.runtime.collect import refresh
 from study.runtime.launch import versions
+from study.runtime.places import reason
 from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpus_each, placed
 from study.runtime.storage import COMPLETE, RunFolder
 
@@ -78,19 +80,27 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
                 console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
             return 0
         facts = _facts(session, nodes, datasets)
-        if not session.resumed:
-            RunFolder.create(session.folder.home, facts, [p for e in launches for p in e.points])
+        session.folder.make()
         with session.folder.locked():
+            if not session.resumed:
+                plan = [point for launch in launches for point in launch.points]
+                RunFolder.create(session.folder.home, facts, plan)
             try:
                 launcher = _Launcher(
                     session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
                 )
                 failed = launcher.all(launches, ray_seconds)
+                refresh(session.folder)
+                summarize(session.folder.path, console)
+                session.folder.publish()
             except KeyboardInterrupt:
                 _say_how_to_resume("Interrupted", session, console)
                 return announce.INTERRUPTED
-        summarize(session.folder.path, console)
-        session.folder.publish()
+            except OSError as error:
+                place = error.filename or session.folder.home
+                happened = f"cannot read or write {place} ({reason(error)})"
+                _say_how_to_resume(happened, session, console)
+                return 1
         if failed:
             _say_how_to_resume("Some launches failed", session, console)
         return 1 if failed else 0

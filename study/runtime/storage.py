@@ -11,7 +11,7 @@ killed at any moment can be resumed from what lies there.
     DIR/records.parquet, trials.parquet (and .csv): all trials, made by `collect`
     DIR/timings.parquet         likewise, where trials have timings
 
-DIR may be in a bucket (`places.Bucket`). Then trials are read and written there, and all that
+DIR may be in a bucket (`places.BucketPath`). Then trials are read and written there, and all that
 is not a trial's lies in a folder of this machine too, its copy, from where it is brought there.
 A copy knows where it belongs (`storage.url`), so it stands for its run wherever a folder is asked
 for.
@@ -25,12 +25,14 @@ import json
 import math
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow
 from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
@@ -38,8 +40,9 @@ from lenet.records import PHASES, Record
 from search_spaces.study import Planned, maximized
 from study.runtime.lease import leased
 from study.runtime.places import (
-    Bucket,
+    BucketPath,
     Place,
+    give_up,
     keep,
     keep_json,
     patiently,
@@ -52,6 +55,9 @@ from study.runtime.places import (
 
 _LOCK = ".lock"
 _HANDLE = "storage.url"
+_TRUTH = ("run.json", "plan.json")
+_DATABASE = "optuna.db"
+"""A search's, in its run's folder."""
 _AT_ONCE = 16  # requests to a bucket
 
 Answer = TypeVar("Answer")
@@ -151,13 +157,18 @@ class TrialFolder:
             self._events = Path(tempfile.mkdtemp(prefix="study-events-"))
         return self._events
 
-    def keep_events(self, *, last: bool) -> None:
-        """Keep what was written to `events` so far; nothing will be behind the `last` time."""
-        if self._events is None:
-            return
-        for path in self._events.iterdir():
-            keep(self.path / path.name, path.read_bytes())
-        if last:
+    def keep_events(self) -> None:
+        """Keep what was written to `events` so far. They are for looking at: where they cannot be
+        kept, it is said, and nothing fails."""
+        for path in self._events.iterdir() if self._events else ():
+            try:
+                replace_file(self.path / path.name, path.read_bytes())
+            except OSError as error:
+                print(f"cannot write {self.path / path.name} ({reason(error)})", flush=True)
+
+    def close_events(self) -> None:
+        """There will be no more."""
+        if self._events is not None:
             shutil.rmtree(self._events)
             self._events = None
 
@@ -196,9 +207,9 @@ class RunFolder:
     """
 
     def __init__(self, place: Place) -> None:
-        self.path = Path("results", place.name) if isinstance(place, Bucket) else place
+        self.path = Path("results", place.name) if isinstance(place, BucketPath) else place
         self.path = self.path.absolute()
-        self.home = place if isinstance(place, Bucket) else _home_of(self.path)
+        self.home = place if isinstance(place, BucketPath) else _home_of(self.path)
 
     @classmethod
     def create(cls, place: Place, run: Mapping[str, Any], plan: Iterable[Planned]) -> RunFolder:
@@ -211,7 +222,7 @@ class RunFolder:
             folder.make()
             replace_json(folder.path / "plan.json", settings)
             replace_json(folder.path / "run.json", run)
-            for name in ("plan.json", "run.json"):
+            for name in _TRUTH:
                 folder._bring(folder.path / name, replace_file)
         return folder
 
@@ -239,12 +250,19 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise `ConfigError` unless a new run can be written here."""
-        if isinstance(self.home, Bucket):
+        if isinstance(self.home, BucketPath):
             self._reach(self.home.check)
-            if self._reach((self.home / "run.json").is_file):
+            names = set(self._reach(self.home.names)) - {_LOCK}
+            if "run.json" in names:
                 raise ConfigError(
                     f"{self.home} holds a run: finish it with --resume {self.home}, or name "
                     "another folder with --results"
+                )
+            if names or self.home.is_root:
+                raise ConfigError(
+                    f"{self.home} is not empty and holds no run: name another folder with --results"
+                    if names
+                    else f"{self.home} is a whole bucket: name a folder in it, {self.home}/NAME"
                 )
         if (self.path / "run.json").is_file():
             held = self._read("run.json").get("study")
@@ -268,7 +286,7 @@ class RunFolder:
         folder = cls(place)
         if folder.is_copy:
             folder._fetch()
-        for name in ("run.json", "plan.json"):
+        for name in _TRUTH:
             if not (folder.path / name).is_file():
                 raise ConfigError(
                     f"{place} is no run (it has no {name}): give the folder that a run named "
@@ -283,33 +301,53 @@ class RunFolder:
                 f"{self.path}, where the copy of {self.home} would lie, holds something else: move "
                 "it away, or type this in another folder"
             )
-        assert isinstance(self.home, Bucket)
+        assert isinstance(self.home, BucketPath)
         self._reach(self.home.check)
-        names = self._reach(self.home.names)
-        for name in names if "run.json" in names else []:
-            path = self.path / name
-            if "." in name.strip(".") and (name in ("run.json", "plan.json") or not path.exists()):
+        self._refresh(*_TRUTH)
+
+    def _refresh(self, *names: str) -> None:
+        """Have these files here as they are where the run lies, if they are there."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
                 content = self._reach((self.home / name).read_bytes)
                 self.make()
-                replace_file(path, content)
+                replace_file(self.path / name, content)
 
     def _reach(self, act: Callable[[], Answer]) -> Answer:
         try:
             return act()
-        except OSError as error:
+        except (OSError, pyarrow.ArrowException) as error:
+            if isinstance(error, FileNotFoundError) and "no bucket" not in str(error):
+                raise
+            said = reason(error) if isinstance(error, OSError) else str(error)
             raise ConfigError(
-                f"cannot reach {self.home} ({reason(error)}): see that its bucket is there, and "
-                "that your credentials open it"
+                f"cannot reach {self.home} ({said}): see that its bucket is there, and that your "
+                "credentials open it"
             ) from error
 
     def publish(self) -> None:
-        """Bring the tables, the figures and all else that was made in the copy to where the run
-        lies. Raises `OSError` if it cannot be reached."""
+        """Bring the tables, the figures and all else that was made of the run in its copy to where
+        it lies. Raises `OSError` if that cannot be reached."""
         for path in sorted(self.path.rglob("*")) if self.is_copy else ():
             parts = path.relative_to(self.path).parts
             ours = path.name == _HANDLE or any(part.startswith(".") for part in parts)
+            ours = ours or parts[0] in (*_TRUTH, _DATABASE)  # brought when they are written
             if path.is_file() and not ours:
                 self._bring(path)
+
+    def keep_database(self) -> None:
+        """Bring the search's database, if it is in the copy, as it is between two changes."""
+        path = self.path / _DATABASE
+        if not self.is_copy or not path.is_file():
+            return
+        with tempfile.TemporaryDirectory(prefix="study-database-") as place:
+            whole = Path(place, _DATABASE)
+            with (
+                contextlib.closing(sqlite3.connect(path)) as source,
+                contextlib.closing(sqlite3.connect(whole)) as target,
+            ):
+                source.backup(target)
+            keep(self.home / _DATABASE, whole.read_bytes())
 
     def _bring(self, path: Path, write: Callable[[Place, bytes], None] = keep) -> None:
         if self.is_copy:
@@ -366,7 +404,11 @@ class RunFolder:
         if not self.is_copy:
             return list(map(answer, self.plan))
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return list(threads.map(answer, self.plan))
+            try:
+                return list(threads.map(answer, self.plan))
+            except KeyboardInterrupt:
+                give_up()
+                raise
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -380,7 +422,12 @@ class RunFolder:
                 "another folder"
             ) from None
         try:
-            with leased(self.home) if isinstance(self.home, Bucket) else contextlib.nullcontext():
+            if not isinstance(self.home, BucketPath):
+                yield
+                return
+            with leased(self.home):
+                # Another run may have gone on since it was last looked at.
+                self._refresh(*_TRUTH, _DATABASE)
                 yield
         finally:
             lock.release()

@@ -76,6 +76,8 @@ class Suggester(OptunaSearch):
         config = self._search.config(values or {})
         number = self._ot_trials[trial_id].number
         planned = Planned(name=trial_name(number, config), config=config)
+        # In this order: no trial is planned that a database brought elsewhere does not know.
+        self._folder.keep_database()
         self._folder.extend([planned])
         return planned
 
@@ -91,6 +93,7 @@ class Suggester(OptunaSearch):
         # A trial is no worse for a database that does not listen: it is told when resumed.
         with contextlib.suppress(optuna.exceptions.StorageInternalError):
             self._search.tell(number, records, stopped=stopped)
+            self._folder.keep_database()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database and the folder hold all that a resumed search needs."""

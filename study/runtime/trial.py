@@ -25,8 +25,6 @@ from study.runtime.checkpoint import as_bytes, restore
 from study.runtime.places import patiently, place_of
 from study.runtime.storage import TrialFolder
 
-_SECONDS_BETWEEN_EVENTS = 30.0  # brought to a bucket, where they cannot be added to
-
 Shared = dict[str, Any]
 
 
@@ -120,7 +118,6 @@ class Trial(tune.Trainable):
         self._run = Run(settings, self._datasets[settings.dataset], self._device)
         self._records = restore(self._run, self._folder, _say)
         self._begun_at = self._run.step
-        self._events_kept = time.monotonic()
         self._stream = train(self._run)
         # Events behind the checkpoint come again: TensorBoard forgets the first ones.
         self._writer = SummaryWriter(str(self._folder.events), purge_step=self._run.step + 1)
@@ -147,12 +144,11 @@ class Trial(tune.Trainable):
         )
         started = time.monotonic()
         if self._run.finished:
+            self._folder.keep_events()
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
+            self._folder.keep_events()
             self._folder.save(self._records, as_bytes(self._run.state_dict()))
-            if started - self._events_kept > _SECONDS_BETWEEN_EVENTS:
-                self._folder.keep_events(last=False)
-                self._events_kept = started
         self._seconds_to_save = time.monotonic() - started
         return {
             "done": self._run.finished,
@@ -194,7 +190,7 @@ class Trial(tune.Trainable):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-            self._folder.keep_events(last=True)
+            self._folder.close_events()
 
 
 def _say(line: str) -> None:

@@ -52,7 +52,7 @@ class Verification:
 
     def plan(self, folder: RunFolder) -> list[Planned]:
         """The trainings that the folder's plan lacks, those that `grid` has among them."""
-        collect(folder.path)
+        collect(folder)
         study = self.question.narrowed()
         configs = {planned.name: planned.config for planned in folder.plan}
         bases: list[TrainConfig] = []

@@ -31,7 +31,7 @@ from lenet import datasets, training
 from lenet.config import TrainConfig
 from lenet.records import Record
 from study.runtime import cluster
-from study.runtime.places import Bucket, Place, read_json, replace_file
+from study.runtime.places import BucketPath, Place, read_json, replace_file
 from study.runtime.storage import COMPLETE, RunFolder
 from tests.buckets import Storage
 from tests.chaos.faults import Faults, Target, small_disk
@@ -90,7 +90,7 @@ class Chaos:
 
     def run(self, tool: str, home: Place) -> None:
         """Have `tool` train in `home`, disturbed until it is complete; then check all of it."""
-        self.runs[f"{tool} in a {'bucket' if isinstance(home, Bucket) else 'folder'}"] += 1
+        self.runs[f"{tool} in a {'bucket' if isinstance(home, BucketPath) else 'folder'}"] += 1
         self.say(f"{tool} --results {home}")
         while len(self._nodes.worker_nodes) < 3:
             self._nodes.add_node(num_cpus=1)
@@ -103,7 +103,7 @@ class Chaos:
                 typed += ["--oversubscribe"] if tool == "study.scaling" else []
                 self.resumes += 1
             time.sleep(6)  # Ray notices, and ends the workers of a driver that was killed
-            if isinstance(home, Bucket) and (left := read_json(home / ".lock")):
+            if isinstance(home, BucketPath) and (left := read_json(home / ".lock")):
                 # As it will be in a minute.
                 replace_file(home / ".lock", json.dumps(left | {"until": 0}).encode())
         self._check(tool, RunFolder(home))
@@ -202,7 +202,7 @@ def main() -> int:
                 for tool in _TYPED:
                     number += 1
                     folder = (disk or Path(place)) / f"run{number}"
-                    bucket = Bucket(f"s3://bucket/run{number}")
+                    bucket = BucketPath(f"s3://bucket/run{number}")
                     if not chaos.over:
                         chaos.run(tool, draws.choice([folder, bucket]))
                         if folder.is_dir():

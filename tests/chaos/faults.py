@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from study.runtime.places import Bucket
+from study.runtime.places import BucketPath
 from study.runtime.storage import RunFolder
 from tests.buckets import Storage
 
@@ -53,7 +53,7 @@ class Faults:
             "driver asked to end": self.end_driver,
             "second run begun": self.begin_second,
         }
-        if isinstance(target.folder.home, Bucket):
+        if isinstance(target.folder.home, BucketPath):
             found["storage away"] = self.take_storage_away
         elif self._disk is not None:
             found["disk full"] = self.fill_disk

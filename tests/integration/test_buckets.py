@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from study.report import __main__ as report
-from study.runtime.places import Bucket, read_json, replace_file
+from study.runtime.places import BucketPath, read_json, replace_file
 from study.runtime.storage import COMPLETE, RunFolder
 from tests.integration.test_grid import DIGITS, LONG, same, trained_alone, wait_for
 
@@ -29,7 +29,7 @@ def test_killed_here_and_resumed_elsewhere(
     storage, grid_command, run_grid, digits, tmp_path, monkeypatch, capsys
 ):
     url = "s3://bucket/killed"
-    bucket = Bucket(url)
+    bucket = BucketPath(url)
     here, elsewhere, third = (tmp_path / name for name in ("here", "elsewhere", "third"))
     for folder in (here, elsewhere, third):
         folder.mkdir()
@@ -73,7 +73,7 @@ def test_killed_here_and_resumed_elsewhere(
 
 def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    bucket = Bucket("s3://bucket/away")
+    bucket = BucketPath("s3://bucket/away")
     absences = []
 
     def go_away():

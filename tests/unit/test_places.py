@@ -9,14 +9,14 @@ from lenet import ConfigError
 from study.runtime import lease, places
 from study.runtime.collect import collect, tables_are_current
 from study.runtime.lease import leased
-from study.runtime.places import Bucket, keep, patiently, place_of, read_json, replace_file
+from study.runtime.places import BucketPath, keep, patiently, place_of, read_json, replace_file
 from study.runtime.storage import RunFolder
 from tests.unit.test_storage import STUDY, record
 
 
 @pytest.fixture
 def bucket(storage, request):
-    return Bucket(f"s3://bucket/{request.node.name}")
+    return BucketPath(f"s3://bucket/{request.node.name}")
 
 
 @pytest.fixture
@@ -64,7 +64,8 @@ def test_a_run_in_a_bucket_is_read_from_anywhere(bucket, tmp_path, monkeypatch):
     trial.begin({"device": "cpu"})
     trial.save([record(10)], b"weights")
     (trial.events / "events.out").write_bytes(b"curve")
-    trial.keep_events(last=True)
+    trial.keep_events()
+    trial.close_events()
     folder.extend(STUDY.narrowed({"batch_size": ["64"]}).plan("smoke", seeds=1))
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "there")
@@ -79,8 +80,8 @@ def test_a_run_in_a_bucket_is_read_from_anywhere(bucket, tmp_path, monkeypatch):
     # The copy stands for the run: it knows where that is.
     copy = RunFolder.open(again.path)
     assert copy.home == bucket
-    assert not tables_are_current(copy.path)
-    collect(copy.path)
+    assert not tables_are_current(copy)
+    collect(copy)
     copy.publish()
     assert {"records.parquet", "trials.csv"} <= set(bucket.names())
     assert "storage.url" not in bucket.names()
@@ -91,7 +92,9 @@ def test_a_run_in_a_bucket_is_not_written_over(bucket, tmp_path, monkeypatch):
     RunFolder.create(bucket, {"study": "fan"}, [])
     with pytest.raises(ConfigError, match=r"holds a run.*--resume s3://"):
         RunFolder.create(bucket, {"study": "fan"}, [])
-    other = Bucket(f"s3://bucket/other/{bucket.name}")  # whose copy would lie in the same folder
+    other = BucketPath(
+        f"s3://bucket/other/{bucket.name}"
+    )  # whose copy would lie in the same folder
     with pytest.raises(ConfigError, match="holds a run"):
         RunFolder.create(other, {"study": "fan"}, [])
     replace_file(other / "run.json", b"{}")
@@ -104,7 +107,7 @@ def test_a_bucket_without_the_run_or_that_is_not_there(storage, bucket, tmp_path
     with pytest.raises(ConfigError, match="is no run"):
         RunFolder.open(bucket)
     with pytest.raises(ConfigError, match=r"cannot reach .*\(no bucket no-such-bucket"):
-        RunFolder.open(Bucket("s3://no-such-bucket/run"))
+        RunFolder.open(BucketPath("s3://no-such-bucket/run"))
     assert list(tmp_path.iterdir()) == []
 
 

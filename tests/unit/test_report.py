@@ -16,6 +16,8 @@ from rich.console import Console
 from study.analysis.results import Results
 from study.report import __main__ as report
 from study.report import summary
+from study.runtime import collect
+from study.runtime.storage import RunFolder
 
 SMALL = {"batch_size": [32, 64]}
 
@@ -145,11 +147,11 @@ def test_missing_tables_are_collected_first(
         (directory / name).unlink()
     collected: list[Path] = []
 
-    def collect(path: Path) -> None:
-        collected.append(path)
-        write(results, path)
+    def gather(folder: RunFolder) -> None:
+        collected.append(folder.path)
+        write(results, folder.path)
 
-    monkeypatch.setattr(summary, "collect", collect)
+    monkeypatch.setattr(collect, "collect", gather)
     assert report.main([str(directory)]) == 0
     assert collected == [directory]
     assert report.main([str(directory)]) == 0

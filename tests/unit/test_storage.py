@@ -97,7 +97,7 @@ def test_collected_tables(folder):
     second.mark("failed", "ValueError: no")
     third.begin({})
     third.save([record(10)], b"weights")
-    collect(folder.path)
+    collect(folder)
     trials = pd.read_parquet(folder.path / "trials.parquet").set_index("trial")
     assert list(trials.index) == names
     assert trials.status.tolist() == ["finished", "failed", *["unfinished"] * 4]
@@ -113,15 +113,15 @@ def test_collected_tables(folder):
 
 
 def test_tables_are_behind_when_a_trial_has_gone_on(folder):
-    assert not tables_are_current(folder.path)
-    collect(folder.path)
-    assert tables_are_current(folder.path)
+    assert not tables_are_current(folder)
+    collect(folder)
+    assert tables_are_current(folder)
     folder.trial(folder.plan[0].name).begin({})
-    assert not tables_are_current(folder.path)
+    assert not tables_are_current(folder)
 
 
 def test_a_run_without_records_still_has_tables(folder):
-    collect(folder.path)
+    collect(folder)
     assert pd.read_parquet(folder.path / "trials.parquet").status.unique() == ["unfinished"]
     assert pd.read_parquet(folder.path / "records.parquet").empty
 
@@ -180,7 +180,7 @@ def test_damaged_files_of_a_trial_are_as_missing(folder):
         (trial.path / name).write_bytes(b"[{")
     assert planned in folder.unfinished()
     assert trial.records() == []
-    collect(folder.path)
+    collect(folder)
     assert set(pd.read_parquet(folder.path / "trials.parquet").status) == {"unfinished"}
 
 
