@@ -6,7 +6,8 @@ Reads finished runs of study.search and of study.grid, and trains nothing. Runs 
 (sampler and scheduler, study and number of trials) are repeats, told apart by the sampler's seed:
 means over them with half of their 95% interval. A way is judged by the confirmed accuracy of its
 best setting: the mean over fresh seeds, which the search has not chosen by. Its test accuracy is
-beside it.
+beside it, and the best that each way had seen once it had trained as many epochs as the cheapest
+run did in all.
 
 A grid of several seeds is a way, too. Each seed is a repeat: it chooses the three best settings,
 which the other seeds confirm. Those repeats share trials, so their interval is a little too narrow.
@@ -41,10 +42,17 @@ def row(directory: Path) -> dict[str, object]:
         "trials": len(trials),
         "sampler_seed": asked["sampler_seed"],
         "epochs": trials["epoch"].sum(),
+        "history": history(trials, results.objective),
         "validation": 100 * best.objective.mean,
         "test": 100 * best.test_accuracy.mean if best.test_accuracy else float("nan"),
         "seen": 100 * max(one.search_value for one in confirmed(results)),
     }
+
+
+def history(trials: pd.DataFrame, objective: str) -> list[tuple[float, float]]:
+    """(epochs trained in all, best objective so far) after each trial, as they ended."""
+    in_order = trials.sort_values("ended")
+    return list(zip(in_order["epoch"].cumsum(), in_order[objective].cummax(), strict=True))
 
 
 def grid_rows(results: Results) -> list[dict[str, object]]:
@@ -64,6 +72,7 @@ def grid_rows(results: Results) -> list[dict[str, object]]:
                 "trials": len(chosen),
                 "sampler_seed": seed,
                 "epochs": chosen["epoch"].sum(),
+                "history": history(chosen, objective),
                 "validation": 100 * confirmed_best[objective],
                 "test": 100 * confirmed_best["test_accuracy"],
                 "seen": 100 * best[objective].max(),
@@ -74,6 +83,11 @@ def grid_rows(results: Results) -> list[dict[str, object]]:
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per way to search, the repeats averaged."""
+    least = rows["epochs"].min()
+    by_then = [
+        100 * max(best for epochs, best in one if epochs <= least) for one in rows["history"]
+    ]
+    rows = rows.assign(seen_by_then=by_then)
     made = []
     for (study, way, trials), repeats in rows.groupby(["study", "way", "trials"]):
         cells: dict[str, object] = {
@@ -86,7 +100,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             ("epochs", "epochs"),
             ("validation", "confirmed validation %"),
             ("test", "test %"),
-            ("seen", "best in the search %"),
+            ("seen", "best seen %"),
+            ("seen_by_then", f"best seen by {least:.0f} epochs %"),
         ):
             mean = statistics.mean(repeats[name])
             text = f"{mean.mean:.2f}" if name != "epochs" else f"{mean.mean:.0f}"
