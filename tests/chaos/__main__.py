@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from lenet import datasets, training
 from lenet.config import TrainConfig
@@ -59,6 +60,7 @@ class Undisturbed:
     """The records of configs trained in this process, where nothing fails."""
 
     def __init__(self) -> None:
+        torch.set_num_threads(1)  # as a trial on one CPU has it: more change the last digits
         self._digits = datasets.load("digits")
         self._known: dict[str, list[Record]] = {}
 
@@ -127,6 +129,9 @@ class Chaos:
                 if not self.over and (folder.path / "plan.json").is_file():
                     self._disturb(Target(driver, folder, tool, self._draws))
         printed = log.read_text(encoding="utf-8")
+        errors = [line for line in printed.splitlines() if line.startswith("error:")]
+        for line in errors:
+            self.say(f"  {line}")
         if "Traceback" in printed:
             raise AssertionError(f"{tool} ended in a traceback: {printed[-3000:]}")
         return driver.returncode
