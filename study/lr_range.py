@@ -88,7 +88,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     machine = commandline.machine(options)
     # A wrong name or value is said before torch, which takes seconds to import.
     plan = question.plan()
-    verification = _verification(question, asked)
+    verification = _verification(question, asked, resumed=bool(options.resume))
     if verification is not None:
         verification.check(plan)
     from study.runtime import execution, launch
@@ -146,14 +146,19 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _verification(question: Question, asked: Mapping[str, Any]) -> Verification | None:
+def _verification(
+    question: Question, asked: Mapping[str, Any], *, resumed: bool
+) -> Verification | None:
     if "verify_epochs" not in asked:
         return None
+    grid = Path(asked["grid"]) if asked["grid"] else None
+    if grid is not None and resumed and not grid.is_dir():
+        grid = None  # resumed on another machine: what was not adopted is trained
     return Verification(
         question=question,
         quantity=f"{asked['loss']}_loss",
         epochs=asked["verify_epochs"],
-        grid=Path(asked["grid"]) if asked["grid"] else None,
+        grid=grid,
     )
 
 

@@ -40,6 +40,8 @@ class Launch:
     folder: RunFolder
     resumed: bool
     machine: Machine
+    data_dir: Path | None
+    """as typed"""
     command: str
     notices: Sequence[str]
     """what to say first"""
@@ -68,6 +70,7 @@ class Launch:
     def to_resume(self) -> list[str]:
         """The options that `--resume` needs beside it."""
         options = ["--address", self.machine.address] if self.machine.address else []
+        options += ["--data-dir", str(self.data_dir)] if self.data_dir else []
         if "***" in str(self.asked.get("storage")):
             options += ["--optuna-storage", "URL"]
         return options
@@ -119,6 +122,7 @@ def new_launch(
         folder=folder,
         resumed=False,
         machine=machine,
+        data_dir=data_dir,
         command=command,
         notices=notices,
         tool=tool,
@@ -192,6 +196,7 @@ def resumed_launch(
         folder=folder,
         resumed=True,
         machine=machine,
+        data_dir=data_dir,
         command=command,
         notices=notices,
         tool=run.get("tool", "study.grid"),

@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpu
 from study.runtime.storage import COMPLETE, RunFolder
 
 TOOL = "study.scaling"
+_SECONDS_TO_END = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,9 @@ class _Launcher:
         to join the cluster, if there is one."""
         self._ray_seconds = ray_seconds
         folder, failed = self._session.folder, False
+        # Before all launches: what Ray costs the others by being there, it costs all of them.
+        if any(launch.launcher == "ray" for launch in launches):
+            self._connect()
         for number, launch in enumerate(launches, 1):
             left = [p for p in launch.points if not _complete(folder, p)]
             place = f"  {number}/{len(launches)} {launch.name}"
@@ -156,8 +161,6 @@ class _Launcher:
         """Train what is left of a launch; the reason if it failed."""
         asked = self._session.asked
         oversubscribed = self._crowded[launch.processor][launch.workers]
-        if launch.launcher == "ray" and not self._shared:
-            self._connect()
         job = {
             "launch": launch.name,
             "launcher": launch.launcher,
@@ -174,6 +177,7 @@ class _Launcher:
             return self._start_process(launch, job)
         from study.runtime.torch_trainer import train_with_ray
 
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
         cpus = asked.cpus_per_worker
         if oversubscribed:
             cpus = cpus_each(self._nodes, launch.workers, cpus)
@@ -187,6 +191,10 @@ class _Launcher:
             )
         except Exception as error:  # whatever a worker raises comes back through Ray
             return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        except SystemExit:  # as Ray Train's own handler of Ctrl-C ends
+            raise KeyboardInterrupt from None
+        finally:
+            signal.signal(signal.SIGINT, on_ctrl_c)  # Ray Train leaves its own behind
         return None
 
     def _connect(self) -> None:
@@ -216,13 +224,34 @@ class _Launcher:
         # As Ray sets it for its workers; torchrun would, with a warning.
         environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
         with log.open("w", encoding="utf-8") as output:
-            code = subprocess.run(
-                started, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
-            ).returncode
+            code = _ended(
+                subprocess.Popen(
+                    started,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is for us, who see to it that they end
+                )
+            )
         if not code:
             return None
         lines = log.read_text(encoding="utf-8").strip().splitlines()
         return f"exit code {code}: {lines[-1] if lines else 'no output'} (see {log})"
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code. Ctrl-C ends it first: torchrun has workers of its own, which must not be left
+    writing to a run that another may go on with."""
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
 
 
 def _complete(folder: RunFolder, planned: Planned) -> bool:
@@ -238,7 +267,8 @@ def _datasets(session: Session, console: Console) -> tuple[dict[str, data.Datase
 
     if session.resumed:
         trained = {planned.config.dataset for planned in session.folder.plan}
-        launches = session.asked.launches(*trained)
+        # One that stands for the study's own; of several, each was asked for.
+        launches = session.asked.launches(trained.pop() if len(trained) == 1 else None)
         return inputs.load(configs(launches), session.data_dir), launches
     launches, datasets, notices = inputs.load_or_fall_back(
         session.asked.launches, configs, session.asked.choices, session.data_dir
@@ -309,4 +339,5 @@ def _announce(
 def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:
     options = ["--oversubscribe"] if session.oversubscribe else []
     options += ["--address", session.address] if session.address else []
+    options += ["--data-dir", str(session.data_dir)] if session.data_dir else []
     announce.how_to_resume(happened, TOOL, session.folder, options, console)

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from study.runtime.places import BucketPath
 from study.runtime.storage import RunFolder
 from tests.buckets import Storage
@@ -95,6 +97,8 @@ class Faults:
 
     def begin_second(self, target: Target) -> str | None:
         """Raises `AssertionError` if it is not refused."""
+        if not _is_held(target.folder.path / ".lock"):
+            return None  # the driver has hardly begun: it would be the second one
         command = [sys.executable, "-m", target.tool, "--resume", str(target.folder.home)]
         command += ["--address", self._cluster.address]
         second = subprocess.run(
@@ -126,6 +130,14 @@ class Faults:
         time.sleep(seconds)
         filler.unlink()
         return f"for {seconds:.1f} s"
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 @contextmanager
