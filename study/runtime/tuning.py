@@ -84,7 +84,7 @@ def run_trials(
         tune.PlacementGroupFactory([resources.bundle]),
     )
     # The name that Ray's dashboard lists the workers under.
-    trainable.__name__ = f"{study}_trial"
+    trainable.__name__ = trainable.__qualname__ = f"{study}_trial"
     space, suggester, samples = {}, None, 1
     if isinstance(trials, Search):
         suggester, samples = Suggester(trials, folder), trials.left

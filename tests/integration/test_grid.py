@@ -241,6 +241,9 @@ def test_ctrl_c_ends_cleanly_and_says_what_is_kept(sent, grid_command, tmp_path)
     command = [*grid_command, *LONG, "--set", "epochs=500", "--results", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
+        worker = RunFolder(folder).trial(progress(folder)[1][0]).state()["pid"]
+        # As the dashboard lists it, too.
+        assert Path(f"/proc/{worker}/cmdline").read_text().startswith("ray::fan_trial")
         driver.send_signal(sent)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
