@@ -119,16 +119,8 @@ class Faults:
     def fill_disk(self, target: Target) -> str:
         assert self._disk is not None
         seconds = target.draws.uniform(2, 8)
-        filler = self._disk / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"0" * 65_536)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-        time.sleep(seconds)
-        filler.unlink()
+        with fill(self._disk):
+            time.sleep(seconds)
         return f"for {seconds:.1f} s"
 
 
@@ -138,6 +130,23 @@ def _is_held(lock: Path) -> bool:
             return False
     except Timeout:
         return True
+
+
+@contextmanager
+def fill(disk: Path) -> Iterator[None]:
+    """Not a byte fits on the disk meanwhile."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"0" * 4_096)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 @contextmanager

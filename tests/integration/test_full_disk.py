@@ -1,0 +1,42 @@
+"""A run whose disk is full for a while: it waits, and nothing is lost."""
+
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+from study.runtime.storage import RunFolder
+from tests.chaos.faults import fill, small_disk
+from tests.integration.test_grid import LONG, progress, same, trained_alone
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk") as mounted:
+        if mounted is None:
+            pytest.skip("a tmpfs cannot be mounted here: it needs root")
+        yield mounted
+
+
+def test_a_disk_that_is_full_for_a_while(run_grid, disk, digits):
+    folder = disk / "run"
+    filled = []
+
+    def fill_it():
+        while not all(progress(folder)):
+            time.sleep(0.05)
+        with fill(disk):
+            filled.append(sum(path.stat().st_size for path in disk.rglob("*") if path.is_file()))
+            time.sleep(5)
+
+    filler = threading.Thread(target=fill_it)
+    filler.start()
+    code = run_grid(*LONG, "--results", str(folder))
+    filler.join()
+    assert (code, len(filled)) == (0, 1)
+    trials = pd.read_parquet(folder / "trials.parquet").set_index("trial")
+    assert set(trials.status) == {"finished"}
+    assert set(trials.attempts) == {1}
+    for name in trials.index:
+        assert same(RunFolder(folder).trial(name).records(), trained_alone(folder, name, digits))
