@@ -117,6 +117,7 @@ class Run:
         device: torch.device | str = "cpu",
         replica: Replica = ALONE,
         clock: StepClock | None = None,
+        *,
         gpus: int = 1,
     ) -> None:
         """`clock`, if there is one, measures the steps. More than one of `gpus` share the forward
