@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lenet.config import ConfigError
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,49 @@ class Replica:
         """Make each gradient the sum over the workers of theirs, `share` of each counted in,
         and return `measured`, float32 (n,), summed likewise but whole.
 
-        A worker without samples has no gradients and adds 0.
+        A worker that has no gradient where another has, as one without samples, adds 0. What no
+        worker has a gradient of keeps none, as a frozen parameter does, so that no optimizer
+        moves it.
         """
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([*(g.reshape(-1).mul(share) for g in gradients), measured])
+        trained = [p for p in parameters if p.requires_grad]
+        here = [p.grad is not None for p in trained]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        # How many workers have each. Where all are here it is never looked at: that would make a
+        # GPU wait.
+        having = measured.new_ones(len(here)) if all(here) else measured.new_tensor(here)
+        flat = torch.cat([*(g.reshape(-1).mul(share) for g in gradients), having, measured])
         self.sum(flat)
-        sizes = [*(g.numel() for g in gradients), measured.numel()]
-        *parts, total = flat.split(sizes)
-        for gradient, part in zip(gradients, parts, strict=True):
-            # Into the gradient's own memory: a fused optimizer takes its layout to be the weight's.
-            gradient.copy_(part.view(gradient.shape))
+        sizes = [*(g.numel() for g in gradients), having.numel(), measured.numel()]
+        *parts, having, total = flat.split(sizes)
+        anywhere = here if all(here) else (having > 0).tolist()
+        for parameter, gradient, part, any_has in zip(
+            trained, gradients, parts, anywhere, strict=True
+        ):
+            if any_has:
+                # Into the gradient's own memory: a fused optimizer takes its layout to be the
+                # weight's.
+                parameter.grad = gradient.copy_(part.view(gradient.shape))
         return total
 
 
 ALONE = Replica()
 """A run on one worker, which needs no process group."""
+
+
+def check_learns_alike(model: torch.nn.Module, name: str) -> None:
+    """Raise `ConfigError` if `model` learns other things on a shard of a batch than on the whole:
+    if it has batch normalization, or numbers of its own that its checkpoint keeps beside the
+    weights, such as running means. `name` is what the user calls it."""
+    weights = {parameter for parameter, _ in model.named_parameters(remove_duplicate=False)}
+    by_batch = [layer for layer, part in model.named_modules() if isinstance(part, _BatchNorm)]
+    running = [
+        number
+        for number, value in model.state_dict().items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and number not in weights
+    ]
+    for found in [*running, *by_batch]:
+        raise ConfigError(
+            f"model={name} cannot be trained by several workers: each would have another "
+            f"{found}, from its share of every batch; use GroupNorm or LayerNorm instead of "
+            "running means, register_buffer(..., persistent=False) for constants, or one worker"
+        )

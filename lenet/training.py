@@ -21,12 +21,13 @@ from typing import Any
 import torch
 
 from lenet import registry
-from lenet.config import TrainConfig
-from lenet.data_parallel import ALONE, Replica
+from lenet.config import ConfigError, TrainConfig
+from lenet.data_parallel import ALONE, Replica, check_learns_alike
 from lenet.datasets import Dataset, Samples
 from lenet.loading import load_class
 from lenet.losses import Loss, count_right
 from lenet.models import build_model
+from lenet.models.dropout import share_masks
 from lenet.optimizers import build_optimizer
 from lenet.records import Record
 from lenet.schedules import learning_rate
@@ -65,6 +66,9 @@ def training_step(
     With several workers, `inputs` and `targets` are this one's shard of a batch of
     `batch_samples`, the update is that of the whole batch, and so are the loss and the number.
     """
+    samples = batch_samples or len(targets)
+    if replica.workers > 1:
+        share_masks(model, samples, replica.shard(samples) if len(targets) else slice(0, 1))
     optimizer.zero_grad(set_to_none=True)
     if len(targets) or replica is ALONE:
         outputs = model(inputs)
@@ -74,12 +78,14 @@ def training_step(
             right = count_right(outputs, targets)
         loss = loss.detach()
     else:  # the batch has fewer samples than there are workers
+        with torch.no_grad():  # for the masks that the others draw, too
+            model(inputs.new_zeros((1, *inputs.shape[1:])))
         loss = torch.zeros((), device=inputs.device)
         right = torch.zeros((), dtype=torch.int64, device=inputs.device)
     if clock:
         clock.lap("compute")
     if replica.workers > 1:
-        share = 1.0 if loss_function.summed else len(targets) / (batch_samples or len(targets))
+        share = 1.0 if loss_function.summed else len(targets) / samples
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         loss, right = replica.sum_gradients(
             parameters, share, torch.stack([loss * share, right.to(loss.dtype)])
@@ -99,9 +105,9 @@ class Run:
     records as if nothing had happened in between.
 
     In a data-parallel run each worker has a `Run`, of the same config and with a `replica` of its
-    own, and all advance together. The batches, their order and the updates are those of one
-    worker, so the records are, too, and the same in each worker, but for the order in which
-    sums are taken. Dropout alone differs: each worker draws the masks of its own shard.
+    own, and all advance together. The batches, their order, the masks of dropout and the updates
+    are those of one worker, so the records are, too, and the same in each worker, but for the
+    order in which sums are taken.
     """
 
     def __init__(
@@ -111,9 +117,13 @@ class Run:
         device: torch.device | str = "cpu",
         replica: Replica = ALONE,
         clock: StepClock | None = None,
+        *,
+        gpus: int = 1,
     ) -> None:
-        """`clock`, if there is one, measures the steps. Raises `ConfigError` if the config does
-        not fit the data set."""
+        """`clock`, if there is one, measures the steps. More than one of `gpus` share the forward
+        and backward pass of each training step by `torch.nn.DataParallel`; all else is done on
+        the first. That was not tested on GPUs. Raises `ConfigError` if the config does not fit
+        the data set, or the model several workers or GPUs."""
         self.config = config
         self.device = torch.device(device)
         self.replica = replica
@@ -126,9 +136,7 @@ class Run:
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
 
         self._dropout_draws = torch.Generator(self.device)
-        # The first worker's stream is that of a run alone.
-        of_rank = (replica.rank,) if replica.rank else ()
-        self._dropout_draws.manual_seed(stream_seed(config.seed, "dropout", *of_rank))
+        self._dropout_draws.manual_seed(stream_seed(config.seed, "dropout"))
         model = build_model(
             config.model,
             input_shape=dataset.input_shape,
@@ -138,8 +146,18 @@ class Run:
             seed=stream_seed(config.seed, "weights"),
             generator=self._dropout_draws,
         )
+        if replica.workers > 1 or gpus > 1:
+            check_learns_alike(model, config.model)
+        if gpus > 1 and config.dropout > 0:
+            raise ConfigError(
+                f"dropout={config.dropout:g} draws from a generator that is on one GPU: set "
+                "dropout=0, or use one process for each GPU"
+            )
         # Convolutions this narrow are fastest with the channels last in memory.
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self._trained: torch.nn.Module = self.model
+        if gpus > 1:
+            self._trained = torch.nn.DataParallel(self.model, list(range(gpus)))
         self.loss: Loss = load_class(registry.LOSSES[config.loss])
         self.optimizer = build_optimizer(config, self.model.parameters())
         self._learning_rate = learning_rate(config, self.steps_per_epoch, self.total_steps)
@@ -159,13 +177,13 @@ class Run:
         return self.diverged or self.blown_up or self.step >= self.total_steps
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a new `Run` of the same config, on as many workers, needs to go on from here;
-        the same for all workers, which must all ask for it."""
+        """All that a new `Run` of the same config, on any number of workers, needs to go on from
+        here; the same for all workers."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "device": self.device.type,
-            "dropout_draws": self._gathered(self._dropout_draws.get_state()).cpu(),
+            "dropout_draws": self._dropout_draws.get_state(),
             "step": self.step,
             "train_seconds": self.train_seconds,
             "diverged": self.diverged,
@@ -175,18 +193,14 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken; raises `ValueError` if that was on another
-        kind of device or number of workers, whose records would have been others."""
+        """Go on from where `state` was taken, by whatever number of workers: nothing in it is one
+        worker's own. Raises `ValueError` if that was on another kind of device, whose records
+        would have been others."""
         if state["device"] != self.device.type:
             raise ValueError(f"the state is of a run on {state['device']}, not {self.device.type}")
-        workers = len(state["dropout_draws"])
-        if workers != self.replica.workers:
-            raise ValueError(f"the state is of {workers} workers, not {self.replica.workers}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        # A copy: given a part of a larger tensor, set_state crashes the process (torch 2.15).
-        mine = state["dropout_draws"][self.replica.rank].cpu().clone()
-        self._dropout_draws.set_state(mine)
+        self._dropout_draws.set_state(state["dropout_draws"].cpu())
         self.step = state["step"]
         self.train_seconds = state["train_seconds"]
         self.diverged = state["diverged"]
@@ -270,7 +284,7 @@ class Run:
         if self.clock:
             self.clock.lap("data")
         loss, right = training_step(
-            self.model,
+            self._trained,
             self.optimizer,
             self.loss,
             inputs,
@@ -325,10 +339,6 @@ class Run:
     def _observed(self) -> dict[str, float]:
         observed: Mapping[str, float] = getattr(self.model, "observed", dict)()
         return {str(name): float(value) for name, value in observed.items()}
-
-    def _gathered(self, state: torch.Tensor) -> torch.Tensor:
-        # NCCL gathers what lies on a GPU only, where no generator keeps its state.
-        return self.replica.gather(state.to(self.device))
 
     def wait(self) -> None:
         """Until the device has done all that it was given."""

@@ -25,7 +25,8 @@ def build_model(
     `name` is in `registry.MODELS` or is a class of the user's own ("package.module:Class")
     that takes the same keywords: `input_shape` (channels, height, width), `classes`,
     `dropout` and `generator`, from which dropout masks are drawn while training; and `width`,
-    if it is to be had in other widths than 1.
+    if it is to be had in other widths than 1. On several workers, who must draw alike, it leaves
+    the drawing to `lenet.models.dropout.Dropout`.
     The caller's random state is left as it was. Raises `ConfigError` if the class cannot
     be loaded or does not take the keywords.
     """

@@ -29,7 +29,7 @@ WARM_UP_STEPS = 10
 """The first steps of a run are left out of rates, or a quarter of a shorter run's."""
 
 POINT = ("processor", "launcher", "workers", "width", "batch_size")
-LAUNCHERS = ("ray", "torchrun", "plain")
+LAUNCHERS = ("ray", "torchrun", "plain", "dataparallel")
 """Ray Train's TorchTrainer; torch's own launcher; one process without either."""
 
 START_UP = ("ray_seconds", "launch_seconds", "group_seconds", "load_seconds")

@@ -1,7 +1,10 @@
 """One worker of a data-parallel run, whoever started it.
 
-    python -m study.runtime.replica JOB.json                                one process, no Ray
-    torchrun --nproc-per-node 2 -m study.runtime.replica JOB.json           torch's own launcher
+    python -m study.runtime.replica JOB.json                        one process, no Ray
+    torchrun --nproc-per-node 2 -m study.runtime.replica JOB.json   torch's own launcher
+
+    The first is also how one process trains on several GPUs by `torch.nn.DataParallel` (the
+    launcher "dataparallel"), which was not tested on GPUs.
 
 Ray Train's workers call `train_job` too (`study.runtime.torch_trainer`): what is compared between
 launchers is the launchers.
@@ -9,7 +12,9 @@ launchers is the launchers.
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import os
 import platform
 import sys
@@ -18,22 +23,33 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed
+from numpy.typing import NDArray
 
 from lenet import datasets
 from lenet.config import TrainConfig
 from lenet.data_parallel import Replica
 from lenet.datasets import Dataset
 from lenet.devices import describe_device, training_device
+from lenet.records import PHASES
 from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import place_of
+from study.runtime.places import Place, patiently, place_of
 from study.runtime.storage import COMPLETE, TrialFolder
 
 Job = Mapping[str, Any]
-"""What a launch is to do, as JSON holds it: see `study.runtime.scaling.job_of`."""
+"""What a launch is to do, as JSON holds it: `study.runtime.scaling` makes it of its `Launch`."""
+
+_STEP = np.dtype(
+    [
+        *((name, np.int32) for name in ("rank", "step", "begun_at")),
+        *((f"{phase}_seconds", np.float32) for phase in PHASES),
+    ]
+)
+"""A row of `TrialFolder.timings`."""
 
 
 def train_job(
@@ -47,20 +63,31 @@ def train_job(
 
     `load` gets the data sets, and `start_up` says what it took to come so far, in seconds.
     Each point goes on from its checkpoint, if it has one: so a launch whose worker died is
-    simply started again. The first worker writes what there is to keep.
+    simply started again. The first worker writes what there is to keep. Raises
+    `FileNotFoundError` in every worker if one of them does not find the run's folder, and
+    `RuntimeError` if they find other checkpoints there.
     """
     torch.set_num_threads(job["threads"])
+    home = place_of(job["run_folder"])
+    _check_all_find(home, replica, device)
     started = time.perf_counter()
     loaded = {name: dataset.to(device) for name, dataset in load().items()}
+    seconds = {**start_up, "load_seconds": time.perf_counter() - started}
+    if _began_before(job, home):
+        # Since the launch was asked for, others have trained and died.
+        seconds["launch_seconds"] = math.nan
+    each = torch.tensor(list(seconds.values()), dtype=torch.float64, device=device)
+    slowest = replica.gather(each).amax(0).tolist()
     facts = {
         **{name: job[name] for name in ("launch", "launcher", "processor", "workers")},
         "oversubscribed": job["oversubscribed"],
-        **start_up,
-        "load_seconds": time.perf_counter() - started,
+        **dict(zip(seconds, slowest, strict=True)),
     }
     for point in job["points"]:
-        folder = TrialFolder(place_of(job["run_folder"]) / "trials" / point["name"])
-        if folder.state().get("status") in COMPLETE:
+        folder = TrialFolder(home / "trials" / point["name"])
+        complete = folder.state().get("status") in COMPLETE
+        # The first worker knows best: what it wrote shows late elsewhere, on some file systems.
+        if _of_each(replica, complete, device)[0]:
             continue
         config = TrainConfig.from_dict(point["settings"])
         _train_point(
@@ -69,8 +96,40 @@ def train_job(
             dataset=loaded[config.dataset],
             device=device,
             replica=replica,
+            gpus=job["workers"] if job["launcher"] == "dataparallel" else 1,
             facts=facts,
         )
+
+
+def _of_each(replica: Replica, value: int, device: torch.device) -> list[int]:
+    """What each worker gave, once all have."""
+    gathered: list[int] = (
+        replica.gather(torch.tensor([int(value)], device=device)).flatten().tolist()
+    )
+    return gathered
+
+
+def _check_all_find(home: Place, replica: Replica, device: torch.device) -> None:
+    there = home / "run.json"
+    found = _of_each(replica, patiently(there.is_file, f"read {there}"), device)
+    if all(found):
+        return
+    where = platform.node()
+    if found[replica.rank]:
+        where = f"the machine of worker {found.index(0)}, as it is on {where}"
+    raise FileNotFoundError(
+        f"{home} is not on {where}: on a cluster, results must lie in a folder that every node "
+        "reaches, or in a bucket"
+    )
+
+
+def _began_before(job: Job, home: Place) -> bool:
+    """Whether this launch is tried again: a point of it began after it was asked for."""
+    states = (TrialFolder(home / "trials" / point["name"]).state() for point in job["points"])
+    starts = [state["started"] for state in states if state.get("started")]
+    return any(
+        datetime.datetime.fromisoformat(start).timestamp() > job["requested_at"] for start in starts
+    )
 
 
 def _train_point(
@@ -80,13 +139,22 @@ def _train_point(
     dataset: Dataset,
     device: torch.device,
     replica: Replica,
+    gpus: int,
     facts: Mapping[str, Any],
 ) -> None:
     clock = StepClock(device)
-    run = Run(config, dataset, device, replica, clock)
+    run = Run(config, dataset, device, replica, clock, gpus=gpus)
     records = restore(run, folder, print)
-    replica.wait()  # the first worker may write only when all have read
-    first = replica.rank == 0
+    # The first worker may write only when all have read.
+    found = _of_each(replica, run.step, device)
+    if len(set(found)) > 1:
+        raise RuntimeError(
+            f"the workers find other checkpoints in {folder.path} (of steps "
+            f"{', '.join(map(str, found))}): results must lie in one folder that every node "
+            "reaches, or in a bucket; try again with --resume"
+        )
+    first, begun_at = replica.rank == 0, run.step
+    timings = [_up_to(begun_at, folder)]
     if first:
         gradients = sum(p.numel() * p.element_size() for p in run.model.parameters())
         folder.begin(
@@ -105,17 +173,35 @@ def _train_point(
                 },
             }
         )
-    begun_at, rows = run.step, []
     for record in train(run):
-        rows += clock.read()
         records.append(record)
-        state = run.state_dict()  # all workers give theirs
-        if first and not run.finished:
-            folder.save(records, as_bytes(state))
-    seconds = replica.gather(torch.tensor(rows, device=device))
+        seconds = replica.gather(torch.tensor(clock.read(), device=device))
+        if first:
+            timings.append(_table(seconds, begun_at, run.step))
+            # Before the checkpoint: no step up to that is missing.
+            folder.keep_timings(np.concatenate(timings))
+            if not run.finished:
+                folder.save(records, as_bytes(run.state_dict()))
     if first:
-        folder.keep_timings(begun_at, seconds.tolist())
         folder.finish("diverged" if records[-1].diverged else "finished", records)
+
+
+def _table(seconds: torch.Tensor, begun_at: int, last: int) -> NDArray[Any]:
+    """Rows of `_STEP` from `seconds` (workers, steps, phases) of the steps up to `last`."""
+    workers, steps, _ = seconds.shape
+    table = np.empty((workers, steps), _STEP)
+    table["rank"] = np.arange(workers)[:, None]
+    table["step"] = np.arange(last - steps, last) + 1
+    table["begun_at"] = begun_at
+    for i, phase in enumerate(PHASES):
+        table[f"{phase}_seconds"] = seconds[..., i].cpu().numpy()
+    return table.reshape(-1)
+
+
+def _up_to(step: int, folder: TrialFolder) -> NDArray[Any]:
+    """Rows of `_STEP` of the steps that earlier attempts took and that are not taken again."""
+    rows = [tuple(row.values()) for row in folder.timings() if row["step"] <= step]
+    return np.array(rows, _STEP)
 
 
 def main() -> None:
@@ -127,7 +213,7 @@ def main() -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     started = time.perf_counter()
     replica = Replica()
-    if job["launcher"] == "torchrun":
+    if job["launcher"] == "torchrun":  # else one process, of one GPU or several
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         replica = Replica(torch.distributed.get_rank(), torch.distributed.get_world_size())
     start_up = {

@@ -50,6 +50,9 @@ class Scaling:
     launchers: Sequence[str]
     cpus_per_worker: float
     placement: str
+    cpus_beside_gpus: float | None = None
+    """CPUs of the one worker on the CPU that GPUs are compared with; None until `placed`: all of a
+    machine"""
 
     def launches(self, dataset: str | None = None) -> list[Launch]:
         """The launches in the order in which they run, on `dataset` instead of the study's own
@@ -57,8 +60,10 @@ class Scaling:
 
         Each repeat, which is a seed, is a block that has every launch once, in random order, so
         that what changes on the machine over time falls on all alike. The order is the same each
-        time. The baselines, torchrun and the plain process, train the narrowest net with the
-        study's own batch alone.
+        time. The baselines, all launchers but Ray, train the narrowest net with the study's own
+        batch alone. The plain process is of one worker; "dataparallel", one process that drives
+        several GPUs (`torch.nn.DataParallel`), of GPUs alone, and without dropout, whose masks
+        it cannot draw.
         """
         study = self.of_study()
         planned = study.plan(self.budget, self.repeats, dataset)
@@ -70,15 +75,18 @@ class Scaling:
             for processor, counts in self.workers.items():
                 for workers in counts:
                     for launcher in self.launchers:
-                        if launcher == "plain" and workers > 1:
+                        if not _trains(launcher, processor, workers):
                             continue
                         points = [
                             _named(study, launcher, processor, workers, point)
                             for base in planned
                             if base.config.seed == repeat
                             and (launcher == "ray" or base.config.width == narrowest)
+                            and (launcher != "dataparallel" or not base.config.dropout)
                             for point in self._scaled(base, workers, launcher)
                         ]
+                        if not points:
+                            continue
                         distinct = list({point.name: point for point in points}.values())
                         draws.shuffle(distinct)
                         block.append(
@@ -99,6 +107,11 @@ class Scaling:
         grown = base.config.replace(batch_size=base.config.batch_size * workers)
         return [base, *([Planned(name=base.name, config=grown)] if weak else [])]
 
+    def cpus_of(self, processor: str) -> float:
+        """The CPUs of each worker on `processor`, of which it has as many threads."""
+        beside_gpus = processor == "cpu" and "gpu" in self.workers
+        return (beside_gpus and self.cpus_beside_gpus) or self.cpus_per_worker
+
     def of_study(self) -> Study:
         """The study with the choices made; raises `ConfigError` if it compares no workers."""
         study = search_spaces.find(self.study)
@@ -109,6 +122,12 @@ class Scaling:
                 f"{study.name}, or use {' or '.join(known)}"
             )
         return study.narrowed(self.choices)
+
+
+def _trains(launcher: str, processor: str, workers: int) -> bool:
+    if launcher == "plain":
+        return workers == 1
+    return launcher != "dataparallel" or (processor == "gpu" and workers > 1)
 
 
 def _named(study: Study, launcher: str, processor: str, workers: int, point: Planned) -> Planned:
@@ -133,8 +152,9 @@ def placed(
     """`asked` with the numbers of workers for each processor, and what to say of them.
 
     `counts` and `devices` are as typed. Left out (None), they are those of the study that fit, on
-    the GPUs if there are any. Beside GPUs the CPU is one worker, as in Fan's figures. Raises
-    `ConfigError` if GPUs are asked for where there are none.
+    the GPUs if there are any. Beside GPUs the CPU is one worker, as in Fan's figures, and that has
+    the CPUs of a whole machine if nothing else is asked for. Raises `ConfigError` if GPUs are
+    asked for where there are none, and if nothing is left to launch.
     """
     has_gpus = any(node.gpus for node in nodes)
     workers: dict[str, Sequence[int]] = {}
@@ -144,6 +164,8 @@ def placed(
             raise ConfigError(f"--device gpu: there is no GPU ({_has(nodes)}): use --device cpu")
         if processor == "cpu" and devices and len(devices) > 1:
             workers[processor] = [1]
+            whole = max(node.cpus for node in nodes)
+            asked = replace(asked, cpus_beside_gpus=asked.cpus_beside_gpus or whole)
         elif counts is not None:
             workers[processor] = counts
         else:
@@ -157,7 +179,13 @@ def placed(
                     f"{' and '.join(left_out)} workers are left out: there is room for {fitting} "
                     f"on {processor} ({_has(nodes)})."
                 )
-    return replace(asked, workers=workers), notes
+    asked = replace(asked, workers=workers)
+    if not asked.launches():
+        raise ConfigError(
+            "--launchers dataparallel trains on two GPUs or more, and without dropout: add ray, "
+            "torchrun or plain"
+        )
+    return asked, notes
 
 
 def _has(nodes: Sequence[Node]) -> str:
@@ -174,18 +202,19 @@ def check_room(
     has = _has(nodes)
     found: dict[str, dict[int, bool]] = {}
     for processor, counts in asked.workers.items():
-        fitting = room(nodes, processor, asked.cpus_per_worker)
+        cpus = asked.cpus_of(processor)
+        fitting = room(nodes, processor, cpus)
         for workers in counts:
             if workers > fitting and processor == "gpu":
                 raise ConfigError(
                     f"--workers {workers} on GPUs is more than fit: there are {has}; each worker "
-                    f"needs a GPU and {asked.cpus_per_worker:g} CPU, use {fitting or 'none'} or "
+                    f"needs a GPU and {cpus:g} CPU, use {fitting or 'none'} or "
                     "--device cpu"
                 )
             if workers > fitting and not oversubscribe:
                 raise ConfigError(
                     f"--workers {workers} is more than fit: there are {has}, room for {fitting} "
-                    f"workers of {asked.cpus_per_worker:g} CPU; use fewer, or --oversubscribe, "
+                    f"workers of {cpus:g} CPU; use fewer, or --oversubscribe, "
                     "which lets workers share CPUs and marks their numbers"
                 )
             found.setdefault(processor, {})[workers] = workers > fitting
@@ -209,6 +238,7 @@ def as_json(asked: Scaling) -> dict[str, Any]:
         "weak": asked.weak,
         "launchers": list(asked.launchers),
         "cpus_per_worker": asked.cpus_per_worker,
+        "cpus_beside_gpus": asked.cpus_beside_gpus,
         "placement": asked.placement,
     }
 

@@ -7,7 +7,7 @@ killed at any moment can be resumed from what lies there.
     DIR/trials/NAME/records.json
     DIR/trials/NAME/checkpoint.pt       while unfinished
     DIR/trials/NAME/events.out.*        TensorBoard
-    DIR/trials/NAME/timings.json        of a data-parallel run: seconds of each step
+    DIR/trials/NAME/timings.npy         of a data-parallel run: seconds of each step
     DIR/records.parquet, trials.parquet (and .csv): all trials, made by `collect`
     DIR/timings.parquet         likewise, where trials have timings
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import json
 import math
 import os
@@ -32,11 +33,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from lenet.config import ConfigError, TrainConfig
-from lenet.records import PHASES, Record
+from lenet.records import Record
 from search_spaces.study import Planned, maximized
 from study.runtime.lease import leased
 from study.runtime.places import (
@@ -119,24 +122,24 @@ class TrialFolder:
         self._write_records(records)
         self._write_state({"error": None, **facts, "status": status})
 
-    def keep_timings(self, begun_at: int, seconds: Sequence[Sequence[Sequence[float]]]) -> None:
-        """Keep, by worker, the seconds of each step behind `begun_at` in each of
-        `lenet.step_clock.PHASES`."""
-        keep_json(self.path / "timings.json", {"begun_at": begun_at, "seconds": seconds})
+    def keep_timings(self, steps: NDArray[Any]) -> None:
+        """Keep a table of the steps so far, (rows,) with the named columns of `timings`. It is
+        written with every checkpoint, so as bytes: text would take as long as the steps."""
+        written = io.BytesIO()
+        np.save(written, steps, allow_pickle=False)
+        keep(self.path / "timings.npy", written.getvalue())
 
     def timings(self) -> list[dict[str, float]]:
-        """A row per worker and step: `rank`, `step` and `NAME_seconds` of each phase."""
-        found = read_json(self.path / "timings.json") or {"begun_at": 0, "seconds": []}
-        columns = [f"{phase}_seconds" for phase in PHASES]
-        return [
-            {
-                "rank": rank,
-                "step": found["begun_at"] + 1 + i,
-                **dict(zip(columns, row, strict=True)),
-            }
-            for rank, rows in enumerate(found["seconds"])
-            for i, row in enumerate(rows)
-        ]
+        """A row per worker and step: `rank`, `step`, `begun_at` (the step from which the attempt
+        that took it went on: the first ones behind it are warm-up) and `NAME_seconds` of each of
+        `lenet.records.PHASES`. No rows if they are missing or damaged."""
+        path = self.path / "timings.npy"
+        try:
+            read = patiently(path.read_bytes, f"read {path}")
+            steps = np.load(io.BytesIO(read), allow_pickle=False)
+        except (FileNotFoundError, ValueError, EOFError):
+            return []
+        return [dict(zip(steps.dtype.names, row, strict=True)) for row in steps.tolist()]
 
     def mark(self, status: str, error: str | None = None) -> None:
         """Set the status (one of `COMPLETE`, or `failed`)."""

@@ -2,6 +2,7 @@
 a worker that is killed costs no records."""
 
 import json
+import math
 import os
 import signal
 import threading
@@ -100,5 +101,12 @@ def test_a_killed_worker_costs_no_records(ray_address, tmp_path, digits):
     steps = [record.step for record in trial.records()]
     alone = training.Run(planned.config, digits)
     assert steps == [alone.steps_per_epoch * epoch for epoch in range(1, 41)]
-    # The steps that were timed are those behind the checkpoint.
-    assert 1 < trial.timings()[0]["step"] < alone.total_steps
+    assert math.isnan(trial.state()["data_parallel"]["launch_seconds"])
+    # All steps were timed, and those behind the checkpoint tell that they are.
+    for rank in (0, 1):
+        rows = [row for row in trial.timings() if row["rank"] == rank]
+        assert [row["step"] for row in rows] == list(range(1, alone.total_steps + 1))
+        first, again = sorted({row["begun_at"] for row in rows})
+        assert first == 0
+        assert again in steps
+        assert all(row["begun_at"] == (again if row["step"] > again else 0) for row in rows)

@@ -1,9 +1,12 @@
 """`python -m study.scaling`: what it plans, and what it refuses before anything starts."""
 
+from dataclasses import replace
+
 import pytest
 
 from lenet.config import ConfigError
 from study import scaling
+from study.analysis.scaling import LAUNCHERS
 from study.runtime import cluster
 from study.runtime.cluster import Node
 from study.runtime.scaling_plan import (
@@ -86,8 +89,39 @@ def test_gpus_are_used_where_there_are_some():
     assert asked.workers == {"gpu": [1, 2, 3, 4]}
     asked, _ = placed(ASKED, [1, 2], ["cpu", "gpu"], FOUR_GPUS, oversubscribe=False)
     assert asked.workers == {"cpu": [1], "gpu": [1, 2]}
+    assert check_room(asked, FOUR_GPUS, oversubscribe=False)["cpu"] == {1: False}
     with pytest.raises(ConfigError, match="there is no GPU"):
         placed(ASKED, [1], ["gpu"], TWO_CPUS, oversubscribe=False)
+
+
+def test_the_cpu_beside_gpus_has_a_whole_machine():
+    small = [Node(cpus=4, gpus=1), Node(cpus=12, gpus=1)]
+    asked, _ = placed(ASKED, None, ["cpu", "gpu"], small, oversubscribe=False)
+    assert (asked.cpus_of("cpu"), asked.cpus_of("gpu")) == (12, 1)
+    typed = replace(ASKED, cpus_per_worker=2.0, cpus_beside_gpus=2.0)
+    asked, _ = placed(typed, None, ["gpu", "cpu"], small, oversubscribe=False)
+    assert (asked.cpus_of("cpu"), asked.cpus_of("gpu")) == (2, 2)
+    alone, _ = placed(ASKED, None, ["cpu"], small, oversubscribe=False)
+    assert alone.cpus_of("cpu") == 1
+    typed = replace(typed, cpus_beside_gpus=16.0)
+    with pytest.raises(ConfigError, match="workers of 16 CPU"):
+        check_room(replace(typed, workers={"cpu": [1], "gpu": [1]}), small, oversubscribe=False)
+
+
+def test_one_process_for_several_gpus_is_planned_where_there_are_some():
+    every = replace(ASKED, launchers=LAUNCHERS, workers={"cpu": [1], "gpu": [1, 2]})
+    launches = {launch.name: launch for launch in every.launches()}
+    planned = {name for name in launches if name.startswith("dataparallel")}
+    assert planned == {"dataparallel-2gpu-repeat0", "dataparallel-2gpu-repeat1"}
+    (point,) = launches["dataparallel-2gpu-repeat0"].points
+    assert (point.config.width, point.config.batch_size) == (1, 128)
+    assert point.name.startswith("dataparallel_2gpu_")
+    dropping = replace(every, study="upc-gpus", choices={})  # with dropout 0.5
+    assert not [name for name in names(dropping.launches()) if name.startswith("dataparallel")]
+
+
+def test_without_gpus_it_changes_nothing():
+    assert replace(ASKED, launchers=LAUNCHERS).launches() == ASKED.launches()
 
 
 def test_room_is_in_whole_workers_of_each_machine():
@@ -135,6 +169,7 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--set", "seed=3"], "seed is not a dimension: use --repeats N"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--device", "gpu"], "there is no GPU"),
+        (["--launchers", "dataparallel"], "two GPUs or more, and without dropout: add ray"),
         (["--launchers", "mpi"], "unknown launcher 'mpi'"),
         (["--address", "10.0.0.1:6379", "--launchers", "plain"], "run on this machine"),
         (["--resume", "nowhere"], "nowhere is no run"),
