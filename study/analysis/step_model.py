@@ -187,7 +187,7 @@ def fit_each(repeats: Repeats, without: Sequence[Place] = ()) -> Fitted | None:
 def held_out(measured: Sequence[Point]) -> list[Place]:
     """The places to test the model on, whatever was measured there: a fourth of them, by turns of
     each number of workers, several workers before one, and the middle ones (by width and batch)
-    before the outer.
+    before the outer, the next number beginning one further, so that not all are of one width.
 
     One that could not be told from the places that are left is not held out, so a few places may
     have none.
@@ -195,7 +195,7 @@ def held_out(measured: Sequence[Point]) -> list[Place]:
     by_workers: dict[int, list[Point]] = {}
     for p in sorted(measured, key=lambda p: (p.workers == 1, p.workers, p.width, p.batch)):
         by_workers.setdefault(p.workers, []).append(p)
-    queues = [_middle_first(inside) for inside in by_workers.values()]
+    queues = [_middle_first(inside, at=i) for i, inside in enumerate(by_workers.values())]
     turns = [queue[i] for i in range(len(measured)) for queue in queues if i < len(queue)]
     found: list[Place] = []
     for candidate in turns:
@@ -228,9 +228,12 @@ def extrapolated(repeats: Repeats) -> tuple[int, list[list[float]]] | None:
     return most, errors(fitted, repeats, [p.place for p in beyond])
 
 
-def _middle_first(ordered: Sequence[Point]) -> list[Point]:
+def _middle_first(ordered: Sequence[Point], at: int) -> list[Point]:
+    """From the middle to the ends, beginning with the one at this place of that order."""
     last = len(ordered) - 1
-    return [ordered[i] for i in sorted(range(last + 1), key=lambda i: abs(2 * i - last))]
+    found = [ordered[i] for i in sorted(range(last + 1), key=lambda i: abs(2 * i - last))]
+    begun = at % len(found)
+    return [*found[begun:], *found[:begun]]
 
 
 def _told(fitted: Fitted, p: Point) -> bool:

@@ -53,15 +53,17 @@ def _figure(
     )
     with style.styled():
         figure = Figure(figsize=(9.0, 3.6))
+        cut = False
         for i, (quantity, called) in enumerate(_PANELS.items()):
             axes = figure.add_subplot(1, 2, i + 1)
-            _panel(axes, trained, places, quantity)
+            lowest = _panel(axes, trained, places, quantity)
             axes.set_ylabel(called)
             if published and quantity == "train_seconds":
                 at = [places.index(("gpu", n)) for n in published]
                 axes.plot(at, list(published.values()), "*", color=_GREY, ms=9)
                 # A report's machine and ours may be orders of magnitude apart.
                 axes.set_yscale("log")
+                cut = lowest <= 0
                 axes.autoscale(axis="y")
                 axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         shown = [name for name in LAUNCHERS if name in set(trained["launcher"])]
@@ -77,13 +79,18 @@ def _figure(
         )
         if trained["seed"].nunique() > 1:
             meaning += " Bars are 95% intervals over repeats."
+        if cut:
+            meaning += " One that ends at the foot of a logarithmic axis goes on below 0."
         style.surround(figure, title, [legend], footer(results, trained, meaning))
     return figure
 
 
-def _panel(axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], quantity: str) -> None:
+def _panel(
+    axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], quantity: str
+) -> float:
+    """The lower end of the lowest interval, or mark."""
     shades, shapes = style.colours(LAUNCHERS), style.markers(LAUNCHERS)
-    lowest = 0.0
+    lowest = math.inf
     for i, launcher in enumerate(LAUNCHERS):
         for place, (processor, workers) in enumerate(places):
             where = {"launcher": launcher, "processor": processor, "workers": workers}
@@ -108,3 +115,4 @@ def _panel(axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], qua
     # The whole interval is shown, of few repeats even where it goes on below 0.
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom if lowest < 0 else 0, top)
+    return lowest

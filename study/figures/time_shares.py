@@ -50,8 +50,12 @@ def _figure(results: Results, title: str, trained: pd.DataFrame) -> Figure:
             each = inside.groupby([*keys, "seed"])[[f"{phase}_share" for phase in PHASES]].mean()
             for key, of_repeats in each.groupby(keys):
                 _bar(ax, places.index(key), 100 * of_repeats.cumsum(axis=1), colours)
-            names = [f"{marked(trained, p, n)}\nbatch {batch}" for p, n, batch in places]
-            ax.set_xticks(range(len(places)), names, size=8)
+            # Many stand upright, else they would cover each other.
+            inches = ax.get_position().width * figure.get_size_inches()[0]
+            upright = 0.6 * len(places) > inches
+            between = ", batch " if upright else "\nbatch "
+            names = [f"{marked(trained, p, n)}{between}{batch}" for p, n, batch in places]
+            ax.set_xticks(range(len(places)), names, size=8, rotation=90 if upright else 0)
             ax.set_ylim(0, 100)
             if ax.yaxis.get_tick_params()["labelleft"]:
                 ax.set_ylabel("share of time (%)")
@@ -77,7 +81,8 @@ def _bar(ax: Axes, at: float, ends: pd.DataFrame, colours: Mapping[str, Any]) ->
         over = statistics.mean(ends[f"{phase}_share"])
         ax.bar(at, over.mean - below, bottom=below, color=colours[phase], width=0.7)
         below = over.mean
-        if phase == PHASES[-1] or math.isnan(over.half_width):
+        # One worker has nothing behind its computation.
+        if below > 100 - 1e-9 or math.isnan(over.half_width):
             continue
         # A share is none beyond 0 and 100 %.
         down, up = min(over.half_width, over.mean), min(over.half_width, 100 - over.mean)
