@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from study.analysis.results import select
-from study.claims.evidence import END, Evidence, Point, Untestable, Verdict
+from study.claims.evidence import END, Evidence, Point, Untestable, Verdict, one_each
 
 
 def verdict(
@@ -20,22 +20,30 @@ def verdict(
     """The training time of each of `of`, a processor and a number of workers, is more than `above`
     and less than `below` times that of `to`, paired by repeat: of Ray's workers with the net as
     wide as published. Workers on the CPU never stand for GPUs.
+
+    The time is that of all training steps, as reports print it: the warm-up is in, start-up and
+    evaluation are not. Raises `Untestable` if the run lacks a side, if trials of one side and
+    repeat differ in some setting, or if no repeat has both sides.
     """
     trials = evidence.measured({"width": 1, "launcher": "ray"}, "train_seconds", END)
     sides = {
-        place: select(trials, {"processor": place[0], "workers": place[1]}).set_index("seed")
-        for place in (*of, to)
+        place: select(trials, {"processor": place[0], "workers": place[1]}) for place in (*of, to)
     }
     for (processor, workers), inside in sides.items():
         if not inside.empty:
+            one_each(inside, ())
             continue
         if processor == "gpu" and "gpu" not in set(trials["processor"]):
             raise Untestable("no GPU: this run was on CPU workers, which are no GPUs")
         raise Untestable(f"this run has nothing of {_called((processor, workers))}")
     points = []
     for place in of:
-        ratio = (sides[place]["value"] / sides[to]["value"]).dropna()
-        points.append(Point(f"{_called(place)} to {_called(to)}", ratio.tolist()))
+        pair = f"{_called(place)} to {_called(to)}"
+        one, other = (sides[side].set_index("seed")["value"] for side in (place, to))
+        ratio = (one / other).dropna()
+        if ratio.empty:
+            raise Untestable(f"no repeat of this run has both sides of {pair}")
+        points.append(Point(pair, ratio.tolist()))
     return evidence.judge(points, above, below, lambda value: f"{value:.2f} times the time")
 
 

@@ -7,22 +7,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.scaling import (
     FASTER,
     NOT_FASTER,
     UNDECIDED,
+    break_even,
     compared,
-    fit,
     judged,
-    points,
+    repeats,
     runs,
-    split,
 )
+from study.analysis.step_model import fit_each, held_out
 from study.figures import style
 from study.figures.workers import footer
 
@@ -32,17 +35,19 @@ _FILLED: dict[str, Any] = {FASTER: "full", UNDECIDED: "left", NOT_FASTER: "none"
 def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) -> dict[str, Figure]:
     """Over the net's width, the batch from which on each number of `workers` is faster than one,
     by the model, dashed where that number was not run with a processor each and the line is a
-    prediction; and the measured points of strong scaling, filled where they were faster and empty
-    where they were not.
+    prediction, the mean over the fits to each repeat with its 95% interval; and the measured points
+    of strong scaling, filled where they were faster and empty where they were not. There is
+    no line where the points do not settle it.
 
-    None if there are too few points to fit the model, or a single width.
+    No figure if there are too few points to fit the model, a single width, or other settings that
+    vary.
     """
-    measured = points(results)
-    model = fit(split(measured)[0])
-    sizes = {p.width: p.gradient_bytes for p in measured}
-    if model is None or len(sizes) < 2:
+    measured = repeats(results)
+    fitted = fit_each(measured, held_out(measured[0])) if measured else None
+    sizes = {p.width: p.gradient_bytes for p in measured[0]} if measured else {}
+    if fitted is None or len(sizes) < 2:
         return {}
-    ran = {p.workers for p in measured}
+    ran = {p.workers for p in measured[0]}
     strong = compared(results, weak=False)
     verdicts = judged(strong)
     with style.styled():
@@ -51,11 +56,21 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         shown = sorted({*workers, *verdicts["workers"]})
         colours, shapes = style.colours(shown), style.markers(shown)
         legend: list[Artist] = []
+        left_out: list[str] = []
+        bands: dict[int, tuple[list[int], list[statistics.Mean]]] = {}
         for n in shown:
             line = "-" if n in ran else "--"
-            batches = [model.break_even_batch(n, w, sizes[w]) for w in sorted(sizes)]
-            drawn = [b if b > 0 and math.isfinite(b) else math.nan for b in batches]
-            axes.plot(sorted(sizes), drawn, line, color=colours[n])
+            told = [w for w in sorted(sizes) if fitted.tells_break_even(n, w, sizes[w])]
+            batches = [_mean(break_even(fitted, n, w, sizes[w])) for w in told]
+            if all(math.isnan(b.mean) for b in batches):
+                left_out.append(str(n))
+                if n in set(verdicts["workers"]):
+                    mark = Line2D([], [], ls="", marker=shapes[n], color=colours[n], ms=7)
+                    mark.set_label(f"{n} workers, no line")
+                    legend.append(mark)
+                continue
+            axes.plot(told, [b.mean for b in batches], line, color=colours[n])
+            bands[n] = told, batches
             kind = "model" if n in ran else "prediction"
             legend.append(Line2D([], [], ls=line, color=colours[n], label=f"{n} workers, {kind}"))
         numbers = sorted(verdicts["workers"].unique())
@@ -64,7 +79,7 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
             axes.plot(
                 # Side by side, where several numbers were run.
                 [row["width"] * 1.06 ** (numbers.index(n) - (len(numbers) - 1) / 2)],
-                [row["batch_size"]],
+                [row["batch"]],
                 shapes[n],
                 ms=8,
                 color=colours[n],
@@ -87,6 +102,10 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
+        if bands and len(fitted.models) > 1:
+            for n, (told, batches) in bands.items():
+                _band(axes, told, batches, colours[n])
+            legend.append(Patch(color="#444444", alpha=0.2, lw=0, label="95% interval of a line"))
         axes.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
@@ -97,10 +116,38 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         axes.set_ylabel("batch over all workers (samples)")
         meaning = (
             "Above a line that many workers are faster than one, if each has a processor of its "
-            "own. Marks are measured, a verdict by the 95% interval over repeats."
+            "own. Marks are measured, a verdict by the interval over repeats (95% for all marks "
+            "together)."
         )
+        if left_out:
+            meaning += (
+                f" The model has no such batch for {' and '.join(left_out)} workers: no line."
+            )
         crowded = sorted(verdicts.loc[verdicts["oversubscribed"], "workers"].unique())
         if crowded:
             meaning += f" Those of {' and '.join(map(str, crowded))} workers are oversubscribed.*"
         style.surround(figure, title, [legend], footer(results, runs(results), meaning))
     return {"": figure}
+
+
+def _mean(batches: Sequence[float]) -> statistics.Mean:
+    """Over repeats; missing where one has no batch that pays, or where any does, since a
+    logarithmic axis has no place for it."""
+    return statistics.mean(b if b > 0 and math.isfinite(b) else math.nan for b in batches)
+
+
+def _band(
+    axes: Axes, widths: Sequence[int], batches: Sequence[statistics.Mean], colour: Any
+) -> None:
+    """The interval of a line. What of it lies below 0 ends at the axis' lower end."""
+    bottom = axes.get_ylim()[0]
+    low = [b.mean - b.half_width for b in batches]
+    high = [b.mean + b.half_width for b in batches]
+    axes.fill_between(
+        widths,
+        [edge if edge > 0 or math.isnan(edge) else bottom for edge in low],
+        high,
+        color=colour,
+        alpha=0.13,
+        lw=0,
+    )

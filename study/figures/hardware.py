@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -14,7 +15,7 @@ from study.analysis import statistics
 from study.analysis.results import Results, select
 from study.analysis.scaling import LAUNCHERS, narrowest, runs
 from study.figures import style
-from study.figures.workers import footer, marked
+from study.figures.workers import footer, marked, parts
 
 _PANELS = {
     "train_seconds": "total training time T (s)",
@@ -28,28 +29,41 @@ def draw(
 ) -> dict[str, Figure]:
     """Two panels, over the CPU and 1, 2, ... workers: total training time and iterations per
     second of the narrowest net with the study's own batch, a mark per launcher, the mean over
-    repeats with its 95% interval. `published` has a report's seconds by number of GPUs.
+    repeats with its 95% interval, if there are several. `published` has a report's seconds by
+    number of GPUs. A figure for each value of other settings that vary.
 
-    None if nothing was trained by several workers or launchers.
+    The total time is that of all training steps, the warm-up counted in, as reports print it.
+    There is no figure if nothing was trained by several workers or launchers.
     """
     trained = narrowest(runs(results))
     if trained.empty:
         return {}
+    return {
+        suffix: _figure(results, titled, inside, published)
+        for suffix, titled, inside in parts(results, trained, title)
+    }
+
+
+def _figure(
+    results: Results, title: str, trained: pd.DataFrame, published: Mapping[int, float] | None
+) -> Figure:
     places = sorted(
         {(p, n) for p, n in trained[["processor", "workers"]].itertuples(index=False)}
         | {("gpu", n) for n in published or {}}
     )
     with style.styled():
         figure = Figure(figsize=(9.0, 3.6))
+        cut = False
         for i, (quantity, called) in enumerate(_PANELS.items()):
             axes = figure.add_subplot(1, 2, i + 1)
-            _panel(axes, trained, places, quantity)
+            lowest = _panel(axes, trained, places, quantity)
             axes.set_ylabel(called)
             if published and quantity == "train_seconds":
                 at = [places.index(("gpu", n)) for n in published]
                 axes.plot(at, list(published.values()), "*", color=_GREY, ms=9)
                 # A report's machine and ours may be orders of magnitude apart.
                 axes.set_yscale("log")
+                cut = lowest <= 0
                 axes.autoscale(axis="y")
                 axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         shown = [name for name in LAUNCHERS if name in set(trained["launcher"])]
@@ -60,16 +74,23 @@ def draw(
         if published:
             legend.append(Line2D([], [], color=_GREY, marker="*", ls="", ms=9, label="published"))
         meaning = (
-            "Bars are 95% intervals over repeats; T leaves out start-up and evaluation, v is that "
-            "of the typical step behind the warm-up."
+            "T leaves out start-up and evaluation, the warm-up is in; v is that of the mean step "
+            "behind the warm-up."
         )
+        if trained["seed"].nunique() > 1:
+            meaning += " Bars are 95% intervals over repeats."
+        if cut:
+            meaning += " One that ends at the foot of a logarithmic axis goes on below 0."
         style.surround(figure, title, [legend], footer(results, trained, meaning))
-    return {"": figure}
+    return figure
 
 
-def _panel(axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], quantity: str) -> None:
+def _panel(
+    axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], quantity: str
+) -> float:
+    """The lower end of the lowest interval, or mark."""
     shades, shapes = style.colours(LAUNCHERS), style.markers(LAUNCHERS)
-    highest = 0.0
+    lowest = math.inf
     for i, launcher in enumerate(LAUNCHERS):
         for place, (processor, workers) in enumerate(places):
             where = {"launcher": launcher, "processor": processor, "workers": workers}
@@ -77,11 +98,12 @@ def _panel(axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], qua
             if inside.empty:
                 continue
             over = statistics.mean(inside[quantity])
-            highest = max(highest, over.mean)
+            single = math.isnan(over.half_width)
+            lowest = min(lowest, over.mean if single else over.mean - over.half_width)
             axes.errorbar(
                 [place + 0.12 * (i - 1)],
                 [over.mean],
-                yerr=[0.0 if over.half_width != over.half_width else over.half_width],
+                yerr=None if single else [over.half_width],
                 fmt=shapes[launcher],
                 color=shades[launcher],
                 markersize=6,
@@ -90,6 +112,7 @@ def _panel(axes: Axes, trained: pd.DataFrame, places: list[tuple[str, int]], qua
             )
     axes.set_xticks(range(len(places)), [marked(trained, *place) for place in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
-    # The interval of two or three repeats may be many times as wide as the marks' own range.
+    # The whole interval is shown, of few repeats even where it goes on below 0.
     bottom, top = axes.get_ylim()
-    axes.set_ylim(0, min(top, 2.5 * highest) if bottom < 0 or top > 2.5 * highest else top)
+    axes.set_ylim(bottom if lowest < 0 else 0, top)
+    return lowest

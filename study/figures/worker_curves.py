@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,7 +12,7 @@ from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.scaling import narrowest, runs
 from study.figures import style
-from study.figures.workers import footer, marked
+from study.figures.workers import footer, marked, parts
 
 _DASHES = ("-", "--", ":", "-.")
 
@@ -19,11 +20,19 @@ _DASHES = ("-", "--", ":", "-.")
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Training loss and, where there is one, validation loss by step of Ray's runs of strong
     scaling with the narrowest net: a line per number of workers, the mean over repeats with
-    their range. What is the same for all lies on one line."""
+    their range. What is the same for all lies on one line. A figure for each value of other
+    settings that vary."""
     trained = narrowest(runs(results))
     if trained.empty or (trained["launcher"] != "ray").all():
         return {}
     trained = trained[trained["launcher"] == "ray"]
+    return {
+        suffix: _figure(results, titled, inside)
+        for suffix, titled, inside in parts(results, trained, title)
+    }
+
+
+def _figure(results: Results, title: str, trained: pd.DataFrame) -> Figure:
     groups = list(trained.groupby(["processor", "workers"]))
     with style.styled():
         figure, axes = style.panels(2)
@@ -67,4 +76,4 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             "(and of dropout's masks, if there is dropout)."
         )
         style.surround(figure, title, [legend], footer(results, trained, meaning))
-    return {"": figure}
+    return figure

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from study.analysis.results import Results, select
 from study.analysis.scaling import others
 from study.analysis.wording import label, provenance, value_text
+from study.figures import style
+
+
+def parts(
+    results: Results, trained: pd.DataFrame, title: str
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The runs by the settings that vary beside those of a point of scaling, which are never
+    averaged over: what to add to a file's name, the title, and the runs of each."""
+    varied = others(results)
+    if not varied:
+        yield "", title, trained
+        return
+    for key, inside in trained.groupby(varied, dropna=False):
+        said = [(name, value_text(value)) for name, value in zip(varied, key, strict=True)]
+        where = ", ".join(f"{label(name)} {text}" for name, text in said)
+        yield style.suffix([f"{name}{text}" for name, text in said]), f"{title}: {where}", inside
 
 
 def marked(trained: pd.DataFrame, processor: str, workers: int) -> str:
@@ -23,9 +41,7 @@ def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
     loads = trained["load_average"]
     # Of only some of the runs it would speak for the others, too.
     busy = f"; load average {loads.min():.0f} to {loads.max():.0f}" if loads.notna().all() else ""
-    varied = others(results)
-    also = f" Means are over {', '.join(map(label, varied))}, too." if varied else ""
-    lines = [f"{provenance(results.run, trained)}{busy}.", meaning + also]
+    lines = [f"{provenance(results.run, trained)}{busy}.", meaning]
     if trained["oversubscribed"].any():
         cpus = value_text(machine.get("cpus"))
         lines.append(f"* oversubscribed: more workers than the {cpus} CPUs.")

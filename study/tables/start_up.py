@@ -19,12 +19,14 @@ _CALLED = {
 def make(results: Results) -> pd.DataFrame:
     """A row per launcher and number of workers: means over launches with half of their 95%
     interval, in seconds. `processes` is until the first worker runs, its imports counted in. A
-    launch that trained several points started once for all of them.
+    launch that trained several points started once for all of them, and Ray itself once for all
+    launches of a session: of a run that was never resumed that is one measurement. A start
+    that is not known, since an attempt before it crashed, is left out.
     """
     trained = runs(results)
     if trained.empty:
         return pd.DataFrame()
-    launches = trained.drop_duplicates("launch")
+    launches = trained.dropna(subset=list(START_UP)).drop_duplicates("launch")
     rows = []
     for (launcher, processor, workers), inside in launches.groupby(
         ["launcher", "processor", "workers"]
@@ -35,7 +37,8 @@ def make(results: Results) -> pd.DataFrame:
                 "processor": str(processor),
                 "workers": workers_text(int(str(workers)), inside),
                 "launches": str(len(inside)),
-                **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP},
+                _CALLED["ray_seconds"]: over_repeats(inside["ray_seconds"].drop_duplicates()),
+                **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP[1:]},
                 "all but Ray itself (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
             }
         )

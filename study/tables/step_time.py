@@ -7,53 +7,80 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import Point, StepTime, fit, points, relative_error, split
+from study.analysis.scaling import interval, repeats
+from study.analysis.step_model import (
+    Fitted,
+    Point,
+    StepTime,
+    fit_each,
+    held_out,
+    relative_error,
+)
 
 
 def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame:
     """A row per measured point, those that the model was fitted on and those held out, and then
     the numbers of workers `predicted` that were not run, marked so, at the batch of strong
-    scaling: predictions are for workers with a processor each.
+    scaling: predictions are for workers with a processor each. What is measured and what the model
+    says, fitted to each repeat by itself, are means over repeats with half of their 95% interval;
+    beside the measured mean step stands the median.
 
-    No rows where there are too few points to fit.
+    No rows where there are too few points to fit, and no predictions that they do not settle
+    (see `step_model.Fitted`).
     """
-    measured = points(results)
-    fitted, held_out = split(measured)
-    model = fit(fitted)
-    if model is None:
+    measured = repeats(results)
+    places = held_out(measured[0]) if measured else []
+    fitted = fit_each(measured, places) if measured else None
+    if fitted is None:
         return pd.DataFrame()
+    ordered = sorted(zip(*measured, strict=True), key=lambda each: each[0].place in places)
     rows = [
-        _cells(model, p, kind)
-        for p, kind in [*((p, "fitted on") for p in fitted), *((p, "held out") for p in held_out)]
+        _measured(fitted, each, "held out" if each[0].place in places else "fitted on")
+        for each in ordered
     ]
-    ran = {p.workers for p in measured}
-    for single in (p for p in measured if p.workers == 1):
+    ran = {p.workers for p in measured[0]}
+    for single in (p for p in measured[0] if p.workers == 1):
         for workers in (n for n in predicted if n not in ran):
-            step = model.step(workers, single.batch, single.width, single.gradient_bytes)
-            speed_up = model.speed_up(workers, single.batch, single.width, single.gradient_bytes)
-            rows.append(
-                {
-                    **_place(workers, single),
-                    "measured ms": "not run",
-                    "model ms": f"{1e3 * step:.3g}",
-                    "error %": "-",
-                    "speed-up by the model": f"{speed_up:.2f}",
-                    "kind": "prediction",
-                }
-            )
+            if fitted.tells_step(workers, single.batch, single.width, single.gradient_bytes):
+                rows.append(_prediction(fitted, workers, single))
     return pd.DataFrame(rows)
 
 
-def _cells(model: StepTime, p: Point, kind: str) -> dict[str, str]:
-    step = model.step(p.workers, p.batch, p.width, p.gradient_bytes)
-    speed_up = model.speed_up(p.workers, p.batch, p.width, p.gradient_bytes)
+def _measured(fitted: Fitted, each: Sequence[Point], kind: str) -> dict[str, str]:
+    """`each` is one point as the repeats measured it."""
+    errors = [100 * relative_error(model, p) for model, p in zip(fitted.models, each, strict=True)]
+    error = interval(errors, "{:.1f}".format)
+    signed = error if error.startswith("-") else f"+{error}"
     return {
-        **_place(p.workers, p),
-        "measured ms": f"{1e3 * p.step:.3g}",
-        "model ms": f"{1e3 * step:.3g}",
-        "error %": f"{100 * relative_error(model, p):+.1f}",
-        "speed-up by the model": f"{speed_up:.2f}",
+        **_place(each[0].workers, each[0]),
+        "measured ms": interval([1e3 * p.step for p in each], "{:.3g}".format),
+        "median ms": interval([1e3 * p.median for p in each], "{:.3g}".format),
+        **_modelled(fitted, each[0].workers, each[0], signed),
         "kind": kind,
+    }
+
+
+def _prediction(fitted: Fitted, workers: int, single: Point) -> dict[str, str]:
+    return {
+        **_place(workers, single),
+        "measured ms": "not run",
+        "median ms": "not run",
+        **_modelled(fitted, workers, single, "-"),
+        "kind": "prediction",
+    }
+
+
+def _modelled(fitted: Fitted, workers: int, p: Point, error: str) -> dict[str, str]:
+    def milliseconds(model: StepTime) -> float:
+        return 1e3 * model.step(workers, p.batch, p.width, p.gradient_bytes)
+
+    def speed_up(model: StepTime) -> float:
+        return model.speed_up(workers, p.batch, p.width, p.gradient_bytes)
+
+    return {
+        "model ms": interval(fitted.each(milliseconds), "{:.3g}".format),
+        "error %": error,
+        "speed-up by the model": interval(fitted.each(speed_up), "{:.2f}".format),
     }
 
 

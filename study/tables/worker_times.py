@@ -7,35 +7,41 @@ from collections.abc import Mapping
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import narrowest, runs
-from study.tables.cells import over_repeats, workers_text
+from study.analysis.scaling import narrowest, others, runs
+from study.tables.cells import named, over_repeats, workers_text
 
 
 def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
     """A row per processor and number of Ray's workers, and per published number of GPUs: the
-    seconds printed and those measured, means over repeats with half of their 95% interval,
-    start-up and evaluation left out."""
+    seconds printed and those measured, means over repeats with half of their 95% interval, for
+    each value of other settings that vary.
+
+    The seconds are those of all training steps, as published: the warm-up is in, start-up and
+    evaluation are not."""
     trained = narrowest(runs(results))
     if trained.empty:
         return pd.DataFrame()
     trained = trained[trained["launcher"] == "ray"]
-    measured = {
-        (str(processor), int(str(workers))): inside
-        for (processor, workers), inside in trained.groupby(["processor", "workers"])
-    }
+    varied = others(results)
+    parts = list(trained.groupby(varied, dropna=False)) if varied else [((), trained)]
     rows = []
-    for processor, workers in sorted({*measured, *(("gpu", n) for n in published)}):
-        inside = measured.get((processor, workers))
-        rows.append(
-            {
-                "processor": processor,
-                "workers": str(workers) if inside is None else workers_text(workers, inside),
-                "published s": f"{published[workers]:g}"
-                if processor == "gpu" and workers in published
-                else "-",
-                "measured s": "not run"
-                if inside is None
-                else over_repeats(inside["train_seconds"]),
-            }
-        )
+    for key, part in parts:
+        measured = {
+            (str(processor), int(str(workers))): inside
+            for (processor, workers), inside in part.groupby(["processor", "workers"])
+        }
+        for processor, workers in sorted({*measured, *(("gpu", n) for n in published)}):
+            inside = measured.get((processor, workers))
+            printed = processor == "gpu" and workers in published
+            rows.append(
+                {
+                    "processor": processor,
+                    "workers": str(workers) if inside is None else workers_text(workers, inside),
+                    **named(varied, key),
+                    "published s": f"{published[workers]:g}" if printed else "-",
+                    "measured s": "not run"
+                    if inside is None
+                    else over_repeats(inside["train_seconds"]),
+                }
+            )
     return pd.DataFrame(rows)

@@ -4,13 +4,14 @@ its tables is known."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import LAUNCHERS, StepTime
+from study.analysis.scaling import LAUNCHERS
+from study.analysis.step_model import StepTime
 from study.runtime.scaling_plan import Scaling
 
 STEPS = 48
@@ -19,7 +20,7 @@ MODEL = StepTime(
     per_byte=1e-9,
     per_sample=2e-5,
     per_sample_2=1e-5,
-    latency=4e-3,
+    latency=2e-3,
     seconds_per_byte=2e-9,
 )
 WARM_UP_FACTOR = 5.0
@@ -42,13 +43,19 @@ def made_up_scaling(
     study: str = "fan-hardware",
     processors: Sequence[str] = ("cpu",),
     oversubscribed: Sequence[int] = (),
+    settings: Mapping[str, Sequence[str]] | None = None,
 ) -> Results:
-    """The tables of a run. Seconds of repeat r are 1 + r / 100 times those of the formula."""
+    """The tables of a run. Seconds of repeat r are 1 + r / 100 times those of the formula.
+    `settings` are what `--set` gives."""
     asked = Scaling(
         study=study,
         budget="quick",
         repeats=repeats,
-        choices={"width": [str(width) for width in widths], "steps": [str(STEPS)]},
+        choices={
+            "width": [str(width) for width in widths],
+            "steps": [str(STEPS)],
+            **(settings or {}),
+        },
         workers={processor: workers for processor in processors},
         weak=weak,
         launchers=LAUNCHERS,
@@ -64,7 +71,9 @@ def made_up_scaling(
             size = gradient_bytes(config.width)
             slower = (1 + launch.repeat / 100) * (RAY_COST if launch.launcher == "ray" else 1.0)
             slower *= 0.1 if launch.processor == "gpu" else 1.0
-            samples = math.ceil(config.batch_size / launch.workers)
+            there_are = config.train_samples or 55_000
+            batch = min(config.batch_size, there_are)
+            samples = math.ceil(batch / launch.workers)
             data = 1e-4 * slower
             compute = MODEL.compute(samples, config.width, size) * slower - data
             communication = MODEL.communication(launch.workers, size) * slower
@@ -82,7 +91,7 @@ def made_up_scaling(
                         }
                     )
             rows = [
-                _record(point.name, step, config.batch_size, (data + compute + communication))
+                _record(point.name, step, batch, there_are, data + compute + communication)
                 for step in (STEPS // 2, STEPS)
             ]
             records += rows
@@ -126,20 +135,22 @@ def made_up_scaling(
     )
 
 
-def _record(trial: str, step: int, batch: int, seconds: float) -> dict[str, Any]:
+def _record(trial: str, step: int, batch: int, there_are: int, seconds: float) -> dict[str, Any]:
     accuracy = 0.5 + 0.45 * step / STEPS
+    epochs, steps = divmod(step, math.ceil(there_are / batch))
+    samples = epochs * there_are + steps * batch
     return {
         "trial": trial,
         "step": step,
-        "epoch": step * batch / 55_000,
-        "samples": step * batch,
+        "epoch": samples / there_are,
+        "samples": samples,
         "train_loss": 1 - accuracy,
         "train_accuracy": accuracy,
         "validation_loss": 1 - accuracy,
         "validation_accuracy": accuracy,
         "test_loss": 1 - accuracy,
         "test_accuracy": accuracy,
-        "train_seconds": step * seconds,
+        "train_seconds": (step + min(step, 10) * (WARM_UP_FACTOR - 1)) * seconds,
         "samples_per_second": batch / seconds,
         "steps_per_second": 1 / seconds,
         "diverged": False,
