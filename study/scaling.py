@@ -145,6 +145,7 @@ def _asked(options: argparse.Namespace, address: str | None) -> Scaling:
         launchers=launchers,
         cpus_per_worker=options.cpus_per_worker or 1.0,
         placement=options.placement or "pack",
+        cpus_beside_gpus=options.cpus_per_worker,
     )
     asked.of_study()
     # A wrong name or value is said before torch, which takes seconds to import.

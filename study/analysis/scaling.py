@@ -1,11 +1,12 @@
 """Scaling: what several workers are worth, measured and by a model of a step's time.
 
 The trials of a scaling run have, beside their settings, the columns `launch` (which workers
-trained it), `launcher` (ray, torchrun, plain), `processor` (cpu, gpu), `workers`,
+trained it), `launcher` (one of `LAUNCHERS`), `processor` (cpu, gpu), `workers`,
 `oversubscribed`, `gradient_bytes`, `load_average` (of the machine when it began), and of their
-launch's start `ray_seconds`, `launch_seconds` (until the first worker runs: processes and
-imports; missing where an attempt before it crashed), `group_seconds` (the process group) and
-`load_seconds` (the data). A repeat is a seed.
+launch's start `ray_seconds` (Ray and the data, once for all launches), `launch_seconds` (until
+the first worker runs: processes and imports; missing where an attempt before it crashed),
+`group_seconds` (the process group) and `load_seconds` (the data, in the worker).
+A repeat is a seed.
 
 Rates are of the mean step behind the warm-up (see `study.analysis.step_seconds`), and of the batch
 that was trained with: one larger than the training samples is cut to them.
@@ -27,7 +28,8 @@ from study.analysis.wording import counted, label, value_text
 
 POINT = ("processor", "launcher", "workers", "width", "batch_size")
 LAUNCHERS = ("ray", "torchrun", "plain", "dataparallel")
-"""Ray Train's TorchTrainer; torch's own launcher; one process without either."""
+"""Ray Train's TorchTrainer; torch's own launcher; one process without either; one process that
+drives several GPUs (`torch.nn.DataParallel`)."""
 
 START_UP = ("ray_seconds", "launch_seconds", "group_seconds", "load_seconds")
 

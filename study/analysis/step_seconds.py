@@ -10,7 +10,8 @@ import pandas as pd
 from lenet.records import PHASES
 
 WARM_UP_STEPS = 10
-"""The first steps of a run are left out of rates, or a quarter of a shorter run's."""
+"""The first steps of a run are left out of rates, or a quarter of a shorter run's; of a run that
+was resumed, those of each attempt."""
 
 _SECONDS = [f"{phase}_seconds" for phase in PHASES]
 
@@ -23,8 +24,7 @@ def typical(steps: pd.DataFrame, train_samples: int, batch: int) -> dict[str, fl
     Means, for a straggling step is waited for like any other. Of whole batches alone, if there are
     any: an epoch of `train_samples` may end with a batch shorter than `batch`.
     """
-    first, last = steps["step"].min(), steps["step"].max()
-    steady = steps[steps["step"] >= first + _warm_up(last - first + 1)]
+    steady = steps[_is_warm(steps)]
     an_epoch = math.ceil(train_samples / batch)
     if train_samples % batch:
         whole = steady[steady["step"] % an_epoch != 0]
@@ -45,15 +45,20 @@ def warm_seconds(steps: pd.DataFrame, until: int) -> float:
     """What the steps up to `until` take, the mean over workers, if none of them warms up: in place
     of each step of the warm-up counts the median of all those behind it.
 
-    NaN if the timings do not begin with the first step, as those of a resumed run.
+    NaN if the timings do not begin with the first step.
     """
     each = steps[_SECONDS].sum(axis=1).groupby(steps["step"]).mean()
     if each.index[0] != 1 or each.index[-1] < until:
         return math.nan
-    warm_up = _warm_up(len(each))
-    each.iloc[:warm_up] = each.iloc[warm_up:].median()
-    return float(each.loc[:until].sum())
+    warm = _is_warm(steps).groupby(steps["step"]).all()
+    return float(each.where(warm, each[warm].median()).loc[:until].sum())
 
 
-def _warm_up(steps: int) -> int:
-    return min(WARM_UP_STEPS, steps // 4)
+def _is_warm(steps: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows are behind the warm-up. A run that was resumed warms up again: `begun_at` is the
+    step that each attempt went on from."""
+    before = steps["step"].min() - 1
+    begun_at = steps["begun_at"] if "begun_at" in steps else pd.Series(before, steps.index)
+    taken = steps["step"] - begun_at
+    warm_up = (taken.groupby(begun_at).transform("max") // 4).clip(upper=WARM_UP_STEPS)
+    return taken > warm_up

@@ -18,6 +18,7 @@ import math
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -204,10 +205,21 @@ def _up_to(step: int, folder: TrialFolder) -> NDArray[Any]:
     return np.array(rows, _STEP)
 
 
+def _end_with(driver: int) -> None:
+    """End this process when `driver` has ended: another run may go on where it was."""
+    while True:
+        try:
+            os.kill(driver, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(1)
+
+
 def main() -> None:
     """A worker in a process of its own, without Ray; with others if torchrun started it."""
     entered = time.time()
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    threading.Thread(target=_end_with, args=(job["driver"],), daemon=True).start()
     device = training_device(job["processor"] == "gpu")
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))

@@ -75,7 +75,9 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
             for note in notes:
                 console.print(f"[yellow]Note:[/yellow] {note}")
         crowded = check_room(session.asked, nodes, oversubscribe=session.oversubscribe)
+        started = time.perf_counter()
         datasets, launches = _datasets(session, console)
+        data_seconds = time.perf_counter() - started
         _announce(session, launches, datasets, crowded, console)
         if dry_run:
             for launch in launches:
@@ -91,7 +93,7 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
                 launcher = _Launcher(
                     session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
                 )
-                failed = launcher.all(launches, ray_seconds)
+                failed = launcher.all(launches, ray_seconds + data_seconds)
                 refresh(session.folder)
                 summarize(session.folder.path, console)
                 session.folder.publish()
@@ -132,7 +134,7 @@ class _Launcher:
 
     def all(self, launches: Sequence[Launch], ray_seconds: float) -> bool:
         """Whether any failed; the others are done in spite of it. `ray_seconds` is what it took
-        to join the cluster, if there is one."""
+        to read the data, and to join the cluster if there is one."""
         self._ray_seconds = ray_seconds
         folder, failed = self._session.folder, False
         # Before all launches: what Ray costs the others by being there, it costs all of them.
@@ -167,18 +169,19 @@ class _Launcher:
             "processor": launch.processor,
             "workers": launch.workers,
             "oversubscribed": oversubscribed,
-            "threads": max(1, math.floor(asked.cpus_per_worker)),
+            "threads": max(1, math.floor(asked.cpus_of(launch.processor))),
             "run_folder": str(self._session.folder.home),
             "data_dir": str(self._session.data_dir) if self._session.data_dir else None,
             "points": [{"name": p.name, "settings": p.config.to_dict()} for p in left],
             "requested_at": time.time(),
+            "driver": os.getpid(),
         }
         if launch.launcher != "ray":
             return self._start_process(launch, job)
         from study.runtime.torch_trainer import train_with_ray
 
         on_ctrl_c = signal.getsignal(signal.SIGINT)
-        cpus = asked.cpus_per_worker
+        cpus = asked.cpus_of(launch.processor)
         if oversubscribed:
             cpus = cpus_each(self._nodes, launch.workers, cpus)
         try:
@@ -200,14 +203,15 @@ class _Launcher:
     def _connect(self) -> None:
         if not self._session.address:
             self._console.print("  Starting Ray ...")
-            started = time.perf_counter()
+        started = time.perf_counter()
+        if not self._session.address:
             cluster.connect(None)
-            self._ray_seconds = time.perf_counter() - started
         import ray
 
         from study.runtime.trial import share
 
         self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
+        self._ray_seconds += time.perf_counter() - started
 
     def _start_process(self, launch: Launch, job: Mapping[str, Any]) -> str | None:
         """A launch without Ray; the last line it printed if it failed."""
@@ -309,8 +313,10 @@ def _facts(
 
 
 def _devices(asked: Scaling) -> str:
-    each = [describe_device(training_device(name == "gpu")) for name in asked.workers]
-    return f"{' and '.join(each)}, {asked.cpus_per_worker:g} CPU a worker"
+    return " and ".join(
+        f"{describe_device(training_device(name == 'gpu'))}, {asked.cpus_of(name):g} CPU a worker"
+        for name in asked.workers
+    )
 
 
 def _announce(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import START_UP, others, runs
+from study.analysis.scaling import LAUNCHERS, START_UP, others, runs
 from study.tables.cells import named, over_repeats, workers_text
 
 
@@ -22,7 +22,7 @@ def make(results: Results) -> pd.DataFrame:
     point = ["processor", "workers", "width", "batch_size", *others(results)]
     ray = trained[trained["launcher"] == "ray"]
     rows = []
-    for baseline in ("torchrun", "plain"):
+    for baseline in LAUNCHERS[1:]:
         paired = ray.merge(
             trained[trained["launcher"] == baseline], on=[*point, "seed"], suffixes=("", "_other")
         )

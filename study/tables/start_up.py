@@ -9,7 +9,7 @@ from study.analysis.scaling import START_UP, runs
 from study.tables.cells import over_repeats, workers_text
 
 _CALLED = {
-    "ray_seconds": "Ray itself, once (s)",
+    "ray_seconds": "Ray and data, once (s)",
     "launch_seconds": "processes (s)",
     "group_seconds": "process group (s)",
     "load_seconds": "data (s)",
@@ -39,7 +39,7 @@ def make(results: Results) -> pd.DataFrame:
                 "launches": str(len(inside)),
                 _CALLED["ray_seconds"]: over_repeats(inside["ray_seconds"].drop_duplicates()),
                 **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP[1:]},
-                "all but Ray itself (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
+                "all the rest (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
             }
         )
     return pd.DataFrame(rows)

@@ -25,7 +25,7 @@ MODEL = StepTime(
 )
 WARM_UP_FACTOR = 5.0
 """How many times as long each of the first ten steps takes."""
-START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0}
+START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0, "dataparallel": 5.0}
 RAY_COST = 1.25
 """How many times as long a step takes under Ray as without."""
 
