@@ -5,7 +5,11 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +20,8 @@ from study.report import __main__ as report
 from study.runtime.storage import RunFolder
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "batch_size=32")
+# Something is under way long enough to be ended.
+LONG = (*DIGITS, "--set", "train_samples=none", "--set", "epochs=60")
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +116,58 @@ def test_a_killed_worker_costs_no_records(ray_address, tmp_path, digits):
         assert first == 0
         assert again in steps
         assert all(row["begun_at"] == (again if row["step"] > again else 0) for row in rows)
+
+
+def under_way(folder, pattern):
+    return [path for path in folder.glob(f"trials/{pattern}/checkpoint.pt")]
+
+
+def interrupted(command, folder, pattern):
+    """What a command printed that was asked to end once a run of `pattern` had a checkpoint."""
+    with subprocess.Popen(
+        [*command, *LONG, "--results", str(folder)], stdout=subprocess.PIPE, text=True
+    ) as driver:
+        until = time.monotonic() + 150
+        while not under_way(folder, pattern):
+            assert driver.poll() is None, "it ended before there was a checkpoint"
+            assert time.monotonic() < until, "no checkpoint"
+            time.sleep(0.05)
+        driver.send_signal(signal.SIGTERM)
+        printed, _ = driver.communicate(timeout=100)
+    assert driver.returncode == 130
+    assert f"python -m study.scaling --resume {folder}" in printed
+    return printed
+
+
+def check_resumed(folder, arguments, digits):
+    assert scaling.main(["--resume", str(folder), *arguments]) == 0
+    run = RunFolder(folder)
+    for planned in run.plan:
+        assert run.trial(planned.name).state()["status"] == "finished"
+        alone = list(training.train(training.Run(planned.config, digits)))
+        assert same_learning(run.trial(planned.name).records(), alone)
+
+
+@pytest.mark.slow
+def test_asked_to_end_it_says_how_to_resume(ray_address, tmp_path, digits):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "study.scaling", "--address", ray_address, "--device", "cpu"]
+    interrupted([*command, "--workers", "1,2"], folder, "ray_2cpu*")
+    check_resumed(folder, ["--address", ray_address], digits)
+
+
+def test_asked_to_end_it_leaves_no_worker_behind(tmp_path, digits):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "study.scaling", "--device", "cpu", "--workers", "1"]
+    interrupted([*command, "--launchers", "torchrun"], folder, "torchrun_1cpu*")
+    job = str(folder / "launches")
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if job in _read_if_there(path)]
+    assert left == []
+    check_resumed(folder, [], digits)
+
+
+def _read_if_there(path):
+    try:
+        return path.read_text()
+    except OSError:  # a process that has ended since
+        return ""
