@@ -72,8 +72,7 @@ def _figure(results: Results, title: str, trained: pd.DataFrame) -> Figure:
             legend.append(Patch(color="#444444", alpha=0.2, lw=0, label="range over repeats"))
         meaning = (
             "The batch is the same for all numbers of workers, and so is its order; gradients are "
-            "weighted by each worker's samples. Differences come from the order of summation "
-            "(and of dropout's masks, if there is dropout)."
+            "weighted by each worker's samples. Differences come from the order of summation."
         )
         style.surround(figure, title, [legend], footer(results, trained, meaning))
     return figure
