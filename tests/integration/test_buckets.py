@@ -71,6 +71,7 @@ def test_killed_here_and_resumed_elsewhere(
         assert storage.environment["AWS_SECRET_ACCESS_KEY"].encode() not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bucket = BucketPath("s3://bucket/away")

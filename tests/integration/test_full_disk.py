@@ -19,6 +19,7 @@ def disk(tmp_path):
         yield mounted
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_for_a_while(run_grid, disk, digits):
     folder = disk / "run"
     filled = []

@@ -21,7 +21,7 @@ from study.runtime.storage import RunFolder
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "batch_size=32")
 # Something is under way long enough to be ended.
-LONG = (*DIGITS, "--set", "train_samples=none", "--set", "epochs=60")
+LONG = (*DIGITS, "--set", "train_samples=none", "--set", "epochs=20")
 
 
 @pytest.fixture(scope="module")
