@@ -204,7 +204,7 @@ def main() -> int:
                 print("no disk is filled: a tmpfs cannot be mounted here")
             number = 0
             while not chaos.over:
-                for tool in _TYPED:
+                for tool in draws.sample(list(_TYPED), len(_TYPED)):
                     number += 1
                     folder = (disk or Path(place)) / f"run{number}"
                     bucket = BucketPath(f"s3://bucket/run{number}")
