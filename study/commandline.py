@@ -72,16 +72,16 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--results",
         type=place,
-        metavar="DIR",
-        help="this run's: a folder, s3://BUCKET/NAME or gs://BUCKET/NAME (default: results/...)",
+        metavar="PLACE",
+        help="of this run: a folder, s3://BUCKET/NAME or gs://BUCKET/NAME (default: results/...)",
     )
     where.add_argument(
         "--storage",
         type=place,
-        metavar="DIR",
-        help="instead: where runs lie, this one under a name of its own (default: results)",
+        metavar="PLACE",
+        help="of all runs, in which this one gets a name of its own (default: results)",
     )
-    where.add_argument("--resume", type=place, metavar="DIR", help="finish the run in DIR")
+    where.add_argument("--resume", type=place, metavar="PLACE", help="finish the run there")
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
@@ -102,10 +102,6 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 def results(options: argparse.Namespace, study: str, budget: str) -> Place:
     """Where a new run goes."""
-    if options.results and options.storage:
-        raise ConfigError(
-            "--results names this run's place and --storage that of all runs: leave one out"
-        )
     if options.results:
         return options.results
     return (options.storage or Path("results")) / default_name(study, budget)
@@ -137,7 +133,12 @@ def choices(given: Sequence[str]) -> dict[str, list[str]]:
 
 
 def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
-    """Raise `ConfigError` if one of the options `settled` was given with `--resume`."""
+    """Raise `ConfigError` if one of the options `settled` was given with `--resume`, or two places
+    for one run."""
+    if options.results and options.storage:
+        raise ConfigError(
+            "--results names this run's place and --storage that of all runs: leave one out"
+        )
     for name in settled:
         if options.resume and getattr(options, name.strip("-").replace("-", "_")):
             raise ConfigError(

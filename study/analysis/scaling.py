@@ -224,10 +224,13 @@ def _said_of_workers(results: Results) -> list[str]:
         crowd = " (oversubscribed)" if crowded else ""
         said.append(f"{workers} {processor} workers{crowd}, measured: {'; '.join(parts)}.")
     if (verdicts["verdict"] == UNDECIDED).any():
-        said.append(
-            "Undecided is what one repeat leaves, or repeats whose interval has both sides of 1 in "
-            "it (95% for all points together): use more --repeats, on a machine without other work."
-        )
+        several = results.trials["seed"].nunique() > 1
+        why = "one repeat has no interval"
+        if several:
+            why = (
+                "the interval over repeats has both sides of 1 in it (95% for all points together)"
+            )
+        said.append(f"Undecided: {why}; use more --repeats, on a machine without other work.")
     return said
 
 

@@ -101,6 +101,12 @@ def results(folder: RunFolder, console: Console) -> None:
     console.print(f"  results      {folder.home}{copied}")
 
 
+def published(folder: RunFolder, console: Console) -> None:
+    """That a run in a bucket is whole there, too."""
+    if folder.is_copy:
+        console.print(f"  all of it {folder.home}")
+
+
 def trials(plan: Sequence[Planned], expected: Estimate, console: Console) -> None:
     """Each trial with its time, instead of training it; of a search none is known yet."""
     if not plan:

@@ -172,6 +172,7 @@ def _report(launch: Launch, console: Console) -> None:
     refresh(launch.folder)
     summarize(launch.folder.path, console)
     launch.folder.publish()
+    announce.published(launch.folder, console)
 
 
 def _estimate(plan: Sequence[Planned], launch: Launch, resources: cluster.Resources) -> Estimate:

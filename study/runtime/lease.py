@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lenet.config import ConfigError
-from study.runtime.places import PATIENCE, BucketPath, reason, replace_json
+from study.runtime.places import PATIENCE, BucketPath, reason, remedy, replace_json
 
 SECONDS = PATIENCE + 60.0  # nobody gives up writing after another may have begun
 _FILE = ".lock"
@@ -36,7 +36,7 @@ def leased(home: BucketPath) -> Iterator[None]:
     try:
         _take(file, mine)
     except OSError as error:
-        raise ConfigError(f"cannot write to {home} ({reason(error)})") from error
+        raise ConfigError(f"cannot write to {home} ({reason(error)}): {remedy(error)}") from error
     done = threading.Event()
     renewing = threading.Thread(target=_renew, args=(file, mine, done), daemon=True)
     renewing.start()

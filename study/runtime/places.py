@@ -129,6 +129,9 @@ Place = Path | BucketPath
 
 def place_of(text: str) -> Place:
     """The folder or the URL that `text` names; raises `ConfigError` if it is neither."""
+    if text.startswith(tuple(f"{scheme}:" for scheme in SCHEMES)) and "://" not in text:
+        scheme, _, rest = text.partition(":")
+        raise ConfigError(f"{text} is no URL: type {scheme}://{rest.strip('/')}")
     return BucketPath(text) if "://" in text else Path(text)
 
 
@@ -150,6 +153,19 @@ def reason(error: OSError) -> str:
     """Why something could not be read or written, in a few words."""
     said = str(error).strip().splitlines() or [type(error).__name__]
     return error.strerror or said[0]
+
+
+def remedy(error: Exception) -> str:
+    """What to look at where a bucket cannot be read or written."""
+    said = str(error)
+    if any(code in said for code in _NO_USE_THERE if code != "NO_SUCH_BUCKET"):
+        return (
+            "its credentials are missing or refused: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or as its provider has it"
+        )
+    if "NETWORK" in said or "curlCode" in said:
+        return "see the network, and AWS_ENDPOINT_URL if you have set it"
+    return "see that its bucket is there, and that your credentials open it"
 
 
 def replace_file(path: Place, content: bytes) -> None:

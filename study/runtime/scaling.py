@@ -97,6 +97,7 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
                 refresh(session.folder)
                 summarize(session.folder.path, console)
                 session.folder.publish()
+                announce.published(session.folder, console)
             except KeyboardInterrupt:
                 _say_how_to_resume("Interrupted", session, console)
                 return announce.INTERRUPTED

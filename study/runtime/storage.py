@@ -52,6 +52,7 @@ from study.runtime.places import (
     place_of,
     read_json,
     reason,
+    remedy,
     replace_file,
     replace_json,
 )
@@ -323,10 +324,7 @@ class RunFolder:
             if isinstance(error, FileNotFoundError) and "no bucket" not in str(error):
                 raise
             said = reason(error) if isinstance(error, OSError) else str(error)
-            raise ConfigError(
-                f"cannot reach {self.home} ({said}): see that its bucket is there, and that your "
-                "credentials open it"
-            ) from error
+            raise ConfigError(f"cannot reach {self.home} ({said}): {remedy(error)}") from error
 
     def publish(self) -> None:
         """Bring the tables, the figures and all else that was made of the run in its copy to where

@@ -46,6 +46,8 @@ def test_a_file_in_a_bucket_comes_back(bucket):
     [
         ("s3a://bucket/run", "did you mean 's3://'"),
         ("http://host/run", "or a folder"),
+        ("s3:/bucket/run", "type s3://bucket/run"),
+        ("s3://key:secret@bucket/run", "leave out what has @"),
         ("s3://", "type s3://BUCKET/FOLDER"),
         ("s3://bucket/../run", "type s3://BUCKET/FOLDER"),
     ],
