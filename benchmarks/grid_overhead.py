@@ -29,7 +29,8 @@ from lenet import TrainConfig, datasets
 from lenet.training import Run, train
 from search_spaces.study import Planned
 from study.runtime import cluster
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 Data = Mapping[str, datasets.Dataset]
 

@@ -31,7 +31,8 @@ from search_spaces.study import Searched
 from study.analysis.search import quiet
 from study.runtime import cluster, databases
 from study.runtime.searching import Search, build_sampler, propose
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 _BASE = {"dataset": "digits", "steps": 1}
 _OBJECTIVE = "validation_accuracy"

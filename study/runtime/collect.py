@@ -11,7 +11,8 @@ import pandas as pd
 
 from lenet.records import Record
 from search_spaces.study import Planned
-from study.runtime.storage import COMPLETE, RunFolder, TrialFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE, TrialFolder
 
 _Kept = tuple[Planned, dict[str, Any], list[Record], list[dict[str, float]]]
 

@@ -39,7 +39,7 @@ from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.runtime.checkpoint import as_bytes, restore
 from study.runtime.places import Place, patiently, place_of
-from study.runtime.storage import COMPLETE, TrialFolder
+from study.runtime.trial_folder import COMPLETE, TrialFolder
 
 Job = Mapping[str, Any]
 """What a launch is to do, as JSON holds it: `study.runtime.scaling` makes it of its `Launch`."""

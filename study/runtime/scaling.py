@@ -29,7 +29,8 @@ from study.runtime.collect import refresh
 from study.runtime.launch import versions
 from study.runtime.places import reason
 from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpus_each, placed
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 TOOL = "study.scaling"
 _SECONDS_TO_END = 30

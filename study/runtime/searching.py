@@ -22,7 +22,8 @@ from search_spaces.space import Choice, Dimension
 from search_spaces.study import Planned, Searched, maximized
 from study.analysis.search import number_of, quiet
 from study.runtime import databases
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 SEED = 0
 """Of every trial of a search, so that trials differ in their settings alone."""

@@ -23,7 +23,7 @@ from lenet.training import Run, train
 from search_spaces.study import maximized
 from study.runtime.checkpoint import as_bytes, restore
 from study.runtime.places import patiently, place_of
-from study.runtime.storage import TrialFolder
+from study.runtime.trial_folder import TrialFolder
 
 Shared = dict[str, Any]
 

@@ -15,7 +15,8 @@ from study.analysis.results import Results
 from study.analysis.verification import cases, learning_rates
 from study.runtime.collect import collect
 from study.runtime.request import Question
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 _CONSTANT: dict[str, Any] = {
     "schedule": "constant",

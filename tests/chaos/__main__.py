@@ -33,7 +33,8 @@ from lenet.config import TrainConfig
 from lenet.records import Record
 from study.runtime import cluster
 from study.runtime.places import BucketPath, Place, read_json, replace_file
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 from tests.buckets import Storage
 from tests.chaos.faults import Faults, Target, small_disk
 

@@ -14,7 +14,8 @@ import pytest
 
 from lenet import training
 from lenet.datasets import Dataset
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ import pytest
 
 from study.report import __main__ as report
 from study.runtime.places import BucketPath, read_json, replace_file
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 from tests.integration.test_grid import DIGITS, LONG, same, trained_alone, wait_for
 
 

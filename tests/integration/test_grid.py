@@ -14,7 +14,8 @@ import pytest
 
 from lenet import TrainConfig, training
 from study.report import __main__ as report
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
 # Four trials of some seconds each, so that something is under way when it is killed.

@@ -16,7 +16,8 @@ from study import search
 from study.analysis.search import number_of, quiet
 from study.report import __main__ as report
 from study.runtime import databases
-from study.runtime.storage import COMPLETE, RunFolder
+from study.runtime.storage import RunFolder
+from study.runtime.trial_folder import COMPLETE
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
 # One good learning rate and many bad ones, so that there is something to stop.

@@ -18,7 +18,7 @@ from lenet.data_parallel import Replica
 from lenet.models.dropout import Dropout, share_masks
 from lenet.step_clock import StepClock
 from study.runtime import replica as worker
-from study.runtime.storage import TrialFolder
+from study.runtime.trial_folder import TrialFolder
 from tests.own_models import Linear
 from tests.unit.worker_threads import team, together
 
