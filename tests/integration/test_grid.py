@@ -236,7 +236,9 @@ def test_a_trial_that_crashes_is_retried_reported_and_the_others_stand(run_grid,
     assert "made to fail" in trials.error[64]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_ends_cleanly_and_says_what_is_kept(sent, grid_command, tmp_path):
     folder = tmp_path / "run"
     command = [*grid_command, *LONG, "--set", "epochs=500", "--results", str(folder)]

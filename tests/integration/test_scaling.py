@@ -156,6 +156,7 @@ def test_asked_to_end_it_says_how_to_resume(ray_address, tmp_path, digits):
     check_resumed(folder, ["--address", ray_address], digits)
 
 
+@pytest.mark.slow
 def test_asked_to_end_it_leaves_no_worker_behind(tmp_path, digits):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "study.scaling", "--device", "cpu", "--workers", "1"]
