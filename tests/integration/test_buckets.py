@@ -34,7 +34,8 @@ def test_killed_here_and_resumed_elsewhere(
     here, elsewhere, third = (tmp_path / name for name in ("here", "elsewhere", "third"))
     for folder in (here, elsewhere, third):
         folder.mkdir()
-    command = [*grid_command, *LONG, "--max-concurrent", "2", "--results", url]
+    long = (*LONG, "--set", "epochs=8")  # time enough to be seen under way
+    command = [*grid_command, *long, "--max-concurrent", "2", "--results", url]
     with subprocess.Popen(
         command, cwd=here, start_new_session=True, stdout=subprocess.DEVNULL
     ) as driver:
