@@ -96,8 +96,26 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         "without GPUs, else shared to keep GPUs and CPUs busy)",
     )
     how.add_argument("--max-concurrent", type=count, metavar="N", help="trials at once")
-    how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
+    add_cluster(how)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+
+
+def add_cluster(group: argparse._ArgumentGroup) -> None:
+    """Which Ray it runs on."""
+    group.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
+    group.add_argument(
+        "--autoscale",
+        action="store_true",
+        help="wait for machines that the cluster does not have yet and adds by itself",
+    )
+
+
+def address(options: argparse.Namespace) -> str | None:
+    """That of the cluster, or None for this machine; raises `ConfigError` if that should grow."""
+    found = options.address or os.environ.get("RAY_ADDRESS")
+    if options.autoscale and not found:
+        raise ConfigError("--autoscale is of a cluster: name it with --address, or leave it out")
+    return found
 
 
 def results(options: argparse.Namespace, study: str, budget: str) -> Place:
@@ -113,7 +131,8 @@ def machine(options: argparse.Namespace) -> Machine:
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         max_concurrent=options.max_concurrent,
-        address=options.address or os.environ.get("RAY_ADDRESS"),
+        address=address(options),
+        autoscale=options.autoscale,
     )
 
 

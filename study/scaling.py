@@ -13,7 +13,6 @@ Workers are Ray Train's (TorchTrainer); torchrun and a plain process train the s
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -75,7 +74,7 @@ def _parser() -> commandline.Parser:
         choices=("pack", "spread"),
         help="on a cluster: workers on few machines (default), or on many",
     )
-    how.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
+    commandline.add_cluster(how)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
     return parser
 
@@ -87,7 +86,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         *("study", "--workers", "--widths", "--weak", "--repeats", "--budget", "--set"),
         *("--results", "--storage", "--device", "--launchers", "--cpus-per-worker", "--placement"),
     )
-    address = options.address or os.environ.get("RAY_ADDRESS")
+    address = commandline.address(options)
     counts = devices = None
     if options.resume:
         folder = RunFolder.open(options.resume)
@@ -109,6 +108,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         resumed=bool(options.resume),
         data_dir=options.data_dir,
         address=address,
+        autoscale=options.autoscale,
         oversubscribe=options.oversubscribe,
         command=command,
         counts=counts,

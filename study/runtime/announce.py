@@ -53,7 +53,8 @@ def launch(
     if asked.scheduler != "none":
         console.print(f"  scheduler    {asked.scheduler}, which stops weak trials early")
     console.print(f"  device       {device(resources)}")
-    console.print(f"  concurrency  {resources.concurrent} at once, {cluster.describe(resources)}")
+    at_once = resources.concurrent or f"{resources.side_by_side} and more, as there is room,"
+    console.print(f"  concurrency  {at_once} at once, {cluster.describe(resources)}")
     more = "; what follows from them comes on top" if launched.then is not None else ""
     console.print(
         f"  time         about {clock(expected.total_seconds)}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -9,15 +10,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenet.config import ConfigError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 # Trials that share a GPU; more gain little and each holds its own CUDA context.
 _MOST_TRIALS_PER_GPU = 8
+_MOST_SECONDS_TO_COME = 1_200.0  # of machines that are asked for; a cloud takes minutes
 
 _ENVIRONMENT = {
     # Our own progress and tables stand in for Tune's console and its loggers.
@@ -57,9 +63,10 @@ class Resources:
 
     cpus_per_trial: float
     gpus_per_trial: float
-    concurrent: int
+    concurrent: int | None
+    """None: as many as there is room for, on machines that join later, too"""
     side_by_side: int
-    """how many of these have a processor of their own"""
+    """how many have a processor of their own, on the machines that are there"""
 
     @property
     def threads(self) -> int:
@@ -100,23 +107,53 @@ def allot(
     gpus_per_trial: float | None,
     max_concurrent: int | None,
     trials: int,
+    may_grow: bool = False,
+    autoscale: bool = False,
 ) -> Resources:
-    """What each of `trials` trials gets out of `nodes`.
+    """What each of `trials` trials gets out of `nodes`, to which more may be added in mid-run if
+    they `may_grow`, and are added as trials wait for them with `autoscale`.
 
     With GPUs and no fraction asked for, every GPU is shared by as many trials as there are
     CPUs to feed them, so that neither is idle. Raises `ConfigError` if no trial would fit.
     """
-    most_cpus = max((node.cpus for node in nodes), default=0)
-    most_gpus = max((node.gpus for node in nodes), default=0)
     if gpus_per_trial is None:
         shares = [
             min(max(math.floor(node.cpus / cpus_per_trial / node.gpus), 1), _MOST_TRIALS_PER_GPU)
             for node in nodes
             if node.gpus
         ]
+        if autoscale and not shares:
+            raise ConfigError(
+                "--autoscale: no machine with a GPU is there yet, so say what a trial is to have: "
+                "--gpus-per-trial 0.25, for one, or 0 to train on the CPU"
+            )
         gpus_per_trial = 1 / max(shares) if shares else 0.0
-    if cpus_per_trial > most_cpus:
+    if gpus_per_trial > 1 and gpus_per_trial != int(gpus_per_trial):
         raise ConfigError(
+            f"--gpus-per-trial {gpus_per_trial:g} cannot be: above 1 Ray gives whole GPUs, "
+            f"use {math.ceil(gpus_per_trial)}"
+        )
+    fitting = sum(node.fits(cpus_per_trial, gpus_per_trial) for node in nodes)
+    if not fitting and not autoscale:
+        elsewhere = "; or --autoscale, if this cluster adds machines by itself" if may_grow else ""
+        raise ConfigError(_does_not_fit(nodes, cpus_per_trial, gpus_per_trial) + elsewhere)
+    at_once = min(fitting, max_concurrent or trials, trials)
+    threads = max(1, math.floor(cpus_per_trial))
+    cpus = sum(node.cpus for node in nodes)
+    return Resources(
+        cpus_per_trial,
+        gpus_per_trial,
+        concurrent=max_concurrent if may_grow else at_once,
+        side_by_side=max(1, min(at_once, int(cpus / threads))),
+    )
+
+
+def _does_not_fit(nodes: Sequence[Node], cpus_per_trial: float, gpus_per_trial: float) -> str:
+    """Why no trial of this size has room on any of `nodes`, and what to type instead."""
+    most_cpus = max((node.cpus for node in nodes), default=0)
+    most_gpus = max((node.gpus for node in nodes), default=0)
+    if cpus_per_trial > most_cpus:
+        return (
             f"--cpus-per-trial {cpus_per_trial:g} is more than the {most_cpus:g} CPUs there "
             f"are on one machine: use --cpus-per-trial {most_cpus:g} or less"
         )
@@ -126,26 +163,14 @@ def allot(
             if most_gpus
             else "leave --gpus-per-trial out to train on the CPU"
         )
-        raise ConfigError(
+        return (
             f"--gpus-per-trial {gpus_per_trial:g} is more than the {most_gpus:g} GPUs there "
             f"are on one machine: {remedy}"
         )
-    if gpus_per_trial > 1 and gpus_per_trial != int(gpus_per_trial):
-        raise ConfigError(
-            f"--gpus-per-trial {gpus_per_trial:g} cannot be: above 1 Ray gives whole GPUs, "
-            f"use {math.ceil(gpus_per_trial)}"
-        )
-    fitting = sum(node.fits(cpus_per_trial, gpus_per_trial) for node in nodes)
-    if not fitting:
-        raise ConfigError(
-            f"no machine has {cpus_per_trial:g} CPUs and {gpus_per_trial:g} GPUs together: ask "
-            "for less with --cpus-per-trial and --gpus-per-trial"
-        )
-    concurrent = min(fitting, max_concurrent or trials, trials)
-    threads = max(1, math.floor(cpus_per_trial))
-    cpus = sum(node.cpus for node in nodes)
-    side_by_side = max(1, min(concurrent, int(cpus / threads)))
-    return Resources(cpus_per_trial, gpus_per_trial, concurrent, side_by_side)
+    return (
+        f"no machine has {cpus_per_trial:g} CPUs and {gpus_per_trial:g} GPUs together: ask "
+        "for less with --cpus-per-trial and --gpus-per-trial"
+    )
 
 
 def describe(resources: Resources) -> str:
@@ -221,6 +246,36 @@ def require_token() -> None:
         # Its output is the token: nobody is to see it.
         subprocess.run(command, check=True, capture_output=True)
         kept.chmod(0o600)  # Ray leaves it readable by all users
+
+
+@contextlib.contextmanager
+def room_made(workers: int, bundle: Mapping[str, float], console: Console) -> Iterator[None]:
+    """Have the autoscaler of the connected cluster make room for `workers` that need `bundle` each,
+    wait for it, and let the machines go at the end, once they are idle. Raises `ConfigError` if
+    they do not come within `_MOST_SECONDS_TO_COME`."""
+    from ray.autoscaler.sdk import request_resources
+
+    cpus, gpus = bundle.get("CPU", 0.0), bundle.get("GPU", 0.0)
+
+    def room() -> int:
+        return sum(node.fits(cpus, gpus) for node in cluster_nodes())
+
+    needed = {name: amount for name, amount in bundle.items() if amount}
+    request_resources(bundles=[needed] * workers)
+    try:
+        until = time.monotonic() + _MOST_SECONDS_TO_COME
+        if (found := room()) < workers:
+            console.print(f"  Waiting for machines: there is room for {found} of {workers} workers")
+        while (found := room()) < workers:
+            if time.monotonic() > until:
+                raise ConfigError(
+                    f"--autoscale: after {_MOST_SECONDS_TO_COME / 60:g} minutes there is room for "
+                    f"{found} of {workers} workers: see `ray status`, or use fewer --workers"
+                )
+            time.sleep(2)
+        yield
+    finally:
+        request_resources(bundles=[])
 
 
 def cluster_nodes() -> list[Node]:

@@ -56,6 +56,8 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
         gpus_per_trial=machine.gpus_per_trial,
         max_concurrent=machine.max_concurrent,
         trials=len(launch.plan) if launch.then is None and launch.search is None else _MANY,
+        may_grow=machine.address is not None,
+        autoscale=machine.autoscale,
     )
     _check(launch)
     expected = _expected(launch, resources)

@@ -70,6 +70,7 @@ class Launch:
     def to_resume(self) -> list[str]:
         """The options that `--resume` needs beside it."""
         options = ["--address", self.machine.address] if self.machine.address else []
+        options += ["--autoscale"] if self.machine.autoscale else []
         options += ["--data-dir", str(self.data_dir)] if self.data_dir else []
         if "***" in str(self.asked.get("storage")):
             options += ["--optuna-storage", "URL"]

@@ -82,6 +82,11 @@ class ProgressCallback(tune.Callback):
         if self._live:
             self._live.stop()
 
+    def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        """Say how it is while nothing happens, too: trials may wait for machines for long."""
+        if not self._live:
+            self._show()
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         name = str(trial)
         if name not in self._expected:

@@ -70,3 +70,5 @@ class Machine:
     gpus_per_trial: float | None
     max_concurrent: int | None
     address: str | None
+    autoscale: bool
+    """trials wait for machines that the cluster at `address` does not have yet"""

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet import datasets as data
-from lenet.config import TrainConfig
+from lenet.config import ConfigError, TrainConfig
 from lenet.devices import describe_device, training_device
 from search_spaces.study import Planned
 from study.analysis.wording import counted
@@ -45,6 +46,8 @@ class Session:
     resumed: bool
     data_dir: Path | None
     address: str | None
+    autoscale: bool
+    """whether the cluster is to add the machines that it lacks"""
     oversubscribe: bool
     command: str
     counts: Sequence[int] | None
@@ -63,55 +66,89 @@ def run(session: Session, console: Console, *, dry_run: bool) -> int:
             started = time.perf_counter()
             cluster.connect(session.address)
             ray_seconds = time.perf_counter() - started
-        nodes = cluster.cluster_nodes() if session.address else [cluster.this_machine()]
-        if not session.resumed:
-            asked, notes = placed(
-                session.asked,
-                session.counts,
-                session.devices,
-                nodes,
-                oversubscribe=session.oversubscribe,
-            )
-            session = replace(session, asked=asked)
-            for note in notes:
-                console.print(f"[yellow]Note:[/yellow] {note}")
-        crowded = check_room(session.asked, nodes, oversubscribe=session.oversubscribe)
-        started = time.perf_counter()
-        datasets, launches = _datasets(session, console)
-        data_seconds = time.perf_counter() - started
-        _announce(session, launches, datasets, crowded, console)
-        if dry_run:
-            for launch in launches:
-                console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
-            return 0
-        facts = _facts(session, nodes, datasets)
-        session.folder.make()
-        with session.folder.locked():
-            if not session.resumed:
-                plan = [point for launch in launches for point in launch.points]
-                RunFolder.create(session.folder.home, facts, plan)
-            try:
-                launcher = _Launcher(
-                    session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
-                )
-                failed = launcher.all(launches, ray_seconds + data_seconds)
-                refresh(session.folder)
-                summarize(session.folder.path, console)
-                session.folder.publish()
-                announce.published(session.folder, console)
-            except KeyboardInterrupt:
-                _say_how_to_resume("Interrupted", session, console)
-                return announce.INTERRUPTED
-            except OSError as error:
-                place = error.filename or session.folder.home
-                happened = f"cannot read or write {place} ({reason(error)})"
-                _say_how_to_resume(happened, session, console)
-                return 1
-        if failed:
-            _say_how_to_resume("Some launches failed", session, console)
-        return 1 if failed else 0
+        with _machines(session, console, dry_run=dry_run) as nodes:
+            return _run_on(nodes, session, ray_seconds, console, dry_run=dry_run)
     finally:
         cluster.disconnect()
+
+
+@contextmanager
+def _machines(session: Session, console: Console, *, dry_run: bool) -> Iterator[list[cluster.Node]]:
+    """Those that there are, and those that the cluster adds if it does so; raises `ConfigError` if
+    they do not come, or what they must have was not said."""
+    if not session.autoscale:
+        yield cluster.cluster_nodes() if session.address else [cluster.this_machine()]
+        return
+    asked = session.asked
+    on_gpu = "gpu" in (session.devices or asked.workers)
+    counts = session.counts or asked.workers.get("gpu" if on_gpu else "cpu")
+    if not counts or not (session.devices or asked.workers):
+        raise ConfigError(
+            "--autoscale: machines may not be there yet, so say what they must have room for: "
+            "--device gpu --workers 1,2,4, for one"
+        )
+    bundle = {"CPU": asked.cpus_per_worker, "GPU": float(on_gpu)}
+    if dry_run:  # nobody pays for a look
+        yield [*cluster.cluster_nodes(), *[cluster.Node(*bundle.values())] * max(counts)]
+        return
+    with cluster.room_made(max(counts), bundle, console):
+        yield cluster.cluster_nodes()
+
+
+def _run_on(
+    nodes: Sequence[cluster.Node],
+    session: Session,
+    ray_seconds: float,
+    console: Console,
+    *,
+    dry_run: bool,
+) -> int:
+    if not session.resumed:
+        asked, notes = placed(
+            session.asked,
+            session.counts,
+            session.devices,
+            nodes,
+            oversubscribe=session.oversubscribe,
+        )
+        session = replace(session, asked=asked)
+        for note in notes:
+            console.print(f"[yellow]Note:[/yellow] {note}")
+    crowded = check_room(session.asked, nodes, oversubscribe=session.oversubscribe)
+    started = time.perf_counter()
+    datasets, launches = _datasets(session, console)
+    data_seconds = time.perf_counter() - started
+    _announce(session, launches, datasets, crowded, console)
+    if dry_run:
+        for launch in launches:
+            console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
+        return 0
+    facts = _facts(session, nodes, datasets)
+    session.folder.make()
+    with session.folder.locked():
+        if not session.resumed:
+            plan = [point for launch in launches for point in launch.points]
+            RunFolder.create(session.folder.home, facts, plan)
+        try:
+            launcher = _Launcher(
+                session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
+            )
+            failed = launcher.all(launches, ray_seconds + data_seconds)
+            refresh(session.folder)
+            summarize(session.folder.path, console)
+            session.folder.publish()
+            announce.published(session.folder, console)
+        except KeyboardInterrupt:
+            _say_how_to_resume("Interrupted", session, console)
+            return announce.INTERRUPTED
+        except OSError as error:
+            place = error.filename or session.folder.home
+            happened = f"cannot read or write {place} ({reason(error)})"
+            _say_how_to_resume(happened, session, console)
+            return 1
+    if failed:
+        _say_how_to_resume("Some launches failed", session, console)
+    return 1 if failed else 0
 
 
 class _Launcher:
@@ -347,5 +384,6 @@ def _announce(
 def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:
     options = ["--oversubscribe"] if session.oversubscribe else []
     options += ["--address", session.address] if session.address else []
+    options += ["--autoscale"] if session.autoscale else []
     options += ["--data-dir", str(session.data_dir)] if session.data_dir else []
     announce.how_to_resume(happened, TOOL, session.folder, options, console)

@@ -65,7 +65,9 @@ def run_trials(
     progress: ProgressCallback,
 ) -> Outcome:
     """Train every trial of a plan, or as many as a search has left, at most
-    `resources.concurrent` at once.
+    `resources.concurrent` at once. Where that is None, more trials wait than there is room for, a
+    plan's many and a search's one: machines that join the cluster are used, and an autoscaler
+    sees what to add.
 
     Workers are reused from trial to trial, and the data lie once in the object store. A
     trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run;

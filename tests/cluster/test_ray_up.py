@@ -117,8 +117,10 @@ def test_results_are_fetched(cluster: Commands) -> None:
 
 
 def test_a_script_is_submitted(cluster: Commands) -> None:
-    printed = cluster.ray("submit", str(PROJECT / "deploy" / "workers.py"), "0")
-    assert "workers go when they are idle" in printed
+    script = cluster.site.folder / "script.py"
+    script.write_text("from study import grid\ngrid.main()\n", encoding="utf-8")
+    typed = ("--address", "auto", "--budget", "smoke", "--set", "dataset=digits", "--dry-run")
+    assert "not started (--dry-run)" in cluster.ray("submit", str(script), *typed)
 
 
 def test_the_dashboard_answers_on_loopback_to_the_token_alone(cluster: Commands) -> None:

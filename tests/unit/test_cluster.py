@@ -39,6 +39,15 @@ def test_concurrency(resources, concurrent, gpus_per_trial):
     assert resources.gpus_per_trial == gpus_per_trial
 
 
+def test_a_cluster_may_grow():
+    assert given(2, may_grow=True).concurrent is None
+    assert given(2, may_grow=True, max_concurrent=16).concurrent == 16
+    assert given(2, may_grow=True).side_by_side == 2
+    from_zero = given(0, may_grow=True, autoscale=True, gpus_per_trial=0.25)
+    assert (from_zero.concurrent, from_zero.side_by_side) == (None, 1)
+    assert from_zero.gpus_per_trial == 0.25
+
+
 def test_one_thread_per_cpu():
     assert given(4, cpus_per_trial=3).threads == 3
     assert given(4, cpus_per_trial=0.5).threads == 1
@@ -61,6 +70,11 @@ def test_one_thread_per_cpu():
             },
             "no machine has 2 CPUs and 1 GPUs together",
         ),
+        (
+            {"cpus": 2, "gpus_per_trial": 0.25, "may_grow": True},
+            "or --autoscale, if this cluster adds machines by itself",
+        ),
+        ({"cpus": 0, "may_grow": True, "autoscale": True}, "say what a trial is to have"),
     ],
 )
 def test_more_than_there_is(asked, said):

@@ -10,7 +10,6 @@ from rich.console import Console
 
 import search_spaces
 from study.analysis import scaling, step_model, step_seconds
-from study.analysis.step_model import Point, StepTime
 from study.claims.judge import judge_all
 from study.figures import break_even, hardware, time_shares, worker_curves
 from study.figures.draw import draw_all
@@ -19,24 +18,6 @@ from study.tables import launchers, start_up, step_time, worker_times
 from study.tables import scaling as scaling_table
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import MODEL, RAY_COST, gradient_bytes, made_up_scaling
-
-
-def made_up_points(model, workers=(1, 2, 4), batches=(64, 128, 512), widths=(1, 2, 4)):
-    return [
-        Point(
-            workers=n,
-            batch=batch,
-            width=width,
-            gradient_bytes=gradient_bytes(width),
-            compute=model.compute(math.ceil(batch / n), width, gradient_bytes(width)),
-            communication=model.communication(n, gradient_bytes(width)),
-            step=model.step(n, batch, width, gradient_bytes(width)),
-            median=model.step(n, batch, width, gradient_bytes(width)),
-        )
-        for n in workers
-        for batch in batches
-        for width in widths
-    ]
 
 
 def test_rates_are_of_the_steps_behind_the_warm_up():
@@ -145,120 +126,6 @@ def test_a_batch_larger_than_the_training_samples_is_cut_to_them():
     assert sorted(p.place for p in points) == [(1, 100, 1), (1, 100, 2), (2, 100, 1), (2, 100, 2)]
     model = step_model.fit(points)
     assert model.step(2, 100, 1, gradient_bytes(1)) == pytest.approx(step)
-
-
-def apart(points):
-    """Those to fit on, and those held out."""
-    places = step_model.held_out(points)
-    return [p for p in points if p.place not in places], [p for p in points if p.place in places]
-
-
-def test_the_fit_finds_the_model_that_made_the_timings():
-    on, held_out = apart(made_up_points(MODEL))
-    model = step_model.fit(on)
-    assert dataclasses.astuple(model) == pytest.approx(dataclasses.astuple(MODEL), rel=1e-6)
-    assert len(held_out) == 6
-    errors = [step_model.relative_error(model, p) for p in held_out]
-    assert errors == pytest.approx([0] * len(held_out), abs=1e-6)
-
-
-def test_latency_grows_with_the_messages_of_the_ring():
-    model = dataclasses.replace(MODEL, latency=1.0, seconds_per_byte=0.0)
-    assert [model.communication(n, 1000) for n in (1, 2, 4, 8)] == [0, 2, 6, 14]
-    model = dataclasses.replace(MODEL, latency=0.0, seconds_per_byte=1.0)
-    assert [model.communication(n, 1000) for n in (1, 2, 4, 8)] == [0, 1000, 1500, 1750]
-
-
-def test_the_error_on_held_out_points_is_that_of_their_own_measurement():
-    _, held_out = apart(made_up_points(MODEL))
-    slower = dataclasses.replace(held_out[0], step=2 * held_out[0].step)
-    assert step_model.relative_error(MODEL, slower) == pytest.approx(-0.5)
-
-
-@pytest.mark.parametrize("batches", [(128,), (64, 128)])
-@pytest.mark.parametrize("workers", [(1, 2), (1, 2, 4), (1, 2, 3, 4, 8)])
-@pytest.mark.parametrize("widths", [(1, 2), (1, 2, 4), (1, 2, 4, 8)])
-def test_held_out_points_test_communication_whatever_was_run(workers, widths, batches):
-    points = made_up_points(MODEL, workers, batches, widths)
-    places = step_model.held_out(points)
-    if not places:  # all are needed for the fit
-        assert len(points) == 4
-        return
-    assert any(workers > 1 for _, _, workers in places)
-    assert len(places) <= len(points) // 4
-    assert places == step_model.held_out(points[::-1])
-    fitted = step_model.fit_each([points], places)
-    assert step_model.errors(fitted, [points], places)[0] == pytest.approx(
-        [0] * len(places), abs=1e-6
-    )
-
-
-def test_extrapolation_is_tested_on_the_most_workers_by_a_fit_without_them():
-    points = made_up_points(MODEL)
-    most, errors = step_model.extrapolated([points, points])
-    assert most == 4
-    assert errors == [pytest.approx([0] * 9, abs=1e-6)] * 2
-    # Half as slow again on four workers: a model of fewer is off by a third there.
-    slower = [dataclasses.replace(p, step=1.5 * p.step) if p.workers == 4 else p for p in points]
-    assert step_model.extrapolated([slower])[1] == [pytest.approx([-1 / 3] * 9, abs=1e-6)]
-    assert step_model.extrapolated([made_up_points(MODEL, workers=(1, 2))]) is None
-
-
-def test_too_few_points_are_no_fit():
-    points = made_up_points(MODEL, workers=(1,))
-    assert step_model.fit(points) is None
-    few = made_up_points(MODEL, workers=(1, 2), batches=(64,), widths=(1,))
-    assert step_model.fit(few) is None
-
-
-def test_one_width_and_one_number_of_workers_predict_no_other():
-    points = made_up_points(MODEL, workers=(1, 2), batches=(64, 128, 256), widths=(2,))
-    fitted = step_model.fit_each([points])
-    size = gradient_bytes(2)
-    assert fitted.tells_step(2, 512, 2, size)
-    assert fitted.tells_break_even(2, 2, size)
-    (batch,) = scaling.break_even(fitted, 2, 2, size)
-    assert batch == pytest.approx(MODEL.break_even_batch(2, 2, size))
-    assert not fitted.tells_step(4, 128, 2, size)
-    assert not fitted.tells_break_even(4, 2, size)
-    assert not fitted.tells_step(2, 128, 4, gradient_bytes(4))
-    more = step_model.fit_each([made_up_points(MODEL, (1, 2, 3), (64, 128), (2,))])
-    assert more.tells_break_even(4, 2, size)
-    assert more.each(lambda m: m.step(8, 128, 2, size)) == pytest.approx(
-        [MODEL.step(8, 128, 2, size)]
-    )
-
-
-def test_no_term_of_the_fit_is_negative():
-    points = [
-        dataclasses.replace(p, compute=p.compute * (1.5 if p.width == 1 else 1.0))
-        for p in made_up_points(MODEL)
-    ]
-    assert min(dataclasses.astuple(step_model.fit(points))) >= 0
-
-
-@pytest.mark.parametrize("workers", [2, 4, 16])
-def test_at_the_break_even_batch_workers_are_as_fast_as_one(workers):
-    size = gradient_bytes(2)
-    batch = MODEL.break_even_batch(workers, 2, size)
-    # Batches of whole shards: there is no rounding up.
-    below, above = (workers * round(batch * f / workers) for f in (0.8, 1.2))
-    assert MODEL.speed_up(workers, below, 2, size) < 1 < MODEL.speed_up(workers, above, 2, size)
-
-
-def test_break_even_by_hand():
-    model = StepTime(
-        fixed=1.0,
-        per_byte=0.0,
-        per_sample=0.5,
-        per_sample_2=0.25,
-        latency=1.0,
-        seconds_per_byte=0.001,
-    )
-    # Communication 2 * 1 + 0.001 * 1000 = 3; a sample costs 0.75, of which two workers save half.
-    assert model.break_even_batch(2, 1, 1000) == pytest.approx(8)
-    free = dataclasses.replace(model, per_sample=0.0, per_sample_2=0.0)
-    assert free.break_even_batch(2, 1, 1000) == math.inf
 
 
 def test_oversubscribed_workers_are_not_in_the_fit():

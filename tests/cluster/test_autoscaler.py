@@ -1,0 +1,173 @@
+"""A cluster that begins with a head alone, and to which Ray's autoscaler adds nodes of this machine
+as trials and workers wait for them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ray
+
+from study import grid, scaling
+from study.runtime import cluster
+
+pytestmark = pytest.mark.slow
+
+PROJECT = Path(__file__).parents[2]
+_COMMANDS = (
+    *("initialization_commands", "setup_commands", "head_setup_commands"),
+    *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
+)
+HEAD = "f" * 51 + "00000"  # as Ray's provider for tests has it
+
+
+class Autoscaled:
+    """The cluster's address, and the folder in which `MeetsAcrossNodes` says where it is."""
+
+    def __init__(self, address: str, meeting: Path) -> None:
+        self.address, self.meeting = address, meeting
+
+    def workers(self) -> int:
+        """How many nodes there are beside the head."""
+        cluster.connect(self.address)
+        try:
+            return sum(node.cpus > 0 for node in cluster.cluster_nodes())
+        finally:
+            cluster.disconnect()
+
+
+@pytest.fixture(scope="module")
+def autoscaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Autoscaled]:
+    """A head without CPU or GPU; up to two nodes with 2 logical CPUs and 1 logical GPU each."""
+    place = tmp_path_factory.mktemp("autoscaled")
+    meeting = place / "meeting"
+    meeting.mkdir()
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    address = f"{ray.util.get_node_ip_address()}:{port}"
+    provider = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+    nothing = {"node_config": {}, "resources": {"CPU": 0}, "max_workers": 0}
+    one_gpu = {"node_config": {}, "resources": {"CPU": 2, "GPU": 1}, "max_workers": 2}
+    file = place / "cluster.json"
+    file.write_text(
+        json.dumps(
+            {
+                "cluster_name": "autoscaled",
+                "max_workers": 2,
+                "idle_timeout_minutes": 0.1,
+                "provider": {
+                    "type": "external",
+                    "module": provider,
+                    "head_node_id": HEAD,
+                    "launch_multiple": True,
+                    "gcs_address": address,
+                },
+                "auth": {"ssh_user": "nobody"},
+                "available_node_types": {
+                    "ray.head.default": nothing,
+                    "one_gpu": one_gpu | {"min_workers": 0},
+                },
+                "head_node_type": "ray.head.default",
+                # What Ray fills in for the clouds it knows.
+                **{commands: [] for commands in _COMMANDS},
+                "cluster_synced_files": [],
+                "file_mounts": {},
+                "file_mounts_sync_continuously": False,
+                "rsync_exclude": [],
+                "rsync_filter": [],
+            }
+        ),
+        encoding="utf-8",
+    )
+    cluster.require_token()
+    environment = os.environ | {
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+        "RAY_CLOUD_INSTANCE_ID": HEAD,
+        "RAY_FAKE_CLUSTER": "1",
+        "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_enable_autoscaler_v2": "1",
+        "STUDY_TEST_NODES": str(meeting),
+    }
+    typed = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    typed += ["--port", str(port), "--num-cpus=0", "--num-gpus=0", "--include-dashboard=false"]
+    typed += ["--autoscaling-config", str(file)]
+    log = place / "head.log"
+    with log.open("w", encoding="utf-8") as output:
+        head = subprocess.Popen(
+            typed, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        until = time.monotonic() + 60
+        while "Ray runtime started" not in log.read_text(encoding="utf-8"):
+            assert head.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < until, log.read_text(encoding="utf-8")
+            time.sleep(0.2)
+        time.sleep(2)
+        assert head.poll() is None, log.read_text(encoding="utf-8")  # as where a file is refused
+        yield Autoscaled(address, meeting)
+    finally:
+        # All that this Ray has started, and nothing of another: `ray stop` would end those, too.
+        subprocess.run(["pkill", "-KILL", "--session", str(head.pid)], check=False)
+        head.wait()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(1)
+
+
+SMALL = ("--budget", "smoke", "--set", "dataset=digits")
+
+
+def test_what_is_not_there_is_refused_unless_it_may_come(
+    autoscaled: Autoscaled, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["--address", autoscaled.address, *SMALL, "--gpus-per-trial", "0.25", "--dry-run"]
+    assert grid.main(typed) == 2
+    assert "or --autoscale, if this cluster adds machines" in capsys.readouterr().err
+    assert grid.main([*typed, "--autoscale"]) == 0
+    assert autoscaled.workers() == 0  # a look costs nothing
+
+
+def test_a_grid_has_nodes_from_zero_which_go_when_they_are_idle(
+    autoscaled: Autoscaled, tmp_path: Path
+) -> None:
+    """Its trials wait for each other: done only if both nodes come, four trials on each GPU."""
+    results = tmp_path / "run"
+    code = grid.main(
+        [
+            *("--address", autoscaled.address, "--autoscale", *SMALL, "--results", str(results)),
+            *("--set", "model=tests.own_models:MeetsAcrossNodes", "--set", "optimizer=sgd"),
+            *("--set", "lr=0.1,0.01", "--cpus-per-trial", "0.5", "--gpus-per-trial", "0.25"),
+        ]
+    )
+    assert code == 0
+    assert set(pd.read_parquet(results / "trials.parquet").status) == {"finished"}
+    marks = [mark.name.split("_") for mark in autoscaled.meeting.iterdir()]
+    assert len(marks) == 8
+    assert len({node for node, _, _ in marks}) == 2
+    wait_until(lambda: autoscaled.workers() == 0)
+
+
+def test_a_scaling_run_waits_for_its_nodes_and_lets_them_go(
+    autoscaled: Autoscaled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["--address", autoscaled.address, "--autoscale", *SMALL, "--workers", "1,3"]
+    assert scaling.main(typed) == 2  # nobody knows on what
+    assert "--device gpu --workers" in capsys.readouterr().err
+    results = tmp_path / "run"
+    assert scaling.main([*typed, "--device", "cpu", "--results", str(results)]) == 0
+    assert "Waiting for machines" in capsys.readouterr().out
+    assert set(pd.read_parquet(results / "trials.parquet").status) == {"finished"}
+    wait_until(lambda: autoscaled.workers() == 0)
