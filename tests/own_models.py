@@ -43,6 +43,16 @@ class FailsInTraining(Linear):
         return super().forward(x)
 
 
+class KillsItsWorker(Linear):
+    """Ends the process that it would be trained in at the first batch of 64, before there is a
+    record; not the driver, which only estimates."""
+
+    def forward(self, x):
+        if self.training and len(x) == 64 and "STUDY_TEST_MEETING" in os.environ:
+            os._exit(1)
+        return super().forward(x)
+
+
 class MeetsThreeOthers(Linear):
     """Waits in its worker until four trials exist at the same time."""
 

@@ -22,6 +22,13 @@ _SECONDS_BETWEEN_LINES = 15.0
 _MOST_RUNNING_SHOWN = 8
 
 
+def error_of(trial: Any) -> BaseException:
+    """What a trial of Tune failed with last."""
+    # `get_pickled_error` looks where Tune keeps what it has not brought there yet.
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return error
+
+
 class ProgressCallback(tune.Callback):
     """Follows the trials of one run: done, running, total, time left, best so far.
 
@@ -122,8 +129,7 @@ class ProgressCallback(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """Said where Tune would log a stack."""
-        # `get_pickled_error` looks where Tune keeps what it has not brought there yet.
-        error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        error = error_of(trial)
         died = isinstance(error, RayActorError)
         reason = "its worker died" if died else str(error).strip().splitlines()[-1]
         self._console.print(f"{trial}: {reason}; it goes on from its last checkpoint", markup=False)

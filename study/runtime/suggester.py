@@ -1,10 +1,11 @@
-"""Ray's OptunaSearch, for trials that lie in a run's folder."""
+"""What hands trials to Ray Tune: a plan in its order, or Optuna's proposals."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,33 @@ from search_spaces.study import Planned, maximized
 from study.analysis.search import quiet, trial_name
 from study.runtime.searching import Search, propose
 from study.runtime.storage import RunFolder
+
+
+def as_tune_has_it(planned: Planned) -> dict[str, Any]:
+    """The config of a trial of Tune (see `Trial`)."""
+    return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
+
+
+class InOrder(Searcher):
+    """The trials of a plan, one after the other. Tune's own grid search copies the whole grid for
+    every trial."""
+
+    def __init__(self, plan: Sequence[Planned]) -> None:
+        super().__init__()
+        self._left = iter(plan)
+
+    def suggest(self, trial_id: str) -> Any:
+        planned = next(self._left, None)
+        return Searcher.FINISHED if planned is None else as_tune_has_it(planned)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: what comes next does not depend on it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the folder holds all that a resumed run needs."""
+        Path(checkpoint_path).write_bytes(b"")
 
 
 class Suggester(OptunaSearch):
@@ -63,7 +91,7 @@ class Suggester(OptunaSearch):
             self.broken = f"the database of the search is gone ({error})"
             return Searcher.FINISHED
         self._names[trial_id] = planned
-        return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
+        return as_tune_has_it(planned)
 
     def _next(self, trial_id: str) -> Planned:
         if self._pending:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +21,14 @@ from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned, maximized
 from study.runtime.cluster import Resources
-from study.runtime.progress import ProgressCallback
+from study.runtime.progress import ProgressCallback, error_of
 from study.runtime.searching import Search, has_ended
 from study.runtime.storage import RunFolder
-from study.runtime.suggester import Suggester
+from study.runtime.suggester import InOrder, Suggester
 from study.runtime.trial import Trial, share
 
 _RETRIES = 1
+_MOST_WAITING = 200  # enough for any autoscaler to see how much room is wanted
 
 # A report costs the driver about a millisecond and a checkpoint the worker a few, so a trial
 # whose records come quicker reports several at once. A scheduler must see every one of them.
@@ -43,14 +46,20 @@ class Outcome:
 
 
 class _StatusCallback(tune.Callback):
-    """Marks the trials that a scheduler stopped: the worker is not told why it stops."""
+    """Marks the trials whose worker cannot: that a scheduler stopped, which it is not told, and
+    that failed, which may have killed it."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
+        self.failed: set[str] = set()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if not trial.last_result["ended_by_itself"]:
             self._folder.trial(str(trial)).mark("stopped")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self.failed.add(str(trial))
+        self._folder.trial(str(trial)).mark("failed", str(error_of(trial)))
 
 
 def run_trials(
@@ -87,20 +96,20 @@ def run_trials(
     )
     # The name that Ray's dashboard lists the workers under.
     trainable.__name__ = trainable.__qualname__ = f"{study}_trial"
-    space, suggester, samples = {}, None, 1
+    statuses = _StatusCallback(folder)
+    proposals: InOrder | Suggester
     if isinstance(trials, Search):
-        suggester, samples = Suggester(trials, folder), trials.left
+        samples, proposals = trials.left, Suggester(trials, folder)
+        waiting = _waiting(1)  # what is proposed later knows more
     else:
-        space["trial"] = tune.grid_search(
-            [{"name": planned.name, "settings": planned.config.to_dict()} for planned in trials]
-        )
-    with tempfile.TemporaryDirectory(prefix="study-tune-") as tune_folder, progress:
+        samples, proposals = len(trials), InOrder(trials)
+        waiting = _waiting(_MOST_WAITING)
+    with tempfile.TemporaryDirectory(prefix="study-tune-") as tune_folder, progress, waiting:
         tuner = tune.Tuner(
             trainable,
-            param_space=space,
             tune_config=tune.TuneConfig(
                 scheduler=_scheduler(scheduler, objectives[0]),
-                search_alg=suggester,
+                search_alg=proposals,
                 num_samples=samples,
                 max_concurrent_trials=resources.concurrent,
                 reuse_actors=True,
@@ -114,24 +123,33 @@ def run_trials(
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[_StatusCallback(folder), progress],
+                callbacks=[statuses, progress],
             ),
         )
-        results = tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
-    failed = set()
-    for result in (results[i] for i in range(len(results))):
-        if result.error is not None and result.config is not None:
-            name = result.config["trial"]["name"]
-            failed.add(name)
-            folder.trial(name).mark("failed", str(result.error))
-    if suggester is None or not isinstance(trials, Search):
+        tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
+    failed = frozenset(statuses.failed)
+    if isinstance(proposals, InOrder):
         undone = {planned.name for planned in folder.unfinished()} - failed
-        return Outcome(interrupted=bool(undone), failed=frozenset(failed))
-    if suggester.broken:
-        raise ConfigError(f"{suggester.broken}: go on with --resume when it is back")
-    cut = len(suggester.begun) < samples and not suggester.timed_out
-    undone = {name for name in suggester.begun if not has_ended(folder, name)}
-    return Outcome(interrupted=cut or bool(undone), failed=frozenset(failed))
+        return Outcome(interrupted=bool(undone), failed=failed)
+    if proposals.broken:
+        raise ConfigError(f"{proposals.broken}: go on with --resume when it is back")
+    cut = len(proposals.begun) < samples and not proposals.timed_out
+    undone = {name for name in proposals.begun if not has_ended(folder, name)}
+    return Outcome(interrupted=cut or bool(undone), failed=failed)
+
+
+@contextlib.contextmanager
+def _waiting(trials: int) -> Iterator[None]:
+    """Let as many trials at the most wait for room, where Tune's own limit does not say how many
+    there may be at once. What the user has set stands."""
+    name = "TUNE_MAX_PENDING_TRIALS_PG"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, str(trials))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
 
 
 def _trial_name(trial: Any) -> str:

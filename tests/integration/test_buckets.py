@@ -1,7 +1,6 @@
 """Runs that lie in a bucket of a real S3 server: trained, killed, resumed and reported."""
 
 import json
-import signal
 import subprocess
 import threading
 import time
@@ -14,7 +13,7 @@ from study.report import __main__ as report
 from study.runtime.places import BucketPath, read_json, replace_file
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
-from tests.integration.test_grid import DIGITS, LONG, same, trained_alone, wait_for
+from tests.integration.test_grid import DIGITS, LONG, kill, same, trained_alone, wait_for
 
 
 def under_way(bucket):
@@ -34,13 +33,13 @@ def test_killed_here_and_resumed_elsewhere(
     here, elsewhere, third = (tmp_path / name for name in ("here", "elsewhere", "third"))
     for folder in (here, elsewhere, third):
         folder.mkdir()
-    long = (*LONG, "--set", "epochs=8")  # time enough to be seen under way
-    command = [*grid_command, *long, "--max-concurrent", "2", "--results", url]
+    command = [*grid_command, *LONG, "--set", "epochs=4", "--max-concurrent", "2", "--results", url]
     with subprocess.Popen(
         command, cwd=here, start_new_session=True, stdout=subprocess.DEVNULL
     ) as driver:
         wait_for(lambda: all(under_way(bucket)), "a complete trial and a checkpoint", driver)
-        driver.send_signal(signal.SIGKILL)
+        trials = bucket / "trials"
+        kill(driver, *(read_json(trials / name / "trial.json") or {} for name in trials.names()))
     before, _ = under_way(bucket)
     kept = {name: RunFolder(bucket).trial(name).records() for name in before}
 
@@ -49,7 +48,6 @@ def test_killed_here_and_resumed_elsewhere(
     assert "if it was killed, try again in" in capsys.readouterr().err
     lock = read_json(bucket / ".lock")
     replace_file(bucket / ".lock", json.dumps(lock | {"until": 0}).encode())  # a minute later
-    time.sleep(5)  # Ray notices, and ends the driver's workers
     assert run_grid("--resume", url) == 0
     printed = capsys.readouterr().out
     assert str(elsewhere / "results" / "killed" / "figures") in printed

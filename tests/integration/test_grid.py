@@ -1,6 +1,7 @@
 """`python -m study.grid` on a real Ray: the whole way from the command to the figures, and
 what is left when something is killed on that way."""
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -57,6 +58,16 @@ def progress(folder):
     trials = {p.name: RunFolder(folder).trial(p.name) for p in RunFolder(folder).plan}
     complete = [name for name, trial in trials.items() if trial.state().get("status") in COMPLETE]
     return complete, [name for name, trial in trials.items() if trial.saved_checkpoint()]
+
+
+def kill(driver, *states):
+    """The driver with all that it has started, and its workers that train: Ray would end
+    them some seconds later, when the last trial may be complete."""
+    os.killpg(driver.pid, signal.SIGKILL)
+    for state in states:
+        if state.get("status") == "running":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(state["pid"], signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +162,7 @@ def killed_driver(grid_command, run_grid, tmp_path_factory):
     ]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as driver:
         wait_for(lambda: all(progress(folder)), "a complete trial and one under way", driver)
-        os.killpg(driver.pid, signal.SIGKILL)
-    time.sleep(5)  # Ray notices, and ends the driver's workers
+        kill(driver, *RunFolder(folder).of_trials(lambda _, trial: trial.state()))
     complete, under_way = progress(folder)
     kept = {name: records(folder, name) for name in complete + under_way}
     code = run_grid("--resume", str(folder))
@@ -219,21 +229,28 @@ def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
         assert same(records(folder, trial), trained_alone(folder, trial, digits))
 
 
+OWN = "tests.own_models"
+
+
 def test_a_trial_that_crashes_is_retried_reported_and_the_others_stand(run_grid, tmp_path, capsys):
     folder = tmp_path / "run"
     code = run_grid(
         *DIGITS,
-        *("--set", "model=tests.own_models:FailsInTraining", "--set", "optimizer=sgd"),
-        *("--set", "lr=0.1", "--set", "batch_size=64,256", "--results", str(folder)),
+        *("--set", f"model={OWN}:FailsInTraining,{OWN}:KillsItsWorker", "--set", "lr=0.1"),
+        *("--set", "optimizer=sgd", "--set", "batch_size=64,256", "--results", str(folder)),
     )
     assert code == 1
     printed = capsys.readouterr().out
+    assert "Interrupted" not in printed
     assert "made to fail" in printed
     assert f"--resume {folder}" in printed
-    trials = pd.read_parquet(folder / "trials.parquet").set_index("batch_size")
-    assert trials.status.to_dict() == {64: "failed", 256: "finished"}
-    assert trials.attempts[64] == 2
-    assert "made to fail" in trials.error[64]
+    trials = pd.read_parquet(folder / "trials.parquet").set_index(["model", "batch_size"])
+    fails, kills = trials.loc[f"{OWN}:FailsInTraining"], trials.loc[f"{OWN}:KillsItsWorker"]
+    assert fails.status.to_dict() == {64: "failed", 256: "finished"}
+    assert fails.attempts[64] == 2
+    assert "made to fail" in fails.error[64]
+    # Before its first report, of which Tune keeps no config.
+    assert kills.status.to_dict() == {64: "failed", 256: "finished"}
 
 
 @pytest.mark.parametrize(
