@@ -63,7 +63,7 @@ def through_ray(
                 folder,
                 plan,
                 data,
-                cluster.Resources(1, 0, concurrent, side_by_side=concurrent),
+                cluster.Resources(1, 0, concurrent, at_first=concurrent, side_by_side=concurrent),
                 study="bench",
                 objectives=["validation_accuracy"],
                 scheduler="none",
@@ -93,6 +93,7 @@ def tune_without_reuse(
     """`run_trials` reduced to its Tuner, and with workers that serve one trial each."""
     from ray import tune
 
+    from study.runtime.suggester import InOrder
     from study.runtime.trial import Trial, share
     from study.runtime.tuning import SECONDS_BETWEEN_REPORTS
 
@@ -105,11 +106,14 @@ def tune_without_reuse(
         objectives=("validation_accuracy",),
         seconds_between_reports=SECONDS_BETWEEN_REPORTS,
     )
-    points = [{"name": p.name, "settings": p.config.to_dict()} for p in plan]
     tune.Tuner(
         tune.with_resources(trainable, {"CPU": 1}),
-        param_space={"trial": tune.grid_search(points)},
-        tune_config=tune.TuneConfig(max_concurrent_trials=concurrent, reuse_actors=False),
+        tune_config=tune.TuneConfig(
+            search_alg=InOrder(plan),
+            num_samples=len(plan),
+            max_concurrent_trials=concurrent,
+            reuse_actors=False,
+        ),
         run_config=tune.RunConfig(
             storage_path=str(tune_folder),
             verbose=0,

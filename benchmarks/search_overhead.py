@@ -78,7 +78,7 @@ def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Pat
         folder,
         search,
         {"digits": data},
-        cluster.Resources(1, 0, concurrent, side_by_side=concurrent),
+        cluster.Resources(1, 0, concurrent, at_first=concurrent, side_by_side=concurrent),
         study="bench",
         objectives=[_OBJECTIVE],
         scheduler="none",

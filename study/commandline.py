@@ -95,7 +95,12 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         help="may be a fraction, such as 0.25, or 0 to train on the CPU (default: none "
         "without GPUs, else shared to keep GPUs and CPUs busy)",
     )
-    how.add_argument("--max-concurrent", type=count, metavar="N", help="trials at once")
+    how.add_argument(
+        "--max-concurrent",
+        type=count,
+        metavar="N",
+        help="trials at once (default: as many as there is room for)",
+    )
     add_cluster(how)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
 
@@ -106,7 +111,7 @@ def add_cluster(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--autoscale",
         action="store_true",
-        help="wait for machines that the cluster does not have yet and adds by itself",
+        help="do not refuse what the cluster has no room for yet: wait until it adds machines",
     )
 
 

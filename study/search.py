@@ -76,7 +76,8 @@ def _parser() -> commandline.Parser:
         "--time-limit",
         type=_duration,
         metavar="TIME",
-        help="begin no trial after 90 (seconds), 30m or 2h; --resume gives as much again",
+        help="propose no trial after 90 (seconds), 30m or 2h, waiting for machines counted in; "
+        "--resume gives as much again",
     )
     how.add_argument(
         "--scheduler",

@@ -24,7 +24,7 @@ def draw_all(
 ) -> list[Path]:
     """Draw the study's figures into `out_dir`, each as PNG and SVG, and return the files.
 
-    A figure that no trial of this run belongs to is not drawn, which is told to `say`.
+    A figure that the run lacks the trials for is not drawn, which is told to `say`.
     Raises `FigureError` on a kind that does not exist or options that it does not take,
     `ConfigError` on a setting that does not exist.
     """
@@ -33,7 +33,7 @@ def draw_all(
     for figure in asked.figures:
         drawn = KINDS.call(figure, results, figure.title)
         if not drawn:
-            say(f"{figure.name} is not drawn: no trial of this run belongs to it")
+            say(f"{figure.name} is not drawn: this run lacks what it shows")
         for suffix, picture in drawn.items():
             files += style.save(picture, out_dir / (figure.name + suffix))
     return files

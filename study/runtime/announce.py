@@ -53,14 +53,21 @@ def launch(
     if asked.scheduler != "none":
         console.print(f"  scheduler    {asked.scheduler}, which stops weak trials early")
     console.print(f"  device       {device(resources)}")
-    at_once = resources.concurrent or f"{resources.side_by_side} and more, as there is room,"
-    console.print(f"  concurrency  {at_once} at once, {cluster.describe(resources)}")
+    console.print(f"  concurrency  {_at_once(resources, launched)}, {cluster.describe(resources)}")
     more = "; what follows from them comes on top" if launched.then is not None else ""
     console.print(
         f"  time         about {clock(expected.total_seconds)}, "
         f"from training steps measured on this machine{more}"
     )
     results(launched.folder, console)
+
+
+def _at_once(resources: cluster.Resources, launched: Launch) -> str:
+    """How many trials run at the same time, in words."""
+    said = f"{resources.at_first} at once"
+    left = launched.search.left if launched.search else len(launched.plan)
+    most = min(resources.concurrent or left, left)
+    return said if most <= resources.at_first else f"{said}, {most} if machines join"
 
 
 def _search(search: Search, console: Console) -> None:
@@ -79,8 +86,14 @@ def _search(search: Search, console: Console) -> None:
 
 def device(resources: cluster.Resources) -> str:
     """What each trial is trained on, as its numbers carry it."""
-    processor = describe_device(training_device(resources.gpus_per_trial > 0))
-    return f"{processor}, {counted(resources.threads, 'thread')} a trial"
+    used = processor(on_gpu=resources.gpus_per_trial > 0)
+    return f"{used}, {counted(resources.threads, 'thread')} a trial"
+
+
+def processor(*, on_gpu: bool) -> str:
+    """This machine's, by its name; the GPUs of a cluster whose head has none are not known yet."""
+    found = training_device(on_gpu)
+    return "GPUs of the cluster" if on_gpu and found.type == "cpu" else describe_device(found)
 
 
 def dashboard(url: str | None, study: str, console: Console) -> None:

@@ -59,14 +59,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Resources:
-    """What each trial is given, and how many run at once at the most."""
+    """What each trial is given, and how many run at once."""
 
     cpus_per_trial: float
     gpus_per_trial: float
     concurrent: int | None
-    """None: as many as there is room for, on machines that join later, too"""
+    """at the most; None: as many as there is room for, on machines that join later, too"""
+    at_first: int
+    """how many there is room for on the machines that are there"""
     side_by_side: int
-    """how many have a processor of their own, on the machines that are there"""
+    """how many of these have a processor of their own; 1 where there are none yet"""
 
     @property
     def threads(self) -> int:
@@ -111,7 +113,7 @@ def allot(
     autoscale: bool = False,
 ) -> Resources:
     """What each of `trials` trials gets out of `nodes`, to which more may be added in mid-run if
-    they `may_grow`, and are added as trials wait for them with `autoscale`.
+    they `may_grow`; with `autoscale`, what they have now says nothing of what they will have.
 
     With GPUs and no fraction asked for, every GPU is shared by as many trials as there are
     CPUs to feed them, so that neither is idle. Raises `ConfigError` if no trial would fit.
@@ -144,6 +146,7 @@ def allot(
         cpus_per_trial,
         gpus_per_trial,
         concurrent=max_concurrent if may_grow else at_once,
+        at_first=at_once,
         side_by_side=max(1, min(at_once, int(cpus / threads))),
     )
 
@@ -152,6 +155,8 @@ def _does_not_fit(nodes: Sequence[Node], cpus_per_trial: float, gpus_per_trial: 
     """Why no trial of this size has room on any of `nodes`, and what to type instead."""
     most_cpus = max((node.cpus for node in nodes), default=0)
     most_gpus = max((node.gpus for node in nodes), default=0)
+    if not most_cpus:
+        return "no machine has a CPU for trials yet: start workers, which the head alone is not"
     if cpus_per_trial > most_cpus:
         return (
             f"--cpus-per-trial {cpus_per_trial:g} is more than the {most_cpus:g} CPUs there "
@@ -229,9 +234,13 @@ def disconnect() -> None:
 
 
 def end_as_by_ctrl_c() -> None:
-    """From now on SIGTERM, with which batch systems end a job, is as Ctrl-C."""
+    """From now on SIGTERM, with which batch systems end a job, and SIGHUP, which is a terminal or a
+    connection that is gone, are as Ctrl-C; not SIGHUP where `nohup` has it ignored."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # no SIGHUP on Windows
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
 def require_token() -> None:

@@ -24,6 +24,8 @@ _MOST_RUNNING_SHOWN = 8
 
 def error_of(trial: Any) -> BaseException:
     """What a trial of Tune failed with last."""
+    if trial.pickled_error_file is None:  # an error of Tune's own
+        return RuntimeError("Ray Tune gave it up; see the driver's log")
     # `get_pickled_error` looks where Tune keeps what it has not brought there yet.
     error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error

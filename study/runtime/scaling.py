@@ -21,12 +21,12 @@ from rich.console import Console
 import search_spaces
 from lenet import datasets as data
 from lenet.config import ConfigError, TrainConfig
-from lenet.devices import describe_device, training_device
 from search_spaces.study import Planned
 from study.analysis.wording import counted
 from study.report.summary import summarize
 from study.runtime import announce, cluster, inputs
 from study.runtime.collect import refresh
+from study.runtime.estimate import clock, estimate
 from study.runtime.launch import versions
 from study.runtime.places import reason
 from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpus_each, placed
@@ -82,6 +82,11 @@ def _machines(session: Session, console: Console, *, dry_run: bool) -> Iterator[
     asked = session.asked
     on_gpu = "gpu" in (session.devices or asked.workers)
     counts = session.counts or asked.workers.get("gpu" if on_gpu else "cpu")
+    if session.oversubscribe:
+        raise ConfigError(
+            "--autoscale makes room for all workers, --oversubscribe has them share what there is: "
+            "leave one out"
+        )
     if not counts or not (session.devices or asked.workers):
         raise ConfigError(
             "--autoscale: machines may not be there yet, so say what they must have room for: "
@@ -353,7 +358,7 @@ def _facts(
 
 def _devices(asked: Scaling) -> str:
     return " and ".join(
-        f"{describe_device(training_device(name == 'gpu'))}, {asked.cpus_of(name):g} CPU a worker"
+        f"{announce.processor(on_gpu=name == 'gpu')}, {asked.cpus_of(name):g} CPU a worker"
         for name in asked.workers
     )
 
@@ -376,9 +381,39 @@ def _announce(
         f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')})"
     )
     console.print(f"  device       {_devices(asked)}")
+    seconds = _training_seconds(session, launches, datasets)
+    console.print(
+        f"  time         about {clock(seconds)} of training at one worker's speed, from steps "
+        "measured on this machine; start-up comes on top"
+    )
     if asked.repeats == 1:
         console.print("  intervals    none: they need --repeats 2 or more")
     announce.results(session.folder, console)
+
+
+def _training_seconds(
+    session: Session, launches: Sequence[Launch], datasets: Mapping[str, data.Dataset]
+) -> float:
+    """What is left of `launches` would take one worker. Raises `ConfigError` if a model cannot be
+    trained at all."""
+    total = 0.0
+    for processor in session.asked.workers:
+        left = [
+            planned.config
+            for launch in launches
+            for planned in launch.points
+            if launch.processor == processor
+            and not (session.resumed and _complete(session.folder, planned))
+        ]
+        expected = estimate(
+            left,
+            datasets,
+            side_by_side=1,
+            threads=max(1, math.floor(session.asked.cpus_of(processor))),
+            use_gpu=processor == "gpu",
+        )
+        total += sum(expected.trial_seconds[config.id] for config in left)
+    return total
 
 
 def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:

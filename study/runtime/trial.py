@@ -120,7 +120,11 @@ class Trial(tune.Trainable):
         self._begun_at = self._run.step
         self._stream = train(self._run)
         # Events behind the checkpoint come again: TensorBoard forgets the first ones.
-        self._writer = SummaryWriter(str(self._folder.events), purge_step=self._run.step + 1)
+        self._writer = SummaryWriter(
+            str(self._folder.events),
+            purge_step=self._run.step + 1,
+            filename_suffix=f".{os.getpid()}",  # no two attempts write to one file
+        )
         _say(f"{self._name} begins at step {self._run.step}")
 
     def step(self) -> dict[str, Any]:

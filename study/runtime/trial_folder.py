@@ -99,10 +99,8 @@ class TrialFolder:
 
     @property
     def events(self) -> Path:
-        """Where TensorBoard's events are written: here, or in a folder of this machine, from where
-        `keep_events` brings them here."""
-        if isinstance(self.path, Path):
-            return self.path
+        """Where TensorBoard's events are written, from where `keep_events` brings them here: its
+        writer does not survive a disk that is full."""
         if self._events is None:
             self._events = Path(tempfile.mkdtemp(prefix="study-events-"))
         return self._events
@@ -112,9 +110,19 @@ class TrialFolder:
         kept, it is said, and nothing fails."""
         for path in self._events.iterdir() if self._events else ():
             try:
-                replace_file(self.path / path.name, path.read_bytes())
+                self._bring(path)
             except OSError as error:
                 print(f"cannot write {self.path / path.name} ({reason(error)})", flush=True)
+
+    def _bring(self, events: Path) -> None:
+        kept = self.path / events.name
+        if not isinstance(kept, Path):
+            replace_file(kept, events.read_bytes())
+            return
+        # Appended, so that a TensorBoard that has the file open sees it grow.
+        with events.open("rb") as written, kept.open("ab") as opened:
+            written.seek(opened.tell())
+            shutil.copyfileobj(written, opened)
 
     def close_events(self) -> None:
         """There will be no more."""

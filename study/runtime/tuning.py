@@ -46,20 +46,20 @@ class Outcome:
 
 
 class _StatusCallback(tune.Callback):
-    """Marks the trials whose worker cannot: that a scheduler stopped, which it is not told, and
-    that failed, which may have killed it."""
+    """Marks the trials that a scheduler stopped, which the worker is not told, and collects those
+    that failed: Tune's results have no config of a trial without a report."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self.failed: set[str] = set()
+        self.failed: dict[str, str] = {}
+        """why, by the trial's name"""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if not trial.last_result["ended_by_itself"]:
             self._folder.trial(str(trial)).mark("stopped")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self.failed.add(str(trial))
-        self._folder.trial(str(trial)).mark("failed", str(error_of(trial)))
+        self.failed[str(trial)] = str(error_of(trial))
 
 
 def run_trials(
@@ -100,11 +100,15 @@ def run_trials(
     proposals: InOrder | Suggester
     if isinstance(trials, Search):
         samples, proposals = trials.left, Suggester(trials, folder)
-        waiting = _waiting(1)  # what is proposed later knows more
+        most_waiting = 1  # what is proposed later knows more
     else:
         samples, proposals = len(trials), InOrder(trials)
-        waiting = _waiting(_MOST_WAITING)
-    with tempfile.TemporaryDirectory(prefix="study-tune-") as tune_folder, progress, waiting:
+        most_waiting = _MOST_WAITING
+    with contextlib.ExitStack() as meanwhile:
+        tune_folder = meanwhile.enter_context(tempfile.TemporaryDirectory(prefix="study-tune-"))
+        meanwhile.enter_context(progress)
+        if resources.concurrent is None:
+            meanwhile.enter_context(_waiting(most_waiting))
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -127,6 +131,8 @@ def run_trials(
             ),
         )
         tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
+    for name, error in statuses.failed.items():
+        folder.trial(name).mark("failed", error)
     failed = frozenset(statuses.failed)
     if isinstance(proposals, InOrder):
         undone = {planned.name for planned in folder.unfinished()} - failed
@@ -140,8 +146,8 @@ def run_trials(
 
 @contextlib.contextmanager
 def _waiting(trials: int) -> Iterator[None]:
-    """Let as many trials at the most wait for room, where Tune's own limit does not say how many
-    there may be at once. What the user has set stands."""
+    """Let as many trials at the most wait for room: without a limit on those at once, Tune would
+    let one. What the user has set stands."""
     name = "TUNE_MAX_PENDING_TRIALS_PG"
     before = os.environ.get(name)
     os.environ.setdefault(name, str(trials))

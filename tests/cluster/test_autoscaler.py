@@ -137,6 +137,10 @@ def test_what_is_not_there_is_refused_unless_it_may_come(
     assert grid.main(typed) == 2
     assert "or --autoscale, if this cluster adds machines" in capsys.readouterr().err
     assert grid.main([*typed, "--autoscale"]) == 0
+    asked = ["--address", autoscaled.address, "--autoscale", *SMALL, "--workers", "1,2"]
+    assert scaling.main([*asked, "--device", "gpu", "--dry-run"]) == 0
+    assert "1, 2 on gpu" in capsys.readouterr().out
+    time.sleep(5)
     assert autoscaled.workers() == 0  # a look costs nothing
 
 

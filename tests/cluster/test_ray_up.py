@@ -93,7 +93,7 @@ def test_a_grid_runs_on_both_hosts(cluster: Commands) -> None:
     cluster.ray(
         "exec",
         "python -m study.grid --address auto --budget smoke --seeds 2 --set dataset=digits"
-        " --set optimizer=adam --set lr=0.001 --set train_samples=none --set epochs=12"
+        " --set optimizer=adam --set lr=0.001 --set train_samples=none --set epochs=40"
         f" --results {results}",
     )
     trials = pd.read_csv(results / "trials.csv")

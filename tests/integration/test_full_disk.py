@@ -23,17 +23,20 @@ def disk(tmp_path):
 def test_a_disk_that_is_full_for_a_while(run_grid, disk, digits):
     folder = disk / "run"
     filled = []
+    over = threading.Event()
 
     def fill_it():
         while not all(progress(folder)):
-            time.sleep(0.05)
+            if over.wait(0.05):
+                return
         with fill(disk):
             filled.append(sum(path.stat().st_size for path in disk.rglob("*") if path.is_file()))
             time.sleep(5)
 
     filler = threading.Thread(target=fill_it)
     filler.start()
-    code = run_grid(*LONG, "--results", str(folder))
+    code = run_grid(*LONG, "--set", "epochs=8", "--results", str(folder))
+    over.set()
     filler.join()
     assert (code, len(filled)) == (0, 1)
     trials = pd.read_parquet(folder / "trials.parquet").set_index("trial")

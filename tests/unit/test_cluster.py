@@ -44,7 +44,7 @@ def test_a_cluster_may_grow():
     assert given(2, may_grow=True, max_concurrent=16).concurrent == 16
     assert given(2, may_grow=True).side_by_side == 2
     from_zero = given(0, may_grow=True, autoscale=True, gpus_per_trial=0.25)
-    assert (from_zero.concurrent, from_zero.side_by_side) == (None, 1)
+    assert (from_zero.concurrent, from_zero.at_first, from_zero.side_by_side) == (None, 0, 1)
     assert from_zero.gpus_per_trial == 0.25
 
 
@@ -58,6 +58,7 @@ def test_one_thread_per_cpu():
     [
         ({"cpus": 2, "cpus_per_trial": 3}, "use --cpus-per-trial 2 or less"),
         ({"cpus": 2, "gpus_per_trial": 0.25}, "leave --gpus-per-trial out"),
+        ({"cpus": 0}, "no machine has a CPU for trials yet"),
         ({"cpus": 2, "gpus": 1, "gpus_per_trial": 2}, "use --gpus-per-trial 1 or less"),
         ({"cpus": 2, "gpus": 4, "gpus_per_trial": 1.5}, "use 2"),
         ({"cpus": 0, "nodes": [Node(4, 0), Node(4, 0)], "cpus_per_trial": 6}, "trial 4 or less"),

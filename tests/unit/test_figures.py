@@ -295,7 +295,7 @@ def test_a_figure_without_trials_is_not_drawn_which_is_said(tmp_path: Path) -> N
     results = made_up_run(choices={"optimizer": ["adam"], "batch_size": [32]})
     study = replace(STUDY, figures=(STUDY.figures[0],))
     assert draw_all(study, results, tmp_path, said.append) == []
-    assert said == ["figure-1-sgd-accuracy is not drawn: no trial of this run belongs to it"]
+    assert said == ["figure-1-sgd-accuracy is not drawn: this run lacks what it shows"]
 
 
 @pytest.mark.parametrize(

@@ -409,7 +409,7 @@ def test_no_break_even_of_a_single_width(tmp_path):
     said = []
     results = made_up_scaling(widths=(1,))
     draw_all(search_spaces.find("fan-hardware"), results, tmp_path, said.append)
-    assert said == ["break-even is not drawn: no trial of this run belongs to it"]
+    assert said == ["break-even is not drawn: this run lacks what it shows"]
 
 
 def test_the_conclusion_in_words(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """`python -m study.scaling`: what it plans, and what it refuses before anything starts."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -194,4 +195,5 @@ def test_a_dry_run_says_what_would_be_done(tmp_path, capsys, monkeypatch):
     assert "1, 4 (oversubscribed) on cpu" in printed
     assert "10 in random order by repeat, 10 runs (budget quick, 2 repeats)" in printed
     assert "ray-4cpu-repeat1" in printed
+    assert re.search(r"about 0:\d\d of training at one worker's speed", printed)
     assert not (tmp_path / "run").exists()
