@@ -17,6 +17,7 @@ GRIDS = [
 ALIKE = (
     *("upc-batches-4.2", "upc-batches-4.3", "upc-batches-4.4", "upc-batches-4.5"),
     *("upc-batches-4.6", "upc-optimizers", "flux"),
+    "cs5260",  # test_lr_range has its nets
 )
 STUDIES = [
     pytest.param(study, id=study.name, marks=[pytest.mark.slow] if study.name in ALIKE else [])
