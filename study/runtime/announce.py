@@ -85,7 +85,7 @@ def _search(search: Search, console: Console) -> None:
 
 
 def device(resources: cluster.Resources) -> str:
-    """What each trial is trained on, as its numbers carry it."""
+    """What trials are trained on, as far as the driver can tell; numbers carry what it was."""
     used = processor(on_gpu=resources.gpus_per_trial > 0)
     return f"{used}, {counted(resources.threads, 'thread')} a trial"
 

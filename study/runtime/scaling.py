@@ -123,7 +123,8 @@ def _run_on(
     started = time.perf_counter()
     datasets, launches = _datasets(session, console)
     data_seconds = time.perf_counter() - started
-    _announce(session, launches, datasets, crowded, console)
+    seconds = _training_seconds(session, launches, datasets)
+    _announce(session, launches, datasets, crowded, console, seconds=seconds)
     if dry_run:
         for launch in launches:
             console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
@@ -369,6 +370,8 @@ def _announce(
     datasets: Mapping[str, data.Dataset],
     crowded: Mapping[str, Mapping[int, bool]],
     console: Console,
+    *,
+    seconds: float,
 ) -> None:
     asked = session.asked
     runs = sum(len(launch.points) for launch in launches)
@@ -381,7 +384,6 @@ def _announce(
         f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')})"
     )
     console.print(f"  device       {_devices(asked)}")
-    seconds = _training_seconds(session, launches, datasets)
     console.print(
         f"  time         about {clock(seconds)} of training at one worker's speed, from steps "
         "measured on this machine; start-up comes on top"

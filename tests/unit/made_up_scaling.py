@@ -29,6 +29,9 @@ START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0, "dataparallel": 5.0}
 RAY_COST = 1.25
 """How many times as long a step takes under Ray as without."""
 
+TWO_RATES = {"lr": ["0.1", "0.01"]}
+"""a setting that varies beside the workers"""
+
 
 def gradient_bytes(width: int) -> int:
     return 50_000 * width + 200_000 * width**2

@@ -1,0 +1,173 @@
+"""What is drawn, judged and said of a scaling run, on made-up timings with known answers."""
+
+import dataclasses
+
+import pytest
+from matplotlib.container import ErrorbarContainer
+from rich.console import Console
+
+import search_spaces
+from study.analysis import scaling
+from study.claims.judge import judge_all
+from study.figures import break_even, hardware, time_shares
+from study.figures.draw import draw_all
+from study.report.summary import summarize
+from study.tables import scaling as scaling_table
+from tests.unit.made_up_run import made_up_run, write
+from tests.unit.made_up_scaling import MODEL, TWO_RATES, gradient_bytes, made_up_scaling
+
+
+def test_cpu_workers_test_no_claim_about_gpus():
+    verdicts = judge_all(search_spaces.find("fan-hardware"), made_up_scaling())
+    assert [verdict.verdict for _, verdict in verdicts] == ["not tested", "not tested"]
+    assert all("no GPU" in verdict.evidence for _, verdict in verdicts)
+
+
+def test_claims_about_gpus_where_there_are_some():
+    study = search_spaces.find("upc-gpus")
+    gpus = made_up_scaling((1, 2, 4), (1,), study="upc-gpus", processors=("gpu",))
+    ((_, verdict),) = judge_all(study, gpus)
+    assert verdict.verdict == "not reproduced"
+    assert "against it: 2 GPUs to 1 GPU" in verdict.evidence
+    (beats, more) = judge_all(
+        search_spaces.find("fan-hardware"), made_up_scaling((1, 2), (1,), processors=("cpu", "gpu"))
+    )
+    assert beats[1].verdict == "reproduced"
+    assert "0.10 times the time" in beats[1].evidence
+    assert more[1].evidence == "this run has nothing of 3 GPUs"
+
+
+def test_no_claim_is_judged_of_trials_that_differ_in_more_than_the_repeat():
+    results = made_up_scaling((1, 2, 4), (1,), settings=TWO_RATES, processors=("gpu",))
+    verdicts = judge_all(search_spaces.find("fan-hardware"), results)
+    cpu = made_up_scaling((1,), (1,), settings=TWO_RATES, processors=("cpu", "gpu"))
+    ((_, verdict), _) = judge_all(search_spaces.find("fan-hardware"), cpu)
+    assert verdict.verdict == "not tested"
+    assert verdict.evidence == ("learning rate varies in this run, which the claim says nothing of")
+    assert {verdict.verdict for _, verdict in verdicts} == {"not tested"}
+
+
+def test_no_claim_is_judged_where_no_repeat_has_both_sides():
+    results = made_up_scaling((1,), (1,), processors=("cpu", "gpu"))
+    trials = results.trials
+    kept = (trials["seed"] == 0) == (trials["processor"] == "cpu")
+    apart = dataclasses.replace(results, trials=trials[kept])
+    ((_, verdict), _) = judge_all(search_spaces.find("fan-hardware"), apart)
+    assert verdict.evidence == "no repeat of this run has both sides of 1 GPU to 1 CPU"
+
+
+def bars(axes):
+    return [c.has_yerr for c in axes.containers if isinstance(c, ErrorbarContainer)]
+
+
+def ends(axes):
+    """The lowest and the highest end of the axes' intervals."""
+    segments = [
+        segment[:, 1]
+        for container in axes.containers
+        if isinstance(container, ErrorbarContainer) and container.has_yerr
+        for segment in container[2][0].get_segments()
+    ]
+    return min(map(min, segments)), max(map(max, segments))
+
+
+def test_a_single_repeat_has_no_bar_and_long_ones_are_whole():
+    figure = hardware.draw(made_up_scaling(repeats=1), "Title")[""]
+    assert not any(any(bars(axes)) for axes in figure.axes)
+    results = made_up_scaling(repeats=2)
+    trials = results.trials.copy()
+    trials.loc[trials["seed"] == 1, "train_seconds"] *= 4
+    figure = hardware.draw(dataclasses.replace(results, trials=trials), "Title")[""]
+    for axes in figure.axes:
+        assert all(bars(axes))
+        low, high = ends(axes)
+        assert axes.get_ylim()[0] <= low
+        assert high <= axes.get_ylim()[1]
+    assert ends(figure.axes[0])[0] < 0
+
+
+def test_the_shares_of_time_have_intervals_over_repeats():
+    def boundaries(results):
+        axes = time_shares.draw(results, "Title")[""].axes[0]
+        return [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+
+    assert not boundaries(made_up_scaling(repeats=1))
+    results = made_up_scaling(repeats=2)
+    timings = results.timings.copy()
+    timings.loc[timings["trial"].str.endswith("seed1"), "communication_seconds"] *= 1.1
+    changed = dataclasses.replace(results, timings=timings)
+    drawn = boundaries(changed)
+    assert len(drawn) == 5  # the ends of two phases in three bars, one of which ends with one
+    run = scaling.runs(changed).query("launcher == 'ray' and workers == 2 and width == 1")
+    a, b = 100 - 100 * run.query("batch == 128").sort_values("seed")["communication_share"]
+    (segment,) = drawn[2][2][0].get_segments()
+    assert segment[:, 1].mean() == pytest.approx((a + b) / 2)
+    assert segment[1, 1] - segment[0, 1] == pytest.approx(2 * 12.706 * abs(a - b) / 2, rel=1e-3)
+
+
+def test_break_even_lines_have_intervals_over_repeats():
+    def bands(repeats):
+        axes = break_even.draw(made_up_scaling(repeats=repeats), "Title")[""].axes[0]
+        return len(axes.collections)
+
+    assert bands(1) == 0
+    assert bands(2) == 3  # of 2, 4 and 8 workers
+
+
+def test_all_figures_are_drawn(tmp_path):
+    results = made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,))
+    for name in ("fan-hardware", "upc-gpus"):
+        files = draw_all(search_spaces.find(name), results, tmp_path / name)
+        drawn = {path.stem for path in files}
+        assert drawn == {"hardware", "time-shares", "worker-curves", "break-even"}
+
+
+def test_no_break_even_of_a_single_width(tmp_path):
+    said = []
+    results = made_up_scaling(widths=(1,))
+    draw_all(search_spaces.find("fan-hardware"), results, tmp_path, said.append)
+    assert said == ["break-even is not drawn: this run lacks what it shows"]
+
+
+def test_the_conclusion_in_words(tmp_path, capsys):
+    folder = write(made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,)), tmp_path / "run")
+    summarize(folder, Console(width=200))
+    printed = capsys.readouterr().out
+    said = (folder / "conclusion.txt").read_text()
+    assert "4 cpu workers (oversubscribed), measured" in said
+    assert "is off by 0 % ± 0 % on the mean and by 0 % at the most on the 2 points" in said
+    assert "without the most workers there is too little to fit it on" in said
+    assert "4 workers pay from a batch of" in said
+    assert "(prediction, not run with a processor each)" in said
+    assert "data set mnist; budget quick; 2 seeds" in said
+    assert "2 workers pay" in printed
+    # Repeats differ by a factor, which leaves the batch as it is.
+    batch = MODEL.break_even_batch(2, 1, gradient_bytes(1))
+    assert f"2 workers pay from a batch of {batch:,.0f} ± 0 at width 1" in said
+    assert "Leaderboard" not in printed
+    assert not (folder / "leaderboard.csv").exists()
+
+
+def test_the_conclusion_says_how_far_it_goes_beyond_what_was_fitted():
+    said = scaling.conclusions(made_up_scaling(workers=(1, 2, 4)))
+    assert (
+        "Fitted without the runs of 4 workers, the most there are, it is off by 0 % ± 0 % on the "
+        "mean and by 0 % at the most on these." in said
+    )
+    # Four workers were run, held out or not.
+    assert any(s.startswith("4 workers pay") and s.endswith("on (by the model).") for s in said)
+
+
+def test_where_samples_cost_nothing_no_batch_pays():
+    results = made_up_scaling()
+    timings = results.timings.copy()
+    timings["compute_seconds"] = timings["step"].map(lambda step: 0.05 if step <= 10 else 0.01)
+    said = scaling.conclusions(dataclasses.replace(results, timings=timings))
+    assert "2 workers pay at no batch at width 1, at width 2, at width 4 (by the model)." in said
+
+
+def test_a_grid_is_no_scaling_run():
+    results = made_up_run()
+    assert not scaling.is_scaling(results)
+    assert scaling.runs(results).empty
+    assert scaling_table.make(results, weak=False).empty
