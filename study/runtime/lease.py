@@ -1,15 +1,16 @@
 """One writer at a time to a run in a bucket, where there are no file locks.
 
-The writer leaves a file that says until when it holds the run, and renews it. A writer that was
-killed holds the run for `SECONDS` more; one that could not renew it for so long, and finds that
-another has taken the run, is interrupted. The clocks of the writers' machines must agree, but for
-a minute.
+The writer leaves a file that says who it is, and writes it anew now and then. A writer that was
+killed holds the run for `SECONDS` more; one that could not write for so long, and finds that
+another has taken the run, is interrupted. How old the file is, the bucket's own clock says: those
+of the writers need not agree.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import signal
@@ -51,21 +52,32 @@ def leased(home: BucketPath) -> Iterator[None]:
 
 
 def _take(file: BucketPath, mine: dict[str, Any]) -> None:
-    held = _read(file)
-    _refuse_if_held(file, held, mine)
-    _write(file, mine)
+    _refuse_if_held(file, mine)
+    replace_json(file, mine)
     time.sleep(_SETTLES)
-    _refuse_if_held(file, _read(file), mine)
+    _refuse_if_held(file, mine)
 
 
-def _refuse_if_held(file: BucketPath, held: dict[str, Any], mine: dict[str, Any]) -> None:
-    left = held.get("until", 0.0) - time.time()
-    if left > 0 and _is_anothers(held, mine):
+def _refuse_if_held(file: BucketPath, mine: dict[str, Any]) -> None:
+    held = _read(file)
+    if _is_anothers(held, mine) and (left := SECONDS - _age(file)) > 0:
         raise ConfigError(
             f"another run is writing to {file.parent} (process "
             f"{held.get('pid')} of {held.get('host')}): wait for it; if it was killed, try again "
             f"in {left:.0f} s"
         )
+
+
+def _age(file: BucketPath) -> float:
+    """Seconds since it was written, by the clock of the bucket, which a file written now tells."""
+    now = file.parent / f"{file.name}-{uuid.uuid4().hex}"
+    now.write_bytes(b"")
+    try:
+        return now.mtime - file.mtime
+    except FileNotFoundError:  # let go meanwhile
+        return math.inf
+    finally:
+        now.unlink()
 
 
 def _is_anothers(held: dict[str, Any], mine: dict[str, Any]) -> bool:
@@ -79,7 +91,7 @@ def _renew(file: BucketPath, mine: dict[str, Any], done: threading.Event) -> Non
                 print(f"another run has taken {file.parent} over: this one ends", flush=True)
                 os.kill(os.getpid(), signal.SIGINT)
                 return
-            _write(file, mine)
+            replace_json(file, mine)
 
 
 def _read(file: BucketPath) -> dict[str, Any]:
@@ -88,7 +100,3 @@ def _read(file: BucketPath) -> dict[str, Any]:
         return held if isinstance(held, dict) else {}
     except (FileNotFoundError, ValueError):
         return {}
-
-
-def _write(file: BucketPath, mine: dict[str, Any]) -> None:
-    replace_json(file, mine | {"until": time.time() + SECONDS})

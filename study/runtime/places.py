@@ -113,6 +113,15 @@ class BucketPath:
         kind = self._files.get_file_info(self._key).type
         return bool(kind == pyarrow.fs.FileType.File)
 
+    @property
+    def mtime(self) -> float:
+        """When it was written last, by the clock of the bucket; raises `FileNotFoundError` if it
+        is not there."""
+        found = self._files.get_file_info(self._key)
+        if found.mtime is None:
+            raise FileNotFoundError(f"no {self}")
+        return float(found.mtime.timestamp())
+
     def unlink(self) -> None:
         """Delete it, if it is there."""
         if self.is_file():

@@ -23,7 +23,7 @@ from search_spaces.study import Planned, Searched, maximized
 from study.analysis.search import number_of, quiet
 from study.runtime import databases
 from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.runtime.trial_folder import COMPLETE, TrialFolder
 
 SEED = 0
 """Of every trial of a search, so that trials differ in their settings alone."""
@@ -126,16 +126,22 @@ class Search:
     def config(self, values: Mapping[str, Any]) -> TrainConfig:
         return self.searched.config({**values, "seed": SEED, **_WITHOUT_TEST})
 
-    def look(self, folder: RunFolder) -> None:
-        """Count what a run has done; nothing is changed."""
-        numbers = [one for one in folder.plan if number_of(one.name) is not None]
-        self.done = sum(has_ended(folder, one.name) for one in numbers)
+    def look(self, folder: RunFolder) -> set[str]:
+        """Count what a run has done, and name it; nothing is changed."""
+
+        def ended(planned: Planned, trial: TrialFolder) -> str | None:
+            searched = number_of(planned.name) is not None
+            return planned.name if searched and has_ended(trial) else None
+
+        names = {name for name in folder.of_trials(ended) if name is not None}
+        self.done = len(names)
+        return names
 
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
         """Open Optuna's study, or make it, and settle what a killed run has left: a trial that
         ended is told, one that began goes on, one that was only proposed is given up. The folder
         must be locked: the trials of another process would be taken for abandoned ones."""
-        self.look(folder)
+        ended = self.look(folder)
         with quiet():
             self.study = optuna.create_study(
                 storage=databases.connect(self.url),
@@ -152,7 +158,7 @@ class Search:
             one = planned.get(trial.number)
             if trial.state == TrialState.RUNNING and one is None:
                 self._give_up(trial)
-            elif one is not None and has_ended(folder, one.name):
+            elif one is not None and one.name in ended:
                 kept = folder.trial(one.name)
                 stopped = kept.state()["status"] == "stopped"
                 if trial.state == TrialState.RUNNING:
@@ -203,8 +209,7 @@ class Search:
                 trial.report(value, record.step)
 
 
-def has_ended(folder: RunFolder, name: str) -> bool:
-    """Whether a trial need not be trained any more; one that failed is not tried again."""
-    trial = folder.trial(name)
+def has_ended(trial: TrialFolder) -> bool:
+    """Whether it need not be trained any more; one that failed is not tried again."""
     status = trial.state().get("status")
     return status == "failed" or (status in COMPLETE and bool(trial.records()))

@@ -24,6 +24,7 @@ import datetime
 import json
 import math
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,7 +126,7 @@ class RunFolder:
         """Raise `ConfigError` unless a new run can be written here."""
         if isinstance(self.home, BucketPath):
             self._reach(self.home.check)
-            names = set(self._reach(self.home.names)) - {_LOCK}
+            names = {name for name in self._reach(self.home.names) if not name.startswith(_LOCK)}
             if "run.json" in names:
                 raise ConfigError(
                     f"{self.home} holds a run: finish it with --resume {self.home}, or name "
@@ -300,6 +301,9 @@ class RunFolder:
                 self._refresh(*_TRUTH, _DATABASE)
                 yield
         finally:
+            # Refused, a run leaves nothing behind.
+            if self.is_copy and {item.name for item in self.path.iterdir()} <= {_LOCK, _HANDLE}:
+                shutil.rmtree(self.path)
             lock.release()
 
     def unfinished(self) -> list[Planned]:

@@ -140,7 +140,7 @@ def run_trials(
     if proposals.broken:
         raise ConfigError(f"{proposals.broken}: go on with --resume when it is back")
     cut = len(proposals.begun) < samples and not proposals.timed_out
-    undone = {name for name in proposals.begun if not has_ended(folder, name)}
+    undone = {name for name in proposals.begun if not has_ended(folder.trial(name))}
     return Outcome(interrupted=cut or bool(undone), failed=failed)
 
 

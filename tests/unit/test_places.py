@@ -9,7 +9,7 @@ from lenet import ConfigError
 from study.runtime import lease, places
 from study.runtime.collect import collect, tables_are_current
 from study.runtime.lease import leased
-from study.runtime.places import BucketPath, keep, patiently, place_of, read_json, replace_file
+from study.runtime.places import BucketPath, keep, patiently, place_of, replace_file
 from study.runtime.storage import RunFolder
 from tests.unit.test_storage import STUDY, record
 
@@ -116,12 +116,16 @@ def test_a_bucket_without_the_run_or_that_is_not_there(storage, bucket, tmp_path
 def test_two_drivers_do_not_write_to_one_bucket(bucket, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    there = RunFolder(bucket)
+    there.path = tmp_path / "another machine's"
+    there.make()
     with (
         folder.locked(),
         pytest.raises(ConfigError, match=r"another run is writing.*process \d+ of"),
-        leased(bucket),
+        there.locked(),
     ):
         pass
+    assert not there.path.exists()
     with leased(bucket):  # free again
         pass
 
@@ -147,16 +151,17 @@ def test_of_two_that_begin_at_once_one_goes_on(bucket):
 
 
 def test_a_lease_is_renewed_and_runs_out(bucket, monkeypatch):
-    monkeypatch.setattr(lease, "SECONDS", 0.8)
+    monkeypatch.setattr(lease, "SECONDS", 3.0)  # a bucket's clock shows whole seconds
     with leased(bucket):
-        until = read_json(bucket / ".lock")["until"]
-        time.sleep(0.5)
-        assert read_json(bucket / ".lock")["until"] > until
+        written = (bucket / ".lock").mtime
+        time.sleep(2)
+        assert (bucket / ".lock").mtime > written
         left = (bucket / ".lock").read_bytes()
     replace_file(bucket / ".lock", left)  # as if the driver had been killed
     with pytest.raises(ConfigError, match="if it was killed, try again in"), leased(bucket):
         pass
-    time.sleep(1)
+    assert bucket.names() == [".lock"]
+    time.sleep(4)
     with leased(bucket):
         pass
 
