@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
 from study.runtime.cluster import end_as_by_ctrl_c
-from study.runtime.places import Place, place_of, reason
+from study.runtime.places import Place, patience, place_of, reason
 from study.runtime.request import Machine
 from study.runtime.storage import default_name
 
@@ -189,7 +189,9 @@ def run(
     typed = list(sys.argv[1:] if arguments is None else arguments)
     end_as_by_ctrl_c()
     try:
-        return command(parser.parse_args(typed), typed)
+        options = parser.parse_args(typed)
+        patience()  # raises `ConfigError` if its setting is no number
+        return command(options, typed)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

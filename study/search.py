@@ -146,7 +146,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     if options.resume and folder.is_copy:
         with folder.locked():  # the database is brought here, unless another run is writing to it
             pass
-    url = _database(options, asked, folder.path)
+    url = _database(options, asked, folder)
 
     def search(dataset: str | None) -> Search:
         return Search(
@@ -256,7 +256,7 @@ def _check_objectives(objectives: Sequence[str], base: Mapping[str, Any]) -> Non
             )
 
 
-def _database(options: argparse.Namespace, asked: dict[str, Any], results: Path) -> str:
+def _database(options: argparse.Namespace, asked: dict[str, Any], folder: RunFolder) -> str:
     """The URL of the database, which is tried at once where it is there already; what `asked` keeps
     of it has no password."""
     from study.runtime import databases
@@ -274,7 +274,10 @@ def _database(options: argparse.Namespace, asked: dict[str, Any], results: Path)
         databases.without_password(given)  # else it is no URL at all
         given = databases.absolute(given)
         asked["storage"] = databases.without_password(given)
+    results = folder.path
     url: str = given or databases.url_of(results)
+    if options.resume and not folder.plan:
+        return url  # killed before its first proposal: its database may not be there yet
     if given or options.resume:
         if options.resume and given is None and not (results / databases.FILE).is_file():
             raise ConfigError(

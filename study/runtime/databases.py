@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import optuna
 import sqlalchemy
@@ -22,9 +23,13 @@ def url_of(folder: Path) -> str:
 
 
 def without_password(url: str) -> str:
-    """`url` as it may be kept and shown. Raises `ConfigError` if it is none."""
+    """`url` as it may be kept and shown: `***` stands for a password, of the user or among the
+    driver's options. Raises `ConfigError` if it is no URL."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        parsed = make_url(url)
+        secret = {name: "***" for name in parsed.query if "pass" in name.lower()}
+        shown = parsed.update_query_dict(secret).render_as_string(hide_password=True)
+        return shown.replace(quote_plus("***"), "***")
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ConfigError(
             f"{url!r} is no URL of a database: type one such as "

@@ -74,6 +74,7 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
             RunFolder.create(launch.folder.home, _facts(launch, resources), launch.plan)
         if launch.search is not None:
             launch.search.open(launch.folder, resumed=launch.resumed)
+            launch.folder.keep_database()
         try:
             return _run(launch, resources, expected, dashboard, console)
         except KeyboardInterrupt:

@@ -71,6 +71,8 @@ class Launch:
         """The options that `--resume` needs beside it."""
         options = ["--address", self.machine.address] if self.machine.address else []
         options += ["--autoscale"] if self.machine.autoscale else []
+        most = self.machine.max_concurrent
+        options += ["--max-concurrent", str(most)] if most else []
         options += ["--data-dir", str(self.data_dir)] if self.data_dir else []
         if "***" in str(self.asked.get("storage")):
             options += ["--optuna-storage", "URL"]

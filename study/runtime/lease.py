@@ -1,7 +1,7 @@
 """One writer at a time to a run in a bucket, where there are no file locks.
 
 The writer leaves a file that says who it is, and writes it anew now and then. A writer that was
-killed holds the run for `SECONDS` more; one that could not write for so long, and finds that
+killed holds the run for `seconds` more; one that could not write for so long, and finds that
 another has taken the run, is interrupted. How old the file is, the bucket's own clock says: those
 of the writers need not agree.
 """
@@ -21,11 +21,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from lenet.config import ConfigError
-from study.runtime.places import PATIENCE, BucketPath, reason, remedy, replace_json
+from study.runtime.places import BucketPath, patience, reason, remedy, replace_json
 
-SECONDS = PATIENCE + 60.0  # nobody gives up writing after another may have begun
 _FILE = ".lock"
 _SETTLES = 0.5  # two that begin at once both see which of them wrote last
+
+
+def seconds() -> float:
+    """For how long a run is held; nobody may give up writing after another has begun."""
+    return patience() + 60.0
 
 
 @contextlib.contextmanager
@@ -60,7 +64,7 @@ def _take(file: BucketPath, mine: dict[str, Any]) -> None:
 
 def _refuse_if_held(file: BucketPath, mine: dict[str, Any]) -> None:
     held = _read(file)
-    if _is_anothers(held, mine) and (left := SECONDS - _age(file)) > 0:
+    if _is_anothers(held, mine) and (left := seconds() - _age(file)) > 0:
         raise ConfigError(
             f"another run is writing to {file.parent} (process "
             f"{held.get('pid')} of {held.get('host')}): wait for it; if it was killed, try again "
@@ -85,7 +89,7 @@ def _is_anothers(held: dict[str, Any], mine: dict[str, Any]) -> bool:
 
 
 def _renew(file: BucketPath, mine: dict[str, Any], done: threading.Event) -> None:
-    while not done.wait(SECONDS / 6):
+    while not done.wait(seconds() / 6):
         with contextlib.suppress(OSError):  # a bucket that is away is tried again
             if _is_anothers(_read(file), mine):
                 print(f"another run has taken {file.parent} over: this one ends", flush=True)

@@ -1,12 +1,13 @@
 """Where the files of a run lie: a folder of this machine, or one in a bucket, by its URL.
 
 Everything is replaced whole or not at all. A place that is away for a while, or full, is tried
-again for `PATIENCE` seconds.
+again for as long as `patience` says.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import threading
@@ -22,9 +23,6 @@ import pyarrow.fs
 from lenet.config import ConfigError, nearest
 
 SCHEMES = ("s3", "gs")
-PATIENCE = float(os.environ.get("STUDY_STORAGE_PATIENCE", "120"))
-"""Seconds for which a run that is under way tries again to read or write what it cannot."""
-
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0
 _NO_USE = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 # As the messages of S3 and of Google's storage have it.
@@ -145,6 +143,23 @@ def place_of(text: str) -> Place:
 
 
 @cache
+def patience() -> float:
+    """Seconds for which a run that is under way tries again to read or write what it cannot;
+    raises `ConfigError` if `STUDY_STORAGE_PATIENCE` is no such number."""
+    given = os.environ.get("STUDY_STORAGE_PATIENCE", "120")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ConfigError(
+            f"STUDY_STORAGE_PATIENCE={given} is no number of seconds: set it to 120, for one, or "
+            "leave it out"
+        )
+    return seconds
+
+
+@cache
 def _filesystem(scheme: str, bucket: str) -> Any:
     if scheme == "gs":
         return pyarrow.fs.GcsFileSystem(retry_time_limit=timedelta(seconds=_GOOGLE_SECONDS))
@@ -213,7 +228,7 @@ def patiently(act: Callable[[], Result], what: str) -> Result:
     """What `act` returns, which is tried again while it raises `OSError`: a disk may have room
     again, a bucket may come back. `what` it does is said meanwhile. Raises the error where
     waiting cannot help, or did not."""
-    until, wait = time.monotonic() + PATIENCE, _FIRST_WAIT
+    until, wait = time.monotonic() + patience(), _FIRST_WAIT
     while True:
         try:
             return act()

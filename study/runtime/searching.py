@@ -139,8 +139,9 @@ class Search:
 
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
         """Open Optuna's study, or make it, and settle what a killed run has left: a trial that
-        ended is told, one that began goes on, one that was only proposed is given up. The folder
-        must be locked: the trials of another process would be taken for abandoned ones."""
+        ended is told, one that began or failed goes on, one that was only proposed is given up.
+        The folder must be locked: the trials of another process would be taken for abandoned
+        ones."""
         ended = self.look(folder)
         with quiet():
             self.study = optuna.create_study(
@@ -166,11 +167,8 @@ class Search:
             elif one is not None and trial.state == TrialState.RUNNING:
                 self.pending.append((trial.number, one))
             elif one is not None and trial.state.is_finished():
-                # Told, and killed before the folder knew.
-                failed = trial.state == TrialState.FAIL
-                folder.trial(one.name).mark(
-                    "failed" if failed else "stopped", "it had failed" if failed else None
-                )
+                # Told, and killed before the folder knew, as it does of all that were not stopped.
+                folder.trial(one.name).mark("stopped")
         self.look(folder)
 
     def _give_up(self, trial: optuna.trial.FrozenTrial) -> None:
@@ -184,7 +182,7 @@ class Search:
 
     def tell(self, number: int, records: Sequence[Record], *, stopped: bool) -> None:
         """Tell Optuna how a trial ended: by its last values, as pruned if a scheduler stopped it,
-        as failed if it diverged or failed."""
+        as failed if it diverged."""
         assert self.study is not None
         values = final_values(records, self.objectives)
         with quiet():
@@ -210,6 +208,5 @@ class Search:
 
 
 def has_ended(trial: TrialFolder) -> bool:
-    """Whether it need not be trained any more; one that failed is not tried again."""
-    status = trial.state().get("status")
-    return status == "failed" or (status in COMPLETE and bool(trial.records()))
+    """Whether it need not be trained any more."""
+    return trial.state().get("status") in COMPLETE and bool(trial.records())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import time
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ class Suggester(OptunaSearch):
         self._ends = math.inf if search.seconds is None else time.monotonic() + search.seconds
         self._names: dict[str, Planned] = {}
         self.timed_out = False
-        self.broken: str | None = None
+        self.broken: OSError | None = None
         """why nothing more can be proposed, if it is so"""
 
     @property
@@ -82,13 +83,18 @@ class Suggester(OptunaSearch):
         return [planned.name for planned in self._names.values()]
 
     def suggest(self, trial_id: str) -> Any:
+        if self.broken:
+            return Searcher.FINISHED
         if time.monotonic() > self._ends:
             self.timed_out = True
             return Searcher.FINISHED
         try:
             planned = self._next(trial_id)
         except optuna.exceptions.StorageInternalError as error:
-            self.broken = f"the database of the search is gone ({error})"
+            self.broken = OSError(errno.EIO, str(error), "the database of the search")
+            return Searcher.FINISHED
+        except OSError as error:
+            self.broken = error
             return Searcher.FINISHED
         self._names[trial_id] = planned
         return as_tune_has_it(planned)
@@ -115,13 +121,18 @@ class Suggester(OptunaSearch):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
+        if error:  # Optuna is to learn nothing of it: a resumed run trains it again
+            return
         number = self._ot_trials[trial_id].number
-        records = [] if error else self._folder.trial(self._names[trial_id].name).records()
         stopped = result is not None and not result["ended_by_itself"]
-        # A trial is no worse for a database that does not listen: it is told when resumed.
-        with contextlib.suppress(optuna.exceptions.StorageInternalError):
-            self._search.tell(number, records, stopped=stopped)
-            self._folder.keep_database()
+        # A trial is no worse for what does not listen: it is told when resumed.
+        try:
+            records = self._folder.trial(self._names[trial_id].name).records()
+            with contextlib.suppress(optuna.exceptions.StorageInternalError):
+                self._search.tell(number, records, stopped=stopped)
+                self._folder.keep_database()
+        except OSError as away:
+            self.broken = away
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database and the folder hold all that a resumed search needs."""

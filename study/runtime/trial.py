@@ -28,6 +28,10 @@ from study.runtime.trial_folder import TrialFolder
 Shared = dict[str, Any]
 
 
+class OutOfReach(Exception):
+    """The run's folder is not where a worker is."""
+
+
 def share(dataset: Dataset) -> Shared:
     """A data set as Ray's object store holds it: numpy arrays, which every process of a
     node maps into its memory without a copy (torch tensors would be copied)."""
@@ -98,9 +102,10 @@ class Trial(tune.Trainable):
     def _begin(self, trial: dict[str, Any]) -> None:
         there = self._home / "run.json"
         if not patiently(there.is_file, f"read {there}"):
-            raise FileNotFoundError(
+            raise OutOfReach(
                 f"{self._home} is not on {platform.node()}: on a cluster, results must lie in a "
-                "folder that every node reaches, or in a bucket"
+                "folder that every node reaches, or in a bucket; begin again with --results or "
+                "--storage"
             )
         self._name: str = trial["name"]
         settings = TrainConfig.from_dict(trial["settings"])

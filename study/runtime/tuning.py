@@ -25,7 +25,7 @@ from study.runtime.progress import ProgressCallback, error_of
 from study.runtime.searching import Search, has_ended
 from study.runtime.storage import RunFolder
 from study.runtime.suggester import InOrder, Suggester
-from study.runtime.trial import Trial, share
+from study.runtime.trial import OutOfReach, Trial, share
 
 _RETRIES = 1
 _MOST_WAITING = 200  # enough for any autoscaler to see how much room is wanted
@@ -53,13 +53,38 @@ class _StatusCallback(tune.Callback):
         self._folder = folder
         self.failed: dict[str, str] = {}
         """why, by the trial's name"""
+        self.not_marked: set[str] = set()
+        """of those that were stopped, for the folder was away"""
+        self.out_of_reach: OutOfReach | None = None
+        """if a worker does not find the folder"""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if not trial.last_result["ended_by_itself"]:
-            self._folder.trial(str(trial)).mark("stopped")
+            try:
+                self._folder.trial(str(trial)).mark("stopped")
+            except OSError:  # Tune would train it once more
+                self.not_marked.add(str(trial))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        cause = getattr(error_of(trial), "cause", None)
+        if isinstance(cause, OutOfReach):
+            self.out_of_reach = cause
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self.failed[str(trial)] = str(error_of(trial))
+
+
+class _NoneIsSpared(tune.Stopper):
+    """Ends the run once a worker does not find its folder: none would."""
+
+    def __init__(self, statuses: _StatusCallback) -> None:
+        self._statuses = statuses
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._statuses.out_of_reach is not None
 
 
 def run_trials(
@@ -125,12 +150,17 @@ def run_trials(
                 # Tune's own snapshots: our folder holds all that a resumed run needs.
                 storage_path=tune_folder,
                 verbose=0,
+                stop=_NoneIsSpared(statuses),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 callbacks=[statuses, progress],
             ),
         )
         tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
+    if statuses.out_of_reach is not None:
+        raise ConfigError(str(statuses.out_of_reach))
+    for name in statuses.not_marked:
+        folder.trial(name).mark("stopped")
     for name, error in statuses.failed.items():
         folder.trial(name).mark("failed", error)
     failed = frozenset(statuses.failed)
@@ -138,9 +168,9 @@ def run_trials(
         undone = {planned.name for planned in folder.unfinished()} - failed
         return Outcome(interrupted=bool(undone), failed=failed)
     if proposals.broken:
-        raise ConfigError(f"{proposals.broken}: go on with --resume when it is back")
+        raise proposals.broken
     cut = len(proposals.begun) < samples and not proposals.timed_out
-    undone = {name for name in proposals.begun if not has_ended(folder.trial(name))}
+    undone = {name for name in proposals.begun if not has_ended(folder.trial(name))} - failed
     return Outcome(interrupted=cut or bool(undone), failed=failed)
 
 

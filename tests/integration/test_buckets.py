@@ -1,7 +1,7 @@
 """Runs that lie in a bucket of a real S3 server: trained, killed, resumed and reported."""
 
-import json
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from study.analysis.search import number_of
 from study.report import __main__ as report
-from study.runtime.places import BucketPath, read_json, replace_file
+from study.runtime.places import BucketPath, read_json
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
 from tests.integration.test_grid import DIGITS, LONG, kill, same, trained_alone, wait_for
@@ -46,8 +47,7 @@ def test_killed_here_and_resumed_elsewhere(
     monkeypatch.chdir(elsewhere)
     assert run_grid("--resume", url) == 2  # it cannot know that its writer is dead
     assert "if it was killed, try again in" in capsys.readouterr().err
-    lock = read_json(bucket / ".lock")
-    replace_file(bucket / ".lock", json.dumps(lock | {"until": 0}).encode())  # a minute later
+    (bucket / ".lock").unlink()  # as if it had run out
     assert run_grid("--resume", url) == 0
     printed = capsys.readouterr().out
     assert str(elsewhere / "results" / "killed" / "figures") in printed
@@ -97,6 +97,34 @@ def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, 
     assert set(trials.attempts) == {1}  # nobody crashed of it
     for name in trials.index:
         assert same(RunFolder(bucket).trial(name).records(), trained_alone(bucket, name, digits))
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_once_its_bucket_is_back(storage, tmp_path, monkeypatch):
+    monkeypatch.setenv("STUDY_STORAGE_PATIENCE", "2")
+    url = "s3://bucket/search"
+    command = [sys.executable, "-m", "study.search"]
+    typed = [*DIGITS, "--set", "epochs=20", "--trials", "4", "--confirm", "1x2"]
+    typed += ["--set", "batch_size=8", "--set", "train_samples=none", "--max-concurrent", "2"]
+    with subprocess.Popen(
+        [*command, *typed, "--results", url],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as driver:
+        wait_for(lambda: under_way(BucketPath(url))[1], "a checkpoint", driver)
+        with storage.away():
+            printed, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 1, printed
+    assert "Traceback" not in printed
+    assert f"python -m study.search --resume {url}" in printed
+    assert "--max-concurrent 2" in printed
+    (BucketPath(url) / ".lock").unlink()  # as if it had run out
+    subprocess.run([*command, "--resume", url], cwd=tmp_path, check=True)
+    trials = pd.read_parquet(tmp_path / "results" / "search" / "trials.parquet")
+    assert trials["trial"].map(number_of).notna().sum() == 4
+    assert set(trials["status"]) == {"finished"}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from lenet import TrainConfig, training
 from study.report import __main__ as report
+from study.runtime import execution
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
 
@@ -272,6 +273,21 @@ def test_ctrl_c_ends_cleanly_and_says_what_is_kept(sent, grid_command, tmp_path)
     assert f"--resume {shlex.quote(str(folder))}" in printed
     assert "unfinished" in set(statuses(folder))
     assert progress(folder)[1]
+
+
+def test_workers_that_do_not_find_the_folder_end_the_run(run_grid, tmp_path, monkeypatch, capsys):
+    train = execution._train_trials
+
+    def elsewhere(trials, launch, *more):
+        """As on a node that has no such folder."""
+        (launch.folder.path / "run.json").rename(tmp_path / "kept")
+        return train(trials, launch, *more)
+
+    monkeypatch.setattr(execution, "_train_trials", elsewhere)
+    assert run_grid(*DIGITS, "--results", str(tmp_path / "run")) == 2
+    assert "a folder that every node reaches" in capsys.readouterr().err
+    begun = list((tmp_path / "run" / "trials").glob("*"))
+    assert begun == []
 
 
 def test_asha_stops_weak_trials_early(run_grid, tmp_path):

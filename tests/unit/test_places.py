@@ -6,6 +6,7 @@ import time
 import pytest
 
 from lenet import ConfigError
+from study import grid
 from study.runtime import lease, places
 from study.runtime.collect import collect, tables_are_current
 from study.runtime.lease import leased
@@ -21,7 +22,7 @@ def bucket(storage, request):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(places, "PATIENCE", 0.2)
+    monkeypatch.setattr(places, "patience", lambda: 0.2)
     monkeypatch.setattr(places, "_FIRST_WAIT", 0.05)
 
 
@@ -151,7 +152,7 @@ def test_of_two_that_begin_at_once_one_goes_on(bucket):
 
 
 def test_a_lease_is_renewed_and_runs_out(bucket, monkeypatch):
-    monkeypatch.setattr(lease, "SECONDS", 3.0)  # a bucket's clock shows whole seconds
+    monkeypatch.setattr(lease, "seconds", lambda: 3.0)  # a bucket's clock shows whole seconds
     with leased(bucket):
         written = (bucket / ".lock").mtime
         time.sleep(2)
@@ -192,3 +193,11 @@ def test_what_waiting_does_not_help_is_not_tried_again(capsys):
     with pytest.raises(FileNotFoundError):
         patiently(missing, "read it")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("typed", ["2m", "-1", "inf", "nan"])
+def test_a_patience_that_is_no_number_is_refused(typed, monkeypatch, capsys):
+    places.patience.cache_clear()
+    monkeypatch.setenv("STUDY_STORAGE_PATIENCE", typed)
+    assert grid.main(["--dry-run"]) == 2
+    assert "is no number of seconds: set it to 120" in capsys.readouterr().err
