@@ -190,6 +190,7 @@ TEMPLATE = {
     "metadata": ANY,
     "spec": {
         "containers": [CONTAINER],
+        "securityContext": {"fsGroup": int, "runAsUser": int, "runAsGroup": int},
         "nodeSelector": ANY,
         "tolerations": list,
         "volumes": [{"name": str, "persistentVolumeClaim": {"claimName": str, "readOnly": bool}}],

@@ -3,6 +3,7 @@ that are namespaces of this machine."""
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -135,11 +136,16 @@ def test_the_dashboard_answers_on_loopback_to_the_token_alone(cluster: Commands)
     assert "refused" in outside.stdout or "connect" in outside.stdout
 
 
-def test_a_job_runs_through_the_tunnel(cluster: Commands) -> None:
+def test_a_job_runs_through_the_tunnel(cluster: Commands, tmp_path: Path) -> None:
     results = cluster.site.folder / "shared" / "job"
     tunnel = f"ssh -f -N -L 8265:127.0.0.1:8265 -i {cluster.site.key} -o StrictHostKeyChecking=no"
     host = cluster.site.addresses[HOSTS[0]]
-    job = "ray job submit --address http://127.0.0.1:8265 -- python -m study.grid"
+    # A model of one's own, which no node has but by the job.
+    models = tmp_path / "my_package"
+    models.mkdir()
+    shutil.copy(PROJECT / "tests" / "own_models.py", models / "nets.py")
+    job = f"ray job submit --address http://127.0.0.1:8265 --working-dir {tmp_path}"
+    job += " -- python -m study.grid --set model=my_package.nets:Linear"
     settings = "--budget smoke --set dataset=digits --set optimizer=sgd --set lr=0.1"
     done = cluster.type(
         ["bash", "-c", f"{tunnel} root@{host} && {job} {settings} --results {results}"],
