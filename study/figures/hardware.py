@@ -33,7 +33,7 @@ def draw(
     number of GPUs. A figure for each value of other settings that vary.
 
     The total time is that of all training steps, the warm-up counted in, as reports print it.
-    There is no figure if nothing was trained by several workers or launchers.
+    There is no figure if no run has a result.
     """
     trained = narrowest(runs(results))
     if trained.empty:

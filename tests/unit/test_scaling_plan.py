@@ -186,6 +186,12 @@ def test_bad_input_is_one_line_and_exit_code_2(typed, said, capsys, monkeypatch)
     assert error.count("\n") == 1
 
 
+def test_nobody_has_the_time_for_more_repeats(capsys):
+    with pytest.raises(SystemExit):
+        scaling.main(["--repeats", "1001"])
+    assert "--repeats: 1001 must be 1,000 or less" in capsys.readouterr().err
+
+
 def test_a_dry_run_says_what_would_be_done(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cluster, "this_machine", lambda: TWO_CPUS[0])
     typed = ["--set", "dataset=digits", "--results", str(tmp_path / "run"), "--dry-run"]
