@@ -92,11 +92,11 @@ def _machines(session: Session, console: Console, *, dry_run: bool) -> Iterator[
             "--autoscale: machines may not be there yet, so say what they must have room for: "
             "--device gpu --workers 1,2,4, for one"
         )
-    bundle = {"CPU": asked.cpus_per_worker, "GPU": float(on_gpu)}
+    each = cluster.Node(cpus=asked.cpus_per_worker, gpus=float(on_gpu))
     if dry_run:  # nobody pays for a look
-        yield [*cluster.cluster_nodes(), *[cluster.Node(*bundle.values())] * max(counts)]
+        yield [*cluster.cluster_nodes(), *[each] * max(counts)]
         return
-    with cluster.room_made(max(counts), bundle, console):
+    with cluster.room_made(max(counts), each, console):
         yield cluster.cluster_nodes()
 
 
