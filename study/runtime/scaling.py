@@ -29,7 +29,15 @@ from study.runtime.collect import refresh
 from study.runtime.estimate import clock, estimate
 from study.runtime.launch import versions
 from study.runtime.places import reason
-from study.runtime.scaling_plan import Launch, Scaling, as_json, check_room, cpus_each, placed
+from study.runtime.scaling_plan import (
+    Launch,
+    Scaling,
+    as_json,
+    check_room,
+    check_threads,
+    cpus_each,
+    placed,
+)
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
 
@@ -92,6 +100,8 @@ def _machines(session: Session, console: Console, *, dry_run: bool) -> Iterator[
             "--autoscale: machines may not be there yet, so say what they must have room for: "
             "--device gpu --workers 1,2,4, for one"
         )
+    for processor in session.devices or asked.workers:
+        check_threads(asked, processor)
     each = cluster.Node(cpus=asked.cpus_per_worker, gpus=float(on_gpu))
     if dry_run:  # nobody pays for a look
         yield [*cluster.cluster_nodes(), *[each] * max(counts)]
@@ -108,6 +118,7 @@ def _run_on(
     *,
     dry_run: bool,
 ) -> int:
+    notes: list[str] = []
     if not session.resumed:
         asked, notes = placed(
             session.asked,
@@ -117,9 +128,10 @@ def _run_on(
             oversubscribe=session.oversubscribe,
         )
         session = replace(session, asked=asked)
-        for note in notes:
-            console.print(f"[yellow]Note:[/yellow] {note}")
-    crowded = check_room(session.asked, nodes, oversubscribe=session.oversubscribe)
+    asked = session.asked
+    crowded = check_room(asked, asked.workers, nodes, oversubscribe=session.oversubscribe)
+    for note in notes:
+        console.print(f"[yellow]Note:[/yellow] {note}")
     started = time.perf_counter()
     datasets, launches = _datasets(session, console)
     data_seconds = time.perf_counter() - started

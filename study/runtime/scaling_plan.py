@@ -194,30 +194,53 @@ def _has(nodes: Sequence[Node]) -> str:
     return f"{cpus:g} CPUs and {gpus:g} GPUs"
 
 
+def check_threads(asked: Scaling, processor: str) -> None:
+    """Raise `ConfigError` if workers on the CPU would share CPUs though they are granted: each
+    has a thread at least."""
+    cpus = asked.cpus_of(processor)
+    if processor == "cpu" and cpus < 1:
+        raise ConfigError(
+            f"--cpus-per-worker {cpus:g} on CPUs: each worker has a thread of its own; use 1 or "
+            "more, or --oversubscribe, which lets workers share CPUs and marks their numbers"
+        )
+
+
 def check_room(
-    asked: Scaling, nodes: Sequence[Node], *, oversubscribe: bool
+    asked: Scaling,
+    workers: Mapping[str, Sequence[int]],
+    nodes: Sequence[Node],
+    *,
+    oversubscribe: bool,
 ) -> dict[str, dict[int, bool]]:
-    """By processor and number of workers, whether they share CPUs. Raises `ConfigError`, naming
-    what there is, if they do not fit and may not."""
+    """By processor and number of workers, of those `asked` that are still to be launched, whether
+    they share CPUs. Raises `ConfigError`, naming what there is, if they do not fit and may not."""
     has = _has(nodes)
+    if not any(node.cpus for node in nodes):
+        raise ConfigError(
+            f"no machine has a CPU for workers ({has}): start workers of the cluster, which its "
+            "head alone is not"
+        )
     found: dict[str, dict[int, bool]] = {}
-    for processor, counts in asked.workers.items():
+    for processor, counts in workers.items():
+        if not oversubscribe:
+            check_threads(asked, processor)
         cpus = asked.cpus_of(processor)
-        fitting = room(nodes, processor, cpus)
-        for workers in counts:
-            if workers > fitting and processor == "gpu":
+        # Whatever Ray counts for it, each worker on the CPU keeps one busy.
+        fitting = room(nodes, processor, max(1.0, cpus) if processor == "cpu" else cpus)
+        for n in counts:
+            if n > fitting and processor == "gpu":
                 raise ConfigError(
-                    f"--workers {workers} on GPUs is more than fit: there are {has}; each worker "
+                    f"--workers {n} on GPUs is more than fit: there are {has}; each worker "
                     f"needs a GPU and {cpus:g} CPU, use {fitting or 'none'} or "
                     "--device cpu"
                 )
-            if workers > fitting and not oversubscribe:
+            if n > fitting and not oversubscribe:
                 raise ConfigError(
-                    f"--workers {workers} is more than fit: there are {has}, room for {fitting} "
+                    f"--workers {n} is more than fit: there are {has}, room for {fitting} "
                     f"workers of {cpus:g} CPU; use fewer, or --oversubscribe, "
                     "which lets workers share CPUs and marks their numbers"
                 )
-            found.setdefault(processor, {})[workers] = workers > fitting
+            found.setdefault(processor, {})[n] = n > fitting
     return found
 
 
