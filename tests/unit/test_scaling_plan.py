@@ -63,6 +63,25 @@ def test_the_points_of_a_launch():
     assert len(set(every)) == len(every)
 
 
+def test_ray_begins_with_what_the_baselines_train():
+    """Their one point is the first that a process trains: so it has to be of Ray's."""
+    asked = replace(ASKED, choices={"width": ["1", "2", "4"], "batch_size": ["64", "128"]})
+    by_name = {
+        launch.name: [(p.config.width, p.config.batch_size) for p in launch.points]
+        for launch in asked.launches()
+    }
+    for repeat in range(2):
+        baseline = by_name[f"plain-1cpu-repeat{repeat}"]
+        assert set(baseline) == {(1, 64), (1, 128)}
+        for workers in (1, 2, 4):
+            assert by_name[f"ray-{workers}cpu-repeat{repeat}"][:2] == baseline
+            assert by_name[f"torchrun-{workers}cpu-repeat{repeat}"] == baseline
+    behind = {tuple(points[2:]) for name, points in by_name.items() if name.startswith("ray-4")}
+    assert len(behind) == 2  # in another order each time
+    alone = replace(asked, launchers=["ray"])
+    assert {launch.points[0].config.width for launch in alone.launches()} > {1}
+
+
 def test_a_resumed_run_plans_what_it_began_with():
     run = {
         "study": ASKED.study,
@@ -121,6 +140,14 @@ def test_one_process_for_several_gpus_is_planned_where_there_are_some():
     assert point.name.startswith("dataparallel_2gpu_")
     dropping = replace(every, study="upc-gpus", choices={})  # with dropout 0.5
     assert not [name for name in names(dropping.launches()) if name.startswith("dataparallel")]
+    _, (note,) = placed(dropping, [1, 2], ["gpu"], FOUR_GPUS, oversubscribe=False)
+    assert "dataparallel is left out where there is dropout" in note
+    for trained in (
+        replace(dropping, choices={"dropout": ["0"]}),
+        replace(dropping, launchers=["ray"]),
+    ):
+        assert placed(trained, [1, 2], ["gpu"], FOUR_GPUS, oversubscribe=False)[1] == []
+    assert placed(dropping, [1], ["gpu"], FOUR_GPUS, oversubscribe=False)[1] == []
 
 
 def test_without_gpus_it_changes_nothing():
