@@ -2,8 +2,11 @@
 
 import copy
 import datetime
+import json
 import math
+import os
 import shutil
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -309,6 +312,17 @@ def work(dataset, *jobs, slower=0.0):
 
     each = zip(jobs, team(len(jobs)), strict=True)
     return together([lambda job=job, replica=replica: one(job, replica) for job, replica in each])
+
+
+def test_a_process_that_fails_leaves_its_reason_beside_its_job(tmp_path, monkeypatch):
+    job = job_in(tmp_path / "gone", launcher="plain", workers=1, driver=os.getpid())
+    path = tmp_path / "plain-1cpu-repeat0.json"
+    path.write_text(json.dumps(job | {"data_dir": None}))
+    monkeypatch.setattr(sys, "argv", ["replica", str(path)])
+    with pytest.raises(FileNotFoundError):
+        worker.main()
+    said = worker.failure_of(path).read_text()
+    assert said.startswith(f"FileNotFoundError: {tmp_path / 'gone'} is not on ")
 
 
 def dies_behind_its_first_record(run):

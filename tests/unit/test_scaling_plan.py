@@ -218,6 +218,10 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--device", "gpu"], "there is no GPU"),
         (["--launchers", "dataparallel"], "two GPUs or more, and without dropout: add ray"),
+        (
+            ["--set", "dataset=digits", "--set", "model=tests.unit.test_data_parallel:Normalized"],
+            "cannot be trained by several workers: each would have another norm",
+        ),
         (["--launchers", "mpi"], "unknown launcher 'mpi'"),
         (["--address", "10.0.0.1:6379", "--launchers", "plain"], "run on this machine"),
         (["--resume", "nowhere"], "nowhere is no run"),
