@@ -2,10 +2,11 @@
 
 The trials of a scaling run have, beside their settings, the columns `launch` (which workers
 trained it), `launcher` (one of `LAUNCHERS`), `processor` (cpu, gpu), `workers`,
-`oversubscribed`, `gradient_bytes`, `load_average` (of the machine when it began), and of their
-launch's start `ray_seconds` (Ray and the data, once for all launches), `launch_seconds` (until
-the first worker runs: processes and imports; missing where an attempt before it crashed),
-`group_seconds` (the process group) and `load_seconds` (the data, in the worker).
+`oversubscribed`, `machines` (how many these workers were on; older runs lack it),
+`gradient_bytes`, `load_average` (of the machine when it began), and of their launch's start
+`ray_seconds` (Ray and the data, once for all launches), `launch_seconds` (until the first worker
+runs: processes and imports; missing where an attempt before it crashed), `group_seconds` (the
+process group) and `load_seconds` (the data, in the worker).
 A repeat is a seed.
 
 Rates are of the mean step behind the warm-up (see `study.analysis.step_seconds`), and of the batch

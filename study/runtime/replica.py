@@ -21,6 +21,7 @@ import platform
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ def train_job(
     facts = {
         **{name: job[name] for name in ("launch", "launcher", "processor", "workers")},
         "oversubscribed": job["oversubscribed"],
+        "machines": len(set(_of_each(replica, zlib.crc32(platform.node().encode()), device))),
         **dict(zip(seconds, slowest, strict=True)),
     }
     for point in job["points"]:

@@ -300,6 +300,9 @@ def _announce(
         f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')})"
     )
     console.print(f"  device       {_devices(asked)}")
+    if session.address:
+        spread = {"pack": "few", "spread": "many"}[asked.placement]
+        console.print(f"  placement    {asked.placement}, workers on {spread} machines")
     console.print(
         f"  time         about {clock(seconds)} of training at one worker's speed, from steps "
         "measured on this machine; start-up comes on top"

@@ -338,6 +338,7 @@ def test_workers_train_a_point_and_say_how_long_the_slowest_took_to_start(folder
     assert_same_learning(trial.records(), alone)
     said = trial.state()["data_parallel"]
     assert (said["launch_seconds"], said["ray_seconds"]) == (5.0, 7.0)
+    assert said["machines"] == 1
     assert said["load_seconds"] < 5
     rows = trial.timings()
     steps = list(range(1, alone[-1].step + 1))
