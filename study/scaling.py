@@ -48,7 +48,7 @@ def _parser() -> commandline.Parser:
         help="weak scaling, too: the batch grows with the workers (strong: it is the same)",
     )
     what.add_argument(
-        "--repeats", type=commandline.count, metavar="N", help="seeds, each a block (1)"
+        "--repeats", type=commandline.repeats, metavar="N", help="seeds, each a block (1)"
     )
     commandline.add_budget_and_settings(what)
     commandline.add_places(parser)

@@ -1,6 +1,7 @@
 """Models as a user would bring them, some of which misbehave."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -41,6 +42,22 @@ class FailsInTraining(Linear):
             if self.batches > 2 and "STUDY_TEST_MEETING" in os.environ:
                 raise RuntimeError("made to fail")
         return super().forward(x)
+
+
+class FailsUnderTorchrun(Linear):
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise RuntimeError("made to fail\nin two lines")
+
+
+class EndsUnderTorchrun(Linear):
+    """Killed as by the kernel, where memory is short: no worker says a word."""
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class KillsItsWorker(Linear):

@@ -2,10 +2,11 @@
 
 The trials of a scaling run have, beside their settings, the columns `launch` (which workers
 trained it), `launcher` (one of `LAUNCHERS`), `processor` (cpu, gpu), `workers`,
-`oversubscribed`, `gradient_bytes`, `load_average` (of the machine when it began), and of their
-launch's start `ray_seconds` (Ray and the data, once for all launches), `launch_seconds` (until
-the first worker runs: processes and imports; missing where an attempt before it crashed),
-`group_seconds` (the process group) and `load_seconds` (the data, in the worker).
+`oversubscribed`, `machines` (how many these workers were on; older runs lack it),
+`gradient_bytes`, `load_average` (of the machine when it began), and of their launch's start
+`ray_seconds` (Ray and the data, once for all launches), `launch_seconds` (until the first worker
+runs: processes and imports; missing where an attempt before it crashed), `group_seconds` (the
+process group) and `load_seconds` (the data, in the worker).
 A repeat is a seed.
 
 Rates are of the mean step behind the warm-up (see `study.analysis.step_seconds`), and of the batch
@@ -160,6 +161,19 @@ def repeats(results: Results) -> list[list[Point]]:
     return [_points(table) for table in whole or [of_all] if len(table)]
 
 
+def modelled(
+    results: Results,
+) -> tuple[list[list[Point]], list[step_model.Place], Fitted] | None:
+    """The `repeats`, the places held out of them, and the model fitted to each repeat on the
+    others; None where there are too few points to fit."""
+    measured = repeats(results)
+    if not measured:
+        return None
+    places = step_model.held_out(measured[0])
+    fitted = step_model.fit_each(measured, places)
+    return None if fitted is None else (measured, places, fitted)
+
+
 def _points(table: pd.DataFrame) -> list[Point]:
     return [
         Point(
@@ -247,14 +261,13 @@ def _said_of_model(results: Results) -> list[str]:
             f"No model of the step's time: it knows nothing of {' and '.join(map(label, varied))}, "
             "which takes several values in this run (give one)."
         ]
-    measured = repeats(results)
-    places = step_model.held_out(measured[0]) if measured else []
-    fitted = step_model.fit_each(measured, places) if measured else None
-    if fitted is None:
+    model = modelled(results)
+    if model is None:
         return [
             "No model of the step's time: it needs four points that are not oversubscribed, two of "
             "them of several workers (add --widths or --weak)."
         ]
+    measured, places, fitted = model
     return [*_said_of_errors(measured, fitted, places), *_said_of_break_even(measured[0], fitted)]
 
 

@@ -67,7 +67,8 @@ def counted(number: int, thing: str) -> str:
 
 def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
     """One line on where the numbers of these trials come from: data set, budget, seeds,
-    device, and how much of the training data they saw where that was not all of it.
+    device, the machines of data-parallel workers where a run had several, and how much of the
+    training data they saw where that was not all of it.
 
     `trials` must not be empty.
     """
@@ -77,6 +78,8 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
         _seeds(trials),
         _devices(trials),
     ]
+    if over := machines(trials):
+        said.append(f"workers {over}")
     in_part, in_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
     if in_part:
         said.append(f"at most {_listed(trials['train_samples'])} training samples")
@@ -84,6 +87,15 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
         length = "steps" if in_steps else "epochs"
         said.append(f"{_listed(trials[length])} {length}")
     return "; ".join(said)
+
+
+def machines(trials: pd.DataFrame) -> str:
+    """`on 2 machines`, where the workers of these trials were on several; else nothing."""
+    on = trials["machines"].dropna() if "machines" in trials else pd.Series(dtype=float)
+    if not (on > 1).any():
+        return ""
+    fewest, most = int(on.min()), int(on.max())
+    return f"on {fewest} to {most} machines" if fewest < most else f"on {most} machines"
 
 
 def _devices(trials: pd.DataFrame) -> str:

@@ -22,10 +22,9 @@ from study.analysis.scaling import (
     break_even,
     compared,
     judged,
-    repeats,
+    modelled,
     runs,
 )
-from study.analysis.step_model import fit_each, held_out
 from study.figures import style
 from study.figures.workers import footer
 
@@ -42,10 +41,12 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
     No figure if there are too few points to fit the model, a single width, or other settings that
     vary.
     """
-    measured = repeats(results)
-    fitted = fit_each(measured, held_out(measured[0])) if measured else None
-    sizes = {p.width: p.gradient_bytes for p in measured[0]} if measured else {}
-    if fitted is None or len(sizes) < 2:
+    model = modelled(results)
+    if model is None:
+        return {}
+    measured, _, fitted = model
+    sizes = {p.width: p.gradient_bytes for p in measured[0]}
+    if len(sizes) < 2:
         return {}
     ran = {p.workers for p in measured[0]}
     strong = compared(results, weak=False)

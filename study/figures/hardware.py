@@ -32,8 +32,9 @@ def draw(
     repeats with its 95% interval, if there are several. `published` has a report's seconds by
     number of GPUs. A figure for each value of other settings that vary.
 
-    The total time is that of all training steps, the warm-up counted in, as reports print it.
-    There is no figure if nothing was trained by several workers or launchers.
+    The total time is that of all training steps, the warm-up counted in, as reports print it, and
+    not of runs that diverged, which end early.
+    There is no figure if no run has a result.
     """
     trained = narrowest(runs(results))
     if trained.empty:
@@ -79,6 +80,8 @@ def _figure(
         )
         if trained["seed"].nunique() > 1:
             meaning += " Bars are 95% intervals over repeats."
+        if (trained["status"] == "diverged").any():
+            meaning += " Runs that diverged, which end early, are not in T."
         if cut:
             meaning += " One that ends at the foot of a logarithmic axis goes on below 0."
         style.surround(figure, title, [legend], footer(results, trained, meaning))
@@ -95,6 +98,8 @@ def _panel(
         for place, (processor, workers) in enumerate(places):
             where = {"launcher": launcher, "processor": processor, "workers": workers}
             inside = select(trained, where)
+            if quantity == "train_seconds":
+                inside = inside[inside["status"] != "diverged"]
             if inside.empty:
                 continue
             over = statistics.mean(inside[quantity])

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,19 +258,17 @@ def require_token() -> None:
 
 
 @contextlib.contextmanager
-def room_made(workers: int, bundle: Mapping[str, float], console: Console) -> Iterator[None]:
-    """Have the autoscaler of the connected cluster make room for `workers` that need `bundle` each,
+def room_made(workers: int, each: Node, console: Console) -> Iterator[None]:
+    """Have the autoscaler of the connected cluster make room for `workers` that need `each`,
     wait for it, and let the machines go at the end, once they are idle. Raises `ConfigError` if
     they do not come within `_MOST_SECONDS_TO_COME`."""
     from ray.autoscaler.sdk import request_resources
 
-    cpus, gpus = bundle.get("CPU", 0.0), bundle.get("GPU", 0.0)
-
     def room() -> int:
-        return sum(node.fits(cpus, gpus) for node in cluster_nodes())
+        return sum(node.fits(each.cpus, each.gpus) for node in cluster_nodes())
 
-    needed = {name: amount for name, amount in bundle.items() if amount}
-    request_resources(bundles=[needed] * workers)
+    bundle = {"CPU": each.cpus, **({"GPU": each.gpus} if each.gpus else {})}
+    request_resources(bundles=[bundle] * workers)
     try:
         until = time.monotonic() + _MOST_SECONDS_TO_COME
         if (found := room()) < workers:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from lenet.config import ConfigError, TrainConfig
+from lenet.data_parallel import check_learns_alike
 from lenet.datasets import Dataset
 from lenet.devices import training_device
 from lenet.training import Run, evaluate
@@ -49,12 +50,14 @@ def estimate(
     side_by_side: int,
     threads: int,
     use_gpu: bool,
+    data_parallel: bool = False,
 ) -> Estimate:
     """Time the training step of every kind of trial in `configs`, one after the other.
 
     `side_by_side` is how many trials have a processor of their own at the same time. They
     share the memory bus and the clock, so the truth is a little more. Raises `ConfigError`
-    if a model cannot be trained at all.
+    if a model cannot be trained at all, or if several workers are to train a run (`data_parallel`)
+    and they cannot.
     """
     device = training_device(use_gpu)
     moved = {name: dataset.to(device) for name, dataset in datasets.items()}
@@ -71,6 +74,8 @@ def estimate(
             if kind not in step_seconds:
                 try:
                     run = _probe(config, moved[config.dataset])
+                    if data_parallel:
+                        check_learns_alike(run.model, config.model)
                     step_seconds[kind] = _step_seconds(run)
                     if model not in sample_seconds:
                         sample_seconds[model] = _sample_seconds(run)

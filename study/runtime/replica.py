@@ -12,6 +12,7 @@ launchers is the launchers.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
@@ -20,6 +21,7 @@ import platform
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,7 @@ def train_job(
     facts = {
         **{name: job[name] for name in ("launch", "launcher", "processor", "workers")},
         "oversubscribed": job["oversubscribed"],
+        "machines": len(set(_of_each(replica, zlib.crc32(platform.node().encode()), device))),
         **dict(zip(seconds, slowest, strict=True)),
     }
     for point in job["points"]:
@@ -215,10 +218,26 @@ def _end_with(driver: int) -> None:
         time.sleep(1)
 
 
+def failure_of(job: Path) -> Path:
+    """Where the worker that fails first says why: what torchrun prints at last is a border."""
+    return job.with_suffix(".failure")
+
+
 def main() -> None:
     """A worker in a process of its own, without Ray; with others if torchrun started it."""
     entered = time.time()
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    path = Path(sys.argv[1])
+    try:
+        _work(json.loads(path.read_text(encoding="utf-8")), entered)
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0]
+        # The others fail, too, for want of this one.
+        with contextlib.suppress(OSError), failure_of(path).open("x", encoding="utf-8") as failure:
+            failure.write(f"{type(error).__name__}: {said}")
+        raise
+
+
+def _work(job: Job, entered: float) -> None:
     threading.Thread(target=_end_with, args=(job["driver"],), daemon=True).start()
     device = training_device(job["processor"] == "gpu")
     if device.type == "cuda":

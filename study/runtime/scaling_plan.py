@@ -61,9 +61,11 @@ class Scaling:
         Each repeat, which is a seed, is a block that has every launch once, in random order, so
         that what changes on the machine over time falls on all alike. The order is the same each
         time. The baselines, all launchers but Ray, train the narrowest net with the study's own
-        batch alone. The plain process is of one worker; "dataparallel", one process that drives
-        several GPUs (`torch.nn.DataParallel`), of GPUs alone, and without dropout, whose masks
-        it cannot draw.
+        batch alone, in a process that has trained nothing before. Beside them Ray's workers begin
+        with that, too, before all else in random order: else what a process is at first would
+        pass for what its launcher costs. The plain process is of one worker; "dataparallel", one
+        process that drives several GPUs (`torch.nn.DataParallel`), of GPUs alone, and without
+        dropout, whose masks it cannot draw.
         """
         study = self.of_study()
         planned = study.plan(self.budget, self.repeats, dataset)
@@ -72,6 +74,11 @@ class Scaling:
         launches = []
         for repeat in range(self.repeats):
             block = []
+            first = [p for p in planned if p.config.width == narrowest and p.config.seed == repeat]
+            draws.shuffle(first)
+            if set(self.launchers) == {"ray"}:
+                first = []
+            place = {point.config.id: i for i, point in enumerate(first)}
             for processor, counts in self.workers.items():
                 for workers in counts:
                     for launcher in self.launchers:
@@ -89,6 +96,7 @@ class Scaling:
                             continue
                         distinct = list({point.name: point for point in points}.values())
                         draws.shuffle(distinct)
+                        distinct.sort(key=lambda p: place.get(p.config.id, len(place)))
                         block.append(
                             Launch(
                                 launcher=launcher,
@@ -106,6 +114,12 @@ class Scaling:
         weak = self.weak and workers > 1 and launcher == "ray"
         grown = base.config.replace(batch_size=base.config.batch_size * workers)
         return [base, *([Planned(name=base.name, config=grown)] if weak else [])]
+
+    @property
+    def drops(self) -> bool:
+        """Whether any run has dropout."""
+        planned = self.of_study().plan(self.budget, self.repeats)
+        return any(p.config.dropout > 0 for p in planned)
 
     def cpus_of(self, processor: str) -> float:
         """The CPUs of each worker on `processor`, of which it has as many threads."""
@@ -180,6 +194,12 @@ def placed(
                     f"on {processor} ({_has(nodes)})."
                 )
     asked = replace(asked, workers=workers)
+    several = any(n > 1 for n in workers.get("gpu", ()))
+    if "dataparallel" in asked.launchers and several and asked.drops:
+        notes.append(
+            "dataparallel is left out where there is dropout, whose masks it cannot draw: --set "
+            "dropout=0 trains without, on all launchers."
+        )
     if not asked.launches():
         raise ConfigError(
             "--launchers dataparallel trains on two GPUs or more, and without dropout: add ray, "
@@ -194,30 +214,53 @@ def _has(nodes: Sequence[Node]) -> str:
     return f"{cpus:g} CPUs and {gpus:g} GPUs"
 
 
+def check_threads(asked: Scaling, processor: str) -> None:
+    """Raise `ConfigError` if workers on the CPU would share CPUs though they are granted: each
+    has a thread at least."""
+    cpus = asked.cpus_of(processor)
+    if processor == "cpu" and cpus < 1:
+        raise ConfigError(
+            f"--cpus-per-worker {cpus:g} on CPUs: each worker has a thread of its own; use 1 or "
+            "more, or --oversubscribe, which lets workers share CPUs and marks their numbers"
+        )
+
+
 def check_room(
-    asked: Scaling, nodes: Sequence[Node], *, oversubscribe: bool
+    asked: Scaling,
+    workers: Mapping[str, Sequence[int]],
+    nodes: Sequence[Node],
+    *,
+    oversubscribe: bool,
 ) -> dict[str, dict[int, bool]]:
-    """By processor and number of workers, whether they share CPUs. Raises `ConfigError`, naming
-    what there is, if they do not fit and may not."""
+    """By processor and number of workers, of those `asked` that are still to be launched, whether
+    they share CPUs. Raises `ConfigError`, naming what there is, if they do not fit and may not."""
     has = _has(nodes)
+    if not any(node.cpus for node in nodes):
+        raise ConfigError(
+            f"no machine has a CPU for workers ({has}): start workers of the cluster, which its "
+            "head alone is not"
+        )
     found: dict[str, dict[int, bool]] = {}
-    for processor, counts in asked.workers.items():
+    for processor, counts in workers.items():
+        if not oversubscribe:
+            check_threads(asked, processor)
         cpus = asked.cpus_of(processor)
-        fitting = room(nodes, processor, cpus)
-        for workers in counts:
-            if workers > fitting and processor == "gpu":
+        # Whatever Ray counts for it, each worker on the CPU keeps one busy.
+        fitting = room(nodes, processor, max(1.0, cpus) if processor == "cpu" else cpus)
+        for n in counts:
+            if n > fitting and processor == "gpu":
                 raise ConfigError(
-                    f"--workers {workers} on GPUs is more than fit: there are {has}; each worker "
+                    f"--workers {n} on GPUs is more than fit: there are {has}; each worker "
                     f"needs a GPU and {cpus:g} CPU, use {fitting or 'none'} or "
                     "--device cpu"
                 )
-            if workers > fitting and not oversubscribe:
+            if n > fitting and not oversubscribe:
                 raise ConfigError(
-                    f"--workers {workers} is more than fit: there are {has}, room for {fitting} "
+                    f"--workers {n} is more than fit: there are {has}, room for {fitting} "
                     f"workers of {cpus:g} CPU; use fewer, or --oversubscribe, "
                     "which lets workers share CPUs and marks their numbers"
                 )
-            found.setdefault(processor, {})[workers] = workers > fitting
+            found.setdefault(processor, {})[n] = n > fitting
     return found
 
 

@@ -19,7 +19,7 @@ from lenet.config import check_setting, nearest
 from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.statistics import Mean
-from study.analysis.wording import label, value_text, with_interval
+from study.analysis.wording import label, machines, value_text, with_interval
 from study.tables import TableError
 
 _AT_BEST = "_at_best"
@@ -132,8 +132,18 @@ def best(points: Mapping[Key, Measured]) -> Key | None:
 
 
 def workers_text(workers: int, trials: pd.DataFrame) -> str:
-    """A number of workers, marked where they shared CPUs."""
-    return f"{workers} oversubscribed" if trials["oversubscribed"].any() else str(workers)
+    """A number of workers, marked where they shared CPUs or were on several machines."""
+    crowded = "oversubscribed" if trials["oversubscribed"].any() else ""
+    return " ".join(filter(None, [str(workers), crowded, machines(trials)]))
+
+
+def without_diverged(trials: pd.DataFrame, quantity: str) -> str:
+    """`over_repeats` of those that did not diverge, which others end early, and how many did."""
+    went = trials["status"] == "diverged"
+    if went.all():
+        return "diverged"
+    said = over_repeats(trials.loc[~went, quantity])
+    return f"{said} ({went.sum()} of {len(trials)} diverged)" if went.any() else said
 
 
 def over_repeats(values: pd.Series) -> str:

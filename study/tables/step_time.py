@@ -7,15 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import interval, repeats
-from study.analysis.step_model import (
-    Fitted,
-    Point,
-    StepTime,
-    fit_each,
-    held_out,
-    relative_error,
-)
+from study.analysis.scaling import interval, modelled
+from study.analysis.step_model import Fitted, Point, StepTime, relative_error
 
 
 def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame:
@@ -28,11 +21,10 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
     No rows where there are too few points to fit, and no predictions that they do not settle
     (see `step_model.Fitted`).
     """
-    measured = repeats(results)
-    places = held_out(measured[0]) if measured else []
-    fitted = fit_each(measured, places) if measured else None
-    if fitted is None:
+    model = modelled(results)
+    if model is None:
         return pd.DataFrame()
+    measured, places, fitted = model
     ordered = sorted(zip(*measured, strict=True), key=lambda each: each[0].place in places)
     rows = [
         _measured(fitted, each, "held out" if each[0].place in places else "fitted on")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from study.analysis.results import Results
 from study.analysis.scaling import narrowest, others, runs
-from study.tables.cells import named, over_repeats, workers_text
+from study.tables.cells import named, without_diverged, workers_text
 
 
 def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
@@ -17,7 +17,8 @@ def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
     each value of other settings that vary.
 
     The seconds are those of all training steps, as published: the warm-up is in, start-up and
-    evaluation are not."""
+    evaluation are not. Runs that diverged end early: they are not in the mean, which the cell
+    says."""
     trained = narrowest(runs(results))
     if trained.empty:
         return pd.DataFrame()
@@ -41,7 +42,7 @@ def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
                     "published s": f"{published[workers]:g}" if printed else "-",
                     "measured s": "not run"
                     if inside is None
-                    else over_repeats(inside["train_seconds"]),
+                    else without_diverged(inside, "train_seconds"),
                 }
             )
     return pd.DataFrame(rows)

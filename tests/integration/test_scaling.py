@@ -4,6 +4,7 @@ a worker that is killed costs no records."""
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,6 +75,52 @@ def test_torchrun_and_a_plain_process_train_the_same(tmp_path, digits):
     assert {planned.name.partition("_")[0] for planned in run.plan} == {"torchrun", "plain"}
     for planned in run.plan:
         assert same_learning(run.trial(planned.name).records(), alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("FailsUnderTorchrun", "exit code 1: RuntimeError: made to fail (see "),
+        ("EndsUnderTorchrun", "Signal 9 (SIGKILL) received by PID"),
+    ],
+)
+def test_a_launch_that_fails_says_why(model, said, tmp_path, capsys):
+    folder = tmp_path / "run"
+    typed = ["--device", "cpu", "--workers", "1", "--launchers", "torchrun,plain"]
+    typed += ["--set", f"model=tests.own_models:{model}", "--results", str(folder)]
+    assert scaling.main([*typed, *DIGITS]) == 1
+    run = RunFolder(folder)
+    errors = {p.name.partition("_")[0]: run.trial(p.name).state()["error"] for p in run.plan}
+    assert errors["plain"] is None
+    assert said in errors["torchrun"]
+    assert said in capsys.readouterr().out
+
+
+def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
+    folder = tmp_path / "run"
+    typed = ["--device", "cpu", "--workers", "1", "--launchers", "plain"]
+    assert scaling.main([*typed, *DIGITS, "--results", str(folder)]) == 0
+    nowhere = ("--resume", str(folder), "--address", "127.0.0.1:1")
+    # Of a run with other launches: nothing of them is left.
+    run = json.loads((folder / "run.json").read_text())
+    run["machine"]["cpus"] += 62
+    run["asked"]["cpus_per_worker"] = 1_000.0
+    (folder / "run.json").write_text(json.dumps(run))
+    assert scaling.main([*nowhere, "--autoscale"]) == 0
+    assert "complete from before" in capsys.readouterr().out
+    (state,) = folder.glob("trials/*/trial.json")
+    state.unlink()
+    assert scaling.main([*nowhere]) == 2
+    said = "plain-1cpu-repeat0 is not complete and trains on this machine, not on the cluster"
+    assert said in capsys.readouterr().err
+    assert scaling.main(["--resume", str(folder)]) == 2
+    assert "--workers 1 is more than fit" in capsys.readouterr().err
+    run["asked"]["cpus_per_worker"] = 1.0
+    (folder / "run.json").write_text(json.dumps(run))
+    assert scaling.main(["--resume", str(folder)]) == 0
+    began = re.compile(r"This run began with \d+ cpus, now \d+: seconds .* are not comparable")
+    assert began.search(capsys.readouterr().out)
 
 
 @pytest.mark.slow

@@ -2,8 +2,11 @@
 
 import copy
 import datetime
+import json
 import math
+import os
 import shutil
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -311,6 +314,17 @@ def work(dataset, *jobs, slower=0.0):
     return together([lambda job=job, replica=replica: one(job, replica) for job, replica in each])
 
 
+def test_a_process_that_fails_leaves_its_reason_beside_its_job(tmp_path, monkeypatch):
+    job = job_in(tmp_path / "gone", launcher="plain", workers=1, driver=os.getpid())
+    path = tmp_path / "plain-1cpu-repeat0.json"
+    path.write_text(json.dumps(job | {"data_dir": None}))
+    monkeypatch.setattr(sys, "argv", ["replica", str(path)])
+    with pytest.raises(FileNotFoundError):
+        worker.main()
+    said = worker.failure_of(path).read_text()
+    assert said.startswith(f"FileNotFoundError: {tmp_path / 'gone'} is not on ")
+
+
 def dies_behind_its_first_record(run):
     yield run.advance()
     raise RuntimeError("made to die")
@@ -324,6 +338,7 @@ def test_workers_train_a_point_and_say_how_long_the_slowest_took_to_start(folder
     assert_same_learning(trial.records(), alone)
     said = trial.state()["data_parallel"]
     assert (said["launch_seconds"], said["ray_seconds"]) == (5.0, 7.0)
+    assert said["machines"] == 1
     assert said["load_seconds"] < 5
     rows = trial.timings()
     steps = list(range(1, alone[-1].step + 1))

@@ -63,6 +63,25 @@ def test_the_points_of_a_launch():
     assert len(set(every)) == len(every)
 
 
+def test_ray_begins_with_what_the_baselines_train():
+    """Their one point is the first that a process trains: so it has to be of Ray's."""
+    asked = replace(ASKED, choices={"width": ["1", "2", "4"], "batch_size": ["64", "128"]})
+    by_name = {
+        launch.name: [(p.config.width, p.config.batch_size) for p in launch.points]
+        for launch in asked.launches()
+    }
+    for repeat in range(2):
+        baseline = by_name[f"plain-1cpu-repeat{repeat}"]
+        assert set(baseline) == {(1, 64), (1, 128)}
+        for workers in (1, 2, 4):
+            assert by_name[f"ray-{workers}cpu-repeat{repeat}"][:2] == baseline
+            assert by_name[f"torchrun-{workers}cpu-repeat{repeat}"] == baseline
+    behind = {tuple(points[2:]) for name, points in by_name.items() if name.startswith("ray-4")}
+    assert len(behind) == 2  # in another order each time
+    alone = replace(asked, launchers=["ray"])
+    assert {launch.points[0].config.width for launch in alone.launches()} > {1}
+
+
 def test_a_resumed_run_plans_what_it_began_with():
     run = {
         "study": ASKED.study,
@@ -90,7 +109,7 @@ def test_gpus_are_used_where_there_are_some():
     assert asked.workers == {"gpu": [1, 2, 3, 4]}
     asked, _ = placed(ASKED, [1, 2], ["cpu", "gpu"], FOUR_GPUS, oversubscribe=False)
     assert asked.workers == {"cpu": [1], "gpu": [1, 2]}
-    assert check_room(asked, FOUR_GPUS, oversubscribe=False)["cpu"] == {1: False}
+    assert check_room(asked, asked.workers, FOUR_GPUS, oversubscribe=False)["cpu"] == {1: False}
     with pytest.raises(ConfigError, match="there is no GPU"):
         placed(ASKED, [1], ["gpu"], TWO_CPUS, oversubscribe=False)
 
@@ -104,9 +123,11 @@ def test_the_cpu_beside_gpus_has_a_whole_machine():
     assert (asked.cpus_of("cpu"), asked.cpus_of("gpu")) == (2, 2)
     alone, _ = placed(ASKED, None, ["cpu"], small, oversubscribe=False)
     assert alone.cpus_of("cpu") == 1
-    typed = replace(typed, cpus_beside_gpus=16.0)
+    typed = replace(typed, cpus_beside_gpus=16.0, workers={"cpu": [1], "gpu": [1]})
     with pytest.raises(ConfigError, match="workers of 16 CPU"):
-        check_room(replace(typed, workers={"cpu": [1], "gpu": [1]}), small, oversubscribe=False)
+        check_room(typed, typed.workers, small, oversubscribe=False)
+    # What is complete needs no room.
+    assert check_room(typed, {"gpu": [1]}, small, oversubscribe=False) == {"gpu": {1: False}}
 
 
 def test_one_process_for_several_gpus_is_planned_where_there_are_some():
@@ -119,6 +140,14 @@ def test_one_process_for_several_gpus_is_planned_where_there_are_some():
     assert point.name.startswith("dataparallel_2gpu_")
     dropping = replace(every, study="upc-gpus", choices={})  # with dropout 0.5
     assert not [name for name in names(dropping.launches()) if name.startswith("dataparallel")]
+    _, (note,) = placed(dropping, [1, 2], ["gpu"], FOUR_GPUS, oversubscribe=False)
+    assert "dataparallel is left out where there is dropout" in note
+    for trained in (
+        replace(dropping, choices={"dropout": ["0"]}),
+        replace(dropping, launchers=["ray"]),
+    ):
+        assert placed(trained, [1, 2], ["gpu"], FOUR_GPUS, oversubscribe=False)[1] == []
+    assert placed(dropping, [1], ["gpu"], FOUR_GPUS, oversubscribe=False)[1] == []
 
 
 def test_without_gpus_it_changes_nothing():
@@ -133,15 +162,33 @@ def test_room_is_in_whole_workers_of_each_machine():
 
 def test_more_workers_than_fit_are_refused_with_what_there_is():
     with pytest.raises(ConfigError, match="--workers 4 is more than fit: there are 2 CPUs"):
-        check_room(ASKED, TWO_CPUS, oversubscribe=False)
-    found = check_room(ASKED, TWO_CPUS, oversubscribe=True)
+        check_room(ASKED, ASKED.workers, TWO_CPUS, oversubscribe=False)
+    found = check_room(ASKED, ASKED.workers, TWO_CPUS, oversubscribe=True)
     assert found == {"cpu": {1: False, 2: False, 4: True}}
+
+
+def test_each_worker_on_the_cpu_keeps_one_busy_whatever_it_is_granted():
+    half = replace(ASKED, cpus_per_worker=0.5)
+    with pytest.raises(ConfigError, match="each worker has a thread of its own; use 1 or more"):
+        check_room(half, half.workers, TWO_CPUS, oversubscribe=False)
+    found = check_room(half, half.workers, TWO_CPUS, oversubscribe=True)
+    assert found == {"cpu": {1: False, 2: False, 4: True}}
+    on_gpus = replace(half, workers={"gpu": [1, 2]})
+    small = [Node(cpus=1, gpus=2)]
+    assert check_room(on_gpus, on_gpus.workers, small, oversubscribe=False)["gpu"][2] is False
+
+
+@pytest.mark.parametrize("processor", ["cpu", "gpu"])
+def test_a_cluster_whose_head_is_all_there_is_has_no_room(processor):
+    asked = replace(ASKED, workers={processor: [1, 2]})
+    with pytest.raises(ConfigError, match="no machine has a CPU for workers"):
+        check_room(asked, asked.workers, [Node(cpus=0, gpus=2)], oversubscribe=True)
 
 
 def test_gpus_are_never_oversubscribed():
     asked, _ = placed(ASKED, [1, 8], ["gpu"], FOUR_GPUS, oversubscribe=True)
     with pytest.raises(ConfigError, match="8 on GPUs is more than fit: there are 32 CPUs and 4"):
-        check_room(asked, FOUR_GPUS, oversubscribe=True)
+        check_room(asked, asked.workers, FOUR_GPUS, oversubscribe=True)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +218,10 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--device", "gpu"], "there is no GPU"),
         (["--launchers", "dataparallel"], "two GPUs or more, and without dropout: add ray"),
+        (
+            ["--set", "dataset=digits", "--set", "model=tests.unit.test_data_parallel:Normalized"],
+            "cannot be trained by several workers: each would have another norm",
+        ),
         (["--launchers", "mpi"], "unknown launcher 'mpi'"),
         (["--address", "10.0.0.1:6379", "--launchers", "plain"], "run on this machine"),
         (["--resume", "nowhere"], "nowhere is no run"),
@@ -184,6 +235,12 @@ def test_bad_input_is_one_line_and_exit_code_2(typed, said, capsys, monkeypatch)
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_nobody_has_the_time_for_more_repeats(capsys):
+    with pytest.raises(SystemExit):
+        scaling.main(["--repeats", "1001"])
+    assert "--repeats: 1001 must be 1,000 or less" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_what_would_be_done(tmp_path, capsys, monkeypatch):

@@ -13,6 +13,7 @@ from study.figures import break_even, hardware, time_shares
 from study.figures.draw import draw_all
 from study.report.summary import summarize
 from study.tables import scaling as scaling_table
+from study.tables import worker_times
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import MODEL, TWO_RATES, gradient_bytes, made_up_scaling
 
@@ -84,6 +85,37 @@ def test_a_single_repeat_has_no_bar_and_long_ones_are_whole():
         assert axes.get_ylim()[0] <= low
         assert high <= axes.get_ylim()[1]
     assert ends(figure.axes[0])[0] < 0
+
+
+def test_total_times_leave_out_what_diverged():
+    results = made_up_scaling((1, 2), (1,), repeats=3)
+    trials = results.trials.copy()
+    gone = (trials["launcher"] == "ray") & (trials["workers"] == 2) & (trials["seed"] == 2)
+    trials.loc[gone, ["status", "train_seconds"]] = ["diverged", 1e-6]
+    none = (trials["launcher"] == "ray") & (trials["workers"] == 1)
+    trials.loc[none, "status"] = "diverged"
+    changed = dataclasses.replace(results, trials=trials)
+    made = worker_times.make(changed, published={1: 19.254}).set_index(["processor", "workers"])
+    kept = trials.query("launcher == 'ray' and workers == 2 and width == 1 and batch_size == 128")
+    mean = kept.query("seed < 2")["train_seconds"].mean()
+    said = made["measured s"]
+    assert said["cpu", "2"].startswith(f"{mean:.4g} ± ")
+    assert said["cpu", "2"].endswith(" (1 of 3 diverged)")
+    assert said["cpu", "1"] == "diverged"
+    total, speed = hardware.draw(changed, "Title")[""].axes
+    assert len(speed.containers) - len(total.containers) == 1
+    assert ends(total)[0] > 0
+    assert "not in T" in " ".join(text.get_text() for text in total.figure.texts)
+
+
+def test_workers_on_several_machines_are_told_apart():
+    results = made_up_scaling((1, 2), (1,))
+    trials = results.trials.assign(machines=results.trials["workers"])
+    spread = dataclasses.replace(results, trials=trials)
+    made = scaling_table.make(spread, weak=False)
+    assert made["workers"].tolist() == ["1", "2 on 2 machines"]
+    figure = hardware.draw(spread, "Title")[""]
+    assert "workers on 1 to 2 machines" in " ".join(text.get_text() for text in figure.texts)
 
 
 def test_the_shares_of_time_have_intervals_over_repeats():
