@@ -3,9 +3,8 @@
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from lenet import training
 from lenet.datasets import Dataset
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
+from tests.drivers import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -58,14 +58,6 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]
     add_node(cluster, meeting)
     yield cluster, meeting
     cluster.shutdown()
-
-
-def wait_for(condition: Callable[[], Any], what: str, driver: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 150
-    while not condition():
-        assert driver.poll() is None, f"the driver ended before there was {what}"
-        assert time.monotonic() < until, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

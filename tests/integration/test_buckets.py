@@ -14,7 +14,8 @@ from study.report import __main__ as report
 from study.runtime.places import BucketPath, read_json
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
-from tests.integration.test_grid import DIGITS, LONG, kill, same, trained_alone, wait_for
+from tests.drivers import kill, wait_for
+from tests.integration.test_grid import DIGITS, LONG, same, trained_alone
 
 
 def under_way(bucket):

@@ -1,13 +1,11 @@
 """`python -m study.grid` on a real Ray: the whole way from the command to the figures, and
 what is left when something is killed on that way."""
 
-import contextlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +16,7 @@ from study.report import __main__ as report
 from study.runtime import execution
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
+from tests.drivers import kill, wait_for
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
 # Four trials of some seconds each, so that something is under way when it is killed.
@@ -44,14 +43,6 @@ def statuses(folder):
     return pd.read_parquet(Path(folder) / "trials.parquet").set_index("trial").status
 
 
-def wait_for(condition, what, driver, seconds=150):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert driver.poll() is None, f"the driver ended before there was {what}"
-        assert time.monotonic() < until, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.05)
-
-
 def progress(folder):
     """(complete trials, trials with a checkpoint) by name."""
     if not (folder / "plan.json").is_file():
@@ -59,16 +50,6 @@ def progress(folder):
     trials = {p.name: RunFolder(folder).trial(p.name) for p in RunFolder(folder).plan}
     complete = [name for name, trial in trials.items() if trial.state().get("status") in COMPLETE]
     return complete, [name for name, trial in trials.items() if trial.saved_checkpoint()]
-
-
-def kill(driver, *states):
-    """The driver with all that it has started, and its workers that train: Ray would end
-    them some seconds later, when the last trial may be complete."""
-    os.killpg(driver.pid, signal.SIGKILL)
-    for state in states:
-        if state.get("status") == "running":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(state["pid"], signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +138,7 @@ def killed_driver(grid_command, run_grid, tmp_path_factory):
         *grid_command,
         *LONG,
         "--set",
-        "epochs=12",
+        "epochs=6",
         "--max-concurrent",
         "2",
         "--results",

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +18,8 @@ from lenet import training
 from study import scaling
 from study.report import __main__ as report
 from study.runtime.storage import RunFolder
+from tests.drivers import wait_for
+from tests.integration.test_grid import same
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "batch_size=32")
 # Something is under way long enough to be ended.
@@ -169,49 +170,45 @@ def under_way(folder, pattern):
     return [path for path in folder.glob(f"trials/{pattern}/checkpoint.pt")]
 
 
-def interrupted(command, folder, pattern):
-    """What a command printed that was asked to end once a run of `pattern` had a checkpoint."""
-    with subprocess.Popen(
-        [*command, *LONG, "--results", str(folder)], stdout=subprocess.PIPE, text=True
-    ) as driver:
-        until = time.monotonic() + 150
-        while not under_way(folder, pattern):
-            assert driver.poll() is None, "it ended before there was a checkpoint"
-            assert time.monotonic() < until, "no checkpoint"
-            time.sleep(0.05)
+def interrupt(arguments, folder, pattern):
+    """Asks a run to end once a launch of `pattern` has a checkpoint."""
+    command = [sys.executable, "-m", "study.scaling", *arguments, "--results", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        wait_for(lambda: under_way(folder, pattern), "a checkpoint", driver)
         driver.send_signal(signal.SIGTERM)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
     assert f"python -m study.scaling --resume {folder}" in printed
-    return printed
 
 
-def check_resumed(folder, arguments, digits):
-    assert scaling.main(["--resume", str(folder), *arguments]) == 0
-    run = RunFolder(folder)
-    for planned in run.plan:
-        assert run.trial(planned.name).state()["status"] == "finished"
-        alone = list(training.train(training.Run(planned.config, digits)))
-        assert same_learning(run.trial(planned.name).records(), alone)
+def check_finished_alike(folder, other):
+    one, two = RunFolder(folder), RunFolder(other)
+    for planned in one.plan:
+        assert one.trial(planned.name).state()["status"] == "finished"
+        assert same(one.trial(planned.name).records(), two.trial(planned.name).records())
 
 
 @pytest.mark.slow
-def test_asked_to_end_it_says_how_to_resume(ray_address, tmp_path, digits):
-    folder = tmp_path / "run"
-    command = [sys.executable, "-m", "study.scaling", "--address", ray_address, "--device", "cpu"]
-    interrupted([*command, "--workers", "1,2"], folder, "ray_2cpu*")
-    check_resumed(folder, ["--address", ray_address], digits)
+def test_asked_to_end_it_says_how_to_resume(ray_address, tmp_path):
+    folder, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    arguments = ["--address", ray_address, "--device", "cpu", "--workers", "1,2", *LONG]
+    interrupt(arguments, folder, "ray_2cpu*")
+    assert scaling.main(["--resume", str(folder), "--address", ray_address]) == 0
+    assert scaling.main([*arguments, "--results", str(undisturbed)]) == 0
+    check_finished_alike(folder, undisturbed)
 
 
 @pytest.mark.slow
-def test_asked_to_end_it_leaves_no_worker_behind(tmp_path, digits):
-    folder = tmp_path / "run"
-    command = [sys.executable, "-m", "study.scaling", "--device", "cpu", "--workers", "1"]
-    interrupted([*command, "--launchers", "torchrun"], folder, "torchrun_1cpu*")
+def test_asked_to_end_it_leaves_no_worker_behind(tmp_path):
+    folder, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    arguments = ["--device", "cpu", "--workers", "1", "--launchers", "torchrun", *LONG]
+    interrupt(arguments, folder, "torchrun_1cpu*")
     job = str(folder / "launches")
     left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if job in _read_if_there(path)]
     assert left == []
-    check_resumed(folder, [], digits)
+    assert scaling.main(["--resume", str(folder)]) == 0
+    assert scaling.main([*arguments, "--results", str(undisturbed)]) == 0
+    check_finished_alike(folder, undisturbed)
 
 
 def _read_if_there(path):

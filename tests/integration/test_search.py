@@ -1,10 +1,7 @@
 """`python -m study.search` on a real Ray: proposals, stops, confirmation, and a killed search."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import optuna
@@ -18,6 +15,7 @@ from study.report import __main__ as report
 from study.runtime import databases
 from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
+from tests.drivers import kill, wait_for
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
 # One good learning rate and many bad ones, so that there is something to stop.
@@ -123,23 +121,20 @@ def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_sear
     command += ["--set", "train_samples=none", "--set", "epochs=6", "--set", "batch_size=8"]
     command += ["--trials", "6", "--confirm", "0x0", "--max-concurrent", "2"]
 
-    def complete():
-        run = RunFolder(folder)
+    def states():
         if not (folder / "plan.json").is_file():
-            return []
-        states = {p.name: run.trial(p.name).state() for p in run.plan}
-        return [name for name, state in states.items() if state.get("status") in COMPLETE]
+            return {}
+        run = RunFolder(folder)
+        return {p.name: run.trial(p.name).state() for p in run.plan}
+
+    def complete():
+        return [name for name, state in states().items() if state.get("status") in COMPLETE]
 
     with subprocess.Popen(
         [*command, "--results", str(folder)], start_new_session=True, stdout=subprocess.DEVNULL
     ) as driver:
-        until = time.monotonic() + 150
-        while not complete():
-            assert driver.poll() is None, "the driver ended before a trial did"
-            assert time.monotonic() < until, "no trial ended"
-            time.sleep(0.05)
-        os.killpg(driver.pid, signal.SIGKILL)
-    time.sleep(5)  # Ray notices, and ends the driver's workers
+        wait_for(complete, "a complete trial", driver)
+        kill(driver, *states().values())
     before = complete()
     kept = {name: RunFolder(folder).trial(name).records() for name in before}
     assert run_search("--resume", folder) == 0
@@ -150,9 +145,9 @@ def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_sear
     assert set(trials.loc[before, "attempts"]) == {1}
     for name, records in kept.items():
         assert RunFolder(folder).trial(name).records() == records
-    states = [trial.state for trial in optuna_trials(folder)]
-    assert states.count(TrialState.COMPLETE) == (trials["status"] == "finished").sum()
-    assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL}
+    in_optuna = [trial.state for trial in optuna_trials(folder)]
+    assert in_optuna.count(TrialState.COMPLETE) == (trials["status"] == "finished").sum()
+    assert set(in_optuna) <= {TrialState.COMPLETE, TrialState.FAIL}
 
 
 @pytest.mark.slow
