@@ -21,10 +21,8 @@ from rich.console import Console
 from lenet.config import ConfigError, nearest
 from study import commandline
 from study.analysis.scaling import LAUNCHERS
-from study.runtime.scaling_plan import PROCESSORS, Scaling, of_run
+from study.runtime.scaling_plan import PROCESSORS, TOOL, Scaling, Session, of_run
 from study.runtime.storage import RunFolder
-
-TOOL = "study.scaling"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +100,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         folder.check_free()
     from study.runtime import scaling
 
-    session = scaling.Session(
+    session = Session(
         asked=asked,
         folder=folder,
         resumed=bool(options.resume),

@@ -51,8 +51,8 @@ def runs(results: Results) -> pd.DataFrame:
     `steps_per_second`; and `epoch_seconds`."""
     if not is_scaling(results) or results.timings.empty:
         return pd.DataFrame()
-    # A trial that failed before it began has no launch; one that is done has.
-    trials = results.counted.dropna(subset=["workers"]).copy()
+    # A trial that failed before it began has no launch, one whose records are damaged no samples.
+    trials = results.counted.dropna(subset=["workers", "samples", "epoch"]).copy()
     trials["workers"] = trials["workers"].astype(int)
     trials["oversubscribed"] = trials["oversubscribed"].astype(bool)
     # An epoch's samples, by the record: the config does not say how many there are.

@@ -67,8 +67,8 @@ def counted(number: int, thing: str) -> str:
 
 def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
     """One line on where the numbers of these trials come from: data set, budget, seeds,
-    device, the machines of data-parallel workers where a run had several, and how much of the
-    training data they saw where that was not all of it.
+    device, the machines of data-parallel workers where a run had several or went on elsewhere,
+    and how much of the training data they saw where that was not all of it.
 
     `trials` must not be empty.
     """
@@ -80,6 +80,8 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
     ]
     if over := machines(trials):
         said.append(f"workers {over}")
+    if "resumed_on" in run:
+        said.append("resumed on other machines, so seconds do not compare")
     in_part, in_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
     if in_part:
         said.append(f"at most {_listed(trials['train_samples'])} training samples")

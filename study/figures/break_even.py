@@ -122,7 +122,8 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         )
         if left_out:
             meaning += (
-                f" The model has no such batch for {' and '.join(left_out)} workers: no line."
+                f" No line for {' and '.join(left_out)} workers: the model has no such batch, or "
+                "cannot tell it."
             )
         crowded = sorted(verdicts.loc[verdicts["oversubscribed"], "workers"].unique())
         if crowded:

@@ -37,12 +37,10 @@ def marked(trained: pd.DataFrame, processor: str, workers: int) -> str:
 def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
     """The lines below a figure: where its numbers come from, how busy the machine was, what
     the figure shows, and what a star means where there is one."""
-    machine = results.run.get("machine", {})
     loads = trained["load_average"]
     # Of only some of the runs it would speak for the others, too.
     busy = f"; load average {loads.min():.0f} to {loads.max():.0f}" if loads.notna().all() else ""
     lines = [f"{provenance(results.run, trained)}{busy}.", meaning]
     if trained["oversubscribed"].any():
-        cpus = value_text(machine.get("cpus"))
-        lines.append(f"* oversubscribed: more workers than the {cpus} CPUs.")
+        lines.append("* oversubscribed: more workers than CPUs.")
     return lines

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,26 +258,37 @@ def require_token() -> None:
 
 
 @contextlib.contextmanager
-def room_made(workers: int, each: Node, console: Console) -> Iterator[None]:
-    """Have the autoscaler of the connected cluster make room for `workers` that need `each`,
-    wait for it, and let the machines go at the end, once they are idle. Raises `ConfigError` if
-    they do not come within `_MOST_SECONDS_TO_COME`."""
+def room_made(workers: Mapping[Node, int], console: Console) -> Iterator[None]:
+    """Have the autoscaler of the connected cluster make room for so many `workers` that need so
+    much each, wait for it, and let the machines go at the end, once they are idle. Raises
+    `ConfigError` if they do not come within `_MOST_SECONDS_TO_COME`."""
     from ray.autoscaler.sdk import request_resources
 
-    def room() -> int:
-        return sum(node.fits(each.cpus, each.gpus) for node in cluster_nodes())
+    def lacking() -> str:
+        """What there is too little room for; those of another kind need it at another time."""
+        nodes = cluster_nodes()
+        for each, wanted in workers.items():
+            room = sum(node.fits(each.cpus, each.gpus) for node in nodes)
+            if room < wanted:
+                return f"there is room for {room} of {wanted} workers"
+        return ""
 
-    bundle = {"CPU": each.cpus, **({"GPU": each.gpus} if each.gpus else {})}
-    request_resources(bundles=[bundle] * workers)
+    request_resources(
+        bundles=[
+            {"CPU": each.cpus, **({"GPU": each.gpus} if each.gpus else {})}
+            for each, wanted in workers.items()
+            for _ in range(wanted)
+        ]
+    )
     try:
         until = time.monotonic() + _MOST_SECONDS_TO_COME
-        if (found := room()) < workers:
-            console.print(f"  Waiting for machines: there is room for {found} of {workers} workers")
-        while (found := room()) < workers:
+        if too_little := lacking():
+            console.print(f"  Waiting for machines: {too_little}")
+        while too_little := lacking():
             if time.monotonic() > until:
                 raise ConfigError(
-                    f"--autoscale: after {_MOST_SECONDS_TO_COME / 60:g} minutes there is room for "
-                    f"{found} of {workers} workers: see `ray status`, or use fewer --workers"
+                    f"--autoscale: after {_MOST_SECONDS_TO_COME / 60:g} minutes {too_little}: "
+                    "see `ray status`, or use fewer --workers"
                 )
             time.sleep(2)
         yield

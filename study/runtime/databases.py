@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -15,6 +17,11 @@ from lenet.config import ConfigError
 
 FILE = "optuna.db"
 _SECONDS_FOR_A_LOCK = 10
+# Of the drivers' options: whatever else may hold a key (`odbc_connect` holds all of them).
+_NO_SECRETS = frozenset(
+    {"application_name", "charset", "connect_timeout", "driver", "host", "mode", "port"}
+    | {"sslmode", "timeout", "user"}
+)
 
 
 def url_of(folder: Path) -> str:
@@ -23,11 +30,11 @@ def url_of(folder: Path) -> str:
 
 
 def without_password(url: str) -> str:
-    """`url` as it may be kept and shown: `***` stands for a password, of the user or among the
-    driver's options. Raises `ConfigError` if it is no URL."""
+    """`url` as it may be kept and shown: `***` stands for a password of the user, and for all of
+    the driver's options that are not known to be none. Raises `ConfigError` if it is no URL."""
     try:
         parsed = make_url(url)
-        secret = {name: "***" for name in parsed.query if "pass" in name.lower()}
+        secret = {name: "***" for name in parsed.query if name.lower() not in _NO_SECRETS}
         shown = parsed.update_query_dict(secret).render_as_string(hide_password=True)
         return shown.replace(quote_plus("***"), "***")
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
@@ -81,7 +88,14 @@ def connect(url: str) -> BaseStorage:
 def check(url: str, study_name: str, *, resumed: bool) -> None:
     """Raise `ConfigError` unless the database has the study of a run that is resumed, or has none
     of that name for a new one."""
-    names = optuna.get_all_study_names(connect(url))
+    storage = connect(url)
+    try:
+        with losses():
+            names = optuna.get_all_study_names(storage)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the database {without_password(url)} ({error.strerror}): see that it runs"
+        ) from error
     if resumed and study_name not in names:
         raise ConfigError(
             f"{without_password(url)} has no study {study_name!r}: give the database that this "
@@ -92,6 +106,15 @@ def check(url: str, study_name: str, *, resumed: bool) -> None:
             f"{without_password(url)} has a study {study_name!r} already: name another folder "
             "with --results, or finish the run that it is of with --resume"
         )
+
+
+@contextmanager
+def losses() -> Iterator[None]:
+    """Raises `OSError` for what Optuna raises where its database has gone away."""
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        raise OSError(errno.EIO, str(error), "the database of the search") from error
 
 
 def _look_for_a_lock(url: str) -> None:

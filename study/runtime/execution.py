@@ -72,10 +72,10 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
             launch.folder.extend(launch.plan)
         else:
             RunFolder.create(launch.folder.home, _facts(launch, resources), launch.plan)
-        if launch.search is not None:
-            launch.search.open(launch.folder, resumed=launch.resumed)
-            launch.folder.keep_database()
         try:
+            if launch.search is not None:
+                launch.search.open(launch.folder, resumed=launch.resumed)
+                launch.folder.keep_database()
             return _run(launch, resources, expected, dashboard, console)
         except KeyboardInterrupt:
             _say_how_to_resume("Interrupted", launch, console)

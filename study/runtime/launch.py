@@ -165,18 +165,8 @@ def resumed_launch(
         machine,
         **{name: began[name] for name in began if getattr(machine, name) is None},
     )
-    differences = [
-        f"{name} {was}, now {now}"
-        for name, was, now in (
-            *((name, was, versions().get(name)) for name, was in run["versions"].items()),
-            *((name, was, getattr(machine, name)) for name, was in began.items()),
-        )
-        if was != now
-    ]
-    notices = [
-        f"This run began with {difference}: records may differ in their last digits."
-        for difference in differences
-    ]
+    now = {name: getattr(machine, name) for name in began}
+    notices = differences({**run["versions"], **began}, {**versions(), **now})
     left = folder.unfinished()
     complete = len(folder.plan) - len(left)
     searched = None
@@ -207,6 +197,16 @@ def resumed_launch(
         then=then,
         search=searched,
     )
+
+
+def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What to say of a run that began with other versions, or resources, than it goes on with."""
+    return [
+        f"This run began with {name} {was}, now {now.get(name)}: records may differ in their last "
+        "digits."
+        for name, was in began.items()
+        if was != now.get(name)
+    ]
 
 
 def versions() -> dict[str, str]:

@@ -5,29 +5,29 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
+from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned
 from study.analysis.wording import counted
 from study.runtime import cluster
+from study.runtime.places import OutOfReach
 from study.runtime.replica import failure_of
-from study.runtime.scaling_plan import Launch, cpus_each
+from study.runtime.scaling_plan import Launch, Session, cpus_each
 from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
-
-if TYPE_CHECKING:
-    from study.runtime.scaling import Session
 
 _SECONDS_TO_END = 30
+_KILLED = re.compile(r"Signal \d+ \((?!SIGTERM)SIG\w+\) received by PID \d+")
 
 
 class Launcher:
@@ -101,6 +101,8 @@ class Launcher:
         cpus = asked.cpus_of(launch.processor)
         if oversubscribed:
             cpus = cpus_each(self._nodes, launch.workers, cpus)
+        elif launch.processor == "cpu":
+            cpus = max(1.0, cpus)  # with less, Ray would have two share one
         try:
             self._train_with_ray(
                 job,
@@ -109,6 +111,8 @@ class Launcher:
                 placement=asked.placement,
                 ray_seconds=self._ray_seconds,
             )
+        except OutOfReach as error:  # none of the others would find it
+            raise ConfigError(str(error)) from error
         except Exception as error:  # whatever a worker raises comes back through Ray
             return (str(error).strip().splitlines() or [type(error).__name__])[-1]
         except SystemExit:  # as Ray Train's own handler of Ctrl-C ends
@@ -164,11 +168,15 @@ class Launcher:
 
 
 def _why(job: Path, log: Path) -> str:
-    """The reason that a worker gave, or else the last that was said: of a worker that was killed,
-    torchrun says by what."""
+    """What killed a worker, as torchrun says it; else the reason that a worker gave, or the last
+    that was said."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # The others say that they lost it, and are sent SIGTERM.
+    killed = [match[0] for line in lines if (match := _KILLED.search(line))]
+    if killed:
+        return killed[0]
     if failure_of(job).is_file():
         return failure_of(job).read_text(encoding="utf-8")
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = [line.strip() for line in lines if any(map(str.isalnum, line))]  # no border
     return said[-1] if said else "no output"
 
@@ -190,4 +198,4 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
 
 def complete(folder: RunFolder, planned: Planned) -> bool:
     """Whether it need not be trained again."""
-    return folder.trial(planned.name).state().get("status") in COMPLETE
+    return folder.trial(planned.name).complete

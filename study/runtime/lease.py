@@ -37,7 +37,8 @@ def leased(home: BucketPath) -> Iterator[None]:
     """Hold the run in `home` while writing; raises `ConfigError` if another run does, or it
     cannot be reached."""
     file = home / _FILE
-    mine = {"id": uuid.uuid4().hex, "host": platform.node(), "pid": os.getpid()}
+    writer = {"host": platform.node(), "pid": os.getpid()}
+    mine = {"id": uuid.uuid4().hex, **writer, "seconds": seconds()}
     try:
         _take(file, mine)
     except OSError as error:
@@ -64,7 +65,10 @@ def _take(file: BucketPath, mine: dict[str, Any]) -> None:
 
 def _refuse_if_held(file: BucketPath, mine: dict[str, Any]) -> None:
     held = _read(file)
-    if _is_anothers(held, mine) and (left := seconds() - _age(file)) > 0:
+    if not _is_anothers(held, mine):
+        return
+    # For as long as the holder said: it may have more patience than this run.
+    if (left := held.get("seconds", seconds()) - _age(file)) > 0:
         raise ConfigError(
             f"another run is writing to {file.parent} (process "
             f"{held.get('pid')} of {held.get('host')}): wait for it; if it was killed, try again "

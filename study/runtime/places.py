@@ -192,6 +192,18 @@ def remedy(error: Exception) -> str:
     return "see that its bucket is there, and that your credentials open it"
 
 
+class OutOfReach(Exception):
+    """The run's folder is not where a worker is: nor will it be for the next one."""
+
+
+def out_of_reach(home: Place, node: str) -> OutOfReach:
+    """What to raise on a machine that has not the run's folder."""
+    return OutOfReach(
+        f"{home} is not on {node}: on a cluster, results must lie in a folder that every node "
+        "reaches, or in a bucket; begin again with --results or --storage"
+    )
+
+
 def replace_file(path: Place, content: bytes) -> None:
     """Write `path` so that a reader, or a crash, sees the old content or the new, whole."""
     if isinstance(path, BucketPath):

@@ -40,11 +40,11 @@ from lenet.records import PHASES
 from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import Place, patiently, place_of
-from study.runtime.trial_folder import COMPLETE, TrialFolder
+from study.runtime.places import Place, out_of_reach, patiently, place_of
+from study.runtime.trial_folder import TrialFolder
 
 Job = Mapping[str, Any]
-"""What a launch is to do, as JSON holds it: `study.runtime.scaling` makes it of its `Launch`."""
+"""What a launch is to do, as JSON holds it: `study.runtime.launcher` makes it of a `Launch`."""
 
 _STEP = np.dtype(
     [
@@ -67,7 +67,7 @@ def train_job(
     `load` gets the data sets, and `start_up` says what it took to come so far, in seconds.
     Each point goes on from its checkpoint, if it has one: so a launch whose worker died is
     simply started again. The first worker writes what there is to keep. Raises
-    `FileNotFoundError` in every worker if one of them does not find the run's folder, and
+    `OutOfReach` in every worker if one of them does not find the run's folder, and
     `RuntimeError` if they find other checkpoints there.
     """
     torch.set_num_threads(job["threads"])
@@ -89,9 +89,8 @@ def train_job(
     }
     for point in job["points"]:
         folder = TrialFolder(home / "trials" / point["name"])
-        complete = folder.state().get("status") in COMPLETE
         # The first worker knows best: what it wrote shows late elsewhere, on some file systems.
-        if _of_each(replica, complete, device)[0]:
+        if _of_each(replica, folder.complete, device)[0]:
             continue
         config = TrainConfig.from_dict(point["settings"])
         _train_point(
@@ -121,10 +120,7 @@ def _check_all_find(home: Place, replica: Replica, device: torch.device) -> None
     where = platform.node()
     if found[replica.rank]:
         where = f"the machine of worker {found.index(0)}, as it is on {where}"
-    raise FileNotFoundError(
-        f"{home} is not on {where}: on a cluster, results must lie in a folder that every node "
-        "reaches, or in a bucket"
-    )
+    raise out_of_reach(home, where)
 
 
 def _began_before(job: Job, home: Place) -> bool:

@@ -8,8 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -22,39 +21,20 @@ from study.report.summary import summarize
 from study.runtime import announce, cluster, inputs
 from study.runtime.collect import refresh
 from study.runtime.estimate import clock, estimate
-from study.runtime.launch import versions
+from study.runtime.launch import differences, versions
 from study.runtime.launcher import Launcher, complete
 from study.runtime.places import reason
 from study.runtime.scaling_plan import (
+    TOOL,
     Launch,
     Scaling,
+    Session,
     as_json,
     check_room,
     check_threads,
     placed,
 )
 from study.runtime.storage import RunFolder
-
-TOOL = "study.scaling"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """A scaling run, new or resumed, with all that is needed to do it."""
-
-    asked: Scaling
-    folder: RunFolder
-    resumed: bool
-    data_dir: Path | None
-    address: str | None
-    autoscale: bool
-    """whether the cluster is to add the machines that it lacks"""
-    oversubscribe: bool
-    command: str
-    counts: Sequence[int] | None
-    """numbers of workers, as typed"""
-    devices: Sequence[str] | None
-    """as typed"""
 
 
 def run(session: Session, console: Console, *, dry_run: bool) -> int:
@@ -86,10 +66,19 @@ def _planned(session: Session) -> list[Launch]:
 
 
 def _left(session: Session) -> list[Launch]:
-    """Those of a resumed run that are not complete, with the points that are left of them."""
+    """Those of a resumed run that are not complete, with the points that are left of them. Raises
+    `ConfigError` if it began with others."""
+    planned = _planned(session)
+    points = {p.name: p.config for launch in planned for p in launch.points}
+    if points != {p.name: p.config for p in session.folder.plan}:
+        raise ConfigError(
+            f"{session.asked.study} has other runs here than those that {session.folder.home} "
+            "began with: resume it with the version of the study that it began with, or start a "
+            "new run"
+        )
     launches = [
         replace(launch, points=tuple(p for p in launch.points if not complete(session.folder, p)))
-        for launch in _planned(session)
+        for launch in planned
     ]
     return [launch for launch in launches if launch.points]
 
@@ -136,13 +125,17 @@ def _machines(
             "--autoscale: machines may not be there yet, so say what they must have room for: "
             "--device gpu --workers 1,2,4, for one"
         )
+    room: dict[cluster.Node, int] = {}
     for each in processors:
-        check_threads(asked, each)
-    node = cluster.Node(cpus=asked.cpus_of(processor), gpus=float(processor == "gpu"))
+        check_threads(asked, each, resumed=session.resumed)
+        # The CPU beside GPUs is one worker.
+        most = max(counts) if each == processor else 1
+        room[cluster.Node(cpus=asked.cpus_of(each), gpus=float(each == "gpu"))] = most
     if dry_run:  # nobody pays for a look
-        yield [*cluster.cluster_nodes(), *[node] * max(counts)]
+        to_come = [node for node, most in room.items() for _ in range(most)]
+        yield [*cluster.cluster_nodes(), *to_come]
         return
-    with cluster.room_made(max(counts), node, console):
+    with cluster.room_made(room, console):
         yield cluster.cluster_nodes()
 
 
@@ -156,7 +149,11 @@ def _run_on(
     dry_run: bool,
 ) -> int:
     workers: Mapping[str, Sequence[int]] = _workers_of(left)
-    notes = _said_of_machines(session, nodes) if left else []
+    notes = []
+    if left:
+        notes = differences(session.folder.run["versions"], versions())
+        if not (dry_run and session.autoscale):  # the machines are not there yet
+            notes += _said_of_machines(session, nodes)
     if not session.resumed:
         asked, notes = placed(
             session.asked,
@@ -166,13 +163,19 @@ def _run_on(
             oversubscribe=session.oversubscribe,
         )
         session, workers = replace(session, asked=asked), asked.workers
-    crowded = check_room(session.asked, workers, nodes, oversubscribe=session.oversubscribe)
+    crowded = check_room(
+        session.asked,
+        workers,
+        nodes,
+        oversubscribe=session.oversubscribe,
+        resumed=session.resumed,
+    )
     for note in notes:
         console.print(f"[yellow]Note:[/yellow] {note}")
     started = time.perf_counter()
     datasets, launches = _datasets(session, left, console)
     data_seconds = time.perf_counter() - started
-    seconds = _training_seconds(session, left if session.resumed else launches, datasets)
+    seconds = _training_seconds(session, launches, datasets)
     _announce(session, launches, datasets, crowded, console, seconds=seconds)
     if dry_run:
         for launch in launches:
@@ -185,6 +188,8 @@ def _run_on(
             plan = [point for launch in launches for point in launch.points]
             RunFolder.create(session.folder.home, facts, plan)
         try:
+            if left:
+                _keep_where(session.folder, facts)
             launcher = Launcher(
                 session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
             )
@@ -209,14 +214,14 @@ def _run_on(
 def _datasets(
     session: Session, left: Sequence[Launch], console: Console
 ) -> tuple[dict[str, data.Dataset], list[Launch]]:
-    """The data sets by name, of a resumed run those of what is `left`, and the launches on them:
+    """The data sets by name, and the launches on them, of a resumed run those that are `left`:
     where those asked for cannot be had and were not asked for by name, on the embedded one."""
 
     def configs(of: Sequence[Launch]) -> list[TrainConfig]:
         return [planned.config for launch in of for planned in launch.points]
 
     if session.resumed:
-        return inputs.load(configs(left), session.data_dir), _planned(session)
+        return inputs.load(configs(left), session.data_dir), list(left)
     launches, datasets, notices = inputs.load_or_fall_back(
         session.asked.launches, configs, session.asked.choices, session.data_dir
     )
@@ -261,16 +266,27 @@ def _machine(nodes: Sequence[cluster.Node]) -> dict[str, float]:
 
 def _said_of_machines(session: Session, nodes: Sequence[cluster.Node]) -> list[str]:
     """What to say of a resumed run that goes on where it did not begin."""
-    was, now = session.folder.run["machine"], _machine(nodes)
-    differences = [
-        f"{was[name]:g} {name}, now {now[name]:g}" for name in now if was[name] != now[name]
-    ]
-    if not differences:
+    run, now = session.folder.run, _machine(nodes)
+    was = run["machine"]
+    others = [f"{was[name]:g} {name}, now {now[name]:g}" for name in now if was[name] != now[name]]
+    if run["device"] != (device := _devices(session.asked)):
+        others.append(f"{run['device']}, now {device}")
+    if not others:
         return []
     return [
-        f"This run began with {' and '.join(differences)}: seconds measured before and after are "
-        "not comparable."
+        f"This run began with {' and '.join(others)}: seconds measured before and after are not "
+        "comparable."
     ]
+
+
+def _keep_where(folder: RunFolder, facts: Mapping[str, Any]) -> None:
+    """Have `run.json` say it if the run goes on where it did not begin: its seconds do not
+    compare, which is to be seen below its figures."""
+    now = {name: facts[name] for name in ("device", "machine")}
+    run = folder.run
+    known = [{name: run[name] for name in now}, *run.get("resumed_on", [])]
+    if now not in known:
+        folder.amend(resumed_on=[*known[1:], now])
 
 
 def _devices(asked: Scaling) -> str:
@@ -295,9 +311,11 @@ def _announce(
     for processor, counts in crowded.items():
         said = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]
         console.print(f"  workers      {', '.join(said)} on {processor}")
+    done = len(_planned(session)) - len(launches) if session.resumed else 0
     console.print(
         f"  launches     {len(launches)} in random order by repeat, {counted(runs, 'run')} "
-        f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')})"
+        f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')}"
+        f"{f'; {done} more are complete' if done else ''})"
     )
     console.print(f"  device       {_devices(asked)}")
     if session.address:

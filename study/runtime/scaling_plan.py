@@ -1,5 +1,5 @@
-"""What a scaling run trains: points, and the launches they share. Neither torch nor Ray, so
-that it is checked at once."""
+"""What a scaling run trains, where: points, and the launches they share. Neither torch nor Ray,
+so that it is checked at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import search_spaces
 from lenet.config import ConfigError
 from search_spaces.study import Planned, Study
 from study.runtime.cluster import Node
+from study.runtime.storage import RunFolder
 
+TOOL = "study.scaling"
 PROCESSORS = ("cpu", "gpu")
 
 _ORDER_SEED = 20_261_123
@@ -138,6 +141,25 @@ class Scaling:
         return study.narrowed(self.choices)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A scaling run, new or resumed, with all that is needed to do it."""
+
+    asked: Scaling
+    folder: RunFolder
+    resumed: bool
+    data_dir: Path | None
+    address: str | None
+    autoscale: bool
+    """whether the cluster is to add the machines that it lacks"""
+    oversubscribe: bool
+    command: str
+    counts: Sequence[int] | None
+    """numbers of workers, as typed"""
+    devices: Sequence[str] | None
+    """as typed"""
+
+
 def _trains(launcher: str, processor: str, workers: int) -> bool:
     if launcher == "plain":
         return workers == 1
@@ -214,14 +236,15 @@ def _has(nodes: Sequence[Node]) -> str:
     return f"{cpus:g} CPUs and {gpus:g} GPUs"
 
 
-def check_threads(asked: Scaling, processor: str) -> None:
+def check_threads(asked: Scaling, processor: str, *, resumed: bool) -> None:
     """Raise `ConfigError` if workers on the CPU would share CPUs though they are granted: each
     has a thread at least."""
     cpus = asked.cpus_of(processor)
     if processor == "cpu" and cpus < 1:
+        instead = "add" if resumed else "use 1 or more, or"
         raise ConfigError(
-            f"--cpus-per-worker {cpus:g} on CPUs: each worker has a thread of its own; use 1 or "
-            "more, or --oversubscribe, which lets workers share CPUs and marks their numbers"
+            f"--cpus-per-worker {cpus:g} on CPUs: each worker has a thread of its own; {instead} "
+            "--oversubscribe, which lets workers share CPUs and marks their numbers"
         )
 
 
@@ -231,9 +254,12 @@ def check_room(
     nodes: Sequence[Node],
     *,
     oversubscribe: bool,
+    resumed: bool,
 ) -> dict[str, dict[int, bool]]:
     """By processor and number of workers, of those `asked` that are still to be launched, whether
-    they share CPUs. Raises `ConfigError`, naming what there is, if they do not fit and may not."""
+    they share CPUs. Raises `ConfigError`, naming what there is, if they do not fit and may not.
+    The numbers of a run that is `resumed` are those that it began with."""
+    elsewhere = "resume it where they fit, such as on a cluster with --address"
     has = _has(nodes)
     if not any(node.cpus for node in nodes):
         raise ConfigError(
@@ -243,22 +269,23 @@ def check_room(
     found: dict[str, dict[int, bool]] = {}
     for processor, counts in workers.items():
         if not oversubscribe:
-            check_threads(asked, processor)
+            check_threads(asked, processor, resumed=resumed)
         cpus = asked.cpus_of(processor)
         # Whatever Ray counts for it, each worker on the CPU keeps one busy.
         fitting = room(nodes, processor, max(1.0, cpus) if processor == "cpu" else cpus)
         for n in counts:
             if n > fitting and processor == "gpu":
+                instead = elsewhere if resumed else f"use {fitting or 'none'} or --device cpu"
                 raise ConfigError(
                     f"--workers {n} on GPUs is more than fit: there are {has}; each worker "
-                    f"needs a GPU and {cpus:g} CPU, use {fitting or 'none'} or "
-                    "--device cpu"
+                    f"needs a GPU and {cpus:g} CPU; {instead}"
                 )
             if n > fitting and not oversubscribe:
+                instead = elsewhere if resumed else "use fewer"
                 raise ConfigError(
                     f"--workers {n} is more than fit: there are {has}, room for {fitting} "
-                    f"workers of {cpus:g} CPU; use fewer, or --oversubscribe, "
-                    "which lets workers share CPUs and marks their numbers"
+                    f"workers of {cpus:g} CPU; {instead}, or add --oversubscribe, which lets "
+                    "workers share CPUs and marks their numbers"
                 )
             found.setdefault(processor, {})[n] = n > fitting
     return found

@@ -23,7 +23,7 @@ from search_spaces.study import Planned, Searched, maximized
 from study.analysis.search import number_of, quiet
 from study.runtime import databases
 from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE, TrialFolder
+from study.runtime.trial_folder import TrialFolder
 
 SEED = 0
 """Of every trial of a search, so that trials differ in their settings alone."""
@@ -131,17 +131,18 @@ class Search:
 
         def ended(planned: Planned, trial: TrialFolder) -> str | None:
             searched = number_of(planned.name) is not None
-            return planned.name if searched and has_ended(trial) else None
+            return planned.name if searched and trial.complete else None
 
         names = {name for name in folder.of_trials(ended) if name is not None}
         self.done = len(names)
         return names
 
+    @databases.losses()
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
         """Open Optuna's study, or make it, and settle what a killed run has left: a trial that
         ended is told, one that began or failed goes on, one that was only proposed is given up.
         The folder must be locked: the trials of another process would be taken for abandoned
-        ones."""
+        ones. Raises `OSError` if the database has gone away."""
         ended = self.look(folder)
         with quiet():
             self.study = optuna.create_study(
@@ -205,8 +206,3 @@ class Search:
             value = getattr(record, self.objectives[0])
             if math.isfinite(value) and record.step not in frozen.intermediate_values:
                 trial.report(value, record.step)
-
-
-def has_ended(trial: TrialFolder) -> bool:
-    """Whether it need not be trained any more."""
-    return trial.state().get("status") in COMPLETE and bool(trial.records())

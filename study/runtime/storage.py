@@ -50,7 +50,7 @@ from study.runtime.places import (
     replace_file,
     replace_json,
 )
-from study.runtime.trial_folder import COMPLETE, TrialFolder
+from study.runtime.trial_folder import TrialFolder
 
 _LOCK = ".lock"
 _HANDLE = "storage.url"
@@ -307,12 +307,10 @@ class RunFolder:
             lock.release()
 
     def unfinished(self) -> list[Planned]:
-        """The trials of the plan that are not complete, in order; one whose records are
-        damaged is not."""
+        """The trials of the plan that are not complete, in order."""
 
         def left(planned: Planned, trial: TrialFolder) -> Planned | None:
-            complete = trial.state().get("status") in COMPLETE and bool(trial.records())
-            return None if complete else planned
+            return None if trial.complete else planned
 
         return [planned for planned in self.of_trials(left) if planned is not None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces.study import Planned, maximized
 from study.analysis.search import quiet, trial_name
+from study.runtime import databases
 from study.runtime.searching import Search, propose
 from study.runtime.storage import RunFolder
 
@@ -89,10 +89,8 @@ class Suggester(OptunaSearch):
             self.timed_out = True
             return Searcher.FINISHED
         try:
-            planned = self._next(trial_id)
-        except optuna.exceptions.StorageInternalError as error:
-            self.broken = OSError(errno.EIO, str(error), "the database of the search")
-            return Searcher.FINISHED
+            with databases.losses():
+                planned = self._next(trial_id)
         except OSError as error:
             self.broken = error
             return Searcher.FINISHED

@@ -12,9 +12,11 @@ import ray
 import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 from lenet.data_parallel import Replica
 from lenet.devices import training_device
+from study.runtime.places import OutOfReach
 from study.runtime.replica import Job, train_job
 from study.runtime.trial import Shared, shared_dataset
 
@@ -55,11 +57,12 @@ def train_with_ray(
     the data sets in Ray's object store, by name.
 
     A worker that dies takes its group with it; a new group goes on from the points' last
-    checkpoints, twice at the most. Raises Ray's error after that.
+    checkpoints, twice at the most. Raises `OutOfReach` if a worker does not find the run's
+    folder, and Ray's error for all else.
     """
     on_gpu = job["processor"] == "gpu"
     with tempfile.TemporaryDirectory(prefix="study-train-") as storage:
-        TorchTrainer(
+        trainer = TorchTrainer(
             _worker,
             train_loop_config={"job": dict(job), "shared": shared, "ray_seconds": ray_seconds},
             torch_config=_MeasuredTorchConfig(backend="nccl" if on_gpu else "gloo"),
@@ -82,7 +85,15 @@ def train_with_ray(
                     controller_failure_limit=_RETRIES,  # type: ignore[call-arg]
                 ),
             ),
-        ).fit()
+        )
+        try:
+            trainer.fit()
+        except WorkerGroupError as error:
+            for failure in error.worker_failures.values():
+                cause = getattr(failure, "_base_exc", failure)
+                if isinstance(cause, OutOfReach):
+                    raise cause from error
+            raise
 
 
 def _worker(config: dict[str, Any]) -> None:

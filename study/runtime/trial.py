@@ -22,14 +22,10 @@ from lenet.records import Record
 from lenet.training import Run, train
 from search_spaces.study import maximized
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import patiently, place_of
+from study.runtime.places import out_of_reach, patiently, place_of
 from study.runtime.trial_folder import TrialFolder
 
 Shared = dict[str, Any]
-
-
-class OutOfReach(Exception):
-    """The run's folder is not where a worker is."""
 
 
 def share(dataset: Dataset) -> Shared:
@@ -102,11 +98,7 @@ class Trial(tune.Trainable):
     def _begin(self, trial: dict[str, Any]) -> None:
         there = self._home / "run.json"
         if not patiently(there.is_file, f"read {there}"):
-            raise OutOfReach(
-                f"{self._home} is not on {platform.node()}: on a cluster, results must lie in a "
-                "folder that every node reaches, or in a bucket; begin again with --results or "
-                "--storage"
-            )
+            raise out_of_reach(self._home, platform.node())
         self._name: str = trial["name"]
         settings = TrainConfig.from_dict(trial["settings"])
         self._folder = TrialFolder(self._home / "trials" / self._name)

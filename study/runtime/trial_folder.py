@@ -144,6 +144,11 @@ class TrialFolder:
         found = read_json(self.path / "records.json")
         return [Record(**row) for row in found] if isinstance(found, list) else []
 
+    @property
+    def complete(self) -> bool:
+        """Whether it need not be trained any more: damaged records are trained again."""
+        return self.state().get("status") in COMPLETE and bool(self.records())
+
     def _write_records(self, records: Sequence[Record]) -> None:
         keep_json(self.path / "records.json", [record.to_dict() for record in records])
 

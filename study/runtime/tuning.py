@@ -21,11 +21,12 @@ from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned, maximized
 from study.runtime.cluster import Resources
+from study.runtime.places import OutOfReach
 from study.runtime.progress import ProgressCallback, error_of
-from study.runtime.searching import Search, has_ended
+from study.runtime.searching import Search
 from study.runtime.storage import RunFolder
 from study.runtime.suggester import InOrder, Suggester
-from study.runtime.trial import OutOfReach, Trial, share
+from study.runtime.trial import Trial, share
 
 _RETRIES = 1
 _MOST_WAITING = 200  # enough for any autoscaler to see how much room is wanted
@@ -170,7 +171,7 @@ def run_trials(
     if proposals.broken:
         raise proposals.broken
     cut = len(proposals.begun) < samples and not proposals.timed_out
-    undone = {name for name in proposals.begun if not has_ended(folder.trial(name))} - failed
+    undone = {name for name in proposals.begun if not folder.trial(name).complete} - failed
     return Outcome(interrupted=cut or bool(undone), failed=failed)
 
 

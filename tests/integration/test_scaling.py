@@ -17,6 +17,7 @@ import pytest
 from lenet import training
 from study import scaling
 from study.report import __main__ as report
+from study.runtime.launcher import Launcher
 from study.runtime.storage import RunFolder
 from tests.drivers import wait_for
 from tests.integration.test_grid import same
@@ -88,14 +89,30 @@ def test_torchrun_and_a_plain_process_train_the_same(tmp_path, digits):
 )
 def test_a_launch_that_fails_says_why(model, said, tmp_path, capsys):
     folder = tmp_path / "run"
-    typed = ["--device", "cpu", "--workers", "1", "--launchers", "torchrun,plain"]
+    typed = ["--device", "cpu", "--workers", "1,2", "--launchers", "torchrun,plain"]
     typed += ["--set", f"model=tests.own_models:{model}", "--results", str(folder)]
     assert scaling.main([*typed, *DIGITS]) == 1
     run = RunFolder(folder)
-    errors = {p.name.partition("_")[0]: run.trial(p.name).state()["error"] for p in run.plan}
-    assert errors["plain"] is None
-    assert said in errors["torchrun"]
+    errors = {p.name: run.trial(p.name).state()["error"] for p in run.plan}
+    assert len(errors) == 3
+    assert all((said if n.startswith("torchrun") else "None") in str(e) for n, e in errors.items())
     assert said in capsys.readouterr().out
+
+
+def test_workers_that_do_not_find_the_folder_end_the_run(
+    ray_address, tmp_path, monkeypatch, capsys
+):
+    connect = Launcher._connect
+
+    def elsewhere(launcher):
+        """As on a node that has no such folder."""
+        (tmp_path / "run" / "run.json").rename(tmp_path / "kept")
+        connect(launcher)
+
+    monkeypatch.setattr(Launcher, "_connect", elsewhere)
+    typed = ["--address", ray_address, "--device", "cpu", "--workers", "1,2", *DIGITS]
+    assert scaling.main([*typed, "--results", str(tmp_path / "run")]) == 2
+    assert "a folder that every node reaches" in capsys.readouterr().err
 
 
 def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
@@ -109,7 +126,7 @@ def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
     run["asked"]["cpus_per_worker"] = 1_000.0
     (folder / "run.json").write_text(json.dumps(run))
     assert scaling.main([*nowhere, "--autoscale"]) == 0
-    assert "complete from before" in capsys.readouterr().out
+    assert "0 runs (budget smoke, 1 repeat; 1 more are complete)" in capsys.readouterr().out
     (state,) = folder.glob("trials/*/trial.json")
     state.unlink()
     assert scaling.main([*nowhere]) == 2
@@ -119,9 +136,19 @@ def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
     assert "--workers 1 is more than fit" in capsys.readouterr().err
     run["asked"]["cpus_per_worker"] = 1.0
     (folder / "run.json").write_text(json.dumps(run))
+    # Damaged, as by a machine that went off while it wrote.
+    (records,) = folder.glob("trials/*/records.json")
+    records.write_bytes(b"")
     assert scaling.main(["--resume", str(folder)]) == 0
     began = re.compile(r"This run began with \d+ cpus, now \d+: seconds .* are not comparable")
     assert began.search(capsys.readouterr().out)
+    (elsewhere,) = RunFolder(folder).run["resumed_on"]
+    assert elsewhere["machine"]["cpus"] == run["machine"]["cpus"] - 62
+    assert len(pd.read_csv(folder / "trials.csv")) == 1
+    run["choices"]["width"] = ["2"]
+    (folder / "run.json").write_text(json.dumps(run))
+    assert scaling.main(["--resume", str(folder)]) == 2
+    assert "has other runs here than those that" in capsys.readouterr().err
 
 
 @pytest.mark.slow

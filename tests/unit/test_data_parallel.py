@@ -21,6 +21,7 @@ from lenet.data_parallel import Replica
 from lenet.models.dropout import Dropout, share_masks
 from lenet.step_clock import StepClock
 from study.runtime import replica as worker
+from study.runtime.places import OutOfReach
 from study.runtime.trial_folder import TrialFolder
 from tests.own_models import Linear
 from tests.unit.worker_threads import team, together
@@ -319,10 +320,10 @@ def test_a_process_that_fails_leaves_its_reason_beside_its_job(tmp_path, monkeyp
     path = tmp_path / "plain-1cpu-repeat0.json"
     path.write_text(json.dumps(job | {"data_dir": None}))
     monkeypatch.setattr(sys, "argv", ["replica", str(path)])
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutOfReach):
         worker.main()
     said = worker.failure_of(path).read_text()
-    assert said.startswith(f"FileNotFoundError: {tmp_path / 'gone'} is not on ")
+    assert said.startswith(f"OutOfReach: {tmp_path / 'gone'} is not on ")
 
 
 def dies_behind_its_first_record(run):
@@ -400,7 +401,7 @@ def test_a_resumed_run_starts_anew(folder, digits, monkeypatch):
 def test_a_folder_that_one_worker_does_not_find(folder, digits, tmp_path):
     found, lost = work(digits, job_in(folder), job_in(tmp_path / "elsewhere"))
     for error in (found, lost):
-        assert isinstance(error, FileNotFoundError)
+        assert isinstance(error, OutOfReach)
         assert "must lie in a folder that every node reaches, or in a bucket" in str(error)
     assert "is not on the machine of worker 1" in str(found)
     assert str(tmp_path / "elsewhere") in str(lost)

@@ -167,6 +167,17 @@ def test_a_lease_is_renewed_and_runs_out(bucket, monkeypatch):
         pass
 
 
+def test_a_lease_lasts_as_long_as_its_holder_said(bucket, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(lease, "seconds", lambda: 600.0)
+        with leased(bucket):
+            left = (bucket / ".lock").read_bytes()
+    replace_file(bucket / ".lock", left)  # as if the driver had been killed
+    monkeypatch.setattr(lease, "seconds", lambda: 0.0)
+    with pytest.raises(ConfigError, match=r"try again in [56]\d\d s"), leased(bucket):
+        pass
+
+
 def test_what_is_away_for_a_while_is_tried_again(storage, bucket, capsys):
     with storage.away():
         back = threading.Thread(target=keep, args=(bucket / "file", b"late"))

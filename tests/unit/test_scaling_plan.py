@@ -109,7 +109,9 @@ def test_gpus_are_used_where_there_are_some():
     assert asked.workers == {"gpu": [1, 2, 3, 4]}
     asked, _ = placed(ASKED, [1, 2], ["cpu", "gpu"], FOUR_GPUS, oversubscribe=False)
     assert asked.workers == {"cpu": [1], "gpu": [1, 2]}
-    assert check_room(asked, asked.workers, FOUR_GPUS, oversubscribe=False)["cpu"] == {1: False}
+    assert check_room(asked, asked.workers, FOUR_GPUS, oversubscribe=False, resumed=False)[
+        "cpu"
+    ] == {1: False}
     with pytest.raises(ConfigError, match="there is no GPU"):
         placed(ASKED, [1], ["gpu"], TWO_CPUS, oversubscribe=False)
 
@@ -125,9 +127,11 @@ def test_the_cpu_beside_gpus_has_a_whole_machine():
     assert alone.cpus_of("cpu") == 1
     typed = replace(typed, cpus_beside_gpus=16.0, workers={"cpu": [1], "gpu": [1]})
     with pytest.raises(ConfigError, match="workers of 16 CPU"):
-        check_room(typed, typed.workers, small, oversubscribe=False)
+        check_room(typed, typed.workers, small, oversubscribe=False, resumed=False)
     # What is complete needs no room.
-    assert check_room(typed, {"gpu": [1]}, small, oversubscribe=False) == {"gpu": {1: False}}
+    assert check_room(typed, {"gpu": [1]}, small, oversubscribe=False, resumed=False) == {
+        "gpu": {1: False}
+    }
 
 
 def test_one_process_for_several_gpus_is_planned_where_there_are_some():
@@ -162,33 +166,49 @@ def test_room_is_in_whole_workers_of_each_machine():
 
 def test_more_workers_than_fit_are_refused_with_what_there_is():
     with pytest.raises(ConfigError, match="--workers 4 is more than fit: there are 2 CPUs"):
-        check_room(ASKED, ASKED.workers, TWO_CPUS, oversubscribe=False)
-    found = check_room(ASKED, ASKED.workers, TWO_CPUS, oversubscribe=True)
+        check_room(ASKED, ASKED.workers, TWO_CPUS, oversubscribe=False, resumed=False)
+    found = check_room(ASKED, ASKED.workers, TWO_CPUS, oversubscribe=True, resumed=False)
     assert found == {"cpu": {1: False, 2: False, 4: True}}
+
+
+def test_a_resumed_run_is_not_told_to_ask_for_less():
+    small = [Node(cpus=8, gpus=1)]
+    for asked, instead in (
+        (ASKED, "such as on a cluster with --address, or add --oversubscribe"),
+        (replace(ASKED, cpus_per_worker=0.5), "a thread of its own; add --oversubscribe"),
+        (replace(ASKED, workers={"gpu": [2]}), "resume it where they fit"),
+    ):
+        nodes = small if "gpu" in asked.workers else TWO_CPUS
+        with pytest.raises(ConfigError, match=instead) as refused:
+            check_room(asked, asked.workers, nodes, oversubscribe=False, resumed=True)
+        assert "use" not in str(refused.value)
 
 
 def test_each_worker_on_the_cpu_keeps_one_busy_whatever_it_is_granted():
     half = replace(ASKED, cpus_per_worker=0.5)
     with pytest.raises(ConfigError, match="each worker has a thread of its own; use 1 or more"):
-        check_room(half, half.workers, TWO_CPUS, oversubscribe=False)
-    found = check_room(half, half.workers, TWO_CPUS, oversubscribe=True)
+        check_room(half, half.workers, TWO_CPUS, oversubscribe=False, resumed=False)
+    found = check_room(half, half.workers, TWO_CPUS, oversubscribe=True, resumed=False)
     assert found == {"cpu": {1: False, 2: False, 4: True}}
     on_gpus = replace(half, workers={"gpu": [1, 2]})
     small = [Node(cpus=1, gpus=2)]
-    assert check_room(on_gpus, on_gpus.workers, small, oversubscribe=False)["gpu"][2] is False
+    assert (
+        check_room(on_gpus, on_gpus.workers, small, oversubscribe=False, resumed=False)["gpu"][2]
+        is False
+    )
 
 
 @pytest.mark.parametrize("processor", ["cpu", "gpu"])
 def test_a_cluster_whose_head_is_all_there_is_has_no_room(processor):
     asked = replace(ASKED, workers={processor: [1, 2]})
     with pytest.raises(ConfigError, match="no machine has a CPU for workers"):
-        check_room(asked, asked.workers, [Node(cpus=0, gpus=2)], oversubscribe=True)
+        check_room(asked, asked.workers, [Node(cpus=0, gpus=2)], oversubscribe=True, resumed=False)
 
 
 def test_gpus_are_never_oversubscribed():
     asked, _ = placed(ASKED, [1, 8], ["gpu"], FOUR_GPUS, oversubscribe=True)
     with pytest.raises(ConfigError, match="8 on GPUs is more than fit: there are 32 CPUs and 4"):
-        check_room(asked, asked.workers, FOUR_GPUS, oversubscribe=True)
+        check_room(asked, asked.workers, FOUR_GPUS, oversubscribe=True, resumed=False)
 
 
 @pytest.mark.parametrize(

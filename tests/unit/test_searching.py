@@ -207,6 +207,10 @@ def test_a_database_of_another_study_is_refused(tmp_path):
             "postgresql+psycopg://host/base?user=me&password=secret",
             "postgresql+psycopg://host/base?password=***&user=me",
         ),
+        (
+            "mssql+pyodbc://?odbc_connect=SERVER%3Dhost%3BPWD%3Dsecret",
+            "mssql+pyodbc://?odbc_connect=***",
+        ),
     ],
 )
 def test_no_password_is_kept(url, kept):
