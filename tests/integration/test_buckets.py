@@ -27,6 +27,7 @@ def under_way(bucket):
     return complete, [n for n in names if (trials / n / "checkpoint.pt").is_file()]
 
 
+@pytest.mark.slow
 def test_killed_here_and_resumed_elsewhere(
     storage, grid_command, run_grid, digits, tmp_path, monkeypatch, capsys
 ):

@@ -99,6 +99,7 @@ def test_a_launch_that_fails_says_why(model, said, tmp_path, capsys):
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_find_the_folder_end_the_run(
     ray_address, tmp_path, monkeypatch, capsys
 ):
