@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import random
 import subprocess
@@ -36,6 +35,7 @@ from study.runtime.storage import RunFolder
 from study.runtime.trial_folder import COMPLETE
 from tests.buckets import Storage
 from tests.chaos.faults import Faults, Target, small_disk
+from tests.unit.worker_threads import team, together
 
 PROJECT = Path(__file__).parents[2]
 _SECONDS_BETWEEN = (3.0, 9.0)
@@ -57,17 +57,27 @@ _TYPED = {
 
 
 class Undisturbed:
-    """The records of configs trained in this process, where nothing fails."""
+    """The records of configs trained in this process, where nothing fails, by as many workers:
+    their gradients are summed in another order than those of one."""
 
     def __init__(self) -> None:
         torch.set_num_threads(1)  # as a trial on one CPU has it: more change the last digits
         self._digits = datasets.load("digits")
-        self._known: dict[str, list[Record]] = {}
+        self._known: dict[tuple[str, int], list[Record]] = {}
 
-    def __call__(self, config: TrainConfig) -> list[Record]:
-        if config.id not in self._known:
-            self._known[config.id] = list(training.train(training.Run(config, self._digits)))
-        return self._known[config.id]
+    def __call__(self, config: TrainConfig, workers: int) -> list[Record]:
+        if (config.id, workers) not in self._known:
+            # One after the other: the first weights are drawn by what threads share.
+            runs = [
+                training.Run(config, self._digits, replica=replica) for replica in team(workers)
+            ]
+            each = together([lambda run=run: self._train(run) for run in runs])
+            self._known[config.id, workers] = each[0]
+        return self._known[config.id, workers]
+
+    def _train(self, run: training.Run) -> list[Record]:
+        torch.set_num_threads(1)
+        return list(training.train(run))
 
 
 class Chaos:
@@ -154,22 +164,18 @@ class Chaos:
         twice += records["trial"][records.duplicated(["trial", "step"])].unique().tolist()
         self.differing += [f"{folder.home}: {name} is there twice" for name in twice]
         for name in there:
-            found, alone = folder.trial(name).records(), self._undisturbed(planned[name])
-            if not same(found, alone, last_digits=tool != "study.scaling"):
+            trial = folder.trial(name)
+            workers = trial.state().get("data_parallel", {}).get("workers", 1)
+            found, alone = trial.records(), self._undisturbed(planned[name], workers)
+            if not same(found, alone):
                 self.differing.append(f"{folder.home}: {name}")
         self.say(f"  complete: {len(there)} of {len(planned)} trials")
 
 
-def same(found: list[Record], alone: list[Record], *, last_digits: bool) -> bool:
-    """Whether they are the same records. Several workers sum gradients in another order."""
-    if len(found) != len(alone):
-        return False
-    pairs = list(zip(found, alone, strict=True))
-    if last_digits:
-        return all(one.same_learning(other) for one, other in pairs)
-    return all(
-        one.step == other.step and math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
-        for one, other in pairs
+def same(found: list[Record], alone: list[Record]) -> bool:
+    """Whether they are the same records, to the last digit."""
+    return len(found) == len(alone) and all(
+        one.same_learning(other) for one, other in zip(found, alone, strict=True)
     )
 
 
