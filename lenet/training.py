@@ -70,7 +70,7 @@ def training_step(
     if replica.workers > 1:
         share_masks(model, samples, replica.shard(samples) if len(targets) else slice(0, 1))
     optimizer.zero_grad(set_to_none=True)
-    if len(targets) or replica is ALONE:
+    if len(targets) or replica.workers == 1:
         outputs = model(inputs)
         loss = loss_function(outputs, targets)
         loss.backward()

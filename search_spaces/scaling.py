@@ -51,6 +51,11 @@ TABLES = (
         title="Weak scaling: the same batch for each worker",
         options={"weak": True, "target": 0.9},
     ),
+    Table(
+        name="worker-learning",
+        kind="worker_learning",
+        title="The learning is the same: last record of several workers, less that of one",
+    ),
     Table(name="launchers", kind="launchers", title="What Ray costs over torchrun and no launcher"),
     Table(name="start-up", kind="start_up", title="Start-up, before the first training step"),
     Table(name="step-time", kind="step_time", title="The model of a step's time, tested"),

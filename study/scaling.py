@@ -46,7 +46,10 @@ def _parser() -> commandline.Parser:
         help="weak scaling, too: the batch grows with the workers (strong: it is the same)",
     )
     what.add_argument(
-        "--repeats", type=commandline.repeats, metavar="N", help="seeds, each a block (1)"
+        "--repeats",
+        type=commandline.repeats,
+        metavar="N",
+        help="run everything N times, each with a seed of its own (default 1)",
     )
     commandline.add_budget_and_settings(what)
     commandline.add_places(parser)
@@ -65,7 +68,10 @@ def _parser() -> commandline.Parser:
         help="let CPU workers share CPUs; their numbers are marked",
     )
     how.add_argument(
-        "--cpus-per-worker", type=commandline.amount, metavar="N", help="and threads (1)"
+        "--cpus-per-worker",
+        type=commandline.amount,
+        metavar="N",
+        help="CPUs, and so threads, of each worker (default 1)",
     )
     how.add_argument(
         "--placement",
@@ -79,6 +85,7 @@ def _parser() -> commandline.Parser:
 
 def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     command = commandline.line(TOOL, typed)
+    console = Console(highlight=False, soft_wrap=True)
     commandline.refuse_with_resume(
         options,
         *("study", "--workers", "--widths", "--weak", "--repeats", "--budget", "--set"),
@@ -94,7 +101,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         asked = of_run(folder.run)
     else:
         asked = _asked(options, address)
-        counts = _counts(options.workers) if options.workers else None
+        counts = _counts(options.workers, console) if options.workers else None
         devices = _names(options.device, PROCESSORS, "device") if options.device else None
         folder = RunFolder(commandline.results(options, asked.study, asked.budget))
         folder.check_free()
@@ -112,7 +119,6 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         counts=counts,
         devices=devices,
     )
-    console = Console(highlight=False, soft_wrap=True)
     return scaling.run(session, console, dry_run=options.dry_run)
 
 
@@ -145,13 +151,12 @@ def _asked(options: argparse.Namespace, address: str | None) -> Scaling:
         placement=options.placement or "pack",
         cpus_beside_gpus=options.cpus_per_worker,
     )
-    asked.of_study()
     # A wrong name or value is said before torch, which takes seconds to import.
     asked.of_study().plan(asked.budget, asked.repeats)
     return asked
 
 
-def _counts(text: str) -> list[int]:
+def _counts(text: str, console: Console) -> list[int]:
     try:
         counts = [commandline.count(part.strip()) for part in text.split(",")]
     except argparse.ArgumentTypeError as error:
@@ -159,8 +164,11 @@ def _counts(text: str) -> list[int]:
     if len(set(counts)) < len(counts):
         raise ConfigError(f"--workers {text} names a number twice")
     if 1 not in counts:
-        raise ConfigError(f"add 1 to --workers {text}: the others are compared with one worker")
-    return sorted(counts)
+        console.print(
+            f"[yellow]Note:[/yellow] 1 is added to --workers {text}: the others are compared with "
+            "it."
+        )
+    return sorted({1, *counts})
 
 
 def _names(text: str, known: Sequence[str] | None, what: str) -> list[str]:

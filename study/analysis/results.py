@@ -33,7 +33,7 @@ _COLUMNS = {
         *("train_samples", "epochs", "steps"),
         *("validation_accuracy", "test_loss", "test_accuracy", "train_seconds"),
     ),
-    TIMINGS: ("trial", "rank", "step", *(f"{phase}_seconds" for phase in PHASES)),
+    TIMINGS: ("trial", "rank", "step", "begun_at", *(f"{phase}_seconds" for phase in PHASES)),
 }
 
 

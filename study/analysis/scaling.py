@@ -25,7 +25,6 @@ import pandas as pd
 from study.analysis import statistics, step_model, step_seconds
 from study.analysis.results import Results
 from study.analysis.step_model import Fitted, Point
-from study.analysis.wording import counted, label, value_text
 
 POINT = ("processor", "launcher", "workers", "width", "batch_size")
 LAUNCHERS = ("ray", "torchrun", "plain", "dataparallel")
@@ -124,6 +123,23 @@ def seconds_to(results: Results, trials: pd.DataFrame, accuracy: float) -> pd.Se
     reached = results.records[results.records["validation_accuracy"] >= accuracy]
     first = reached.sort_values("step").drop_duplicates("trial").set_index("trial")
     steps, seconds_there = first["step"].to_dict(), first["train_seconds"].to_dict()
+    return _warm_seconds(results, trials, steps, seconds_there)
+
+
+def training_seconds(results: Results, trials: pd.DataFrame) -> pd.Series:
+    """Seconds of all training steps of each trial, the warm-up left out as in `seconds_to`: on a
+    GPU the first step may take as long as hundreds of others."""
+    last = results.records.sort_values("step").groupby("trial").tail(1).set_index("trial")
+    return _warm_seconds(results, trials, last["step"].to_dict(), last["train_seconds"].to_dict())
+
+
+def _warm_seconds(
+    results: Results,
+    trials: pd.DataFrame,
+    steps: Mapping[Hashable, Any],
+    seconds_there: Mapping[Hashable, Any],
+) -> pd.Series:
+    """Seconds of each trial up to its step in `steps`; infinite if it has none."""
     timings = results.timings
     timed = dict(tuple(timings.groupby("trial"))) if len(timings) else {}
 
@@ -143,7 +159,8 @@ def repeats(results: Results) -> list[list[Point]]:
     oversubscribed, since the model's workers share no processor. Of several processors the GPU's.
 
     A repeat that lacks a point is left out; if none is whole, the means over all stand for one.
-    There are none if settings vary that the model knows nothing of.
+    There are none if settings vary that the model knows nothing of, or if messages went within a
+    machine in some runs and between machines in others.
     """
     trained = runs(results)
     if trained.empty or others(results):
@@ -151,6 +168,8 @@ def repeats(results: Results) -> list[list[Point]]:
     trained = trained[(trained["launcher"] == "ray") & ~trained["oversubscribed"]]
     trained = trained[trained["processor"] == trained["processor"].max()]
     trained = trained.dropna(subset=["step_seconds"])
+    if near_and_far(trained):
+        return []
     place = ["width", "batch", "workers"]
     columns = ["gradient_bytes", "compute_seconds", "communication_seconds", "step_seconds"]
     columns += ["median_seconds"]
@@ -172,6 +191,13 @@ def modelled(
     places = step_model.held_out(measured[0])
     fitted = step_model.fit_each(measured, places)
     return None if fitted is None else (measured, places, fitted)
+
+
+def near_and_far(trained: pd.DataFrame) -> bool:
+    """Whether several workers were on one machine in some of these runs, on several in others."""
+    several = trained[trained["workers"] > 1]
+    machines = several["machines"].dropna() if "machines" in several else pd.Series(dtype=float)
+    return bool((machines > 1).any() and (machines == 1).any())
 
 
 def _points(table: pd.DataFrame) -> list[Point]:
@@ -219,128 +245,14 @@ def judged(strong: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, "speed_up", "verdict"])
 
 
-def conclusions(results: Results) -> list[str]:
-    """What a person would say of the run, a sentence each."""
-    return [*_said_of_workers(results), *_said_of_model(results)]
-
-
-def _said_of_workers(results: Results) -> list[str]:
-    """What was measured, a sentence by number of workers."""
-    said = []
-    varied = others(results)
-    verdicts = judged(compared(results, weak=False), varied)
-    keys = ["processor", "workers", "oversubscribed"]
-    for (processor, workers, crowded), inside in verdicts.groupby(keys, sort=False):
-        parts = []
-        for verdict, of_it in inside.groupby("verdict", sort=False):
-            each = ", ".join(_place_in_words(row, varied) for row in of_it.to_dict("records"))
-            parts.append(f"{verdict} for {each}")
-        crowd = " (oversubscribed)" if crowded else ""
-        said.append(f"{workers} {processor} workers{crowd}, measured: {'; '.join(parts)}.")
-    if (verdicts["verdict"] == UNDECIDED).any():
-        several = results.trials["seed"].nunique() > 1
-        why = "one repeat has no interval"
-        if several:
-            why = (
-                "the interval over repeats has both sides of 1 in it (95% for all points together)"
-            )
-        said.append(f"Undecided: {why}; use more --repeats, on a machine without other work.")
-    return said
-
-
-def _place_in_words(row: Mapping[Hashable, Any], varied: Sequence[str]) -> str:
-    also = "".join(f", {label(name)} {value_text(row[name])}" for name in varied)
-    return f"width {row['width']} at batch {row['batch']}{also} ({row['speed_up']:.2f} times)"
-
-
-def _said_of_model(results: Results) -> list[str]:
-    """How well the model fits, and what it says; or why there is none."""
-    varied = others(results)
-    if varied:
-        return [
-            f"No model of the step's time: it knows nothing of {' and '.join(map(label, varied))}, "
-            "which takes several values in this run (give one)."
-        ]
-    model = modelled(results)
-    if model is None:
-        return [
-            "No model of the step's time: it needs four points that are not oversubscribed, two of "
-            "them of several workers (add --widths or --weak)."
-        ]
-    measured, places, fitted = model
-    return [*_said_of_errors(measured, fitted, places), *_said_of_break_even(measured[0], fitted)]
-
-
-def _said_of_errors(
-    measured: step_model.Repeats, fitted: Fitted, places: Sequence[step_model.Place]
-) -> list[str]:
-    on = counted(len(fitted.on), "point")
-    said = f"The model of the step's time, fitted on {on}, is tested on no other: too few were run."
-    if places:
-        missed = _errors_in_words(step_model.errors(fitted, measured, places))
-        said = (
-            f"The model of the step's time, fitted on {on}, is off by {missed} on the "
-            f"{counted(len(places), 'point')} that it was not fitted on."
-        )
-    beyond = step_model.extrapolated(measured)
-    if beyond is None:
-        return [
-            said,
-            "How far it can be trusted for more workers than were run is not known: without the "
-            "most workers there is too little to fit it on (use more numbers of --workers).",
-        ]
-    most, missed_by = beyond
-    return [
-        said,
-        f"Fitted without the runs of {most} workers, the most there are, it is off by "
-        f"{_errors_in_words(missed_by)} on these.",
-    ]
-
-
-def _errors_in_words(errors: Sequence[Sequence[float]]) -> str:
-    """Of relative errors by repeat: `5 % ± 2 % on the mean and by 9 % at the most`."""
-    sizes = 100 * np.abs(np.asarray(errors))
-    mean = interval(sizes.mean(axis=1), lambda value: f"{value:.0f} %")
-    return f"{mean} on the mean and by {sizes.max():.0f} % at the most"
-
-
-def _said_of_break_even(measured: Sequence[Point], fitted: Fitted) -> list[str]:
-    """`measured` are all points of a repeat, fitted on or not."""
-    sizes = sorted({(p.width, p.gradient_bytes) for p in measured})
-    said = []
-    for workers in (2, 4):
-        told = [place for place in sizes if fitted.tells_break_even(workers, *place)]
-        if not told:
-            said.append(
-                f"No break-even batch of {workers} workers: the points fitted on, of so few widths "
-                "and numbers of workers, do not tell what each message costs from what each byte "
-                "does, or a sample from a step (add --widths, --weak or numbers of --workers)."
-            )
-            continue
-        ran = any(p.workers == workers for p in measured)
-        what = "by the model" if ran else "prediction, not run with a processor each"
-        batches = {place[0]: break_even(fitted, workers, *place) for place in told}
-        said.append(f"{workers} workers pay {_batches_in_words(batches)} ({what}).")
-    return said
+def smallest_batch(measured: Sequence[Point]) -> int:
+    """Of these points: what a model says of smaller ones is a prediction."""
+    return min(p.batch for p in measured)
 
 
 def break_even(fitted: Fitted, workers: int, width: int, gradient_bytes: float) -> list[float]:
     """By repeat, the batch from which on so many workers are faster than one."""
     return fitted.each(lambda model: model.break_even_batch(workers, width, gradient_bytes))
-
-
-def _batches_in_words(by_width: Mapping[int, Sequence[float]]) -> str:
-    """`from a batch of 64 ± 2 at width 1 on; at no batch at width 2`."""
-    parts, never = [], []
-    for width, batches in by_width.items():
-        if not any(map(math.isinf, batches)):
-            parts.append(f"{interval(batches, lambda value: f'{value:,.0f}')} at width {width}")
-            continue
-        some = sum(map(math.isinf, batches))
-        fits = "" if some == len(batches) else f" by {some} of {counted(len(batches), 'fit')}"
-        never.append(f"at width {width}{fits}")
-    said = [f"from a batch of {', '.join(parts)} on"] if parts else []
-    return "; ".join([*said, *([f"at no batch {', '.join(never)}"] if never else [])])
 
 
 def interval(values: Sequence[float] | np.ndarray, said: Callable[[float], str]) -> str:

@@ -7,8 +7,8 @@ It is fitted to each repeat by itself, so that whatever it says has an interval 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import nnls
@@ -44,14 +44,18 @@ Repeats = Sequence[Sequence[Point]]
 
 @dataclass(frozen=True)
 class StepTime:
-    """T(N) = compute(batch / N, width) + communication(N), in seconds, of N workers that each have
-    a processor of their own.
+    """T(N) = slow_down(N) x compute(batch / N, width) + communication(N), in seconds, of N workers
+    that each have a processor of their own.
 
     compute(b, w) = `fixed` + `per_byte` x gradient bytes
-                    + b x (`per_sample` w + `per_sample_2` w²)
+                    + b x (`per_sample_0` + `per_sample_1` w + `per_sample_2` w²)
 
-    are what any step costs, the update of the weights, and the arithmetic of the samples, of
-    which a layer between two scaled ones has w² times as much.
+    are what any step costs, the update of the weights, and the samples: what each takes whatever
+    the width, such as having its pixels at hand, and the arithmetic, of which a layer between two
+    scaled ones has w² times as much.
+
+    slow_down(N) is how many times as long each of N workers computes as one that is alone: they
+    share the memory, and what are called two CPUs may be threads of one core.
 
     communication(N) = 2 (N - 1) x `latency` + 2 (N - 1) / N x gradient bytes x `seconds_per_byte`
 
@@ -61,16 +65,30 @@ class StepTime:
 
     fixed: float
     per_byte: float
-    per_sample: float
+    per_sample_0: float
+    per_sample_1: float
     per_sample_2: float
     latency: float
     """of one message"""
     seconds_per_byte: float
+    slow_downs: Mapping[int, float] = field(default_factory=dict)
+    """by number of workers, where it was measured"""
+
+    def slow_down(self, workers: int) -> float:
+        """1 where it was not measured."""
+        return self.slow_downs.get(workers, 1.0)
 
     def compute(self, samples: float, width: int, gradient_bytes: float) -> float:
-        """Of one worker with so many samples."""
-        each = self.per_sample * width + self.per_sample_2 * width**2
-        return self.fixed + self.per_byte * gradient_bytes + samples * each
+        """Of one worker that is alone, with so many samples."""
+        return self.step_seconds(gradient_bytes) + samples * self.sample_seconds(width)
+
+    def step_seconds(self, gradient_bytes: float) -> float:
+        """Of computation, what each step takes whatever its samples."""
+        return self.fixed + self.per_byte * gradient_bytes
+
+    def sample_seconds(self, width: int) -> float:
+        """Of computation, what each sample adds."""
+        return self.per_sample_0 + self.per_sample_1 * width + self.per_sample_2 * width**2
 
     def communication(self, workers: int, gradient_bytes: float) -> float:
         """Of a step; 0 of one worker."""
@@ -80,10 +98,8 @@ class StepTime:
 
     def step(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
         """Of the largest shard, for which the others wait."""
-        samples = math.ceil(batch / workers)
-        return self.compute(samples, width, gradient_bytes) + self.communication(
-            workers, gradient_bytes
-        )
+        alone = self.compute(math.ceil(batch / workers), width, gradient_bytes)
+        return self.slow_down(workers) * alone + self.communication(workers, gradient_bytes)
 
     def speed_up(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
         """Against one worker with the same batch."""
@@ -92,10 +108,20 @@ class StepTime:
 
     def break_even_batch(self, workers: int, width: int, gradient_bytes: float) -> float:
         """The batch from which on `workers` are faster than one: where what they save on
-        samples is what they spend on communication. Infinite if samples cost nothing."""
-        each = self.per_sample * width + self.per_sample_2 * width**2
-        saved = each * (1 - 1 / workers)
-        return self.communication(workers, gradient_bytes) / saved if saved else math.inf
+        samples is what they spend on communication, and on slowing each other down. Infinite if
+        they save nothing."""
+        slow_down = self.slow_down(workers)
+        saved = self.sample_seconds(width) * (1 - slow_down / workers)
+        spent = (slow_down - 1) * self.step_seconds(gradient_bytes)
+        spent += self.communication(workers, gradient_bytes)
+        return max(0.0, spent) / saved if saved > 0 else math.inf
+
+
+_TERMS = (
+    *("fixed", "per_byte", "per_sample_0", "per_sample_1", "per_sample_2"),
+    *("latency", "seconds_per_byte"),
+)
+"""In the order of the rows that are fitted: of computation, of communication."""
 
 
 def messages(workers: int) -> int:
@@ -109,14 +135,14 @@ def sent(workers: int, gradient_bytes: float) -> float:
 
 
 def enough(measured: Sequence[Point]) -> bool:
-    """Whether there are as many points as the model has terms: four of any kind, two of several
-    workers."""
+    """Whether there are four points, two of them of several workers: fewer settle nothing."""
     return len(measured) >= 4 and sum(p.workers > 1 for p in measured) >= 2
 
 
 def fit(measured: Sequence[Point]) -> StepTime | None:
-    """The model with the least squares of relative errors, of computation and of communication
-    each, none of its terms negative. None if there are not `enough` points.
+    """The model with the least squares of relative errors, of computation (what it takes a worker
+    that is alone) and of communication each, none of its terms negative. None if there are not
+    `enough` points.
 
     Several widths and numbers of workers are needed to tell all terms apart; what can be said
     without, `Fitted` knows.
@@ -124,11 +150,26 @@ def fit(measured: Sequence[Point]) -> StepTime | None:
     if not enough(measured):
         return None
     together = [p for p in measured if p.workers > 1]
-    compute = _least_squares(_compute_rows(measured), [p.compute for p in measured])
+    slow_downs = _slow_downs(measured)
+    alone = [p.compute / slow_downs.get(p.workers, 1.0) for p in measured]
+    compute = _least_squares(_compute_rows(measured), alone)
     communication = _least_squares(
         _communication_rows(together), [p.communication for p in together]
     )
-    return StepTime(*compute, *communication)
+    terms = dict(zip(_TERMS, [*compute, *communication], strict=True))
+    return StepTime(**terms, slow_downs=slow_downs)
+
+
+def _slow_downs(measured: Sequence[Point]) -> dict[int, float]:
+    """By number of workers, how many times as long each computes as one that is alone with as many
+    samples: the mean over the points where both were measured, if there are any."""
+    alone = {(p.width, p.batch): p.compute for p in measured if p.workers == 1}
+    times: dict[int, list[float]] = {}
+    for p in measured:
+        share, left = divmod(p.batch, p.workers)
+        if p.workers > 1 and not left and (p.width, share) in alone:
+            times.setdefault(p.workers, []).append(p.compute / alone[p.width, share])
+    return {workers: float(np.mean(each)) for workers, each in times.items()}
 
 
 def relative_error(model: StepTime, point: Point) -> float:
@@ -170,8 +211,11 @@ class Fitted:
         return workers == 1 or _settled(_communication_rows(together), row)
 
     def tells_break_even(self, workers: int, width: int, gradient_bytes: float) -> bool:
-        of_samples = [0.0, 0.0, float(width), float(width**2)]
-        return _settled(_compute_rows(self.on), of_samples) and self.tells_communication(
+        asked = [[0.0, 0.0, *_sample_row(1.0, width)]]
+        if any(model.slow_down(workers) != 1 for model in self.models):
+            asked.append(_compute_row(0.0, width, gradient_bytes))
+        rows = _compute_rows(self.on)
+        return all(_settled(rows, row) for row in asked) and self.tells_communication(
             workers, gradient_bytes
         )
 
@@ -241,7 +285,11 @@ def _told(fitted: Fitted, p: Point) -> bool:
 
 
 def _compute_row(samples: float, width: int, gradient_bytes: float) -> list[float]:
-    return [1.0, gradient_bytes, samples * width, samples * width**2]
+    return [1.0, gradient_bytes, *_sample_row(samples, width)]
+
+
+def _sample_row(samples: float, width: int) -> list[float]:
+    return [samples, samples * width, samples * width**2]
 
 
 def _compute_rows(measured: Sequence[Point]) -> list[list[float]]:

@@ -57,8 +57,6 @@ def warm_seconds(steps: pd.DataFrame, until: int) -> float:
 def _is_warm(steps: pd.DataFrame) -> pd.Series[bool]:
     """Which rows are behind the warm-up. A run that was resumed warms up again: `begun_at` is the
     step that each attempt went on from."""
-    before = steps["step"].min() - 1
-    begun_at = steps["begun_at"] if "begun_at" in steps else pd.Series(before, steps.index)
-    taken = steps["step"] - begun_at
-    warm_up = (taken.groupby(begun_at).transform("max") // 4).clip(upper=WARM_UP_STEPS)
+    taken = steps["step"] - steps["begun_at"]
+    warm_up = (taken.groupby(steps["begun_at"]).transform("max") // 4).clip(upper=WARM_UP_STEPS)
     return taken > warm_up

@@ -51,7 +51,10 @@ def amount(measured: str, value: float) -> str:
     """A value of a measurement under its `heading`."""
     if measured.endswith("_accuracy"):
         return percent(value)
-    return "-" if value != value else f"{value:.4g}"
+    if value != value:
+        return "-"
+    # Not 1.136e+04, as four digits would have it.
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def with_interval(measured: str, mean: float, half_width: float) -> str:
@@ -103,8 +106,9 @@ def machines(trials: pd.DataFrame) -> str:
 def _devices(trials: pd.DataFrame) -> str:
     """Where the trials ran, which is not always where the run was started."""
     kinds = trials[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
+    each = "worker" if "workers" in trials else "trial"
     return " / ".join(
-        f"{device}, {counted(int(threads), 'thread')} a trial"
+        f"{device}, {counted(int(threads), 'thread')} a {each}"
         for device, threads in kinds.itertuples(index=False)
     )
 

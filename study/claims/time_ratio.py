@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from study.analysis.results import select
+from study.analysis.scaling import training_seconds
 from study.claims.evidence import END, Evidence, Point, Untestable, Verdict, one_each
 
 
@@ -21,11 +24,14 @@ def verdict(
     and less than `below` times that of `to`, paired by repeat: of Ray's workers with the net as
     wide as published. Workers on the CPU never stand for GPUs.
 
-    The time is that of all training steps, as reports print it: the warm-up is in, start-up and
-    evaluation are not. Raises `Untestable` if the run lacks a side, if trials of one side and
-    repeat differ in some setting, or if no repeat has both sides.
+    The time is that of all training steps; start-up and evaluation are not in it, nor what the
+    first steps take longer than others: in a short run, that would make all numbers of workers
+    alike. Raises `Untestable` if the run lacks a side, if trials of one side and repeat differ in
+    some setting, or if no repeat has both sides.
     """
     trials = evidence.measured({"width": 1, "launcher": "ray"}, "train_seconds", END)
+    warm = training_seconds(evidence.results, trials)
+    trials["value"] = trials["value"].where(~np.isfinite(trials["value"]), warm)
     sides = {
         place: select(trials, {"processor": place[0], "workers": place[1]}) for place in (*of, to)
     }

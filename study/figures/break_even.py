@@ -24,6 +24,7 @@ from study.analysis.scaling import (
     judged,
     modelled,
     runs,
+    smallest_batch,
 )
 from study.figures import style
 from study.figures.workers import footer
@@ -33,8 +34,9 @@ _FILLED: dict[str, Any] = {FASTER: "full", UNDECIDED: "left", NOT_FASTER: "none"
 
 def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) -> dict[str, Figure]:
     """Over the net's width, the batch from which on each number of `workers` is faster than one,
-    by the model, dashed where that number was not run with a processor each and the line is a
-    prediction, the mean over the fits to each repeat with its 95% interval; and the measured points
+    by the model, dashed where it is a prediction, since that number was not run with a processor
+    each or the line goes below the smallest batch that was run, the mean over the fits to each
+    repeat with its 95% interval; and the measured points
     of strong scaling, filled where they were faster and empty where they were not. There is
     no line where the points do not settle it.
 
@@ -48,7 +50,7 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
     sizes = {p.width: p.gradient_bytes for p in measured[0]}
     if len(sizes) < 2:
         return {}
-    ran = {p.workers for p in measured[0]}
+    ran, smallest = {p.workers for p in measured[0]}, smallest_batch(measured[0])
     strong = compared(results, weak=False)
     verdicts = judged(strong)
     with style.styled():
@@ -60,7 +62,6 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         left_out: list[str] = []
         bands: dict[int, tuple[list[int], list[statistics.Mean]]] = {}
         for n in shown:
-            line = "-" if n in ran else "--"
             told = [w for w in sorted(sizes) if fitted.tells_break_even(n, w, sizes[w])]
             batches = [_mean(break_even(fitted, n, w, sizes[w])) for w in told]
             if all(math.isnan(b.mean) for b in batches):
@@ -70,9 +71,10 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
                     mark.set_label(f"{n} workers, no line")
                     legend.append(mark)
                 continue
+            predicted = n not in ran or any(b.mean < smallest for b in batches)
+            line, kind = ("--", "prediction") if predicted else ("-", "model")
             axes.plot(told, [b.mean for b in batches], line, color=colours[n])
             bands[n] = told, batches
-            kind = "model" if n in ran else "prediction"
             legend.append(Line2D([], [], ls=line, color=colours[n], label=f"{n} workers, {kind}"))
         numbers = sorted(verdicts["workers"].unique())
         for row in verdicts.to_dict("records"):
@@ -116,9 +118,10 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         axes.set_xlabel("width of the net (times as many channels and hidden units)")
         axes.set_ylabel("batch over all workers (samples)")
         meaning = (
-            "Above a line that many workers are faster than one, if each has a processor of its "
-            "own. Marks are measured, a verdict by the interval over repeats (95% for all marks "
-            "together)."
+            "For batches above a line, that number of workers is faster than one, by the model, if "
+            "each has a processor of its own; that workers slow each other down is in it only "
+            "where so many were run. Marks are measured: a verdict by the interval over repeats "
+            "(95% for all marks together)."
         )
         if left_out:
             meaning += (

@@ -17,9 +17,10 @@ from rich.table import Table
 import search_spaces
 from search_spaces import search
 from search_spaces.study import Study
+from study.analysis.conclusions import conclusions
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
 from study.analysis.results import RECORDS, TRIALS, Results, load_run
-from study.analysis.scaling import conclusions, is_scaling
+from study.analysis.scaling import is_scaling
 from study.analysis.search import is_search, objectives_of, said_of_winner
 from study.analysis.wording import (
     counted,

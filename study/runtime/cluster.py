@@ -33,8 +33,6 @@ _ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # `uv run` would otherwise build a new environment for every worker.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    # CPU trials beside GPU trials see no GPU; this is the default to come.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 

@@ -39,7 +39,8 @@ def without_password(url: str) -> str:
         return shown.replace(quote_plus("***"), "***")
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ConfigError(
-            f"{url!r} is no URL of a database: type one such as "
+            # It may hold a password, so it is not said again.
+            "--optuna-storage is no URL of a database: type one such as "
             "postgresql+psycopg://USER@HOST/DATABASE or sqlite:////FOLDER/FILE.db"
         ) from error
 

@@ -78,6 +78,7 @@ def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: 
                 launch.folder.keep_database()
             return _run(launch, resources, expected, dashboard, console)
         except KeyboardInterrupt:
+            launch.folder.check_held()
             _say_how_to_resume("Interrupted", launch, console)
             return announce.INTERRUPTED
         except OSError as error:

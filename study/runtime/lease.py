@@ -1,9 +1,9 @@
 """One writer at a time to a run in a bucket, where there are no file locks.
 
 The writer leaves a file that says who it is, and writes it anew now and then. A writer that was
-killed holds the run for `seconds` more; one that could not write for so long, and finds that
-another has taken the run, is interrupted. How old the file is, the bucket's own clock says: those
-of the writers need not agree.
+killed holds the run for `seconds` more; one that could not write for so long, as one whose machine
+slept, and finds that another has taken the run, is interrupted and writes no more. How old the file
+is, the bucket's own clock says: those of the writers need not agree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from lenet.config import ConfigError
 from study.runtime.places import BucketPath, patience, reason, remedy, replace_json
 
 _FILE = ".lock"
-_SETTLES = 0.5  # two that begin at once both see which of them wrote last
+_SETTLES = 0.5  # two that begin at once both see which of them wrote last,
+_FIRST_LOOK = 5.0  # or soon after, if the bucket was slow to take what the other wrote
+_BETWEEN_LOOKS_AT_THE_CLOCK = 1.0  # a thread that waits does not see how long its machine slept
 
 
 def seconds() -> float:
@@ -32,11 +34,28 @@ def seconds() -> float:
     return patience() + 60.0
 
 
+class Lease:
+    """The right to write to the run in `home`, until it is lost."""
+
+    def __init__(self, home: BucketPath) -> None:
+        self._home = home
+        self.lost = False
+
+    def check(self) -> None:
+        """Raise `ConfigError` if another run has it."""
+        if self.lost:
+            raise ConfigError(
+                f"another run has taken {self._home} over, since this one could not write to it "
+                f"for {seconds():.0f} s or more: this one ends, see what the other does"
+            )
+
+
 @contextlib.contextmanager
-def leased(home: BucketPath) -> Iterator[None]:
+def leased(home: BucketPath) -> Iterator[Lease]:
     """Hold the run in `home` while writing; raises `ConfigError` if another run does, or it
     cannot be reached."""
     file = home / _FILE
+    lease = Lease(home)
     writer = {"host": platform.node(), "pid": os.getpid()}
     mine = {"id": uuid.uuid4().hex, **writer, "seconds": seconds()}
     try:
@@ -44,10 +63,10 @@ def leased(home: BucketPath) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"cannot write to {home} ({reason(error)}): {remedy(error)}") from error
     done = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(file, mine, done), daemon=True)
+    renewing = threading.Thread(target=_renew, args=(lease, file, mine, done), daemon=True)
     renewing.start()
     try:
-        yield
+        yield lease
     finally:
         done.set()
         renewing.join()
@@ -92,14 +111,22 @@ def _is_anothers(held: dict[str, Any], mine: dict[str, Any]) -> bool:
     return bool(held.get("id", mine["id"]) != mine["id"])
 
 
-def _renew(file: BucketPath, mine: dict[str, Any], done: threading.Event) -> None:
-    while not done.wait(seconds() / 6):
+def _renew(lease: Lease, file: BucketPath, mine: dict[str, Any], done: threading.Event) -> None:
+    between = seconds() / 6
+    written, due = time.time(), min(_FIRST_LOOK, between)
+    while not done.wait(min(_BETWEEN_LOOKS_AT_THE_CLOCK, between)):
+        if time.time() - written < due:
+            continue
         with contextlib.suppress(OSError):  # a bucket that is away is tried again
-            if _is_anothers(_read(file), mine):
-                print(f"another run has taken {file.parent} over: this one ends", flush=True)
+            held = _read(file)
+            # One that had taken it over may have ended since.
+            passed_on = not held and time.time() - written > seconds()
+            if passed_on or _is_anothers(held, mine):
+                lease.lost = True
                 os.kill(os.getpid(), signal.SIGINT)
                 return
             replace_json(file, mine)
+            written, due = time.time(), between
 
 
 def _read(file: BucketPath) -> dict[str, Any]:

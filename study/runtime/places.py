@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import tempfile
 import threading
 import time
@@ -192,16 +193,27 @@ def remedy(error: Exception) -> str:
     return "see that its bucket is there, and that your credentials open it"
 
 
+WHERE_RESULTS_LIE = (
+    "on a cluster, results must lie in a folder that every node reaches, or in a bucket; begin "
+    "again with --results or --storage"
+)
+
+
 class OutOfReach(Exception):
-    """The run's folder is not where a worker is: nor will it be for the next one."""
+    """A worker cannot write to the run's folder: nor will the next one."""
 
 
-def out_of_reach(home: Place, node: str) -> OutOfReach:
-    """What to raise on a machine that has not the run's folder."""
-    return OutOfReach(
-        f"{home} is not on {node}: on a cluster, results must lie in a folder that every node "
-        "reaches, or in a bucket; begin again with --results or --storage"
-    )
+def not_here(home: Place) -> str | None:
+    """Why a worker on this machine cannot use the run's folder, or None if it can."""
+    there, node = home / "run.json", platform.node()
+    try:
+        if patiently(there.is_file, f"read {there}"):
+            return None
+    except OSError as error:
+        if not _is_in_vain(error):
+            raise
+        return f"{node} may not read {home} ({reason(error)}): {remedy(error)}, on every node"
+    return f"{home} is not on {node}: {WHERE_RESULTS_LIE}"
 
 
 def replace_file(path: Place, content: bytes) -> None:
@@ -244,16 +256,17 @@ def patiently(act: Callable[[], Result], what: str) -> Result:
     while True:
         try:
             return act()
-        except _NO_USE:
-            raise
         except OSError as error:
-            in_vain = any(code in str(error) for code in _NO_USE_THERE)
-            if in_vain or time.monotonic() + wait > until:
+            if _is_in_vain(error) or time.monotonic() + wait > until:
                 raise
             print(f"cannot {what} ({reason(error)}): trying again", flush=True)
             if _given_up.wait(wait):
                 raise
             wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _is_in_vain(error: OSError) -> bool:
+    return isinstance(error, _NO_USE) or any(code in str(error) for code in _NO_USE_THERE)
 
 
 def give_up() -> None:

@@ -63,6 +63,7 @@ class ProgressCallback(tune.Callback):
         self._running: dict[str, str] = {}
         self._done: set[str] = set()
         self._failed: set[str] = set()
+        self._lack_gpus: set[str] = set()
         self._first_result: float | None = None
         self._work_before_first = 0.0
         self._last_line = time.monotonic()
@@ -108,6 +109,13 @@ class ProgressCallback(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
         name = str(trial)
+        if (host := result["lacks_gpu"]) and host not in self._lack_gpus:
+            self._lack_gpus.add(host)
+            self._console.print(
+                f"Note: trials on {host} were granted a GPU, but torch sees none there: they train "
+                "on its CPU (is its NVIDIA driver 580 or newer?)",
+                markup=False,
+            )
         total, begun_at = result["total_steps"], result["begun_at"]
         self._work_done[name] = self._expected[name] * (result["step"] - begun_at) / total
         self._work_left[name] = self._expected[name] * (1 - result["step"] / total)

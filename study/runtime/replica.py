@@ -40,7 +40,7 @@ from lenet.records import PHASES
 from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import Place, out_of_reach, patiently, place_of
+from study.runtime.places import WHERE_RESULTS_LIE, OutOfReach, Place, not_here, place_of
 from study.runtime.trial_folder import TrialFolder
 
 Job = Mapping[str, Any]
@@ -113,14 +113,12 @@ def _of_each(replica: Replica, value: int, device: torch.device) -> list[int]:
 
 
 def _check_all_find(home: Place, replica: Replica, device: torch.device) -> None:
-    there = home / "run.json"
-    found = _of_each(replica, patiently(there.is_file, f"read {there}"), device)
+    why = not_here(home)
+    found = _of_each(replica, why is None, device)
     if all(found):
         return
-    where = platform.node()
-    if found[replica.rank]:
-        where = f"the machine of worker {found.index(0)}, as it is on {where}"
-    raise out_of_reach(home, where)
+    elsewhere = f"the machine of worker {found.index(0)}, as it can on {platform.node()}"
+    raise OutOfReach(why or f"{home} cannot be used on {elsewhere}: {WHERE_RESULTS_LIE}")
 
 
 def _began_before(job: Job, home: Place) -> bool:
@@ -154,8 +152,9 @@ def _train_point(
             "reaches, or in a bucket; try again with --resume"
         )
     first, begun_at = replica.rank == 0, run.step
-    timings = [_up_to(begun_at, folder)]
+    timings = []
     if first:
+        timings.append(_up_to(begun_at, folder))
         gradients = sum(p.numel() * p.element_size() for p in run.model.parameters())
         folder.begin(
             {

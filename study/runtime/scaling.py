@@ -199,6 +199,7 @@ def _run_on(
             session.folder.publish()
             announce.published(session.folder, console)
         except KeyboardInterrupt:
+            session.folder.check_held()
             _say_how_to_resume("Interrupted", session, console)
             return announce.INTERRUPTED
         except OSError as error:

@@ -65,8 +65,9 @@ class Scaling:
         that what changes on the machine over time falls on all alike. The order is the same each
         time. The baselines, all launchers but Ray, train the narrowest net with the study's own
         batch alone, in a process that has trained nothing before. Beside them Ray's workers begin
-        with that, too, before all else in random order: else what a process is at first would
-        pass for what its launcher costs. The plain process is of one worker; "dataparallel", one
+        with that, too, before all else in random order: otherwise the slowness of a fresh process
+        would be counted as the cost of its launcher, or of its number of workers. The plain
+        process is of one worker; "dataparallel", one
         process that drives several GPUs (`torch.nn.DataParallel`), of GPUs alone, and without
         dropout, whose masks it cannot draw.
         """
@@ -79,8 +80,6 @@ class Scaling:
             block = []
             first = [p for p in planned if p.config.width == narrowest and p.config.seed == repeat]
             draws.shuffle(first)
-            if set(self.launchers) == {"ray"}:
-                first = []
             place = {point.config.id: i for i, point in enumerate(first)}
             for processor, counts in self.workers.items():
                 for workers in counts:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import math
 import os
@@ -37,7 +38,7 @@ from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
 from search_spaces.study import Planned, maximized
-from study.runtime.lease import leased
+from study.runtime.lease import Lease, leased
 from study.runtime.places import (
     BucketPath,
     Place,
@@ -84,6 +85,7 @@ class RunFolder:
         self.path = Path("results", place.name) if isinstance(place, BucketPath) else place
         self.path = self.path.absolute()
         self.home = place if isinstance(place, BucketPath) else _home_of(self.path)
+        self._lease: Lease | None = None
 
     @classmethod
     def create(cls, place: Place, run: Mapping[str, Any], plan: Iterable[Planned]) -> RunFolder:
@@ -185,6 +187,10 @@ class RunFolder:
             with contextlib.suppress(FileNotFoundError):
                 content = self._reach((self.home / name).read_bytes)
                 self.make()
+                for leftover in self.path.glob(f"{name}-*"):
+                    # SQLite's journal, of a driver killed in mid-change: it would be played into
+                    # a database that it is not of.
+                    leftover.unlink()
                 replace_file(self.path / name, content)
 
     def _reach(self, act: Callable[[], Answer]) -> Answer:
@@ -198,7 +204,9 @@ class RunFolder:
 
     def publish(self) -> None:
         """Bring the tables, the figures and all else that was made of the run in its copy to where
-        it lies. Raises `OSError` if that cannot be reached."""
+        it lies. Raises `OSError` if that cannot be reached, and `ConfigError` if another run has
+        taken it over."""
+        self.check_held()
         for path in sorted(self.path.rglob("*")) if self.is_copy else ():
             parts = path.relative_to(self.path).parts
             ours = path.name == _HANDLE or any(part.startswith(".") for part in parts)
@@ -207,17 +215,21 @@ class RunFolder:
                 self._bring(path)
 
     def keep_database(self) -> None:
-        """Bring the search's database, if it is in the copy, as it is between two changes."""
+        """Bring the search's database, if it is in the copy, as it is between two changes. Raises
+        `OSError` if it cannot be read, or kept."""
         path = self.path / _DATABASE
         if not self.is_copy or not path.is_file():
             return
         with tempfile.TemporaryDirectory(prefix="study-database-") as place:
             whole = Path(place, _DATABASE)
-            with (
-                contextlib.closing(sqlite3.connect(path)) as source,
-                contextlib.closing(sqlite3.connect(whole)) as target,
-            ):
-                source.backup(target)
+            try:
+                with (
+                    contextlib.closing(sqlite3.connect(path)) as source,
+                    contextlib.closing(sqlite3.connect(whole)) as target,
+                ):
+                    source.backup(target)
+            except sqlite3.Error as error:
+                raise OSError(errno.EIO, str(error), str(path)) from error
             keep(self.home / _DATABASE, whole.read_bytes())
 
     def _bring(self, path: Path, write: Callable[[Place, bytes], None] = keep) -> None:
@@ -296,7 +308,7 @@ class RunFolder:
             if not isinstance(self.home, BucketPath):
                 yield
                 return
-            with leased(self.home):
+            with leased(self.home) as self._lease:
                 # Another run may have gone on since it was last looked at.
                 self._refresh(*_TRUTH, _DATABASE)
                 yield
@@ -305,6 +317,11 @@ class RunFolder:
             if self.is_copy and {item.name for item in self.path.iterdir()} <= {_LOCK, _HANDLE}:
                 shutil.rmtree(self.path)
             lock.release()
+
+    def check_held(self) -> None:
+        """Raise `ConfigError` if another run has taken this one over since it was `locked`."""
+        if self._lease is not None:
+            self._lease.check()
 
     def unfinished(self) -> list[Planned]:
         """The trials of the plan that are not complete, in order."""

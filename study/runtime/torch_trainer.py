@@ -11,7 +11,7 @@ from typing import Any
 import ray
 import ray.train
 import torch
-from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.exceptions import WorkerGroupError
 
 from lenet.data_parallel import Replica
@@ -102,7 +102,9 @@ def _worker(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     device = training_device(job["processor"] == "gpu")
     if device.type == "cuda":
-        torch.cuda.set_device(get_device())
+        # Not Ray's `get_device`: with more than ten GPUs in a machine it names another one than
+        # torch's process group has bound.
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     group_seconds = float(os.environ[_GROUP_SECONDS])
     refs: Mapping[str, ray.ObjectRef[Shared]] = config["shared"]
     train_job(

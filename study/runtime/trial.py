@@ -22,7 +22,7 @@ from lenet.records import Record
 from lenet.training import Run, train
 from search_spaces.study import maximized
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import out_of_reach, patiently, place_of
+from study.runtime.places import OutOfReach, not_here, place_of
 from study.runtime.trial_folder import TrialFolder
 
 Shared = dict[str, Any]
@@ -80,6 +80,8 @@ class Trial(tune.Trainable):
         torch.set_num_threads(threads)
         self._threads = threads
         self._device = training_device(use_gpu)
+        # A machine whose driver is too old for torch, say: its GPU is granted and not used.
+        self._lacks_gpu = platform.node() if use_gpu and self._device.type != "cuda" else ""
         self._datasets = {
             name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
         }
@@ -89,6 +91,7 @@ class Trial(tune.Trainable):
         self._seconds_to_save = 0.0
         self._writer: SummaryWriter | None = None
         self._next: dict[str, Any] | None = config["trial"]
+        self._run: Run | None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         # The trial begins with its first step: Tune retries a failure there, not here.
@@ -96,12 +99,15 @@ class Trial(tune.Trainable):
         return True
 
     def _begin(self, trial: dict[str, Any]) -> None:
-        there = self._home / "run.json"
-        if not patiently(there.is_file, f"read {there}"):
-            raise out_of_reach(self._home, platform.node())
+        if (why := not_here(self._home)) is not None:
+            raise OutOfReach(why)
         self._name: str = trial["name"]
         settings = TrainConfig.from_dict(trial["settings"])
         self._folder = TrialFolder(self._home / "trials" / self._name)
+        if self._folder.complete:  # its worker died before it could say so
+            self._run, self._records = None, self._folder.records()
+            self._begun_at = self._records[-1].step
+            return
         self._folder.begin(
             {
                 "name": self._name,
@@ -129,9 +135,29 @@ class Trial(tune.Trainable):
             self._close()
             self._begin(self._next)
             self._next = None
+        run = self._run
+        if run is not None:
+            self._advance(run)
+        last = self._records[-1]
+        ended = run is None or run.finished
+        return {
+            "done": ended,
+            "epoch": last.epoch,
+            "step": last.step,
+            "begun_at": self._begun_at,
+            "total_steps": last.step if run is None else run.total_steps,
+            "ended_by_itself": ended,
+            **{name: self._reached(name) for name in self._objectives},
+            "evaluated": any(map(math.isfinite, self._measured(self._objectives[0]))),
+            "diverged": last.diverged,
+            "lacks_gpu": self._lacks_gpu,
+        }
+
+    def _advance(self, run: Run) -> None:
+        """Train for as long as there need be no report, and keep what came of it."""
         assert self._writer is not None
         started = time.monotonic()
-        while not self._run.finished:
+        while not run.finished:
             record = next(self._stream)
             self._records.append(record)
             _write_events(self._writer, record)
@@ -144,24 +170,12 @@ class Trial(tune.Trainable):
             f"{self._objectives[0]} {self._reached(self._objectives[0]):.4g}"
         )
         started = time.monotonic()
-        if self._run.finished:
-            self._folder.keep_events()
+        self._folder.keep_events()
+        if run.finished:
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
-            self._folder.keep_events()
-            self._folder.save(self._records, as_bytes(self._run.state_dict()))
+            self._folder.save(self._records, as_bytes(run.state_dict()))
         self._seconds_to_save = time.monotonic() - started
-        return {
-            "done": self._run.finished,
-            "epoch": last.epoch,
-            "step": last.step,
-            "begun_at": self._begun_at,
-            "total_steps": self._run.total_steps,
-            "ended_by_itself": self._run.finished,
-            **{name: self._reached(name) for name in self._objectives},
-            "evaluated": any(map(math.isfinite, self._measured(self._objectives[0]))),
-            "diverged": last.diverged,
-        }
 
     def _seconds_until_report(self) -> float:
         if not self._seconds_between_reports:  # a scheduler is to see every record

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet.records import Record
-from study.runtime.places import Place, keep, keep_json, patiently, read_json, reason, replace_file
+from study.runtime.places import (
+    OutOfReach,
+    Place,
+    keep,
+    keep_json,
+    patiently,
+    read_json,
+    reason,
+    replace_file,
+)
 
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
 """The statuses after which a trial is never run again. `stopped`: by a scheduler."""
@@ -26,11 +35,17 @@ def _now() -> str:
 
 
 class TrialFolder:
-    """What one trial leaves: read and written by the worker that trains it."""
+    """What one trial leaves: read and written by the worker that trains it.
+
+    A worker may be cut off or asleep while another goes on with its trial. What it writes when it
+    is back would be older: `save`, `finish` and `keep_timings` raise `OutOfReach` once another
+    attempt has begun.
+    """
 
     def __init__(self, path: Place) -> None:
         self.path = path
         self._events: Path | None = None
+        self._attempt: int | None = None
 
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Note that the trial runs, with `facts` on where and what."""
@@ -38,8 +53,8 @@ class TrialFolder:
         if isinstance(self.path, Path):
             for leftover in self.path.glob(".*.*"):  # of a write that was killed
                 leftover.unlink()
-        attempts = self.state().get("attempts", 0) + 1
-        running = {"status": "running", "attempts": attempts, "error": None}
+        self._attempt = self.state().get("attempts", 0) + 1
+        running = {"status": "running", "attempts": self._attempt, "error": None}
         self._write_state({**facts, **running, "started": _now(), "ended": None})
 
     def save(self, records: Sequence[Record], checkpoint: bytes) -> None:
@@ -47,6 +62,7 @@ class TrialFolder:
 
         The checkpoint is written last: whatever interrupts, no record up to it is missing.
         """
+        self._check_attempt()
         self._write_records(records)
         keep(self.path / "checkpoint.pt", checkpoint)
 
@@ -60,6 +76,7 @@ class TrialFolder:
 
     def finish(self, status: str, records: Sequence[Record]) -> None:
         """Keep the whole curve; the trial is complete and its checkpoint not needed."""
+        self._check_attempt()
         self._write_records(records)
         self.mark(status)
 
@@ -72,6 +89,7 @@ class TrialFolder:
     def keep_timings(self, steps: NDArray[Any]) -> None:
         """Keep a table of the steps so far, (rows,) with the named columns of `timings`. It is
         written with every checkpoint, so as bytes: text would take as long as the steps."""
+        self._check_attempt()
         written = io.BytesIO()
         np.save(written, steps, allow_pickle=False)
         keep(self.path / "timings.npy", written.getvalue())
@@ -148,6 +166,14 @@ class TrialFolder:
     def complete(self) -> bool:
         """Whether it need not be trained any more: damaged records are trained again."""
         return self.state().get("status") in COMPLETE and bool(self.records())
+
+    def _check_attempt(self) -> None:
+        begun = self.state().get("attempts", 0)
+        if self._attempt is not None and begun > self._attempt:
+            raise OutOfReach(
+                f"{self.path} is trained by another: this was attempt {self._attempt}, and attempt "
+                f"{begun} has begun"
+            )
 
     def _write_records(self, records: Sequence[Record]) -> None:
         keep_json(self.path / "records.json", [record.to_dict() for record in records])

@@ -158,6 +158,7 @@ def run_trials(
             ),
         )
         tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
+    folder.check_held()  # else what another run has made of these trials would be overwritten
     if statuses.out_of_reach is not None:
         raise ConfigError(str(statuses.out_of_reach))
     for name in statuses.not_marked:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import LAUNCHERS, START_UP, others, runs
+from study.analysis.scaling import LAUNCHERS, others, runs
 from study.tables.cells import named, over_repeats, workers_text
 
 
 def make(results: Results) -> pd.DataFrame:
     """A row per baseline and point that both trained: Ray's steps per second as a share of the
-    baseline's, and the seconds that its start took longer (Ray itself, which starts once,
-    not counted in), paired by repeat, means with half of their 95% interval. 1 is no cost. A start
-    that is not known, since an attempt before it crashed, is left out.
+    baseline's, the seconds that starting its processes and their group took longer (Ray itself,
+    which starts once, not counted in), and those that getting the data into the workers did, which
+    read them from the object store where the baselines read files; paired by repeat, means with
+    half of their 95% interval. 1 is no cost. A start that is not known, since an attempt before it
+    crashed, is left out.
     """
     trained = runs(results)
     if trained.empty:
         return pd.DataFrame()
-    trained = trained.assign(start=trained[list(START_UP[1:])].sum(axis=1, skipna=False))
+    trained = trained.assign(start=trained["launch_seconds"] + trained["group_seconds"])
     point = ["processor", "workers", "width", "batch_size", *others(results)]
     ray = trained[trained["launcher"] == "ray"]
     rows = []
@@ -30,6 +32,7 @@ def make(results: Results) -> pd.DataFrame:
             cells = dict(zip(point, key, strict=True))
             cells["batch_size"] = inside["batch"].iloc[0]
             longer = (inside["start"] - inside["start_other"]).dropna()
+            load = inside["load_seconds"] - inside["load_seconds_other"]
             rows.append(
                 {
                     "Ray against": baseline,
@@ -39,6 +42,7 @@ def make(results: Results) -> pd.DataFrame:
                         inside["steps_per_second"] / inside["steps_per_second_other"]
                     ),
                     "start-up, s more": over_repeats(longer) if len(longer) else "-",
+                    "data, s more": over_repeats(load),
                 }
             )
     return pd.DataFrame(rows)

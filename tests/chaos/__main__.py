@@ -40,6 +40,7 @@ from tests.unit.worker_threads import team, together
 PROJECT = Path(__file__).parents[2]
 _SECONDS_BETWEEN = (3.0, 9.0)
 _MOST_SECONDS = 400.0  # of one driver
+_MOST_TRIES = 5  # of a run that nothing disturbs any more
 _DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "train_samples=none")
 _ADAM = ("--set", "optimizer=adam", "--set", "dropout=0.4", "--set", "epochs=15")
 _TYPED = {
@@ -54,6 +55,7 @@ _TYPED = {
         *("--workers", "1,2", "--repeats", "2", "--oversubscribe"),
     ),
 }
+_TRIALS = {"study.grid": 8, "study.search": 6 + 2, "study.scaling": 4}
 
 
 class Undisturbed:
@@ -107,7 +109,11 @@ class Chaos:
         while len(self._nodes.worker_nodes) < 3:
             self._nodes.add_node(num_cpus=1)
         typed = [*_TYPED[tool], "--results", str(home)]
+        in_vain = 0
         while (code := self._drive(tool, home, typed)) != 0:
+            in_vain += self.over
+            if in_vain > _MOST_TRIES:
+                raise AssertionError(f"{tool} in {home} does not end, though nothing disturbs it")
             begun = (RunFolder(home).path / "plan.json").is_file()
             self.say(f"  exit code {code}" + (", resumed" if begun else ", begun anew"))
             if begun:
@@ -158,16 +164,18 @@ class Chaos:
         records = pd.read_parquet(folder.path / "records.parquet")
         planned = {one.name: one.config for one in folder.plan}
         self.trials += len(planned)
+        if len(planned) != _TRIALS[tool]:
+            self.lost.append(f"{folder.home}: planned {len(planned)} trials of {_TRIALS[tool]}")
         there = trials[trials["status"].isin(COMPLETE)]["trial"]
         self.lost += [f"{folder.home}: {name}" for name in set(planned) - set(there)]
         twice = [*trials["trial"][trials["trial"].duplicated()]]
         twice += records["trial"][records.duplicated(["trial", "step"])].unique().tolist()
         self.differing += [f"{folder.home}: {name} is there twice" for name in twice]
         for name in there:
-            trial = folder.trial(name)
-            workers = trial.state().get("data_parallel", {}).get("workers", 1)
-            found, alone = trial.records(), self._undisturbed(planned[name], workers)
-            if not same(found, alone):
+            workers = folder.trial(name).state().get("data_parallel", {}).get("workers", 1)
+            rows = records[records["trial"] == name].drop(columns="trial").to_dict("records")
+            found = [Record(**{str(field): value for field, value in row.items()}) for row in rows]
+            if not same(found, self._undisturbed(planned[name], workers)):
                 self.differing.append(f"{folder.home}: {name}")
         self.say(f"  complete: {len(there)} of {len(planned)} trials")
 

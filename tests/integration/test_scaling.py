@@ -70,11 +70,12 @@ def test_each_workers_steps_are_timed_and_reported(finished, tmp_path, capsys):
 @pytest.mark.slow
 def test_torchrun_and_a_plain_process_train_the_same(tmp_path, digits):
     folder = tmp_path / "run"
-    typed = ["--device", "cpu", "--workers", "1", "--launchers", "torchrun,plain"]
+    typed = ["--device", "cpu", "--workers", "1,2", "--launchers", "torchrun,plain"]
     assert scaling.main([*typed, *DIGITS, "--results", str(folder)]) == 0
     run = RunFolder(folder)
     alone = list(training.train(training.Run(run.plan[0].config, digits)))
-    assert {planned.name.partition("_")[0] for planned in run.plan} == {"torchrun", "plain"}
+    begun = {"_".join(planned.name.split("_")[:2]) for planned in run.plan}
+    assert begun == {"plain_1cpu", "torchrun_1cpu", "torchrun_2cpu"}
     for planned in run.plan:
         assert same_learning(run.trial(planned.name).records(), alone)
 

@@ -18,7 +18,8 @@ STEPS = 48
 MODEL = StepTime(
     fixed=1e-3,
     per_byte=1e-9,
-    per_sample=2e-5,
+    per_sample_0=0.8e-5,
+    per_sample_1=1.2e-5,
     per_sample_2=1e-5,
     latency=2e-3,
     seconds_per_byte=2e-9,
@@ -88,6 +89,7 @@ def made_up_scaling(
                             "trial": point.name,
                             "rank": rank,
                             "step": step,
+                            "begun_at": 0,
                             "data_seconds": data * factor,
                             "compute_seconds": compute * factor,
                             "communication_seconds": communication * factor,

@@ -403,7 +403,7 @@ def test_a_folder_that_one_worker_does_not_find(folder, digits, tmp_path):
     for error in (found, lost):
         assert isinstance(error, OutOfReach)
         assert "must lie in a folder that every node reaches, or in a bucket" in str(error)
-    assert "is not on the machine of worker 1" in str(found)
+    assert "cannot be used on the machine of worker 1" in str(found)
     assert str(tmp_path / "elsewhere") in str(lost)
     assert not list((folder / "trials").iterdir())
 

@@ -114,6 +114,20 @@ def test_a_bucket_without_the_run_or_that_is_not_there(storage, bucket, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bucket_that_a_worker_may_not_read_is_told_from_one_that_is_away(bucket, monkeypatch):
+    replace_file(bucket / "run.json", b"{}")
+    assert places.not_here(bucket) is None
+
+    def refuse(_):
+        raise OSError("AWS Error ACCESS_DENIED during HeadObject operation: No response body.")
+
+    monkeypatch.setattr(BucketPath, "is_file", refuse)
+    said = places.not_here(bucket)
+    assert f"may not read {bucket} (AWS Error ACCESS_DENIED" in said
+    assert "set AWS_PROFILE" in said
+    assert said.endswith("on every node")
+
+
 def test_two_drivers_do_not_write_to_one_bucket(bucket, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = RunFolder.create(bucket, {"study": "fan"}, [])
@@ -165,6 +179,50 @@ def test_a_lease_is_renewed_and_runs_out(bucket, monkeypatch):
     time.sleep(4)
     with leased(bucket):
         pass
+
+
+def sleep_while_another_takes_over(bucket, monkeypatch, left):
+    """Of a machine that slept for a minute, the moment when it awakes: another run is here, or has
+    been."""
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    if left:
+        replace_file(bucket / ".lock", left)
+    else:
+        (bucket / ".lock").unlink()
+    time.sleep(5)
+
+
+@pytest.mark.parametrize("left", [b'{"id": "another"}', None], ids=["is here", "was here"])
+def test_a_run_that_another_has_taken_over_writes_no_more(bucket, tmp_path, monkeypatch, left):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lease, "seconds", lambda: 3.0)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    with folder.locked():
+        with pytest.raises(KeyboardInterrupt):  # wherever it is
+            sleep_while_another_takes_over(bucket, monkeypatch, left)
+        with pytest.raises(ConfigError, match="another run has taken"):
+            folder.publish()
+    assert (bucket / ".lock").is_file() == bool(left)
+
+
+def test_a_journal_is_not_played_into_a_database_that_it_is_not_of(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    replace_file(bucket / "optuna.db", b"the bucket's")
+    (folder.path / "optuna.db").write_bytes(b"that of a driver that was killed")
+    (folder.path / "optuna.db-journal").write_bytes(b"what it was about to change")
+    with folder.locked():
+        assert (folder.path / "optuna.db").read_bytes() == b"the bucket's"
+        assert not (folder.path / "optuna.db-journal").exists()
+
+
+def test_a_damaged_database_is_said_like_all_that_cannot_be_read(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    (folder.path / "optuna.db").write_bytes(b"no database" * 100)
+    with pytest.raises(OSError, match="not a database"):
+        folder.keep_database()
 
 
 def test_a_lease_lasts_as_long_as_its_holder_said(bucket, monkeypatch):

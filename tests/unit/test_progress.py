@@ -25,6 +25,7 @@ def result(step, accuracy=0.5, begun_at=0):
         "begun_at": begun_at,
         "evaluated": True,
         "total_steps": 100,
+        "lacks_gpu": "",
         "epoch": step / 10,
         "validation_accuracy": accuracy,
     }
@@ -72,6 +73,15 @@ def test_what_a_resumed_trial_had_done_is_not_taken_for_speed(moment):
     moment[0] += 20
     seen.on_trial_result(0, [], "a", result(90, begun_at=70))
     assert "0:20 left" in page.getvalue()
+
+
+def test_a_gpu_that_torch_does_not_see_is_said_once_a_machine(moment):
+    page = io.StringIO()
+    seen = followed(page, ["a", "b", "c"])
+    for name, host in (("a", "old"), ("b", "old"), ("c", "")):
+        seen.on_trial_result(0, [], name, result(10) | {"lacks_gpu": host})
+    assert page.getvalue().count("trials on old were granted a GPU, but torch sees none") == 1
+    assert page.getvalue().count("\n") == 1
 
 
 def test_failures_are_counted(moment):

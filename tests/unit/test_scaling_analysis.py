@@ -6,9 +6,10 @@ import math
 import pandas as pd
 import pytest
 
-from study.analysis import scaling, step_model, step_seconds
+from study.analysis import scaling, statistics, step_model, step_seconds
+from study.analysis.conclusions import conclusions
 from study.figures import break_even, hardware, time_shares, worker_curves
-from study.tables import launchers, start_up, step_time, worker_times
+from study.tables import launchers, start_up, step_time, worker_learning, worker_times
 from study.tables import scaling as scaling_table
 from tests.unit.made_up_scaling import MODEL, RAY_COST, TWO_RATES, gradient_bytes, made_up_scaling
 
@@ -83,11 +84,26 @@ def test_rates_count_a_straggler_which_the_median_does_not():
     assert float(made["median ms"]) == pytest.approx(1e3 * usual, rel=1e-3)
 
 
+def test_a_run_that_was_resumed_warms_up_again():
+    results = made_up_scaling((1,), (1,), repeats=1)
+    timings = results.timings.copy()
+    again = timings["step"] > 40
+    seconds = [name for name in timings if name.endswith("_seconds")]
+    timings.loc[again & (timings["step"] <= 42), seconds] *= 9  # a quarter of its eight steps
+    slow = scaling.runs(dataclasses.replace(results, timings=timings))
+    timings.loc[again, "begun_at"] = 40
+    resumed = scaling.runs(dataclasses.replace(results, timings=timings))
+    expected = scaling.runs(results)["step_seconds"]
+    assert (slow["step_seconds"] > 1.3 * expected).all()
+    assert resumed["step_seconds"].tolist() == pytest.approx(expected.tolist())
+
+
 def test_the_shorter_last_batch_of_an_epoch_is_no_typical_step():
     steps = pd.DataFrame(
         {
             "rank": 0,
             "step": range(1, 9),
+            "begun_at": 0,
             "data_seconds": 0.0,
             "compute_seconds": [1.0, 1.0, 0.5] * 2 + [1.0, 1.0],
             "communication_seconds": 1.0,
@@ -168,7 +184,7 @@ def test_other_settings_are_no_repeats():
     verdicts = scaling.judged(strong, scaling.others(results))
     assert verdicts["lr"].tolist() == [0.01, 0.1]
     assert set(verdicts["verdict"]) == {"undecided"}  # a single repeat of each
-    said = scaling.conclusions(results)
+    said = conclusions(results)
     assert "width 4 at batch 128, learning rate 0.1 (" in said[0]
     assert said[-1].startswith("No model of the step's time: it knows nothing of learning rate")
     assert "--weak" not in said[-1]
@@ -204,11 +220,30 @@ def test_no_weak_scaling_where_it_was_not_asked_for():
     assert scaling_table.make(made_up_scaling(weak=False), weak=True).empty
 
 
+def test_where_several_workers_end_is_paired_with_where_one_does():
+    results = made_up_scaling((1, 2), (1,), repeats=3)
+    trials = results.trials.copy()
+    two = (trials["launcher"] == "ray") & (trials["workers"] == 2) & (trials["batch_size"] == 128)
+    trials.loc[two, "validation_loss"] += trials.loc[two, "seed"].map({0: 0.03, 1: 0.0, 2: -0.06})
+    trials["validation_loss"] += trials["seed"]  # in which one worker and two are alike
+    made = worker_learning.make(dataclasses.replace(results, trials=trials))
+    (row,) = made.to_dict("records")
+    assert (row["workers"], row["batch"], row["training loss"]) == ("2", "128", "0 ± 0")
+    spread = statistics.mean([0.03, 0.0, -0.06])
+    assert row["validation loss"] == f"{spread.mean:.4g} ± {spread.half_width:.4g}"
+    assert row["validation loss, at the most"] == "0.06"
+    trials.loc[two & (trials["seed"] == 2), "status"] = "diverged"
+    (row,) = worker_learning.make(dataclasses.replace(results, trials=trials)).to_dict("records")
+    assert row["validation loss, at the most"] == "0.03"
+    assert worker_learning.make(made_up_scaling((1,), (1,))).empty
+
+
 def test_what_ray_costs():
     made = launchers.make(made_up_scaling())
     assert made["Ray against"].tolist() == ["torchrun", "torchrun", "plain"]
     assert [cell.split(" ± ")[0] for cell in made["steps/s, ratio"]] == ["0.8"] * 3
     assert made["start-up, s more"].tolist() == ["22 ± 0", "22 ± 0", "26 ± 0"]
+    assert made["data, s more"].tolist() == ["0 ± 0"] * 3
 
 
 def test_start_up_counts_each_launch_once():
@@ -273,8 +308,10 @@ def test_no_prediction_where_the_points_do_not_settle_it():
     results = made_up_scaling(widths=(1,), weak=False, settings=sizes)
     made = step_time.make(results, predicted=(4, 8))
     assert set(made["kind"]) == {"fitted on", "held out"}
-    said = scaling.conclusions(results)
-    assert any("2 workers pay from a batch of" in sentence for sentence in said)
+    said = conclusions(results)
+    assert any(
+        "2 workers are faster than one from these batches on" in sentence for sentence in said
+    )
     assert any(
         sentence.startswith("No break-even batch of 4 workers: the points fitted on, of so few")
         for sentence in said

@@ -78,8 +78,9 @@ def test_ray_begins_with_what_the_baselines_train():
             assert by_name[f"torchrun-{workers}cpu-repeat{repeat}"] == baseline
     behind = {tuple(points[2:]) for name, points in by_name.items() if name.startswith("ray-4")}
     assert len(behind) == 2  # in another order each time
+    # Ray's alone, too: none of its numbers of workers is to have the slowness of a fresh process.
     alone = replace(asked, launchers=["ray"])
-    assert {launch.points[0].config.width for launch in alone.launches()} > {1}
+    assert {launch.points[0].config.width for launch in alone.launches()} == {1}
 
 
 def test_a_resumed_run_plans_what_it_began_with():
@@ -228,7 +229,6 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["fan-hardwear"], "did you mean 'fan-hardware'?"),
         (["--workers", "1,x"], "--workers 1,x: x must be a whole number"),
         (["--workers", "1,1"], "names a number twice"),
-        (["--workers", "2,4"], "add 1 to --workers"),
         (["--workers", "1,64"], "--workers 64 is more than fit: there are 2 CPUs and 0 GPUs"),
         (["--widths", "0"], "width=0 is out of range"),
         (["--widths", "two"], "width must be a whole number"),
@@ -266,9 +266,10 @@ def test_nobody_has_the_time_for_more_repeats(capsys):
 def test_a_dry_run_says_what_would_be_done(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cluster, "this_machine", lambda: TWO_CPUS[0])
     typed = ["--set", "dataset=digits", "--results", str(tmp_path / "run"), "--dry-run"]
-    typed += ["--workers", "1,4", "--oversubscribe", "--repeats", "2"]
+    typed += ["--workers", "4", "--oversubscribe", "--repeats", "2"]
     assert scaling.main(typed) == 0
     printed = capsys.readouterr().out
+    assert "1 is added to --workers 4: the others are compared with it." in printed
     assert "1, 4 (oversubscribed) on cpu" in printed
     assert "10 in random order by repeat, 10 runs (budget quick, 2 repeats)" in printed
     assert "ray-4cpu-repeat1" in printed

@@ -8,6 +8,7 @@ from rich.console import Console
 
 import search_spaces
 from study.analysis import scaling
+from study.analysis.conclusions import conclusions
 from study.claims.judge import judge_all
 from study.figures import break_even, hardware, time_shares
 from study.figures.draw import draw_all
@@ -36,6 +37,16 @@ def test_claims_about_gpus_where_there_are_some():
     assert beats[1].verdict == "reproduced"
     assert "0.10 times the time" in beats[1].evidence
     assert more[1].evidence == "this run has nothing of 3 GPUs"
+
+
+def test_a_slow_first_step_makes_no_numbers_of_workers_alike():
+    gpus = made_up_scaling((1, 2, 4), (1,), study="upc-gpus", processors=("gpu",))
+    timings, trials = gpus.timings.copy(), gpus.trials.copy()
+    timings.loc[timings["step"] == 1, "compute_seconds"] += 100.0
+    trials["train_seconds"] += 100.0
+    slow = dataclasses.replace(gpus, timings=timings, trials=trials)
+    ((_, verdict),) = judge_all(search_spaces.find("upc-gpus"), slow)
+    assert verdict.verdict == "not reproduced"
 
 
 def test_no_claim_is_judged_of_trials_that_differ_in_more_than_the_repeat():
@@ -169,33 +180,66 @@ def test_the_conclusion_in_words(tmp_path, capsys):
     assert "4 cpu workers (oversubscribed), measured" in said
     assert "is off by 0 % ± 0 % on the mean and by 0 % at the most on the 2 points" in said
     assert "without the most workers there is too little to fit it on" in said
-    assert "4 workers pay from a batch of" in said
-    assert "(prediction, not run with a processor each)" in said
+    assert "4 workers are faster than one from these batches on: " in said
+    assert "(prediction: so many were not run with a processor each, and may slow" in said
+    assert "Each of 2 workers computes 1.00 ± 0.00 times as long as one that is alone with" in said
     assert "data set mnist; budget quick; 2 seeds" in said
-    assert "2 workers pay" in printed
+    assert "2 workers are faster than one" in printed
     # Repeats differ by a factor, which leaves the batch as it is.
     batch = MODEL.break_even_batch(2, 1, gradient_bytes(1))
-    assert f"2 workers pay from a batch of {batch:,.0f} ± 0 at width 1" in said
+    assert f"2 workers are faster than one from these batches on: {batch:,.0f} ± 0 at width" in said
     assert "Leaderboard" not in printed
     assert not (folder / "leaderboard.csv").exists()
 
 
 def test_the_conclusion_says_how_far_it_goes_beyond_what_was_fitted():
-    said = scaling.conclusions(made_up_scaling(workers=(1, 2, 4)))
+    small_ones = {"batch_size": ["16", "128"]}
+    said = conclusions(made_up_scaling(workers=(1, 2, 4), settings=small_ones))
     assert (
         "Fitted without the runs of 4 workers, the most there are, it is off by 0 % ± 0 % on the "
         "mean and by 0 % at the most on these." in said
     )
     # Four workers were run, held out or not.
-    assert any(s.startswith("4 workers pay") and s.endswith("on (by the model).") for s in said)
+    (four,) = [s for s in said if s.startswith("4 workers are faster than one from")]
+    assert four.endswith("(by the model, in which workers slow each other down as measured).")
+
+
+def test_what_is_said_of_batches_smaller_than_any_that_was_run_is_a_prediction():
+    batch = MODEL.break_even_batch(2, 1, gradient_bytes(1))
+    for smaller, said in (
+        (False, "prediction: some of it is below 512"),
+        (True, "by the model, in which"),
+    ):
+        sizes = {"batch_size": ["512", "1024", *(["8"] if smaller else [])]}
+        results = made_up_scaling(settings=sizes)
+        assert 8 < batch < 512
+        (two,) = [s for s in conclusions(results) if s.startswith("2 workers are faster")]
+        assert f"({said}" in two
+        (axes,) = break_even.draw(results, "Title")[""].axes
+        assert axes.lines[0].get_linestyle() == ("-" if smaller else "--")
+
+
+def test_all_numbers_of_workers_that_were_run_have_a_break_even():
+    said = conclusions(made_up_scaling(workers=(1, 3, 8)))
+    begun = [s.split()[0] for s in said if "workers are faster than one from these" in s]
+    assert begun == ["2", "3", "4", "8"]
+
+
+def test_no_model_of_workers_that_were_near_in_some_runs_and_far_in_others():
+    results = made_up_scaling(workers=(1, 2, 4))
+    machines = (results.trials["workers"] // 2).clip(lower=1)
+    apart = dataclasses.replace(results, trials=results.trials.assign(machines=machines))
+    assert any("on one machine in some runs and on several" in s for s in conclusions(apart))
+    assert not break_even.draw(apart, "Title")
 
 
 def test_where_samples_cost_nothing_no_batch_pays():
     results = made_up_scaling()
     timings = results.timings.copy()
     timings["compute_seconds"] = timings["step"].map(lambda step: 0.05 if step <= 10 else 0.01)
-    said = scaling.conclusions(dataclasses.replace(results, timings=timings))
-    assert "2 workers pay at no batch at width 1, at width 2, at width 4 (by the model)." in said
+    said = conclusions(dataclasses.replace(results, timings=timings))
+    at_none = "at no batch at width 1, at width 2, at width 4 (by the model"
+    assert any(s.startswith(f"2 workers are faster than one {at_none}") for s in said)
 
 
 def test_a_grid_is_no_scaling_run():

@@ -220,6 +220,15 @@ def test_no_password_is_kept(url, kept):
 
 
 @pytest.mark.parametrize(
+    "url", ["postgres//me:secret@host/base", "postgresql://me:secret@host:x/b"]
+)
+def test_a_url_that_is_mistyped_is_not_said_again(url):
+    with pytest.raises(ConfigError, match="--optuna-storage is no URL of a database") as refused:
+        databases.without_password(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--sampler", "bayes"], "invalid choice: 'bayes'"),

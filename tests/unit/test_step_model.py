@@ -17,7 +17,8 @@ def made_up_points(model, workers=(1, 2, 4), batches=(64, 128, 512), widths=(1, 
             batch=batch,
             width=width,
             gradient_bytes=gradient_bytes(width),
-            compute=model.compute(math.ceil(batch / n), width, gradient_bytes(width)),
+            compute=model.slow_down(n)
+            * model.compute(math.ceil(batch / n), width, gradient_bytes(width)),
             communication=model.communication(n, gradient_bytes(width)),
             step=model.step(n, batch, width, gradient_bytes(width)),
             median=model.step(n, batch, width, gradient_bytes(width)),
@@ -37,10 +38,27 @@ def apart(points):
 def test_the_fit_finds_the_model_that_made_the_timings():
     on, held_out = apart(made_up_points(MODEL))
     model = step_model.fit(on)
-    assert dataclasses.astuple(model) == pytest.approx(dataclasses.astuple(MODEL), rel=1e-6)
+    assert terms(model) == pytest.approx(terms(MODEL), rel=1e-6)
+    assert model.slow_downs == pytest.approx({2: 1, 4: 1})
     assert len(held_out) == 6
     errors = [step_model.relative_error(model, p) for p in held_out]
     assert errors == pytest.approx([0] * len(held_out), abs=1e-6)
+
+
+def terms(model):
+    return [getattr(model, f.name) for f in dataclasses.fields(model) if f.name != "slow_downs"]
+
+
+def test_how_much_workers_slow_each_other_down_is_told_from_what_a_sample_costs():
+    model = dataclasses.replace(MODEL, slow_downs={2: 1.25, 4: 1.5})
+    on, held_out = apart(made_up_points(model))
+    found = step_model.fit(on)
+    assert terms(found) == pytest.approx(terms(MODEL), rel=1e-6)
+    assert found.slow_downs == pytest.approx(model.slow_downs)
+    errors = [step_model.relative_error(found, p) for p in held_out]
+    assert errors == pytest.approx([0] * len(held_out), abs=1e-6)
+    # Nobody computed as many samples alone: more samples and more workers are not told apart.
+    assert step_model.fit(made_up_points(model, batches=(64,))).slow_downs == {}
 
 
 def test_latency_grows_with_the_messages_of_the_ring():
@@ -115,7 +133,7 @@ def test_no_term_of_the_fit_is_negative():
         dataclasses.replace(p, compute=p.compute * (1.5 if p.width == 1 else 1.0))
         for p in made_up_points(MODEL)
     ]
-    assert min(dataclasses.astuple(step_model.fit(points))) >= 0
+    assert min(terms(step_model.fit(points))) >= 0
 
 
 @pytest.mark.parametrize("workers", [2, 4, 16])
@@ -131,12 +149,19 @@ def test_break_even_by_hand():
     model = StepTime(
         fixed=1.0,
         per_byte=0.0,
-        per_sample=0.5,
+        per_sample_0=0.125,
+        per_sample_1=0.375,
         per_sample_2=0.25,
         latency=1.0,
         seconds_per_byte=0.001,
     )
     # Communication 2 * 1 + 0.001 * 1000 = 3; a sample costs 0.75, of which two workers save half.
     assert model.break_even_batch(2, 1, 1000) == pytest.approx(8)
-    free = dataclasses.replace(model, per_sample=0.0, per_sample_2=0.0)
+    free = dataclasses.replace(model, per_sample_0=0.0, per_sample_1=0.0, per_sample_2=0.0)
     assert free.break_even_batch(2, 1, 1000) == math.inf
+    # Both compute 1.2 times as long: 0.2 more for the step, and of a sample 0.4 of it is saved.
+    slowed = dataclasses.replace(model, slow_downs={2: 1.2})
+    assert slowed.break_even_batch(2, 1, 1000) == pytest.approx(3.2 / (0.75 * 0.4))
+    assert slowed.speed_up(2, 3.2 / 0.3, 1, 1000) < 1 < slowed.speed_up(2, 12, 1, 1000)
+    useless = dataclasses.replace(model, slow_downs={2: 2.0})
+    assert useless.break_even_batch(2, 1, 1000) == math.inf

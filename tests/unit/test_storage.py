@@ -3,6 +3,7 @@
 import math
 import os
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from lenet.records import Record
 from search_spaces.fan import FAN as STUDY
 from study.runtime import places
 from study.runtime.collect import collect, tables_are_current
+from study.runtime.places import OutOfReach
 from study.runtime.storage import RunFolder
 
 
@@ -70,6 +72,25 @@ def test_attempts_are_counted(folder):
     trial.begin({})
     trial.begin({})
     assert trial.state()["attempts"] == 2
+
+
+def test_a_worker_that_comes_back_late_does_not_write_over_what_another_trained(folder):
+    cut_off, another = folder.trial("one"), folder.trial("one")
+    cut_off.begin({})
+    cut_off.save([record(10)], b"weights")
+    another.begin({})
+    for write in (
+        lambda: cut_off.save([record(10), record(20)], b"late"),
+        lambda: cut_off.finish("finished", [record(10)]),
+        lambda: cut_off.keep_timings(np.zeros(1)),
+    ):
+        with pytest.raises(OutOfReach, match="was attempt 1, and attempt 2 has begun"):
+            write()
+    another.finish("finished", [record(10), record(20), record(30)])
+    with pytest.raises(OutOfReach):
+        cut_off.save([record(10), record(20)], b"late")
+    assert len(folder.trial("one").records()) == 3
+    assert folder.trial("one").saved_checkpoint() is None
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

@@ -1,0 +1,56 @@
+"""Worker learning: how far several workers end from one that trained the same batches."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from study.analysis.results import Results
+from study.analysis.scaling import compared, others
+from study.analysis.wording import amount
+from study.tables.cells import named, over_repeats, workers_text
+
+_ENDS = {
+    "train_loss": "training loss",
+    "validation_loss": "validation loss",
+    "validation_accuracy": "accuracy, points",
+}
+
+
+def make(results: Results) -> pd.DataFrame:
+    """A row per number of Ray's workers and point of strong scaling: the loss and the accuracy of
+    the last record less those of one worker of the same repeat, means over repeats with half of
+    their 95% interval, and the largest of these differences of the validation loss. Workers sum
+    in another order; training amplifies what that rounds off, so single repeats drift apart, to
+    either side.
+
+    What was not measured at the last record, or diverged, has no difference.
+    """
+    shown = compared(results, weak=False)
+    if not shown.empty:
+        shown = shown[shown["status"] != "diverged"]
+    if shown.empty or shown["workers"].max() == 1:
+        return pd.DataFrame()
+    by = ["processor", "width", *others(results), "base_batch"]
+    keys = [*by, "seed"]
+    single = shown[shown["workers"] == 1][[*keys, *_ENDS]]
+    paired = shown[shown["workers"] > 1].merge(single, on=keys, suffixes=("", "_of_one"))
+    rows = []
+    for key, inside in paired.groupby([*by, "workers"], dropna=False):
+        cells = dict(zip([*by, "workers"], key, strict=True))
+        more = {name: inside[name] - inside[f"{name}_of_one"] for name in _ENDS}
+        more["validation_accuracy"] *= 100
+        largest = more["validation_loss"].abs().max()
+        rows.append(
+            {
+                "workers": workers_text(int(str(cells["workers"])), inside),
+                **named(["processor", "width"], [cells["processor"], cells["width"]]),
+                **named(others(results), [cells[name] for name in others(results)]),
+                "batch": str(int(inside["batch"].iloc[0])),
+                **{
+                    called: over_repeats(more[name].dropna()) if more[name].notna().any() else "-"
+                    for name, called in _ENDS.items()
+                },
+                "validation loss, at the most": amount("validation_loss", largest),
+            }
+        )
+    return pd.DataFrame(rows)
