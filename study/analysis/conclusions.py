@@ -158,7 +158,7 @@ def _said_of_break_even(measured: Sequence[Point], fitted: Fitted) -> list[str]:
         if not any(p.workers == workers for p in measured):
             what = (
                 "prediction: so many were not run with a processor each, and may slow each other "
-                "down"
+                "down more"
             )
         said.append(f"{workers} workers are faster than one {_batches_in_words(batches)} ({what}).")
     return said

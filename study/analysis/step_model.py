@@ -75,8 +75,10 @@ class StepTime:
     """by number of workers, where it was measured"""
 
     def slow_down(self, workers: int) -> float:
-        """1 where it was not measured."""
-        return self.slow_downs.get(workers, 1.0)
+        """Where it was not measured, that of the next fewer workers of which it was: they slow each
+        other down no less. 1 if there are none."""
+        known = [n for n in self.slow_downs if n <= workers]
+        return self.slow_downs[max(known)] if known else 1.0
 
     def compute(self, samples: float, width: int, gradient_bytes: float) -> float:
         """Of one worker that is alone, with so many samples."""

@@ -119,9 +119,9 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         axes.set_ylabel("batch over all workers (samples)")
         meaning = (
             "For batches above a line, that number of workers is faster than one, by the model, if "
-            "each has a processor of its own; that workers slow each other down is in it only "
-            "where so many were run. Marks are measured: a verdict by the interval over repeats "
-            "(95% for all marks together)."
+            "each has a processor of its own; numbers that were not run are taken to slow each "
+            "other down no more than those that were. Marks are measured: a verdict by the "
+            "interval over repeats (95% for all marks together)."
         )
         if left_out:
             meaning += (

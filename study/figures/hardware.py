@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from study.analysis import statistics
 from study.analysis.results import Results, select
@@ -66,6 +66,8 @@ def _figure(
                 axes.set_yscale("log")
                 cut = lowest <= 0
                 axes.autoscale(axis="y")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+                axes.yaxis.set_minor_locator(NullLocator())
                 axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         shown = [name for name in LAUNCHERS if name in set(trained["launcher"])]
         shades, shapes = style.colours(LAUNCHERS), style.markers(LAUNCHERS)
@@ -78,6 +80,8 @@ def _figure(
             "T leaves out start-up and evaluation, the warm-up is in; v is that of the mean step "
             "behind the warm-up."
         )
+        if published:
+            meaning += " Published is the report's own training, which is that of the budget paper."
         if trained["seed"].nunique() > 1:
             meaning += " Bars are 95% intervals over repeats."
         if (trained["status"] == "diverged").any():

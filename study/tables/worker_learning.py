@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.scaling import compared, others
-from study.analysis.wording import amount
-from study.tables.cells import named, over_repeats, workers_text
+from study.analysis.wording import amount, with_interval
+from study.tables.cells import named, workers_text
 
 _ENDS = {
     "train_loss": "training loss",
@@ -38,7 +39,6 @@ def make(results: Results) -> pd.DataFrame:
     for key, inside in paired.groupby([*by, "workers"], dropna=False):
         cells = dict(zip([*by, "workers"], key, strict=True))
         more = {name: inside[name] - inside[f"{name}_of_one"] for name in _ENDS}
-        more["validation_accuracy"] *= 100
         largest = more["validation_loss"].abs().max()
         rows.append(
             {
@@ -46,11 +46,16 @@ def make(results: Results) -> pd.DataFrame:
                 **named(["processor", "width"], [cells["processor"], cells["width"]]),
                 **named(others(results), [cells[name] for name in others(results)]),
                 "batch": str(int(inside["batch"].iloc[0])),
-                **{
-                    called: over_repeats(more[name].dropna()) if more[name].notna().any() else "-"
-                    for name, called in _ENDS.items()
-                },
+                **{called: _mean(name, more[name].dropna()) for name, called in _ENDS.items()},
                 "validation loss, at the most": amount("validation_loss", largest),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _mean(measured: str, values: pd.Series) -> str:
+    """With half of its 95% interval; accuracies in points."""
+    if values.empty:
+        return "-"
+    over = statistics.mean(values)
+    return with_interval(measured, over.mean, over.half_width)

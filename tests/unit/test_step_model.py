@@ -55,6 +55,7 @@ def test_how_much_workers_slow_each_other_down_is_told_from_what_a_sample_costs(
     found = step_model.fit(on)
     assert terms(found) == pytest.approx(terms(MODEL), rel=1e-6)
     assert found.slow_downs == pytest.approx(model.slow_downs)
+    assert [found.slow_down(n) for n in (1, 3, 16)] == pytest.approx([1, 1.25, 1.5])
     errors = [step_model.relative_error(found, p) for p in held_out]
     assert errors == pytest.approx([0] * len(held_out), abs=1e-6)
     # Nobody computed as many samples alone: more samples and more workers are not told apart.
