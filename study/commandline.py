@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
-from study.runtime.cluster import end_as_by_ctrl_c
+from study.runtime.interruption import end_as_by_ctrl_c
 from study.runtime.places import Place, patience, place_of, reason
 from study.runtime.request import Machine
 from study.runtime.storage import default_name

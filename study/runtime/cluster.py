@@ -6,10 +6,8 @@ import contextlib
 import logging
 import math
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.config import ConfigError
+from study.runtime.interruption import end_as_by_ctrl_c
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -229,16 +228,6 @@ def disconnect() -> None:
     """Leave the cluster; a Ray of our own ends. Without a connection, nothing."""
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
-
-
-def end_as_by_ctrl_c() -> None:
-    """From now on SIGTERM, with which batch systems end a job, and SIGHUP, which is a terminal or a
-    connection that is gone, are as Ctrl-C; not SIGHUP where `nohup` has it ignored."""
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # no SIGHUP on Windows
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
 def require_token() -> None:

@@ -13,7 +13,6 @@ import json
 import math
 import os
 import platform
-import signal
 import threading
 import time
 import uuid
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lenet.config import ConfigError
+from study.runtime.interruption import interrupt
 from study.runtime.places import BucketPath, patience, reason, remedy, replace_json
 
 _FILE = ".lock"
@@ -113,20 +113,30 @@ def _is_anothers(held: dict[str, Any], mine: dict[str, Any]) -> bool:
 
 def _renew(lease: Lease, file: BucketPath, mine: dict[str, Any], done: threading.Event) -> None:
     between = seconds() / 6
-    written, due = time.time(), min(_FIRST_LOOK, between)
+    written, due = _now(), min(_FIRST_LOOK, between)
     while not done.wait(min(_BETWEEN_LOOKS_AT_THE_CLOCK, between)):
-        if time.time() - written < due:
+        if _seconds_since(written) < due:
             continue
         with contextlib.suppress(OSError):  # a bucket that is away is tried again
             held = _read(file)
             # One that had taken it over may have ended since.
-            passed_on = not held and time.time() - written > seconds()
+            passed_on = not held and _seconds_since(written) > seconds()
             if passed_on or _is_anothers(held, mine):
                 lease.lost = True
-                os.kill(os.getpid(), signal.SIGINT)
+                interrupt()
                 return
             replace_json(file, mine)
-            written, due = time.time(), between
+            written, due = _now(), between
+
+
+def _now() -> tuple[float, float]:
+    return time.time(), time.monotonic()
+
+
+def _seconds_since(moment: tuple[float, float]) -> float:
+    """Those that the machine slept counted in, which one clock leaves out; the other may have been
+    set back."""
+    return max(now - then for now, then in zip(_now(), moment, strict=True))
 
 
 def _read(file: BucketPath) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import ray
+from ray.autoscaler.v2 import utils
 
 from study import grid, scaling
 from study.runtime import cluster
@@ -113,8 +114,12 @@ def autoscaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Autoscaled]
             time.sleep(0.2)
         time.sleep(2)
         assert head.poll() is None, log.read_text(encoding="utf-8")  # as where a file is refused
+        # Ray asks the first cluster of a process which autoscaler it has, and takes that for all:
+        # here, other tests may have met one with the old one.
+        utils.cached_is_autoscaler_v2 = None
         yield Autoscaled(address, meeting)
     finally:
+        utils.cached_is_autoscaler_v2 = None
         # All that this Ray has started, and nothing of another: `ray stop` would end those, too.
         subprocess.run(["pkill", "-KILL", "--session", str(head.pid)], check=False)
         head.wait()
