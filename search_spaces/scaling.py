@@ -54,7 +54,7 @@ TABLES = (
     Table(
         name="worker-learning",
         kind="worker_learning",
-        title="The learning is the same: last record of several workers, less that of one",
+        title="Is the learning the same? Last record of several workers, less that of one",
     ),
     Table(name="launchers", kind="launchers", title="What Ray costs over torchrun and no launcher"),
     Table(name="start-up", kind="start_up", title="Start-up, before the first training step"),

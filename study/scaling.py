@@ -101,6 +101,8 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         asked = of_run(folder.run)
     else:
         asked = _asked(options, address)
+        if options.placement and not address:
+            raise ConfigError("--placement is for a cluster: add --address, or leave it out")
         counts = _counts(options.workers, console) if options.workers else None
         devices = _names(options.device, PROCESSORS, "device") if options.device else None
         folder = RunFolder(commandline.results(options, asked.study, asked.budget))

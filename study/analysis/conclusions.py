@@ -117,8 +117,9 @@ def _said_of_errors(
     if beyond is None:
         return [
             said,
-            "How far it can be trusted for more workers than were run is not known: without the "
-            "most workers there is too little to fit it on (use more numbers of --workers).",
+            "How far it can be trusted for more workers than were run is not known: that would be "
+            "tested by fitting it without the most workers, which leaves too few points here (use "
+            "more numbers of --workers).",
         ]
     most, missed_by = beyond
     return [
@@ -172,7 +173,8 @@ def _batches_in_words(by_width: Mapping[int, Sequence[float]]) -> str:
             parts.append(f"{interval(batches, lambda value: f'{value:,.0f}')} at width {width}")
             continue
         some = sum(map(math.isinf, batches))
-        fits = "" if some == len(batches) else f" by {some} of {counted(len(batches), 'fit')}"
+        of_all = f" by {some} of {counted(len(batches), 'repeat')}, so that is not settled"
+        fits = "" if some == len(batches) else of_all
         never.append(f"at width {width}{fits}")
     said = [f"from these batches on: {', '.join(parts)}"] if parts else []
     return "; ".join([*said, *([f"at no batch {', '.join(never)}"] if never else [])])

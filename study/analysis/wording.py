@@ -77,6 +77,8 @@ def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
     """
     said = [
         "data set " + _listed(trials["dataset"]),
+        # Only where it is another than the study's own.
+        *(["model " + _listed(trials["model"])] if "model" in run.get("choices", {}) else []),
         f"budget {run['budget']}",
         _seeds(trials),
         _devices(trials),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,8 @@ class Evidence:
     """whether anything in the study depends on the seed"""
     published: Sequence[Mapping[str, Any]] = ()
     """the points of the study as published: all that a claim is about, and nothing else is"""
-    dataset: str | None = None
-    """what the report trained on"""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """settings that the report had the same throughout, such as its data set and its model"""
 
     def measured(self, where: Mapping[str, Any], quantity: str, at: Moment) -> pd.DataFrame:
         """The trials of the published points with these settings, with their `quantity` in
@@ -111,9 +111,12 @@ class Evidence:
     def _trials(self, where: Mapping[str, Any]) -> pd.DataFrame:
         # What a scheduler stopped has no end to compare.
         trials = self.results.counted[self.results.counted["status"] != "stopped"]
-        others = set(trials["dataset"]) - {self.dataset} if self.dataset else set()
-        if others:
-            raise Untestable(f"the report is about {self.dataset}, this run on {min(others)}")
+        for name, value in self.fixed.items():
+            if name in trials and len(trials) and not (trials[name] == value).any():
+                here = " and ".join(sorted({value_text(other) for other in trials[name]}))
+                raise Untestable(
+                    f"the report is about {label(name)} {value_text(value)}, this run on {here}"
+                )
         if not self.published:
             return select(trials, where)
         about = pd.DataFrame(self.published)

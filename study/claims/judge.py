@@ -24,7 +24,12 @@ def judge_all(asked: Study, results: Results) -> list[tuple[Claim, Verdict]]:
         results,
         drawn=asked.drawn,
         published=[{name: getattr(p.config, name) for name in names} for p in plan],
-        dataset=str(asked.fixed["dataset"]),
+        fixed={
+            name: value
+            for name, value in asked.fixed.items()
+            # What a budget cuts short is said beside the verdicts.
+            if name not in names and not any(name in each for each in asked.budgets.values())
+        },
     )
     return [(claim, judge(claim, evidence)) for claim in asked.claims]
 

@@ -106,8 +106,11 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
         axes.set_xscale("log")
         axes.set_yscale("log")
         if bands and len(fitted.models) > 1:
+            low = [b.mean - b.half_width for _, batches in bands.values() for b in batches]
+            bottom = min([axes.get_ylim()[0], *(0.9 * edge for edge in low if edge > 0)])
             for n, (told, batches) in bands.items():
-                _band(axes, told, batches, colours[n])
+                _band(axes, told, batches, colours[n], bottom)
+            axes.set_ylim(bottom=bottom)
             legend.append(Patch(color="#444444", alpha=0.2, lw=0, label="95% interval of a line"))
         axes.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -142,10 +145,13 @@ def _mean(batches: Sequence[float]) -> statistics.Mean:
 
 
 def _band(
-    axes: Axes, widths: Sequence[int], batches: Sequence[statistics.Mean], colour: Any
+    axes: Axes,
+    widths: Sequence[int],
+    batches: Sequence[statistics.Mean],
+    colour: Any,
+    bottom: float,
 ) -> None:
-    """The interval of a line. What of it lies below 0 ends at the axis' lower end."""
-    bottom = axes.get_ylim()[0]
+    """The interval of a line. What of it lies below 0 ends at `bottom`, the axis' lower end."""
     low = [b.mean - b.half_width for b in batches]
     high = [b.mean + b.half_width for b in batches]
     axes.fill_between(

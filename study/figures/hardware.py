@@ -15,7 +15,7 @@ from study.analysis import statistics
 from study.analysis.results import Results, select
 from study.analysis.scaling import LAUNCHERS, narrowest, runs
 from study.figures import style
-from study.figures.workers import footer, marked, parts
+from study.figures.workers import footer, marked, net, parts
 
 _PANELS = {
     "train_seconds": "total training time T (s)",
@@ -76,7 +76,7 @@ def _figure(
         ]
         if published:
             legend.append(Line2D([], [], color=_GREY, marker="*", ls="", ms=9, label="published"))
-        meaning = (
+        meaning = net(trained) + (
             "T leaves out start-up and evaluation, the warm-up is in; v is that of the mean step "
             "behind the warm-up."
         )

@@ -12,7 +12,7 @@ from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.scaling import narrowest, runs
 from study.figures import style
-from study.figures.workers import footer, marked, parts
+from study.figures.workers import footer, marked, net, parts
 
 _DASHES = ("-", "--", ":", "-.")
 
@@ -70,7 +70,7 @@ def _figure(results: Results, title: str, trained: pd.DataFrame) -> Figure:
         ]
         if trained["seed"].nunique() > 1:
             legend.append(Patch(color="#444444", alpha=0.2, lw=0, label="range over repeats"))
-        meaning = (
+        meaning = net(trained) + (
             "The batch is the same for all numbers of workers, and so is its order; gradients are "
             "weighted by each worker's samples. Differences come from the order of summation."
         )

@@ -34,6 +34,12 @@ def marked(trained: pd.DataFrame, processor: str, workers: int) -> str:
     return f"{workers} {processor.upper()}{star}"
 
 
+def net(trained: pd.DataFrame) -> str:
+    """Which of several nets and batches a figure shows."""
+    width, batch = int(trained["width"].iloc[0]), int(trained["batch"].iloc[0])
+    return f"The net of width {width}, batch {batch}. "
+
+
 def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
     """The lines below a figure: where its numbers come from, how busy the machine was, what
     the figure shows, and what a star means where there is one."""

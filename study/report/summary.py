@@ -202,6 +202,11 @@ def _say_left_out(results: Results, say: Callable[[str], None]) -> None:
         return
     each = ", ".join(f"{n} {status}" for status, n in missing.items())
     say(f"Not counted: {each} of {counted(len(results.trials), 'trial')} (see trials.csv).")
+    unfinished = results.trials[results.trials["status"] == "unfinished"]
+    damaged = int(unfinished["error"].notna().sum())
+    if damaged:
+        of = counted(damaged, "trial")
+        say(f"  of {of} the records are missing or damaged: --resume trains it again")
     failed = results.trials[results.trials["status"] == "failed"]
     for trial in failed.head(_FAILURES).to_dict("records"):
         reason = trial["error"].strip().splitlines() if isinstance(trial["error"], str) else []

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Trials that share a GPU; more gain little and each holds its own CUDA context.
 _MOST_TRIALS_PER_GPU = 8
+_SECONDS_TO_ANSWER = 10.0
 _MOST_SECONDS_TO_COME = 1_200.0  # of machines that are asked for; a cloud takes minutes
 
 _ENVIRONMENT = {
@@ -197,6 +199,8 @@ def connect(address: str | None) -> str | None:
     prepare_environment()
     if address is None:
         require_token()
+    else:
+        _check_answers(address)
     import ray  # it reads its environment and the token when imported
 
     options: dict[str, Any] = {"address": address}
@@ -213,6 +217,12 @@ def connect(address: str | None) -> str | None:
                 f"Ray did not start on this machine ({reason}): try again when it is less "
                 "busy, or see /tmp/ray/session_latest/logs"
             ) from error
+        if "auth" in reason.lower():
+            raise ConfigError(
+                f"the Ray cluster at {address} refuses your token, or the lack of one: put what "
+                "`ray get-auth-token` prints there into ~/.ray/auth_token here, and set "
+                "RAY_AUTH_MODE=token"
+            ) from error
         raise ConfigError(
             f"cannot join a Ray cluster at {address} ({reason}): start one with `ray start "
             "--head`, put its token into ~/.ray/auth_token if it asks for one, or leave "
@@ -228,6 +238,22 @@ def disconnect() -> None:
     """Leave the cluster; a Ray of our own ends. Without a connection, nothing."""
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise `ConfigError` if nothing listens at `HOST:PORT`: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host:  # such as "auto"
+        return
+    if not (port.isdecimal() and 0 < int(port) < 65_536):
+        raise ConfigError(f"{port!r} of --address {address} is no port: type HOST:6379, for one")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise ConfigError(
+            f"nothing answers at --address {address} ({error.strerror or error}): see `ray status` "
+            "on the cluster's head, or leave --address and RAY_ADDRESS out to use this machine"
+        ) from error
 
 
 def require_token() -> None:

@@ -24,10 +24,10 @@ def collect(folder: RunFolder) -> None:
     number `observed`, such as `observed_W`. `timings`, which only data-parallel runs have, has
     a row per trial, worker and step (see `TrialFolder.timings`). `trials` has a row
     per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
-    a scheduler, `failed`, `unfinished`), `error`, `attempts`, `started` and `ended` (UTC) of
-    the last attempt, `device`, `threads`, `host`, every setting, the fields of the last
-    record, and `best_validation_accuracy` with its `best_validation_epoch`; of a data-parallel
-    run also its launch (`study.analysis.scaling` says which columns). Raises
+    a scheduler, `failed`, `unfinished`, also if its records are damaged), `error`, `attempts`,
+    `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`, every setting, the
+    fields of the last record, and `best_validation_accuracy` with its `best_validation_epoch`; of a
+    data-parallel run also its launch (`study.analysis.scaling` says which columns). Raises
     `ConfigError` if its plan is damaged, `OSError` if it cannot be read or written.
     """
     record_rows: list[dict[str, Any]] = []
@@ -91,6 +91,8 @@ def _trial_row(
     planned: Planned, state: Mapping[str, Any], records: Sequence[Record]
 ) -> dict[str, Any]:
     status = state.get("status")
+    if status in COMPLETE and not records:  # `TrialFolder.complete` will have it trained again
+        status, state = None, {**state, "error": "its records are missing or damaged"}
     measured = [r for r in records if math.isfinite(r.validation_accuracy)]
     best = max(measured, key=lambda record: record.validation_accuracy, default=None)
     last = _row(records[-1]) if records else dict.fromkeys(_MEASURED)

@@ -85,7 +85,8 @@ def estimate(
                     reason = (str(error).strip().splitlines() or [""])[0]
                     raise ConfigError(
                         f"model={config.model} cannot be trained with batch_size="
-                        f"{config.batch_size}: {type(error).__name__}: {reason}"
+                        f"{config.batch_size}, width={config.width}: {type(error).__name__}: "
+                        f"{reason}"
                     ) from error
             run_length = _Length.of(config, datasets[config.dataset])
             trial_seconds[config.id] = (

@@ -21,6 +21,7 @@ from lenet.datasets import Dataset
 from search_spaces.study import Planned
 from study.analysis.wording import counted
 from study.runtime import cluster
+from study.runtime.estimate import clock
 from study.runtime.places import OutOfReach
 from study.runtime.replica import failure_of
 from study.runtime.scaling_plan import Launch, Session, cpus_each
@@ -56,6 +57,7 @@ class Launcher:
         to read the data, and to join the cluster if there is one."""
         self._ray_seconds = ray_seconds
         folder, failed = self._session.folder, False
+        took: list[float] = []
         to_train = [[p for p in launch.points if not complete(folder, p)] for launch in launches]
         # Before all launches: what Ray costs the others by being there, it costs all of them.
         if any(to_train) and any(launch.launcher == "ray" for launch in launches):
@@ -68,6 +70,7 @@ class Launcher:
             started = time.perf_counter()
             error = self._start(launch, left)
             seconds = time.perf_counter() - started
+            took.append(seconds)
             undone = [p for p in left if not complete(folder, p)]
             for planned in undone:
                 folder.trial(planned.name).mark("failed", error or "its workers ended before it")
@@ -75,6 +78,9 @@ class Launcher:
             said = f"{counted(len(left), 'run')} in {seconds:.1f} s, start-up counted in"
             if undone:
                 said = f"{len(undone)} of {said} failed: {error or 'no reason was given'}"
+            to_come = sum(map(bool, to_train[number:]))
+            if to_come:
+                said += f"; about {clock(to_come * sum(took) / len(took))} left"
             self._console.print(f"{place}: {said}")
         return failed
 

@@ -200,7 +200,8 @@ WHERE_RESULTS_LIE = (
 
 
 class OutOfReach(Exception):
-    """A worker cannot write to the run's folder: nor will the next one."""
+    """What a run needs, its folder or its model, is not where a worker is; the next would not find
+    it, either."""
 
 
 def not_here(home: Place) -> str | None:
@@ -214,6 +215,15 @@ def not_here(home: Place) -> str | None:
             raise
         return f"{node} may not read {home} ({reason(error)}): {remedy(error)}, on every node"
     return f"{home} is not on {node}: {WHERE_RESULTS_LIE}"
+
+
+def only_here(error: ConfigError) -> str:
+    """What to say where a worker refuses a config that the driver has accepted: they differ in what
+    they can import."""
+    return (
+        f"on {platform.node()}: {error}; workers must be able to import what the command can: "
+        "install it on every node, or bring it by `ray job submit --working-dir` (docs/cluster.md)"
+    )
 
 
 def replace_file(path: Place, content: bytes) -> None:

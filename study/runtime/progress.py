@@ -142,7 +142,7 @@ class ProgressCallback(tune.Callback):
         error = error_of(trial)
         died = isinstance(error, RayActorError)
         reason = "its worker died" if died else str(error).strip().splitlines()[-1]
-        self._console.print(f"{trial}: {reason}; it goes on from its last checkpoint", markup=False)
+        self._console.print(f"{trial}: {reason}; it is tried once more", markup=False)
 
     def _end(self, name: str, among: set[str]) -> None:
         among.add(name)

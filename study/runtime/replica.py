@@ -32,7 +32,7 @@ import torch.distributed
 from numpy.typing import NDArray
 
 from lenet import datasets
-from lenet.config import TrainConfig
+from lenet.config import ConfigError, TrainConfig
 from lenet.data_parallel import Replica
 from lenet.datasets import Dataset
 from lenet.devices import describe_device, training_device
@@ -40,7 +40,14 @@ from lenet.records import PHASES
 from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import WHERE_RESULTS_LIE, OutOfReach, Place, not_here, place_of
+from study.runtime.places import (
+    WHERE_RESULTS_LIE,
+    OutOfReach,
+    Place,
+    not_here,
+    only_here,
+    place_of,
+)
 from study.runtime.trial_folder import TrialFolder
 
 Job = Mapping[str, Any]
@@ -141,7 +148,10 @@ def _train_point(
     facts: Mapping[str, Any],
 ) -> None:
     clock = StepClock(device)
-    run = Run(config, dataset, device, replica, clock, gpus=gpus)
+    try:
+        run = Run(config, dataset, device, replica, clock, gpus=gpus)
+    except ConfigError as error:
+        raise OutOfReach(only_here(error)) from error
     records = restore(run, folder, print)
     # The first worker may write only when all have read.
     found = _of_each(replica, run.step, device)

@@ -324,7 +324,7 @@ def _announce(
         console.print(f"  placement    {asked.placement}, workers on {spread} machines")
     console.print(
         f"  time         about {clock(seconds)} of training at one worker's speed, from steps "
-        "measured on this machine; start-up comes on top"
+        "measured on this machine; starting its workers comes on top, tens of seconds a launch"
     )
     if asked.repeats == 1:
         console.print("  intervals    none: they need --repeats 2 or more")

@@ -196,7 +196,10 @@ def placed(
     notes = []
     for processor in devices or ["gpu" if has_gpus else "cpu"]:
         if processor == "gpu" and not has_gpus:
-            raise ConfigError(f"--device gpu: there is no GPU ({_has(nodes)}): use --device cpu")
+            raise ConfigError(
+                f"--device {','.join(devices or ['gpu'])}: there is no GPU ({_has(nodes)}): use "
+                "--device cpu"
+            )
         if processor == "cpu" and devices and len(devices) > 1:
             workers[processor] = [1]
             whole = max(node.cpus for node in nodes)
@@ -281,6 +284,9 @@ def check_room(
                 )
             if n > fitting and not oversubscribe:
                 instead = elsewhere if resumed else "use fewer"
+                if not fitting and not resumed:
+                    most = max(node.cpus for node in nodes)
+                    instead = f"use --cpus-per-worker {most:g} or less"
                 raise ConfigError(
                     f"--workers {n} is more than fit: there are {has}, room for {fitting} "
                     f"workers of {cpus:g} CPU; {instead}, or add --oversubscribe, which lets "

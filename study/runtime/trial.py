@@ -15,14 +15,14 @@ import torch
 from ray import tune
 from tensorboardX import SummaryWriter
 
-from lenet.config import TrainConfig
+from lenet.config import ConfigError, TrainConfig
 from lenet.datasets import Dataset, Samples
 from lenet.devices import describe_device, training_device
 from lenet.records import Record
 from lenet.training import Run, train
 from search_spaces.study import maximized
 from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import OutOfReach, not_here, place_of
+from study.runtime.places import OutOfReach, not_here, only_here, place_of
 from study.runtime.trial_folder import TrialFolder
 
 Shared = dict[str, Any]
@@ -118,7 +118,10 @@ class Trial(tune.Trainable):
                 "settings": settings.to_dict(),
             }
         )
-        self._run = Run(settings, self._datasets[settings.dataset], self._device)
+        try:
+            self._run = Run(settings, self._datasets[settings.dataset], self._device)
+        except ConfigError as error:
+            raise OutOfReach(only_here(error)) from error
         self._records = restore(self._run, self._folder, _say)
         self._begun_at = self._run.step
         self._stream = train(self._run)

@@ -41,7 +41,7 @@ def make(results: Results) -> pd.DataFrame:
                     "steps/s, ratio": over_repeats(
                         inside["steps_per_second"] / inside["steps_per_second_other"]
                     ),
-                    "start-up, s more": over_repeats(longer) if len(longer) else "-",
+                    "processes and group, s more": over_repeats(longer) if len(longer) else "-",
                     "data, s more": over_repeats(load),
                 }
             )

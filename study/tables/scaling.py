@@ -33,7 +33,7 @@ def make(results: Results, *, weak: bool, target: float = 0.95) -> pd.DataFrame:
                 "batch": str(int(inside["batch"].iloc[0])),
                 "samples/s": over_repeats(inside["samples_per_second"]),
                 "steps/s": over_repeats(inside["steps_per_second"]),
-                "median ms": over_repeats(1e3 * inside["median_seconds"]),
+                "median step, ms": over_repeats(1e3 * inside["median_seconds"]),
                 "s per epoch": over_repeats(inside["epoch_seconds"]),
                 f"s to {100 * target:g} %": over_repeats(inside["target"]),
                 "speed-up": over_repeats(inside["speed_up"]),

@@ -39,7 +39,7 @@ def make(results: Results) -> pd.DataFrame:
                 "launches": str(len(inside)),
                 _CALLED["ray_seconds"]: over_repeats(inside["ray_seconds"].drop_duplicates()),
                 **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP[1:]},
-                "all the rest (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
+                "sum per launch (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
             }
         )
     return pd.DataFrame(rows)

@@ -204,7 +204,7 @@ def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
         os.kill(RunFolder(folder).trial(name).state()["pid"], signal.SIGKILL)
         printed, _ = driver.communicate(timeout=200)
     assert driver.returncode == 0
-    assert f"{name}: its worker died; it goes on from its last checkpoint" in printed
+    assert f"{name}: its worker died; it is tried once more" in printed
     assert "Traceback" not in printed
     trials = pd.read_parquet(folder / "trials.parquet").set_index("trial")
     assert set(trials.status) == {"finished"}
@@ -235,6 +235,17 @@ def test_a_trial_that_crashes_is_retried_reported_and_the_others_stand(run_grid,
     assert "made to fail" in fails.error[64]
     # Before its first report, of which Tune keeps no config.
     assert kills.status.to_dict() == {64: "failed", 256: "finished"}
+
+
+def test_a_model_that_workers_cannot_import_ends_the_run(run_grid, tmp_path, monkeypatch, capsys):
+    module = "from tests.own_models import Linear\n\n\nclass Mine(Linear):\n    pass\n"
+    (tmp_path / "only_here.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    small = ("--set", "lr=0.1", "--set", "optimizer=sgd", "--set", "model=only_here:Mine")
+    assert run_grid(*DIGITS, *small, "--results", str(tmp_path / "run")) == 2
+    error = capsys.readouterr().err
+    assert "cannot load 'only_here:Mine'" in error
+    assert "workers must be able to import what the command can" in error
 
 
 @pytest.mark.parametrize(

@@ -291,9 +291,9 @@ def test_a_missing_value_leaves_a_claim_untested():
     assert "learning rate 0.001" in found.evidence
 
 
-def published_run(status=None, choices=None, dataset="mnist"):
+def published_run(status=None, choices=None, dataset="mnist", model="lenet"):
     results = made_up_run(seeds=2, choices=choices, status=status)
-    results.trials["dataset"] = dataset
+    results.trials["dataset"], results.trials["model"] = dataset, model
     return {claim.name: found for claim, found in judge.judge_all(FAN, results)}
 
 
@@ -323,6 +323,13 @@ def test_other_data_than_the_report_s_test_nothing():
     found = published_run(dataset="digits")
     assert {verdict.verdict for verdict in found.values()} == {NOT_TESTED}
     assert "this run on digits" in found["adam-0.1-fails"].evidence
+
+
+def test_another_model_than_the_report_s_tests_nothing():
+    found = published_run(model="mine:Net")
+    assert {verdict.verdict for verdict in found.values()} == {NOT_TESTED}
+    said = "the report is about model lenet, this run on mine:Net"
+    assert found["adam-0.1-fails"].evidence == said
 
 
 def test_other_kinds_are_undecided_where_seeds_disagree():

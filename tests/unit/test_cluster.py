@@ -3,6 +3,7 @@
 import pytest
 
 from lenet import ConfigError
+from study.runtime import cluster
 from study.runtime.cluster import Node, allot
 
 
@@ -81,4 +82,18 @@ def test_one_thread_per_cpu():
 def test_more_than_there_is(asked, said):
     with pytest.raises(ConfigError) as error:
         given(**asked)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "nothing answers at --address 127.0.0.1:1 (Connection refused)"),
+        ("127.0.0.1:99999", "'99999' of --address 127.0.0.1:99999 is no port"),
+        ("127.0.0.1:ray", "'ray' of --address 127.0.0.1:ray is no port"),
+    ],
+)
+def test_an_address_where_nobody_answers_is_refused_at_once(address, said):
+    with pytest.raises(ConfigError) as error:
+        cluster.connect(address)
     assert said in str(error.value)

@@ -157,6 +157,16 @@ def test_break_even_lines_have_intervals_over_repeats():
     assert bands(2) == 3  # of 2, 4 and 8 workers
 
 
+def test_a_band_that_goes_on_below_0_ends_at_the_foot_of_the_axis():
+    results = made_up_scaling(repeats=2)
+    timings = results.timings.copy()
+    timings.loc[timings["trial"].str.endswith("seed1"), "communication_seconds"] *= 3
+    axes = break_even.draw(dataclasses.replace(results, timings=timings), "Title")[""].axes[0]
+    lowest = [band.get_paths()[0].vertices[:, 1].min() for band in axes.collections]
+    assert len(lowest) == 3
+    assert lowest == [axes.get_ylim()[0]] * 3
+
+
 def test_all_figures_are_drawn(tmp_path):
     results = made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,))
     for name in ("fan-hardware", "upc-gpus"):
@@ -179,7 +189,7 @@ def test_the_conclusion_in_words(tmp_path, capsys):
     said = (folder / "conclusion.txt").read_text()
     assert "4 cpu workers (oversubscribed), measured" in said
     assert "is off by 0 % ± 0 % on the mean and by 0 % at the most on the 2 points" in said
-    assert "without the most workers there is too little to fit it on" in said
+    assert "which leaves too few points here" in said
     assert "4 workers are faster than one from these batches on: " in said
     assert "(prediction: so many were not run with a processor each, and may slow" in said
     assert "Each of 2 workers computes 1.00 ± 0.00 times as long as one that is alone with" in said

@@ -197,6 +197,9 @@ def test_damaged_files_of_a_trial_are_as_missing(folder):
     assert planned not in folder.unfinished()
     (trial.path / "records.json").write_bytes(b"[{")
     assert planned in folder.unfinished()  # though its status is complete
+    collect(folder)
+    row = pd.read_parquet(folder.path / "trials.parquet").set_index("trial").loc[planned.name]
+    assert (row.status, row.error) == ("unfinished", "its records are missing or damaged")
     for name in ("trial.json", "records.json"):
         (trial.path / name).write_bytes(b"[{")
     assert planned in folder.unfinished()
