@@ -217,16 +217,15 @@ def connect(address: str | None) -> str | None:
                 f"Ray did not start on this machine ({reason}): try again when it is less "
                 "busy, or see /tmp/ray/session_latest/logs"
             ) from error
-        if "auth" in reason.lower():
-            raise ConfigError(
-                f"the Ray cluster at {address} refuses your token, or the lack of one: put what "
-                "`ray get-auth-token` prints there into ~/.ray/auth_token here, and set "
-                "RAY_AUTH_MODE=token"
-            ) from error
+        remedy = "start one with `ray start --head`"
+        if ":" in address:  # where something answers, but Ray does not say why it refuses
+            remedy = (
+                "something answers there; if it is a cluster's head, have its token, which `ray "
+                "get-auth-token` prints there, in ~/.ray/auth_token here, and RAY_AUTH_MODE=token"
+            )
         raise ConfigError(
-            f"cannot join a Ray cluster at {address} ({reason}): start one with `ray start "
-            "--head`, put its token into ~/.ray/auth_token if it asks for one, or leave "
-            "--address and RAY_ADDRESS out to use this machine"
+            f"cannot join a Ray cluster at {address} ({reason}): {remedy}; or leave --address and "
+            "RAY_ADDRESS out to use this machine"
         ) from error
     end_as_by_ctrl_c()  # Ray's own handler would print a stack and lose the report
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
