@@ -1,6 +1,7 @@
 """What all tests share: the small real data set, and the real MNIST where it is."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,16 @@ cluster.prepare_environment()
 cluster.require_token()
 
 _EXIT_STATUS = pytest.StashKey[int]()
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises, as in a process of its own; the job that runs the tests may ignore it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def end_as_by_ctrl_c() -> None:
@@ -16,6 +18,18 @@ def end_as_by_ctrl_c() -> None:
             number = getattr(signal, name, None)  # no SIGHUP on Windows
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _as_by_ctrl_c)
+
+
+@contextmanager
+def heeding_ctrl_c_again() -> Iterator[None]:
+    """Have Ctrl-C do afterwards what it did before: Ray's libraries leave handlers of their own
+    behind, which do nothing any more."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def interrupt() -> None:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from search_spaces.study import Planned
 from study.analysis.wording import counted
 from study.runtime import cluster
 from study.runtime.estimate import clock
+from study.runtime.interruption import heeding_ctrl_c_again
 from study.runtime.places import OutOfReach
 from study.runtime.replica import failure_of
 from study.runtime.scaling_plan import Launch, Session, cpus_each
@@ -103,28 +103,26 @@ class Launcher:
         }
         if launch.launcher != "ray":
             return self._start_process(launch, job)
-        on_ctrl_c = signal.getsignal(signal.SIGINT)
         cpus = asked.cpus_of(launch.processor)
         if oversubscribed:
             cpus = cpus_each(self._nodes, launch.workers, cpus)
         elif launch.processor == "cpu":
             cpus = max(1.0, cpus)  # with less, Ray would have two share one
         try:
-            self._train_with_ray(
-                job,
-                self._shared,
-                cpus_per_worker=cpus,
-                placement=asked.placement,
-                ray_seconds=self._ray_seconds,
-            )
+            with heeding_ctrl_c_again():
+                self._train_with_ray(
+                    job,
+                    self._shared,
+                    cpus_per_worker=cpus,
+                    placement=asked.placement,
+                    ray_seconds=self._ray_seconds,
+                )
         except OutOfReach as error:  # none of the others would find it
             raise ConfigError(str(error)) from error
         except Exception as error:  # whatever a worker raises comes back through Ray
             return (str(error).strip().splitlines() or [type(error).__name__])[-1]
         except SystemExit:  # as Ray Train's own handler of Ctrl-C ends
             raise KeyboardInterrupt from None
-        finally:
-            signal.signal(signal.SIGINT, on_ctrl_c)  # Ray Train leaves its own behind
         return None
 
     def _connect(self) -> None:

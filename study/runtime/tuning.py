@@ -21,6 +21,7 @@ from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned, maximized
 from study.runtime.cluster import Resources
+from study.runtime.interruption import heeding_ctrl_c_again
 from study.runtime.places import OutOfReach
 from study.runtime.progress import ProgressCallback, error_of
 from study.runtime.searching import Search
@@ -157,7 +158,8 @@ def run_trials(
                 callbacks=[statuses, progress],
             ),
         )
-        tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
+        with heeding_ctrl_c_again():
+            tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
     folder.check_held()  # else what another run has made of these trials would be overwritten
     if statuses.out_of_reach is not None:
         raise ConfigError(str(statuses.out_of_reach))

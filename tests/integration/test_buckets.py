@@ -36,7 +36,16 @@ def test_killed_here_and_resumed_elsewhere(
     here, elsewhere, third = (tmp_path / name for name in ("here", "elsewhere", "third"))
     for folder in (here, elsewhere, third):
         folder.mkdir()
-    command = [*grid_command, *LONG, "--set", "epochs=4", "--max-concurrent", "2", "--results", url]
+    command = [
+        *grid_command,
+        *LONG,
+        "--set",
+        "epochs=16",
+        "--max-concurrent",
+        "2",
+        "--results",
+        url,
+    ]
     with subprocess.Popen(
         command, cwd=here, start_new_session=True, stdout=subprocess.DEVNULL
     ) as driver:
@@ -90,7 +99,7 @@ def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, 
 
     absent = threading.Thread(target=go_away)
     absent.start()
-    code = run_grid(*LONG, "--set", "epochs=4", "--results", str(bucket))
+    code = run_grid(*LONG, "--set", "epochs=16", "--results", str(bucket))
     over.set()
     absent.join()
     assert (code, len(absences)) == (0, 1)

@@ -284,6 +284,7 @@ def test_workers_that_do_not_find_the_folder_end_the_run(run_grid, tmp_path, mon
 
 def test_asha_stops_weak_trials_early(run_grid, tmp_path):
     folder = tmp_path / "run"
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     assert (
         run_grid(
             *DIGITS,
@@ -294,6 +295,7 @@ def test_asha_stops_weak_trials_early(run_grid, tmp_path):
     )
     trials = pd.read_parquet(folder / "trials.parquet")
     assert set(trials.status) == {"finished", "stopped"}
+    assert signal.getsignal(signal.SIGINT) is on_ctrl_c  # Tune's own would do nothing any more
     stopped = trials[trials.status == "stopped"]
     assert stopped.epoch.max() < 9
     assert stopped.best_validation_accuracy.min() < trials.best_validation_accuracy.max()

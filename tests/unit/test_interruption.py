@@ -7,19 +7,15 @@ import time
 
 import pytest
 
-from study.runtime.interruption import end_as_by_ctrl_c, interrupt
+from study.runtime.interruption import end_as_by_ctrl_c, heeding_ctrl_c_again, interrupt
 
 
 @pytest.fixture(params=["in front", "in the background of a script"])
-def job(request):
+def job(request, ctrl_c):
     """Whether Ctrl-C is heeded."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     if request.param != "in front":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_as_by_ctrl_c()
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +26,13 @@ def test_a_command_ends_as_by_ctrl_c(job, end):
     with pytest.raises(KeyboardInterrupt):
         start_and_wait(other)
     other.join()
+
+
+def test_what_a_library_leaves_behind_is_undone(ctrl_c):
+    with heeding_ctrl_c_again():
+        signal.signal(signal.SIGINT, lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        start_and_wait(threading.Thread(target=interrupt))
 
 
 def start_and_wait(thread):

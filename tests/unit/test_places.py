@@ -194,7 +194,9 @@ def sleep_while_another_takes_over(bucket, monkeypatch, left):
 
 
 @pytest.mark.parametrize("left", [b'{"id": "another"}', None], ids=["is here", "was here"])
-def test_a_run_that_another_has_taken_over_writes_no_more(bucket, tmp_path, monkeypatch, left):
+def test_a_run_that_another_has_taken_over_writes_no_more(
+    bucket, tmp_path, monkeypatch, ctrl_c, left
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lease, "seconds", lambda: 3.0)
     folder = RunFolder.create(bucket, {"study": "fan"}, [])
