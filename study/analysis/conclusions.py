@@ -19,7 +19,6 @@ from study.analysis.scaling import (
     modelled,
     near_and_far,
     others,
-    runs,
     smallest_batch,
 )
 from study.analysis.step_model import Fitted, Point
@@ -68,7 +67,7 @@ def _said_of_model(results: Results) -> list[str]:
             f"No model of the step's time: it knows nothing of {' and '.join(map(label, varied))}, "
             "which takes several values in this run (give one)."
         ]
-    if near_and_far(runs(results)):
+    if near_and_far(results):
         return [
             "No model of the step's time: the workers were on one machine in some runs and on "
             "several in others, where messages take another time (use --placement spread, or fewer "
@@ -151,9 +150,7 @@ def _said_of_break_even(measured: Sequence[Point], fitted: Fitted) -> list[str]:
             )
             continue
         batches = {place[0]: break_even(fitted, workers, *place) for place in told}
-        what = "by the model, in which workers slow each other down as measured"
-        if not all(model.slow_downs.get(workers) for model in fitted.models):
-            what = "by the model, if workers do not slow each other down"
+        what = "by the model"
         if any(np.mean(each) < smallest for each in batches.values()):
             what = f"prediction: some of it is below {smallest}, the smallest batch that was run"
         if not any(p.workers == workers for p in measured):

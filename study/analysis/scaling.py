@@ -162,13 +162,8 @@ def repeats(results: Results) -> list[list[Point]]:
     There are none if settings vary that the model knows nothing of, or if messages went within a
     machine in some runs and between machines in others.
     """
-    trained = runs(results)
-    if trained.empty or others(results):
-        return []
-    trained = trained[(trained["launcher"] == "ray") & ~trained["oversubscribed"]]
-    trained = trained[trained["processor"] == trained["processor"].max()]
-    trained = trained.dropna(subset=["step_seconds"])
-    if near_and_far(trained):
+    trained = _of_model(results)
+    if trained.empty or others(results) or near_and_far(results):
         return []
     place = ["width", "batch", "workers"]
     columns = ["gradient_bytes", "compute_seconds", "communication_seconds", "step_seconds"]
@@ -178,6 +173,16 @@ def repeats(results: Results) -> list[list[Point]]:
     of_all = each.groupby(place)[columns].mean().reset_index()
     whole = [inside for _, inside in each.groupby("seed") if len(inside) == len(of_all)]
     return [_points(table) for table in whole or [of_all] if len(table)]
+
+
+def _of_model(results: Results) -> pd.DataFrame:
+    """The `runs` that the model is about."""
+    trained = runs(results)
+    if trained.empty:
+        return trained
+    trained = trained[(trained["launcher"] == "ray") & ~trained["oversubscribed"]]
+    trained = trained[trained["processor"] == trained["processor"].max()]
+    return trained.dropna(subset=["step_seconds"])
 
 
 def modelled(
@@ -193,10 +198,13 @@ def modelled(
     return None if fitted is None else (measured, places, fitted)
 
 
-def near_and_far(trained: pd.DataFrame) -> bool:
-    """Whether several workers were on one machine in some of these runs, on several in others."""
-    several = trained[trained["workers"] > 1]
-    machines = several["machines"].dropna() if "machines" in several else pd.Series(dtype=float)
+def near_and_far(results: Results) -> bool:
+    """Whether, of the runs that the model is about, several workers were on one machine in some and
+    on several in others."""
+    trained = _of_model(results)
+    if "machines" not in trained:
+        return False
+    machines = trained.loc[trained["workers"] > 1, "machines"]
     return bool((machines > 1).any() and (machines == 1).any())
 
 

@@ -200,8 +200,8 @@ WHERE_RESULTS_LIE = (
 
 
 class OutOfReach(Exception):
-    """What a run needs, its folder or its model, is not where a worker is; the next would not find
-    it, either."""
+    """A worker cannot go on, and no other would fare better: the run's folder or its model is not
+    there, or another run has gone on with its trial."""
 
 
 def not_here(home: Place) -> str | None:

@@ -58,6 +58,9 @@ _HANDLE = "storage.url"
 _TRUTH = ("run.json", "plan.json")
 _DATABASE = "optuna.db"
 """A search's, in its run's folder."""
+_JOURNALS = ("-journal", "-wal", "-shm")
+"""SQLite's, which a driver killed in mid-change leaves: they would be played into a database that
+they are not of."""
 _AT_ONCE = 16  # requests to a bucket
 
 Answer = TypeVar("Answer")
@@ -187,10 +190,8 @@ class RunFolder:
             with contextlib.suppress(FileNotFoundError):
                 content = self._reach((self.home / name).read_bytes)
                 self.make()
-                for leftover in self.path.glob(f"{name}-*"):
-                    # SQLite's journal, of a driver killed in mid-change: it would be played into
-                    # a database that it is not of.
-                    leftover.unlink()
+                for ending in _JOURNALS if name == _DATABASE else ():
+                    (self.path / f"{name}{ending}").unlink(missing_ok=True)
                 replace_file(self.path / name, content)
 
     def _reach(self, act: Callable[[], Answer]) -> Answer:

@@ -214,9 +214,11 @@ def test_a_journal_is_not_played_into_a_database_that_it_is_not_of(bucket, tmp_p
     replace_file(bucket / "optuna.db", b"the bucket's")
     (folder.path / "optuna.db").write_bytes(b"that of a driver that was killed")
     (folder.path / "optuna.db-journal").write_bytes(b"what it was about to change")
+    (folder.path / "plan.json-mine").write_bytes(b"of the user's own")
     with folder.locked():
         assert (folder.path / "optuna.db").read_bytes() == b"the bucket's"
         assert not (folder.path / "optuna.db-journal").exists()
+        assert (folder.path / "plan.json-mine").exists()
 
 
 def test_a_damaged_database_is_said_like_all_that_cannot_be_read(bucket, tmp_path, monkeypatch):
