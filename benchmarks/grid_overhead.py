@@ -28,9 +28,9 @@ from benchmarks.machine import header, typed_command
 from lenet import TrainConfig, datasets
 from lenet.training import Run, train
 from search_spaces.study import Planned
-from study.runtime import cluster
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.cluster import connection as cluster
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE
 
 Data = Mapping[str, datasets.Dataset]
 
@@ -51,8 +51,8 @@ def through_ray(
 ) -> Timing:
     """The plan as `study.grid` runs it, or with a new worker process for every trial."""
     # Not before `cluster.connect`: Ray reads its environment when imported.
-    from study.runtime.progress import ProgressCallback
-    from study.runtime.tuning import run_trials
+    from study.tuning.progress import ProgressCallback
+    from study.tuning.tuner import run_trials
 
     with tempfile.TemporaryDirectory() as place:
         folder = RunFolder.create(Path(place) / "run", {}, plan)
@@ -93,9 +93,9 @@ def tune_without_reuse(
     """`run_trials` reduced to its Tuner, and with workers that serve one trial each."""
     from ray import tune
 
-    from study.runtime.suggester import InOrder
-    from study.runtime.trial import Trial, share
-    from study.runtime.tuning import SECONDS_BETWEEN_REPORTS
+    from study.tuning.suggester import InOrder
+    from study.tuning.trial import Trial, share
+    from study.tuning.tuner import SECONDS_BETWEEN_REPORTS
 
     trainable = tune.with_parameters(
         Trial,
@@ -149,7 +149,7 @@ def grid_table(rounds: int) -> None:
         f"1 thread each;\n    seconds, medians of {rounds} rounds in turns (lowest - highest)\n"
     )
     print(f"{'':<26}{'whole grid':>24}{'first trial done':>24}{'training steps':>24}")
-    for name, timings in (("plain loop, one process", loop), ("study.runtime", ray)):
+    for name, timings in (("plain loop, one process", loop), ("study.tuning", ray)):
         columns = (
             [getattr(timing, f) for timing in timings] for f in ("wall", "first", "training")
         )
@@ -157,7 +157,7 @@ def grid_table(rounds: int) -> None:
     pairs = list(zip(ray, loop, strict=True))
     whole = spread([one.wall / other.wall for one, other in pairs])
     after = spread([(one.wall - one.first) / (other.wall - other.first) for one, other in pairs])
-    print(f"study.runtime / plain loop: {whole} whole, {after} after the first trial")
+    print(f"study.tuning / plain loop: {whole} whole, {after} after the first trial")
 
 
 def spread(values: Sequence[float]) -> str:

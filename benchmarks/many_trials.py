@@ -23,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.machine import header, typed_command
-from study.runtime.trial_folder import COMPLETE
+from study.runs.trial_folder import COMPLETE
 
 _NUMBERS = (100, 300, 1_000)
 _POINT = ("--set", "optimizer=sgd", "--set", "lr=0.1", "--set", "batch_size=64")

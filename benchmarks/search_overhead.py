@@ -29,10 +29,11 @@ from lenet.training import Run, train
 from search_spaces.search import SPACE
 from search_spaces.study import Searched
 from study.analysis.search import quiet
-from study.runtime import cluster, databases
-from study.runtime.searching import Search, build_sampler, propose
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.cluster import connection as cluster
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE
+from study.tuning import databases
+from study.tuning.search import Search, build_sampler, propose
 
 _BASE = {"dataset": "digits", "steps": 1}
 _OBJECTIVE = "validation_accuracy"
@@ -59,8 +60,8 @@ def alone(trials: int, data: datasets.Dataset, url: str | None) -> float:
 def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Path) -> float:
     """Milliseconds a trial of a search as `study.search` runs it, once the first is done."""
     # Not before `cluster.connect`: Ray reads its environment when imported.
-    from study.runtime.progress import ProgressCallback
-    from study.runtime.tuning import run_trials
+    from study.tuning.progress import ProgressCallback
+    from study.tuning.tuner import run_trials
 
     folder = RunFolder.create(place / f"run{concurrent}", {}, [])
     search = Search(

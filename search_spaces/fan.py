@@ -7,7 +7,7 @@ validation set of 5,000 images split from the training set (the report's "valida
 not defined). Dropout is not in the report's LeNet; the dimension is there, at 0.
 """
 
-from search_spaces import scaling
+from search_spaces import hardware
 from search_spaces.study import Claim, Figure, Grid, Study, Table
 
 _LRS = (0.1, 0.01, 0.001)
@@ -256,8 +256,8 @@ HARDWARE = Study(
         "paper": {"epochs": 10, "record_every": 43},
     },
     workers=(1, 2, 3, 4),
-    figures=scaling.figures(source=" (Fan, figures 5-6)"),
-    tables=scaling.TABLES,
+    figures=hardware.figures(source=" (Fan, figures 5-6)"),
+    tables=hardware.TABLES,
     claims=_HARDWARE_CLAIMS,
 )
 

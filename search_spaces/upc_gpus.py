@@ -4,7 +4,7 @@ The best net of exercise 3 (`upc_batches`), data-parallel: `python -m study.scal
 Its dropout leaves `nn.DataParallel` out: `--set dropout=0` puts it beside the others.
 """
 
-from search_spaces import scaling
+from search_spaces import hardware
 from search_spaces.study import Claim, Grid, Study, Table
 
 _SOURCE = "João Valério, High-Performance Computing Aspects of Deep Learning (UPC), "
@@ -40,7 +40,7 @@ STUDY = Study(
         "paper": {"steps": 5_000, "record_every": 100},
     },
     workers=(1, 2, 4),
-    figures=scaling.figures(_SECONDS_BY_GPUS, " (Valério, table 5.1)"),
+    figures=hardware.figures(_SECONDS_BY_GPUS, " (Valério, table 5.1)"),
     tables=(
         Table(
             name="table-5.1",
@@ -48,7 +48,7 @@ STUDY = Study(
             title="Training time by number of GPUs (Valério, table 5.1)",
             options={"published": _SECONDS_BY_GPUS},
         ),
-        *scaling.TABLES,
+        *hardware.TABLES,
     ),
     claims=(SAME_TIME,),
 )

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
-from study.runtime.interruption import end_as_by_ctrl_c
-from study.runtime.places import Place, patience, place_of, reason
-from study.runtime.request import Machine
-from study.runtime.storage import default_name
+from study.interruption import end_as_by_ctrl_c
+from study.request import Machine
+from study.runs.run_folder import default_name
+from study.runs.storage import Place, patience, place_of, reason
 
 _MOST_SEEDS = 1_000
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from study import commandline
-from study.runtime.request import Question
-from study.runtime.storage import RunFolder
+from study.request import Question
+from study.runs.run_folder import RunFolder
 
 TOOL = "study.grid"
 
@@ -60,7 +60,8 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     question.plan()
     if options.resume:
         RunFolder.open(options.resume).check_tool(TOOL)
-    from study.runtime import execution, launch
+    from study.tuning import execution
+    from study.tuning import plan as launch
 
     if options.resume:
         started = launch.resumed_launch(options.resume, machine, options.data_dir, command)

@@ -22,9 +22,9 @@ from rich.console import Console
 from lenet.config import ConfigError, nearest
 from search_spaces import lr_range
 from study import commandline
-from study.runtime.request import Question
-from study.runtime.storage import RunFolder
-from study.runtime.verification import Verification
+from study.request import Question
+from study.runs.run_folder import RunFolder
+from study.tuning.verification import Verification
 
 TOOL = "study.lr_range"
 _SEEDS = 3
@@ -91,7 +91,8 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
     verification = _verification(question, asked, resumed=bool(options.resume))
     if verification is not None:
         verification.check(plan)
-    from study.runtime import execution, launch
+    from study.tuning import execution
+    from study.tuning import plan as launch
 
     if options.resume:
         started = launch.resumed_launch(

@@ -28,8 +28,8 @@ from search_spaces.space import Space
 from study import commandline
 from study.analysis.results import Results
 from study.analysis.search import TOOL, best_points, described, restored
-from study.runtime.request import Question
-from study.runtime.storage import RunFolder
+from study.request import Question
+from study.runs.run_folder import RunFolder
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc")
 OBJECTIVES = (
@@ -136,9 +136,10 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         asked["space"] = [described(dimension) for dimension in space]
         if options.start_from:
             asked["start_from"] = _points(options.start_from, space, asked["objectives"][0])
-    from study.runtime import databases, execution, launch
-    from study.runtime.confirmation import Confirmation
-    from study.runtime.searching import Search
+    from study.tuning import databases, execution
+    from study.tuning import plan as launch
+    from study.tuning.confirmation import Confirmation
+    from study.tuning.search import Search
 
     results = options.resume or commandline.results(options, question.study, question.budget)
     folder = RunFolder(results)
@@ -259,7 +260,7 @@ def _check_objectives(objectives: Sequence[str], base: Mapping[str, Any]) -> Non
 def _database(options: argparse.Namespace, asked: dict[str, Any], folder: RunFolder) -> str:
     """The URL of the database, which is tried at once where it is there already; what `asked` keeps
     of it has no password."""
-    from study.runtime import databases
+    from study.tuning import databases
 
     given, kept = options.optuna_storage, asked.get("storage")
     if given is None and kept is not None:

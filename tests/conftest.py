@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lenet import datasets
-from study.runtime import cluster
+from study.cluster import connection as cluster
 from tests.buckets import Storage
 
 # Ray reads its environment and its token when it is imported, which some unit tests do: all

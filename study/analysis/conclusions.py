@@ -10,7 +10,7 @@ import numpy as np
 
 from study.analysis import step_model
 from study.analysis.results import Results
-from study.analysis.scaling import (
+from study.analysis.speedup import (
     UNDECIDED,
     break_even,
     compared,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from study.analysis.results import select
-from study.analysis.scaling import training_seconds
+from study.analysis.speedup import training_seconds
 from study.claims.evidence import END, Evidence, Point, Untestable, Verdict, one_each
 
 

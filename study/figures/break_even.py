@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.scaling import (
+from study.analysis.speedup import (
     FASTER,
     NOT_FASTER,
     UNDECIDED,

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from study.analysis import statistics
 from study.analysis.results import Results, select
-from study.analysis.scaling import LAUNCHERS, narrowest, runs
+from study.analysis.speedup import LAUNCHERS, narrowest, runs
 from study.figures import style
 from study.figures.workers import footer, marked, net, parts
 

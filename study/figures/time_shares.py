@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from lenet.records import PHASES
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.scaling import runs
+from study.analysis.speedup import runs
 from study.figures import style
 from study.figures.workers import footer, marked, parts
 

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.scaling import narrowest, runs
+from study.analysis.speedup import narrowest, runs
 from study.figures import style
 from study.figures.workers import footer, marked, net, parts
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.scaling import others
+from study.analysis.speedup import others
 from study.analysis.wording import label, provenance, value_text
 from study.figures import style
 

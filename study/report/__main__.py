@@ -21,9 +21,9 @@ from study.analysis.results import TRIALS, Results, load_run
 from study.commandline import Parser, folder, place
 from study.report.spreadsheet import write_spreadsheet
 from study.report.summary import summarize
-from study.runtime.collect import refresh
-from study.runtime.places import Place, reason
-from study.runtime.storage import RunFolder
+from study.runs.collect import refresh
+from study.runs.run_folder import RunFolder
+from study.runs.storage import Place, reason
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

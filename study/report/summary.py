@@ -20,8 +20,8 @@ from search_spaces.study import Study
 from study.analysis.conclusions import conclusions
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
 from study.analysis.results import RECORDS, TRIALS, Results, load_run
-from study.analysis.scaling import is_scaling
 from study.analysis.search import is_search, objectives_of, said_of_winner
+from study.analysis.speedup import is_scaling
 from study.analysis.wording import (
     counted,
     heading,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import LAUNCHERS, others, runs
+from study.analysis.speedup import LAUNCHERS, others, runs
 from study.tables.cells import named, over_repeats, workers_text
 
 

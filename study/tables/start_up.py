@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import START_UP, runs
+from study.analysis.speedup import START_UP, runs
 from study.tables.cells import over_repeats, workers_text
 
 _CALLED = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import interval, modelled
+from study.analysis.speedup import interval, modelled
 from study.analysis.step_model import Fitted, Point, StepTime, relative_error
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.scaling import compared, others
+from study.analysis.speedup import compared, others
 from study.analysis.wording import amount, with_interval
 from study.tables.cells import named, workers_text
 

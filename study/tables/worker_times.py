@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import narrowest, others, runs
+from study.analysis.speedup import narrowest, others, runs
 from study.tables.cells import named, without_diverged, workers_text
 
 

@@ -29,10 +29,10 @@ import torch
 from lenet import datasets, training
 from lenet.config import TrainConfig
 from lenet.records import Record
-from study.runtime import cluster
-from study.runtime.places import BucketPath, Place
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.cluster import connection as cluster
+from study.runs.run_folder import RunFolder
+from study.runs.storage import BucketPath, Place
+from study.runs.trial_folder import COMPLETE
 from tests.buckets import Storage
 from tests.chaos.faults import Faults, Target, small_disk
 from tests.unit.worker_threads import team, together

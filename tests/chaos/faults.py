@@ -17,8 +17,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from study.runtime.places import BucketPath
-from study.runtime.storage import RunFolder
+from study.runs.run_folder import RunFolder
+from study.runs.storage import BucketPath
 from tests.buckets import Storage
 
 _DISK = 16 << 20  # bytes

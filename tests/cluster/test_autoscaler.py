@@ -16,7 +16,7 @@ import ray
 from ray.autoscaler.v2 import utils
 
 from study import grid, scaling
-from study.runtime import cluster
+from study.cluster import connection as cluster
 
 pytestmark = pytest.mark.slow
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from study.runtime.cluster import require_token
+from study.cluster.connection import require_token
 
 TOKEN = "0123456789abcdef" * 4
 START = """
-from study.runtime import cluster
+from study.cluster import connection as cluster
 url = cluster.connect(None)
 import ray
 print("at", url, ray.get_runtime_context().gcs_address, flush=True)

@@ -13,8 +13,8 @@ import pytest
 
 from lenet import training
 from lenet.datasets import Dataset
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE
 from tests.drivers import wait_for
 
 pytestmark = pytest.mark.slow

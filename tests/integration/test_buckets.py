@@ -11,9 +11,9 @@ import pytest
 
 from study.analysis.search import number_of
 from study.report import __main__ as report
-from study.runtime.places import BucketPath, read_json
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.runs.run_folder import RunFolder
+from study.runs.storage import BucketPath, read_json
+from study.runs.trial_folder import COMPLETE
 from tests.drivers import kill, wait_for
 from tests.integration.test_grid import DIGITS, LONG, same, trained_alone
 

@@ -6,7 +6,7 @@ import time
 import pandas as pd
 import pytest
 
-from study.runtime.storage import RunFolder
+from study.runs.run_folder import RunFolder
 from tests.chaos.faults import fill, small_disk
 from tests.integration.test_grid import LONG, progress, same, trained_alone
 

@@ -13,9 +13,9 @@ import pytest
 
 from lenet import TrainConfig, training
 from study.report import __main__ as report
-from study.runtime import execution
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE
+from study.tuning import execution
 from tests.drivers import kill, wait_for
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 from lenet import training
-from study import scaling
 from study.report import __main__ as report
-from study.runtime.launcher import Launcher
-from study.runtime.storage import RunFolder
+from study.runs.run_folder import RunFolder
+from study.scaling import __main__ as scaling
+from study.scaling.launchers import Launcher
 from tests.drivers import wait_for
 from tests.integration.test_grid import same
 

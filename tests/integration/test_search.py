@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 from study import search
 from study.analysis.search import number_of, quiet
 from study.report import __main__ as report
-from study.runtime import databases
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE
+from study.tuning import databases
 from tests.drivers import kill, wait_for
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")

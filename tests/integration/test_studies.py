@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import search_spaces
-from study.runtime.storage import RunFolder
+from study.runs.run_folder import RunFolder
 
 # The rest have commands, and tests, of their own.
 GRIDS = [

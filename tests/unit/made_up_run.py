@@ -78,7 +78,7 @@ def made_up_run(
 
 
 def write(results: Results, directory: Path) -> Path:
-    """The folder of a run as `study.runtime.storage` leaves it, as far as it is read."""
+    """The folder of a run as `study.runs.run_folder` leaves it, as far as it is read."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "run.json").write_text(json.dumps(dict(results.run)), encoding="utf-8")
     results.trials.to_parquet(directory / "trials.parquet", index=False)

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import LAUNCHERS
+from study.analysis.speedup import LAUNCHERS
 from study.analysis.step_model import StepTime
-from study.runtime.scaling_plan import Scaling
+from study.scaling.plan import Scaling
 
 STEPS = 48
 MODEL = StepTime(

@@ -3,8 +3,8 @@
 import pytest
 
 from lenet import ConfigError
-from study.runtime import cluster
-from study.runtime.cluster import Node, allot
+from study.cluster import connection as cluster
+from study.cluster.connection import Node, allot
 
 
 def given(cpus, gpus=0, nodes=None, **asked):

@@ -20,9 +20,9 @@ from lenet.config import ConfigError, TrainConfig
 from lenet.data_parallel import Replica
 from lenet.models.dropout import Dropout, share_masks
 from lenet.step_clock import StepClock
-from study.runtime import replica as worker
-from study.runtime.places import OutOfReach
-from study.runtime.trial_folder import TrialFolder
+from study.runs.storage import OutOfReach
+from study.runs.trial_folder import TrialFolder
+from study.scaling import worker
 from tests.own_models import Linear
 from tests.unit.worker_threads import team, together
 
@@ -260,7 +260,7 @@ def test_one_worker_spends_nothing_on_communication(digits):
     assert compute > data > 0
 
 
-# What several workers do together in a run's folder: `study.runtime.replica`.
+# What several workers do together in a run's folder: `study.scaling.worker`.
 
 POINT = "ray_2cpu_point"
 START_UP = {"ray_seconds": 7.0, "launch_seconds": 3.0, "group_seconds": 0.5}

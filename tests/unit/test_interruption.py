@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from study.runtime.interruption import end_as_by_ctrl_c, heeding_ctrl_c_again, interrupt
+from study.interruption import end_as_by_ctrl_c, heeding_ctrl_c_again, interrupt
 
 
 @pytest.fixture(params=["in front", "in the background of a script"])

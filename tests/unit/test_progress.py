@@ -6,9 +6,9 @@ import time
 import pytest
 from rich.console import Console
 
-from study.runtime import progress
-from study.runtime.estimate import clock
-from study.runtime.progress import ProgressCallback
+from study.cluster.estimate import clock
+from study.tuning import progress
+from study.tuning.progress import ProgressCallback
 
 
 @pytest.fixture

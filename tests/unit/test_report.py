@@ -16,8 +16,8 @@ from rich.console import Console
 from study.analysis.results import Results
 from study.report import __main__ as report
 from study.report import summary
-from study.runtime import collect
-from study.runtime.storage import RunFolder
+from study.runs import collect
+from study.runs.run_folder import RunFolder
 
 SMALL = {"batch_size": [32, 64]}
 

@@ -10,7 +10,7 @@ from study.analysis import scaling, statistics, step_model, step_seconds
 from study.analysis.conclusions import conclusions
 from study.figures import break_even, hardware, time_shares, worker_curves
 from study.tables import launchers, start_up, step_time, worker_learning, worker_times
-from study.tables import scaling as scaling_table
+from study.tables import speedup as scaling_table
 from tests.unit.made_up_scaling import MODEL, RAY_COST, TWO_RATES, gradient_bytes, made_up_scaling
 
 

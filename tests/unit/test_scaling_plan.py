@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from lenet.config import ConfigError
-from study import scaling
-from study.analysis.scaling import LAUNCHERS
-from study.runtime import cluster
-from study.runtime.cluster import Node
-from study.runtime.scaling_plan import (
+from study.analysis.speedup import LAUNCHERS
+from study.cluster import connection as cluster
+from study.cluster.connection import Node
+from study.scaling import __main__ as scaling
+from study.scaling.plan import (
     Scaling,
     as_json,
     check_room,

@@ -13,7 +13,7 @@ from study.claims.judge import judge_all
 from study.figures import break_even, hardware, time_shares
 from study.figures.draw import draw_all
 from study.report.summary import summarize
-from study.tables import scaling as scaling_table
+from study.tables import speedup as scaling_table
 from study.tables import worker_times
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import MODEL, TWO_RATES, gradient_bytes, made_up_scaling

@@ -12,9 +12,9 @@ from search_spaces.search import STUDY
 from search_spaces.study import Planned
 from study import search as command
 from study.analysis.search import number_of, quiet, trial_name
-from study.runtime import databases
-from study.runtime.searching import Search, propose
-from study.runtime.storage import RunFolder
+from study.runs.run_folder import RunFolder
+from study.tuning import databases
+from study.tuning.search import Search, propose
 
 CHOICES = {"optimizer": ["adam"], "schedule": ["constant"]}
 

@@ -9,7 +9,7 @@ from search_spaces import space as spaces
 from search_spaces.search import SPACE, STUDY
 from search_spaces.space import Choice, Dimension, Range
 from study.analysis.search import at_the_edge, described, quiet, restored
-from study.runtime.searching import propose
+from study.tuning.search import propose
 
 MOMENTUM = Dimension("momentum", Range(0.5, 0.99), {"optimizer": frozenset({"momentum"})})
 OPTIMIZER = Dimension("optimizer", Choice(("sgd", "momentum")))

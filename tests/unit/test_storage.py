@@ -1,224 +1,277 @@
-"""The folder of a run: what survives, what is refused, and the tables made from it."""
+"""Where runs lie: folders and buckets, one writer at a time, and what is tried again."""
 
-import math
-import os
+import threading
+import time
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from lenet import ConfigError
-from lenet.records import Record
-from search_spaces.fan import FAN as STUDY
-from study.runtime import places
-from study.runtime.collect import collect, tables_are_current
-from study.runtime.places import OutOfReach
-from study.runtime.storage import RunFolder
-
-
-def record(step, accuracy=0.5, **more):
-    return Record(
-        step=step,
-        epoch=step / 10,
-        samples=step * 32,
-        lr=0.1,
-        train_loss=1.0,
-        train_accuracy=0.4,
-        validation_loss=1.1,
-        validation_accuracy=accuracy,
-        train_seconds=step * 0.5,
-        samples_per_second=100.0,
-        steps_per_second=3.0,
-        **more,
-    )
+from study import grid
+from study.runs import lease
+from study.runs import storage as places
+from study.runs.collect import collect, tables_are_current
+from study.runs.lease import leased
+from study.runs.run_folder import RunFolder
+from study.runs.storage import BucketPath, keep, patiently, place_of, replace_file
+from tests.unit.test_storage import STUDY, record
 
 
 @pytest.fixture
-def folder(tmp_path):
+def bucket(storage, request):
+    return BucketPath(f"s3://bucket/{request.node.name}")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(places, "patience", lambda: 0.2)
+    monkeypatch.setattr(places, "_FIRST_WAIT", 0.05)
+
+
+def test_a_file_in_a_bucket_comes_back(bucket):
+    file = bucket / "folder" / "file"
+    assert not file.is_file()
+    with pytest.raises(FileNotFoundError):
+        file.read_bytes()
+    replace_file(file, b"old")
+    replace_file(file, b"new")
+    assert file.read_bytes() == b"new"
+    assert bucket.names() == ["folder"]
+    assert (bucket / "folder").names() == ["file"]
+    file.unlink()
+    file.unlink()  # as often as one likes
+    assert not file.is_file()
+    assert (bucket / "nothing").names() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3a://bucket/run", "did you mean 's3://'"),
+        ("http://host/run", "or a folder"),
+        ("s3:/bucket/run", "type s3://bucket/run"),
+        ("s3://key:secret@bucket/run", "leave out what has @"),
+        ("s3://", "type s3://BUCKET/FOLDER"),
+        ("s3://bucket/../run", "type s3://BUCKET/FOLDER"),
+    ],
+)
+def test_what_names_no_place_is_refused(url, said):
+    with pytest.raises(ConfigError, match=said):
+        place_of(url)
+
+
+def test_a_run_in_a_bucket_is_read_from_anywhere(bucket, tmp_path, monkeypatch):
     plan = STUDY.narrowed({"batch_size": ["32"]}).plan("smoke", seeds=1)
-    return RunFolder.create(tmp_path / "run", {"study": "fan"}, plan)
-
-
-def test_a_plan_comes_back_as_it_was(folder):
-    assert RunFolder.open(folder.path).plan == STUDY.narrowed({"batch_size": ["32"]}).plan(
-        "smoke", seeds=1
-    )
-
-
-def test_records_and_checkpoint_come_back(folder):
-    trial = folder.trial("one")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    folder = RunFolder.create(bucket, {"study": "fan"}, plan)
+    trial = folder.trial(plan[0].name)
     trial.begin({"device": "cpu"})
-    assert trial.saved_checkpoint() is None
-    trial.save([record(10), record(20, diverged=True)], b"weights")
-    again = folder.trial("one")
-    assert again.saved_checkpoint() == b"weights"
-    assert again.records()[0].same_learning(record(10))  # with NaN where none was measured
-    assert again.records()[1].diverged
-    assert again.state()["status"] == "running"
-
-
-def test_a_finished_trial_needs_no_checkpoint(folder):
-    trial = folder.trial("one")
-    trial.begin({})
     trial.save([record(10)], b"weights")
-    trial.finish("finished", [record(10), record(20)])
-    assert trial.saved_checkpoint() is None
-    assert len(trial.records()) == 2
-    assert trial.state()["status"] == "finished"
+    (trial.events / "events.out").write_bytes(b"curve")
+    trial.keep_events()
+    trial.close_events()
+    folder.extend(STUDY.narrowed({"batch_size": ["64"]}).plan("smoke", seeds=1))
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    again = RunFolder.open(bucket)
+    assert len(again.plan) == 2 * len(plan)
+    assert again.trial(plan[0].name).saved_checkpoint() == b"weights"
+    assert again.trial(plan[0].name).records()[0].same_learning(record(10))
+    assert "events.out" in (bucket / "trials" / plan[0].name).names()
+    again.trial(plan[0].name).finish("finished", [record(10, 0.5), record(20, 0.9)])
+    assert plan[0] not in folder.unfinished()
+    assert folder.best("validation_accuracy") == (plan[0].name, 0.9)
+    # The copy stands for the run: it knows where that is.
+    copy = RunFolder.open(again.path)
+    assert copy.home == bucket
+    assert not tables_are_current(copy)
+    collect(copy)
+    copy.publish()
+    assert {"records.parquet", "trials.csv"} <= set(bucket.names())
+    assert "storage.url" not in bucket.names()
 
 
-def test_attempts_are_counted(folder):
-    trial = folder.trial("one")
-    trial.begin({})
-    trial.begin({})
-    assert trial.state()["attempts"] == 2
+def test_a_run_in_a_bucket_is_not_written_over(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RunFolder.create(bucket, {"study": "fan"}, [])
+    with pytest.raises(ConfigError, match=r"holds a run.*--resume s3://"):
+        RunFolder.create(bucket, {"study": "fan"}, [])
+    other = BucketPath(
+        f"s3://bucket/other/{bucket.name}"
+    )  # whose copy would lie in the same folder
+    with pytest.raises(ConfigError, match="holds a run"):
+        RunFolder.create(other, {"study": "fan"}, [])
+    replace_file(other / "run.json", b"{}")
+    with pytest.raises(ConfigError, match="holds something else"):
+        RunFolder.open(other)
 
 
-def test_a_worker_that_comes_back_late_does_not_write_over_what_another_trained(folder):
-    cut_off, another = folder.trial("one"), folder.trial("one")
-    cut_off.begin({})
-    cut_off.save([record(10)], b"weights")
-    another.begin({})
-    for write in (
-        lambda: cut_off.save([record(10), record(20)], b"late"),
-        lambda: cut_off.finish("finished", [record(10)]),
-        lambda: cut_off.keep_timings(np.zeros(1)),
-    ):
-        with pytest.raises(OutOfReach, match="was attempt 1, and attempt 2 has begun"):
-            write()
-    another.finish("finished", [record(10), record(20), record(30)])
-    with pytest.raises(OutOfReach):
-        cut_off.save([record(10), record(20)], b"late")
-    assert len(folder.trial("one").records()) == 3
-    assert folder.trial("one").saved_checkpoint() is None
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    places.replace_file(path, b"old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        places.replace_file(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
-
-
-def test_collected_tables(folder):
-    names = [p.name for p in folder.plan]
-    first, second, third = (folder.trial(name) for name in names[:3])
-    first.begin({"device": "cpu", "threads": 1, "host": "here"})
-    first.finish(
-        "finished", [record(10, 0.7), record(20, 0.9), record(30, 0.8, test_accuracy=0.75)]
-    )
-    second.begin({})
-    second.mark("failed", "ValueError: no")
-    third.begin({})
-    third.save([record(10)], b"weights")
-    collect(folder)
-    trials = pd.read_parquet(folder.path / "trials.parquet").set_index("trial")
-    assert list(trials.index) == names
-    assert trials.status.tolist() == ["finished", "failed", *["unfinished"] * 4]
-    row = trials.loc[names[0]]
-    assert (row.validation_accuracy, row.test_accuracy) == (0.8, 0.75)
-    assert (row.best_validation_accuracy, row.best_validation_epoch) == (0.9, 2.0)
-    assert (row.optimizer, row.batch_size, row.device) == ("sgd", 32, "cpu")
-    assert trials.loc[names[1], "error"] == "ValueError: no"
-    records = pd.read_parquet(folder.path / "records.parquet")
-    assert records.groupby("trial").size().to_dict() == {names[0]: 3, names[2]: 1}
-    csv = pd.read_csv(folder.path / "records.csv")
-    pd.testing.assert_frame_equal(csv, records, check_dtype=False)
-
-
-def test_tables_are_behind_when_a_trial_has_gone_on(folder):
-    assert not tables_are_current(folder)
-    collect(folder)
-    assert tables_are_current(folder)
-    folder.trial(folder.plan[0].name).begin({})
-    assert not tables_are_current(folder)
-
-
-def test_a_run_without_records_still_has_tables(folder):
-    collect(folder)
-    assert pd.read_parquet(folder.path / "trials.parquet").status.unique() == ["unfinished"]
-    assert pd.read_parquet(folder.path / "records.parquet").empty
-
-
-def test_a_folder_that_is_taken_is_refused(folder, tmp_path):
-    with pytest.raises(ConfigError, match=r"holds a run of fan.*--resume"):
-        RunFolder.create(folder.path, {}, [])
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "file").touch()
-    with pytest.raises(ConfigError, match="not empty and holds no run"):
-        RunFolder.create(tmp_path / "other", {}, [])
-
-
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot write to"):
-        RunFolder.create(tmp_path / "file" / "run", {}, [])
-
-
-def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(ConfigError, match="name another folder with --results"):
-        RunFolder.create(tmp_path / "run", {}, [])
-
-
-def test_what_is_no_run_is_not_resumed(tmp_path, folder):
+def test_a_bucket_without_the_run_or_that_is_not_there(storage, bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="is no run"):
-        RunFolder.open(tmp_path)
-    for altered in ("{", "[]"):
-        (folder.path / "plan.json").write_text(altered)
-        with pytest.raises(ConfigError, match="cut short or altered"):
-            RunFolder.open(folder.path).plan  # noqa: B018
+        RunFolder.open(bucket)
+    with pytest.raises(ConfigError, match=r"cannot reach .*\(no bucket no-such-bucket"):
+        RunFolder.open(BucketPath("s3://no-such-bucket/run"))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_two_runs_do_not_write_to_one_folder(folder):
-    other = RunFolder.open(folder.path)
+def test_a_bucket_that_a_worker_may_not_read_is_told_from_one_that_is_away(bucket, monkeypatch):
+    replace_file(bucket / "run.json", b"{}")
+    assert places.not_here(bucket) is None
+
+    def refuse(_):
+        raise OSError("AWS Error ACCESS_DENIED during HeadObject operation: No response body.")
+
+    monkeypatch.setattr(BucketPath, "is_file", refuse)
+    said = places.not_here(bucket)
+    assert f"may not read {bucket} (AWS Error ACCESS_DENIED" in said
+    assert "set AWS_PROFILE" in said
+    assert said.endswith("on every node")
+
+
+def test_two_drivers_do_not_write_to_one_bucket(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    there = RunFolder(bucket)
+    there.path = tmp_path / "another machine's"
+    there.make()
     with (
         folder.locked(),
-        pytest.raises(ConfigError, match="another run is writing"),
-        other.locked(),
+        pytest.raises(ConfigError, match=r"another run is writing.*process \d+ of"),
+        there.locked(),
     ):
         pass
-    with other.locked():  # free again
+    assert not there.path.exists()
+    with leased(bucket):  # free again
         pass
 
 
-def test_damaged_files_of_a_trial_are_as_missing(folder):
-    planned = folder.plan[0]
-    trial = folder.trial(planned.name)
-    trial.begin({})
-    trial.finish("finished", [record(10)])
-    assert planned not in folder.unfinished()
-    (trial.path / "records.json").write_bytes(b"[{")
-    assert planned in folder.unfinished()  # though its status is complete
-    collect(folder)
-    row = pd.read_parquet(folder.path / "trials.parquet").set_index("trial").loc[planned.name]
-    assert (row.status, row.error) == ("unfinished", "its records are missing or damaged")
-    for name in ("trial.json", "records.json"):
-        (trial.path / name).write_bytes(b"[{")
-    assert planned in folder.unfinished()
-    assert trial.records() == []
-    collect(folder)
-    assert set(pd.read_parquet(folder.path / "trials.parquet").status) == {"unfinished"}
+def test_of_two_that_begin_at_once_one_goes_on(bucket):
+    went_on, refused, let_go = [], [], threading.Event()
+
+    def begin():
+        try:
+            with leased(bucket):
+                went_on.append(1)
+                let_go.wait(10)
+        except ConfigError:
+            refused.append(1)
+            let_go.set()
+
+    both = [threading.Thread(target=begin) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert (len(went_on), len(refused)) == (1, 1)
 
 
-def test_the_best_trial_of_those_that_have_records(folder):
-    assert folder.best("validation_accuracy") is None
-    for planned, accuracy in zip(folder.plan, (0.5, 0.9, math.nan), strict=False):
-        folder.trial(planned.name).begin({})
-        folder.trial(planned.name).finish("finished", [record(10, accuracy)])
-    assert folder.best("validation_accuracy") == (folder.plan[1].name, 0.9)
+def test_a_lease_is_renewed_and_runs_out(bucket, monkeypatch):
+    monkeypatch.setattr(lease, "seconds", lambda: 3.0)  # a bucket's clock shows whole seconds
+    with leased(bucket):
+        written = (bucket / ".lock").mtime
+        time.sleep(2)
+        assert (bucket / ".lock").mtime > written
+        left = (bucket / ".lock").read_bytes()
+    replace_file(bucket / ".lock", left)  # as if the driver had been killed
+    with pytest.raises(ConfigError, match="if it was killed, try again in"), leased(bucket):
+        pass
+    assert bucket.names() == [".lock"]
+    time.sleep(4)
+    with leased(bucket):
+        pass
 
 
-def test_what_a_killed_write_left_is_swept(folder):
-    trial = folder.trial("one")
-    trial.begin({})
-    (trial.path / ".checkpoint.pt.abc123").touch()
-    trial.begin({})
-    assert [path.name for path in trial.path.iterdir()] == ["trial.json"]
+def sleep_while_another_takes_over(bucket, monkeypatch, left):
+    """Of a machine that slept for a minute, the moment when it awakes: another run is here, or has
+    been."""
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    if left:
+        replace_file(bucket / ".lock", left)
+    else:
+        (bucket / ".lock").unlink()
+    time.sleep(5)
+
+
+@pytest.mark.parametrize("left", [b'{"id": "another"}', None], ids=["is here", "was here"])
+def test_a_run_that_another_has_taken_over_writes_no_more(
+    bucket, tmp_path, monkeypatch, ctrl_c, left
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lease, "seconds", lambda: 3.0)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    with folder.locked():
+        with pytest.raises(KeyboardInterrupt):  # wherever it is
+            sleep_while_another_takes_over(bucket, monkeypatch, left)
+        with pytest.raises(ConfigError, match="another run has taken"):
+            folder.publish()
+    assert (bucket / ".lock").is_file() == bool(left)
+
+
+def test_a_journal_is_not_played_into_a_database_that_it_is_not_of(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    replace_file(bucket / "optuna.db", b"the bucket's")
+    (folder.path / "optuna.db").write_bytes(b"that of a driver that was killed")
+    (folder.path / "optuna.db-journal").write_bytes(b"what it was about to change")
+    (folder.path / "plan.json-mine").write_bytes(b"of the user's own")
+    with folder.locked():
+        assert (folder.path / "optuna.db").read_bytes() == b"the bucket's"
+        assert not (folder.path / "optuna.db-journal").exists()
+        assert (folder.path / "plan.json-mine").exists()
+
+
+def test_a_damaged_database_is_said_like_all_that_cannot_be_read(bucket, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create(bucket, {"study": "fan"}, [])
+    (folder.path / "optuna.db").write_bytes(b"no database" * 100)
+    with pytest.raises(OSError, match="not a database"):
+        folder.keep_database()
+
+
+def test_a_lease_lasts_as_long_as_its_holder_said(bucket, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(lease, "seconds", lambda: 600.0)
+        with leased(bucket):
+            left = (bucket / ".lock").read_bytes()
+    replace_file(bucket / ".lock", left)  # as if the driver had been killed
+    monkeypatch.setattr(lease, "seconds", lambda: 0.0)
+    with pytest.raises(ConfigError, match=r"try again in [56]\d\d s"), leased(bucket):
+        pass
+
+
+def test_what_is_away_for_a_while_is_tried_again(storage, bucket, capsys):
+    with storage.away():
+        back = threading.Thread(target=keep, args=(bucket / "file", b"late"))
+        back.start()
+        time.sleep(3)
+    back.join()
+    assert (bucket / "file").read_bytes() == b"late"
+    assert f"cannot write {bucket / 'file'}" in capsys.readouterr().out
+
+
+def test_patience_ends(impatient, capsys):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        patiently(full, "write it")
+    assert "cannot write it (No space left on device): trying again" in capsys.readouterr().out
+
+
+def test_what_waiting_does_not_help_is_not_tried_again(capsys):
+    def missing():
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        patiently(missing, "read it")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("typed", ["2m", "-1", "inf", "nan"])
+def test_a_patience_that_is_no_number_is_refused(typed, monkeypatch, capsys):
+    places.patience.cache_clear()
+    monkeypatch.setenv("STUDY_STORAGE_PATIENCE", typed)
+    assert grid.main(["--dry-run"]) == 2
+    assert "is no number of seconds: set it to 120" in capsys.readouterr().err

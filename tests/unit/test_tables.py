@@ -44,7 +44,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 # Kinds that are about other runs than a grid's, each with the tests of its analysis.
 ELSEWHERE = {
     *("range_regret", "range_suggestions", "confirmed", "epochs_saved"),
-    *("scaling", "launchers", "start_up", "step_time", "worker_learning", "worker_times"),
+    *("speedup", "launchers", "start_up", "step_time", "worker_learning", "worker_times"),
 }
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lenet import TrainConfig
-from study.runtime.places import OutOfReach
-from study.runtime.trial import Trial, share
-from study.runtime.trial_folder import TrialFolder
+from study.runs.storage import OutOfReach
+from study.runs.trial_folder import TrialFolder
+from study.tuning.trial import Trial, share
 
 CONFIG = TrainConfig(dataset="digits", train_samples=128, batch_size=32, epochs=2)
 

@@ -16,9 +16,9 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 
 from lenet.data_parallel import Replica
 from lenet.devices import training_device
-from study.runtime.places import OutOfReach
-from study.runtime.replica import Job, train_job
-from study.runtime.trial import Shared, shared_dataset
+from study.runs.storage import OutOfReach
+from study.scaling.worker import Job, train_job
+from study.tuning.trial import Shared, shared_dataset
 
 _RETRIES = 2
 _GROUP_SECONDS = "STUDY_PROCESS_GROUP_SECONDS"

@@ -20,9 +20,9 @@ from rich.console import Console
 
 from lenet.config import ConfigError, nearest
 from study import commandline
-from study.analysis.scaling import LAUNCHERS
-from study.runtime.scaling_plan import PROCESSORS, TOOL, Scaling, Session, of_run
-from study.runtime.storage import RunFolder
+from study.analysis.speedup import LAUNCHERS
+from study.runs.run_folder import RunFolder
+from study.scaling.plan import PROCESSORS, TOOL, Scaling, Session, of_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,7 +107,7 @@ def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
         devices = _names(options.device, PROCESSORS, "device") if options.device else None
         folder = RunFolder(commandline.results(options, asked.study, asked.budget))
         folder.check_free()
-    from study.runtime import scaling
+    from study.scaling import session as scaling
 
     session = Session(
         asked=asked,

@@ -1,12 +1,12 @@
 """One worker of a data-parallel run, whoever started it.
 
-    python -m study.runtime.replica JOB.json                        one process, no Ray
-    torchrun --nproc-per-node 2 -m study.runtime.replica JOB.json   torch's own launcher
+    python -m study.scaling.worker JOB.json                        one process, no Ray
+    torchrun --nproc-per-node 2 -m study.scaling.worker JOB.json   torch's own launcher
 
     The first is also how one process trains on several GPUs by `torch.nn.DataParallel` (the
     launcher "dataparallel"), which was not tested on GPUs.
 
-Ray Train's workers call `train_job` too (`study.runtime.torch_trainer`): what is compared between
+Ray Train's workers call `train_job` too (`study.scaling.ray_train`): what is compared between
 launchers is the launchers.
 """
 
@@ -39,8 +39,8 @@ from lenet.devices import describe_device, training_device
 from lenet.records import PHASES
 from lenet.step_clock import StepClock
 from lenet.training import Run, train
-from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import (
+from study.cluster.checkpoint import as_bytes, restore
+from study.runs.storage import (
     WHERE_RESULTS_LIE,
     OutOfReach,
     Place,
@@ -48,10 +48,10 @@ from study.runtime.places import (
     only_here,
     place_of,
 )
-from study.runtime.trial_folder import TrialFolder
+from study.runs.trial_folder import TrialFolder
 
 Job = Mapping[str, Any]
-"""What a launch is to do, as JSON holds it: `study.runtime.launcher` makes it of a `Launch`."""
+"""What a launch is to do, as JSON holds it: `study.scaling.launchers` makes it of a `Launch`."""
 
 _STEP = np.dtype(
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.scaling import compared, others, seconds_to
+from study.analysis.speedup import compared, others, seconds_to
 from study.tables.cells import named, over_repeats, workers_text
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.config import ConfigError
-from study.runtime.interruption import end_as_by_ctrl_c
+from study.interruption import end_as_by_ctrl_c
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -38,8 +38,8 @@ from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
 from search_spaces.study import Planned, maximized
-from study.runtime.lease import Lease, leased
-from study.runtime.places import (
+from study.runs.lease import Lease, leased
+from study.runs.storage import (
     BucketPath,
     Place,
     give_up,
@@ -51,7 +51,7 @@ from study.runtime.places import (
     replace_file,
     replace_json,
 )
-from study.runtime.trial_folder import TrialFolder
+from study.runs.trial_folder import TrialFolder
 
 _LOCK = ".lock"
 _HANDLE = "storage.url"

@@ -14,13 +14,13 @@ from lenet.datasets import Dataset
 from lenet.devices import describe_device, training_device
 from search_spaces.study import Planned, maximized
 from study.analysis.wording import counted, label
-from study.runtime import cluster
-from study.runtime.estimate import Estimate, clock
-from study.runtime.storage import RunFolder
+from study.cluster import connection as cluster
+from study.cluster.estimate import Estimate, clock
+from study.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from study.runtime.launch import Launch
-    from study.runtime.searching import Search
+    from study.tuning.plan import Launch
+    from study.tuning.search import Search
 
 INTERRUPTED = 130
 """the exit code of a command that Ctrl-C ended, as a shell has it"""

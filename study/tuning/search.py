@@ -21,9 +21,9 @@ from lenet.records import Record
 from search_spaces.space import Choice, Dimension
 from search_spaces.study import Planned, Searched, maximized
 from study.analysis.search import number_of, quiet
-from study.runtime import databases
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import TrialFolder
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import TrialFolder
+from study.tuning import databases
 
 SEED = 0
 """Of every trial of a search, so that trials differ in their settings alone."""

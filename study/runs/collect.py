@@ -11,8 +11,8 @@ import pandas as pd
 
 from lenet.records import Record
 from search_spaces.study import Planned
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE, TrialFolder
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE, TrialFolder
 
 _Kept = tuple[Planned, dict[str, Any], list[Record], list[dict[str, float]]]
 
@@ -27,7 +27,7 @@ def collect(folder: RunFolder) -> None:
     a scheduler, `failed`, `unfinished`, also if its records are damaged), `error`, `attempts`,
     `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`, every setting, the
     fields of the last record, and `best_validation_accuracy` with its `best_validation_epoch`; of a
-    data-parallel run also its launch (`study.analysis.scaling` says which columns). Raises
+    data-parallel run also its launch (`study.analysis.speedup` says which columns). Raises
     `ConfigError` if its plan is damaged, `OSError` if it cannot be read or written.
     """
     record_rows: list[dict[str, Any]] = []

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from search_spaces.study import maximized
 from study.analysis.wording import amount, label
-from study.runtime.estimate import clock
+from study.cluster.estimate import clock
 
 _SECONDS_BETWEEN_LINES = 15.0
 _MOST_RUNNING_SHOWN = 8

@@ -8,8 +8,8 @@ from lenet.config import TrainConfig
 from search_spaces.study import Planned
 from study.analysis.results import Results
 from study.analysis.search import confirmation_name, ranked, searched
-from study.runtime.collect import collect
-from study.runtime.storage import RunFolder
+from study.runs.collect import collect
+from study.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

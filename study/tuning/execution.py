@@ -14,17 +14,18 @@ from lenet.optimizers import build_optimizer
 from search_spaces.study import Planned
 from study.analysis.search import number_of
 from study.analysis.wording import counted
+from study.cluster import announce
+from study.cluster import connection as cluster
+from study.cluster.estimate import Estimate, clock, estimate
 from study.report.summary import summarize
-from study.runtime import announce, cluster
-from study.runtime.collect import refresh
-from study.runtime.estimate import Estimate, clock, estimate
-from study.runtime.launch import Launch, versions
-from study.runtime.places import reason
-from study.runtime.storage import RunFolder
+from study.runs.collect import refresh
+from study.runs.run_folder import RunFolder
+from study.runs.storage import reason
+from study.tuning.plan import Launch, versions
 
 if TYPE_CHECKING:
-    from study.runtime.searching import Search
-    from study.runtime.tuning import Outcome
+    from study.tuning.search import Search
+    from study.tuning.tuner import Outcome
 
 _MANY = 1_000_000  # of what is chosen later, nobody knows how many there will be
 
@@ -197,9 +198,9 @@ def _train_trials(
     console: Console,
 ) -> Outcome:
     # Not before `connect`: Ray reads its environment and its token when imported.
-    from study.runtime.progress import ProgressCallback
-    from study.runtime.searching import Search
-    from study.runtime.tuning import run_trials
+    from study.tuning.progress import ProgressCallback
+    from study.tuning.search import Search
+    from study.tuning.tuner import run_trials
 
     folder = launch.folder
     objectives = launch.objectives

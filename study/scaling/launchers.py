@@ -19,13 +19,13 @@ from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned
 from study.analysis.wording import counted
-from study.runtime import cluster
-from study.runtime.estimate import clock
-from study.runtime.interruption import heeding_ctrl_c_again
-from study.runtime.places import OutOfReach
-from study.runtime.replica import failure_of
-from study.runtime.scaling_plan import Launch, Session, cpus_each
-from study.runtime.storage import RunFolder
+from study.cluster import connection as cluster
+from study.cluster.estimate import clock
+from study.interruption import heeding_ctrl_c_again
+from study.runs.run_folder import RunFolder
+from study.runs.storage import OutOfReach
+from study.scaling.plan import Launch, Session, cpus_each
+from study.scaling.worker import failure_of
 
 _SECONDS_TO_END = 30
 _KILLED = re.compile(r"Signal \d+ \((?!SIGTERM)SIG\w+\) received by PID \d+")
@@ -134,8 +134,8 @@ class Launcher:
         import ray
 
         # Seconds of imports, which are Ray's and of no launch.
-        from study.runtime.torch_trainer import train_with_ray
-        from study.runtime.trial import share
+        from study.scaling.ray_train import train_with_ray
+        from study.tuning.trial import share
 
         self._train_with_ray = train_with_ray
         self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
@@ -148,7 +148,7 @@ class Launcher:
         path = folder / f"{launch.name}.json"
         path.write_text(json.dumps(job), encoding="utf-8")
         failure_of(path).unlink(missing_ok=True)  # of an earlier attempt
-        worker = ["-m", "study.runtime.replica", str(path)]
+        worker = ["-m", "study.scaling.worker", str(path)]
         started = [sys.executable, *worker]
         if launch.launcher == "torchrun":
             torchrun = ["-m", "torch.distributed.run", "--standalone"]

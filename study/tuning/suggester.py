@@ -15,9 +15,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces.study import Planned, maximized
 from study.analysis.search import quiet, trial_name
-from study.runtime import databases
-from study.runtime.searching import Search, propose
-from study.runtime.storage import RunFolder
+from study.runs.run_folder import RunFolder
+from study.tuning import databases
+from study.tuning.search import Search, propose
 
 
 def as_tune_has_it(planned: Planned) -> dict[str, Any]:

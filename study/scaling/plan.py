@@ -13,8 +13,8 @@ from typing import Any
 import search_spaces
 from lenet.config import ConfigError
 from search_spaces.study import Planned, Study
-from study.runtime.cluster import Node
-from study.runtime.storage import RunFolder
+from study.cluster.connection import Node
+from study.runs.run_folder import RunFolder
 
 TOOL = "study.scaling"
 PROCESSORS = ("cpu", "gpu")

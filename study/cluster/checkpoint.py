@@ -11,7 +11,7 @@ import torch
 
 from lenet.records import Record
 from lenet.training import Run
-from study.runtime.trial_folder import TrialFolder
+from study.runs.trial_folder import TrialFolder
 
 
 def restore(run: Run, folder: TrialFolder, say: Callable[[str], object]) -> list[Record]:

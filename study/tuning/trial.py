@@ -21,9 +21,9 @@ from lenet.devices import describe_device, training_device
 from lenet.records import Record
 from lenet.training import Run, train
 from search_spaces.study import maximized
-from study.runtime.checkpoint import as_bytes, restore
-from study.runtime.places import OutOfReach, not_here, only_here, place_of
-from study.runtime.trial_folder import TrialFolder
+from study.cluster.checkpoint import as_bytes, restore
+from study.runs.storage import OutOfReach, not_here, only_here, place_of
+from study.runs.trial_folder import TrialFolder
 
 Shared = dict[str, Any]
 

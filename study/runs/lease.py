@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lenet.config import ConfigError
-from study.runtime.interruption import interrupt
-from study.runtime.places import BucketPath, patience, reason, remedy, replace_json
+from study.interruption import interrupt
+from study.runs.storage import BucketPath, patience, reason, remedy, replace_json
 
 _FILE = ".lock"
 _SETTLES = 0.5  # two that begin at once both see which of them wrote last,

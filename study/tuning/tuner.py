@@ -20,14 +20,14 @@ from ray.tune.schedulers import (
 from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import Planned, maximized
-from study.runtime.cluster import Resources
-from study.runtime.interruption import heeding_ctrl_c_again
-from study.runtime.places import OutOfReach
-from study.runtime.progress import ProgressCallback, error_of
-from study.runtime.searching import Search
-from study.runtime.storage import RunFolder
-from study.runtime.suggester import InOrder, Suggester
-from study.runtime.trial import Trial, share
+from study.cluster.connection import Resources
+from study.interruption import heeding_ctrl_c_again
+from study.runs.run_folder import RunFolder
+from study.runs.storage import OutOfReach
+from study.tuning.progress import ProgressCallback, error_of
+from study.tuning.search import Search
+from study.tuning.suggester import InOrder, Suggester
+from study.tuning.trial import Trial, share
 
 _RETRIES = 1
 _MOST_WAITING = 200  # enough for any autoscaler to see how much room is wanted

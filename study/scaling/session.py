@@ -17,14 +17,16 @@ import search_spaces
 from lenet import datasets as data
 from lenet.config import ConfigError, TrainConfig
 from study.analysis.wording import counted
+from study.cluster import announce
+from study.cluster import connection as cluster
+from study.cluster import datasets as inputs
+from study.cluster.estimate import clock, estimate
 from study.report.summary import summarize
-from study.runtime import announce, cluster, inputs
-from study.runtime.collect import refresh
-from study.runtime.estimate import clock, estimate
-from study.runtime.launch import differences, versions
-from study.runtime.launcher import Launcher, complete
-from study.runtime.places import reason
-from study.runtime.scaling_plan import (
+from study.runs.collect import refresh
+from study.runs.run_folder import RunFolder
+from study.runs.storage import reason
+from study.scaling.launchers import Launcher, complete
+from study.scaling.plan import (
     TOOL,
     Launch,
     Scaling,
@@ -34,7 +36,7 @@ from study.runtime.scaling_plan import (
     check_threads,
     placed,
 )
-from study.runtime.storage import RunFolder
+from study.tuning.plan import differences, versions
 
 
 def run(session: Session, console: Console, *, dry_run: bool) -> int:

@@ -13,10 +13,10 @@ from lenet.records import Record
 from search_spaces.study import Planned
 from study.analysis.results import Results
 from study.analysis.verification import cases, learning_rates
-from study.runtime.collect import collect
-from study.runtime.request import Question
-from study.runtime.storage import RunFolder
-from study.runtime.trial_folder import COMPLETE
+from study.request import Question
+from study.runs.collect import collect
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import COMPLETE
 
 _CONSTANT: dict[str, Any] = {
     "schedule": "constant",

@@ -15,13 +15,13 @@ from lenet import datasets as data
 from lenet.config import ConfigError, TrainConfig
 from search_spaces.study import Planned
 from study.analysis.search import number_of
-from study.runtime import inputs
-from study.runtime.places import Place
-from study.runtime.request import Machine, Question
-from study.runtime.storage import RunFolder
+from study.cluster import datasets as inputs
+from study.request import Machine, Question
+from study.runs.run_folder import RunFolder
+from study.runs.storage import Place
 
 if TYPE_CHECKING:
-    from study.runtime.searching import Search
+    from study.tuning.search import Search
 
 _VERSIONS_OF = ("ray", "torch", "torchvision", "numpy")
 _SAMPLES = 12  # of a search's space, to see what its trials are like

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet.records import Record
-from study.runtime.places import (
+from study.runs.storage import (
     OutOfReach,
     Place,
     keep,

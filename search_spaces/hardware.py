@@ -41,13 +41,13 @@ def figures(published: Mapping[int, float] | None = None, source: str = "") -> t
 TABLES = (
     Table(
         name="strong-scaling",
-        kind="scaling",
+        kind="speedup",
         title="Strong scaling: the same batch over more workers",
         options={"weak": False, "target": 0.9},
     ),
     Table(
         name="weak-scaling",
-        kind="scaling",
+        kind="speedup",
         title="Weak scaling: the same batch for each worker",
         options={"weak": True, "target": 0.9},
     ),

@@ -1,1 +1,0 @@
-"""All that touches Ray: the cluster, the trials, their progress and their storage."""
