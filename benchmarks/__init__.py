@@ -1,1 +1,1 @@
-"""Every speed claim's command: each module prints the table that backs one."""
+"""The commands behind the speed claims: each module prints the table that backs one."""

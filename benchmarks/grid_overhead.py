@@ -1,11 +1,12 @@
-"""What Ray costs a grid, beside what it brings.
+"""Measure the overhead of Ray for a grid of small trials.
 
     python -m benchmarks.grid_overhead [--rounds 3] [--trials 200] [--fresh-trials 6]
 
-First the whole smoke grid of Fan's study on the digits, by the project's own `run_trials`
-and as a plain loop over the same configs in this process, in turns. Then Ray alone: trials
-of one step on 64 samples, with workers reused from trial to trial (as the project does),
-with a new worker for each, and without Ray.
+(a) The smoke grid of Fan's study on the digits: with the project's `run_trials`, and with a plain
+loop in this process. The two alternate.
+
+(b) Trials of one step on 64 samples: without Ray, with workers that are reused (as in the project),
+and with a new worker per trial.
 """
 
 from __future__ import annotations
@@ -27,35 +28,40 @@ import search_spaces
 from benchmarks.machine import header, typed_command
 from lenet import TrainConfig, datasets
 from lenet.training import Run, train
-from search_spaces.study import Planned
-from study.cluster import connection as cluster
+from search_spaces.study import PlannedTrial
+from study.cluster import connection
+from study.cluster.resources import Resources, this_machine
+from study.runs import layout
+from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
+
+METADATA = RunMetadata(study="bench", budget="quick", dataset=DatasetInfo("digits"), device="cpu")
 
 Data = Mapping[str, datasets.Dataset]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one pass over a plan."""
+    """Seconds for one pass over a plan."""
 
     wall: float
     first: float
-    """until the first trial was done: Tune and its workers starting, mostly"""
+    """until the first trial was complete: mostly the start of Tune and its workers"""
     training: float
-    """inside training steps, summed over the trials"""
+    """in training steps, summed over the trials"""
 
 
 def through_ray(
-    plan: Sequence[Planned], data: Data, concurrent: int, *, reuse: bool = True
+    plan: Sequence[PlannedTrial], data: Data, concurrent: int, *, reuse: bool = True
 ) -> Timing:
-    """The plan as `study.grid` runs it, or with a new worker process for every trial."""
-    # Not before `cluster.connect`: Ray reads its environment when imported.
+    """Time the plan as `study.grid` runs it, or with a new worker process for every trial."""
+    # Import after `connection.connect`: Ray reads its environment variables when imported.
     from study.tuning.progress import ProgressCallback
     from study.tuning.tuner import run_trials
 
     with tempfile.TemporaryDirectory() as place:
-        folder = RunFolder.create(Path(place) / "run", {}, plan)
+        folder = RunFolder.create(Path(place) / "run", METADATA, plan)
         began, started = time.time(), time.perf_counter()
         if reuse:
             silent = Console(file=io.StringIO())
@@ -63,7 +69,7 @@ def through_ray(
                 folder,
                 plan,
                 data,
-                cluster.Resources(1, 0, concurrent, at_first=concurrent, side_by_side=concurrent),
+                Resources(1, 0, concurrent, at_first=concurrent, side_by_side=concurrent),
                 study="bench",
                 objectives=["validation_accuracy"],
                 scheduler="none",
@@ -71,7 +77,7 @@ def through_ray(
                     silent,
                     {p.name: 1.0 for p in plan},
                     objective="validation_accuracy",
-                    already_done=0,
+                    complete=0,
                 ),
             )
         else:
@@ -79,22 +85,23 @@ def through_ray(
         wall = time.perf_counter() - started
         trials = [folder.trial(planned.name) for planned in plan]
         if any(trial.state().get("status") not in COMPLETE for trial in trials):
-            raise RuntimeError("some trials did not end: their cost cannot be told")
-        # A trial's curve is written once here, at its end.
-        written = [folder.path / "trials" / p.name / "records.json" for p in plan]
-        done_at = [path.stat().st_mtime for path in written]
+            raise RuntimeError("some trials are incomplete, so their cost is unknown")
+        # These trials are so short that each writes its records only once, at its end.
+        records = [folder.path / layout.TRIALS / p.name / layout.TRIAL_RECORDS for p in plan]
+        ended = [path.stat().st_mtime for path in records]
         training = sum(trial.records()[-1].train_seconds for trial in trials)
-    return Timing(wall, min(done_at) - began, training)
+    return Timing(wall, min(ended) - began, training)
 
 
 def tune_without_reuse(
-    folder: RunFolder, plan: Sequence[Planned], data: Data, concurrent: int, tune_folder: Path
+    folder: RunFolder, plan: Sequence[PlannedTrial], data: Data, concurrent: int, tune_folder: Path
 ) -> None:
-    """`run_trials` reduced to its Tuner, and with workers that serve one trial each."""
+    """Run the plan with a bare Tuner whose workers serve one trial each."""
     from ray import tune
 
+    from study.cluster.datasets import share
     from study.tuning.suggester import InOrder
-    from study.tuning.trial import Trial, share
+    from study.tuning.trial import Trial
     from study.tuning.tuner import SECONDS_BETWEEN_REPORTS
 
     trainable = tune.with_parameters(
@@ -122,8 +129,8 @@ def tune_without_reuse(
     ).fit()
 
 
-def plain(plan: Sequence[Planned], data: Data) -> Timing:
-    """The plan as a loop in this process, nothing written."""
+def plain(plan: Sequence[PlannedTrial], data: Data) -> Timing:
+    """Time the plan as a loop in this process that writes nothing."""
     started, first, training = time.perf_counter(), 0.0, 0.0
     for planned in plan:
         run = Run(planned.config, data[planned.config.dataset])
@@ -135,20 +142,20 @@ def plain(plan: Sequence[Planned], data: Data) -> Timing:
 
 
 def grid_table(rounds: int) -> None:
-    """(a) The same grid by a loop and by Ray."""
+    """Print table (a): the same grid by a loop and by Ray."""
     plan = search_spaces.find("fan").plan("smoke", seeds=1, dataset="digits")
     data = {"digits": datasets.load("digits")}
-    concurrent = min(len(plan), int(cluster.this_machine().cpus))
-    plain(plan[:1], data)  # torch imports more at its first step; the loop is not to pay for it
+    concurrent = min(len(plan), int(this_machine().cpus))
+    plain(plan[:1], data)  # warm-up: torch imports more modules at its first step
     loop, ray = [], []
     for _ in range(rounds):
         loop.append(plain(plan, data))
         ray.append(through_ray(plan, data, concurrent))
     print(
         f"\n(a) {len(plan)} trials of fan, budget smoke, digits; Ray runs {concurrent} at once, "
-        f"1 thread each;\n    seconds, medians of {rounds} rounds in turns (lowest - highest)\n"
+        f"1 thread each;\n    seconds, medians of {rounds} alternating rounds (lowest - highest)\n"
     )
-    print(f"{'':<26}{'whole grid':>24}{'first trial done':>24}{'training steps':>24}")
+    print(f"{'':<26}{'whole grid':>24}{'first trial':>24}{'training steps':>24}")
     for name, timings in (("plain loop, one process", loop), ("study.tuning", ray)):
         columns = (
             [getattr(timing, f) for timing in timings] for f in ("wall", "first", "training")
@@ -157,22 +164,22 @@ def grid_table(rounds: int) -> None:
     pairs = list(zip(ray, loop, strict=True))
     whole = spread([one.wall / other.wall for one, other in pairs])
     after = spread([(one.wall - one.first) / (other.wall - other.first) for one, other in pairs])
-    print(f"study.tuning / plain loop: {whole} whole, {after} after the first trial")
+    print(f"study.tuning / plain loop: {whole} in total, {after} after the first trial")
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median with the lowest and the highest: of three rounds there is no interval."""
+    """Format the median, lowest and highest value: three rounds are too few for an interval."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} - {max(values):.2f})"
 
 
-def trivial_plan(trials: int) -> list[Planned]:
-    """Trials that hardly train: what they take is what it takes to have a trial."""
+def trivial_plan(trials: int) -> list[PlannedTrial]:
+    """Plan trials that hardly train, so that their duration is the overhead of a trial."""
     config = TrainConfig(dataset="digits", steps=1, batch_size=32)
-    return [Planned(name=f"trial{n}", config=config.replace(seed=n)) for n in range(trials)]
+    return [PlannedTrial(name=f"trial{n}", config=config.replace(seed=n)) for n in range(trials)]
 
 
 def trial_table(trials: int, fresh_trials: int) -> None:
-    """(b) What a trial costs apart from its training."""
+    """Print table (b): the overhead per trial."""
     digits = datasets.load("digits")
     data = {"digits": dataclasses.replace(digits, train=digits.train[:64], test=digits.test[:8])}
     many, few = trivial_plan(trials), trivial_plan(fresh_trials)
@@ -182,23 +189,29 @@ def trial_table(trials: int, fresh_trials: int) -> None:
         "workers reused, 2 at once": (many, through_ray(many, data, 2)),
         "a new worker per trial": (few, through_ray(few, data, 1, reuse=False)),
     }
-    print("\n(b) trials of one step on 64 samples, one at a time where not said otherwise\n")
-    print(f"{'':<26}{'trials':>8}{'wall s':>10}{'first done s':>14}{'ms a further trial':>20}")
+    print("\n(b) trials of one step on 64 samples, one at a time unless noted\n")
+    print(f"{'':<26}{'trials':>8}{'wall s':>10}{'first trial s':>14}{'ms per further trial':>22}")
     for name, (plan, timing) in rows.items():
         further = 1e3 * (timing.wall - timing.first) / (len(plan) - 1)
-        print(f"{name:<26}{len(plan):>8}{timing.wall:>10.2f}{timing.first:>14.2f}{further:>20.1f}")
+        print(f"{name:<26}{len(plan):>8}{timing.wall:>10.2f}{timing.first:>14.2f}{further:>22.1f}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.grid_overhead")
-    parser.add_argument("--rounds", type=int, default=3, help="passes over the grid, each way")
-    parser.add_argument("--trials", type=int, default=200, help="trivial trials")
-    parser.add_argument("--fresh-trials", type=int, default=6, help="with a worker each")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="passes over the grid with each method"
+    )
+    parser.add_argument(
+        "--trials", type=int, default=200, help="trivial trials with reused workers"
+    )
+    parser.add_argument(
+        "--fresh-trials", type=int, default=6, help="trivial trials with their own workers"
+    )
     options = parser.parse_args()
-    print(header("What Ray costs a grid of small trials", typed_command("grid_overhead")))
+    print(header("Overhead of Ray for a grid of small trials", typed_command("grid_overhead")))
     torch.set_num_threads(1)
     started = time.perf_counter()
-    cluster.connect(None)
+    connection.connect(None)
     print(f"Ray started in {time.perf_counter() - started:.1f} s (not counted below)")
     grid_table(options.rounds)
     trial_table(options.trials, options.fresh_trials)

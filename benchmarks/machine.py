@@ -1,4 +1,4 @@
-"""What every benchmark prints around its table: the machine, and intervals for its numbers."""
+"""The header and the intervals that all benchmarks print."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _RESAMPLES = 2_000
 
 
 def header(title: str, command: str) -> str:
-    """The lines above a table: what is measured, by which command, where and when."""
+    """Return the lines above a table: title, command, date, machine, versions."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "ray"))
     cores = len(os.sched_getaffinity(0))
-    # Other work on the machine slows all contenders alike, but the reader should know of it.
+    # Other work slows all contenders alike, but the reader should know about it.
     load = os.getloadavg()[0]
     return "\n".join(
         (
@@ -38,13 +38,15 @@ def header(title: str, command: str) -> str:
 
 
 def typed_command(module: str) -> str:
-    """How this process was started, as one would type it."""
+    """Return the command line that started this process."""
     return " ".join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]])
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """(median, low, high): the median of `values` with its 95 % bootstrap interval
-    (percentile method, fixed seed: the same values give the same interval)."""
-    drawn = np.random.default_rng(0).choice(values, size=(_RESAMPLES, len(values)))
-    low, high = np.quantile(np.median(drawn, axis=1), (0.025, 0.975))
+    """Return (median, low, high): the median of `values` with its 95% bootstrap interval.
+
+    Percentile method with a fixed seed: equal values give equal intervals.
+    """
+    samples = np.random.default_rng(0).choice(values, size=(_RESAMPLES, len(values)))
+    low, high = np.quantile(np.median(samples, axis=1), (0.025, 0.975))
     return float(np.median(values)), float(low), float(high)

@@ -1,11 +1,12 @@
-"""What a search costs per trial, beside Optuna alone in one process.
+"""Measure the overhead of a search per trial, compared with Optuna alone in one process.
 
     python -m benchmarks.search_overhead [--trials 100] [--rounds 3]
 
-The same trivial trials (one step on 64 samples) proposed by the same sampler over the same space:
-by `optuna.study.optimize` in this process with Optuna's memory and with its SQLite file, and by the
-project's own search through Ray Tune, one trial at a time and two at once. Ray's own thread on the
-cost of a suggestion saw 227 ms (ray-project/ray#11004).
+All methods run the same trivial trials (one step on 64 samples), with the same sampler and space:
+- `optuna.study.optimize` in this process, with its study in memory and in a SQLite file
+- the project's search through Ray Tune, one trial at a time and two at once
+
+For comparison, a Ray issue reports 227 ms per suggestion (ray-project/ray#11004).
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ import optuna
 import torch
 from rich.console import Console
 
-from benchmarks.grid_overhead import spread
+from benchmarks.grid_overhead import METADATA, spread
 from benchmarks.machine import header, typed_command
 from lenet import datasets
 from lenet.training import Run, train
 from search_spaces.search import SPACE
-from search_spaces.study import Searched
-from study.analysis.search import quiet
-from study.cluster import connection as cluster
+from search_spaces.space import SearchSpace
+from study.analysis.search import quiet_optuna
+from study.cluster import connection
+from study.cluster.resources import Resources
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
 from study.tuning import databases
@@ -40,14 +42,14 @@ _OBJECTIVE = "validation_accuracy"
 
 
 def alone(trials: int, data: datasets.Dataset, url: str | None) -> float:
-    """Milliseconds a trial of `study.optimize`, its study in memory or in the database `url`."""
-    searched = Searched(SPACE, _BASE)
+    """Return milliseconds per trial of `study.optimize`, in memory or with the database `url`."""
+    searched = SearchSpace(SPACE, _BASE)
 
     def objective(trial: optuna.Trial) -> float:
         run = Run(searched.config(propose(SPACE, trial)), data)
         return [record.validation_accuracy for record in train(run)][-1]
 
-    with quiet():
+    with quiet_optuna():
         storage = None if url is None else databases.connect(url)
         study = optuna.create_study(
             direction="maximize", sampler=build_sampler("tpe", 0), storage=storage
@@ -58,14 +60,14 @@ def alone(trials: int, data: datasets.Dataset, url: str | None) -> float:
 
 
 def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Path) -> float:
-    """Milliseconds a trial of a search as `study.search` runs it, once the first is done."""
-    # Not before `cluster.connect`: Ray reads its environment when imported.
+    """Return milliseconds per trial as `study.search` runs it, after the first trial."""
+    # Import after `connection.connect`: Ray reads its environment variables when imported.
     from study.tuning.progress import ProgressCallback
     from study.tuning.tuner import run_trials
 
-    folder = RunFolder.create(place / f"run{concurrent}", {}, [])
+    folder = RunFolder.create(place / f"run{concurrent}", METADATA, [])
     search = Search(
-        searched=Searched(SPACE, _BASE),
+        searched=SearchSpace(SPACE, _BASE),
         objectives=(_OBJECTIVE,),
         sampler="tpe",
         seed=0,
@@ -79,52 +81,53 @@ def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Pat
         folder,
         search,
         {"digits": data},
-        cluster.Resources(1, 0, concurrent, at_first=concurrent, side_by_side=concurrent),
+        Resources(1, 0, concurrent, at_first=concurrent, side_by_side=concurrent),
         study="bench",
         objectives=[_OBJECTIVE],
         scheduler="none",
         progress=ProgressCallback(
-            Console(file=io.StringIO()), {}, objective=_OBJECTIVE, already_done=0, to_come=trials
+            Console(file=io.StringIO()), {}, objective=_OBJECTIVE, complete=0, unnamed=trials
         ),
     )
-    kept = [folder.trial(planned.name) for planned in folder.plan]
-    if len(kept) != trials or any(trial.state().get("status") not in COMPLETE for trial in kept):
-        raise RuntimeError("some trials did not end: their cost cannot be told")
-    done_at = sorted(p.stat().st_mtime for p in folder.path.glob("trials/*/records.json"))
-    return 1e3 * (done_at[-1] - done_at[0]) / (trials - 1)
+    planned_trials = [folder.trial(planned.name) for planned in folder.plan]
+    complete = [t for t in planned_trials if t.state().get("status") in COMPLETE]
+    if not len(complete) == len(planned_trials) == trials:
+        raise RuntimeError("some trials are incomplete, so their cost is unknown")
+    ended = sorted(p.stat().st_mtime for p in folder.path.glob("trials/*/records.json"))
+    return 1e3 * (ended[-1] - ended[0]) / (trials - 1)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search_overhead")
-    parser.add_argument("--trials", type=int, default=100, help="in each search")
-    parser.add_argument("--rounds", type=int, default=3, help="of every way, in turns")
+    parser.add_argument("--trials", type=int, default=100, help="trials per search")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; methods alternate")
     options = parser.parse_args()
-    print(header("What a search costs per trial", typed_command("search_overhead")))
+    print(header("Overhead of a search per trial", typed_command("search_overhead")))
     torch.set_num_threads(1)
     digits = datasets.load("digits")
     data = dataclasses.replace(digits, train=digits.train[:64], test=digits.test[:8])
-    cluster.connect(None)
-    ways: dict[str, Callable[[Path], float]] = {
+    connection.connect(None)
+    methods: dict[str, Callable[[Path], float]] = {
         "optuna, in memory": lambda place: alone(options.trials, data, None),
         "optuna, SQLite": lambda place: alone(options.trials, data, databases.url_of(place)),
         "study.search": lambda place: through_ray(options.trials, data, 1, place),
         "study.search, 2 at once": lambda place: through_ray(options.trials, data, 2, place),
     }
-    alone(5, data, None)  # torch imports more at its first step; no way is to pay for it
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    alone(5, data, None)  # warm-up: torch imports more modules at its first step
+    costs: dict[str, list[float]] = {name: [] for name in methods}
     for _ in range(options.rounds):
-        for name, run in ways.items():
+        for name, measure in methods.items():
             with tempfile.TemporaryDirectory() as place:
-                found[name].append(run(Path(place)))
+                costs[name].append(measure(Path(place)))
     print(
         f"\n{options.trials} trials of one step on 64 samples, TPE over the space of "
-        f"study.search;\nmilliseconds a trial, medians of {options.rounds} rounds in turns "
+        f"study.search;\nmilliseconds per trial, medians of {options.rounds} alternating rounds "
         "(lowest - highest)\n"
     )
-    for name, costs in found.items():
-        print(f"{name:<26}{spread(costs):>28}")
-    ratios = [a / b for a, b in zip(found["study.search"], found["optuna, SQLite"], strict=True)]
-    print(f"study.search / optuna with SQLite: {spread(ratios)}")
+    for name, values in costs.items():
+        print(f"{name:<26}{spread(values):>28}")
+    ratios = [a / b for a, b in zip(costs["study.search"], costs["optuna, SQLite"], strict=True)]
+    print(f"study.search / Optuna with SQLite: {spread(ratios)}")
     return 0
 
 

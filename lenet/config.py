@@ -1,4 +1,4 @@
-"""TrainConfig: all that determines one training run."""
+"""TrainConfig: everything that determines one training run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,41 +17,44 @@ from lenet import registry
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be; the message is one line and says what to use instead."""
+    """An invalid setting. The message is one line and says what to use instead."""
 
 
-def nearest(word: str, known: Iterable[str], what: str) -> str:
-    """One line for an unknown name: the nearest known one, then all of them."""
+def unknown_name(name: str, known: Iterable[str], what: str) -> str:
+    """Return a one-line message for an unknown `name` of a `what`, with the closest known one."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {what} {word!r}: {hint}known are {', '.join(names)}"
+    return f"unknown {what} {name!r}: {hint}choose from {', '.join(names)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run, complete: the same config gives the same records on the same
-    kind of device with the same versions, whatever runs beside it.
+    """The settings of one training run.
 
-    Fields that are None take the default of the optimizer or schedule named
-    (`lenet.registry`); a field set for one that does not know it is refused.
-    Raises `ConfigError` on any value out of its range.
+    The same config gives the same records on the same kind of device with the same versions,
+    whatever runs beside it.
+
+    A field that is None takes the default of the optimizer or schedule (`lenet.registry`). Setting
+    a field that the optimizer or schedule does not take is an error.
+
+    Raises: ConfigError if a value is out of range or does not fit the other settings.
     """
 
     dataset: str = "mnist"
     """data set, by name"""
     train_samples: int | None = None
-    """train on at most this many samples, taken before the run's seed matters; None: all"""
+    """maximum number of training samples, the same ones for every seed; None: all"""
     validation_fraction: float = 1 / 12
-    """share of the training set held out for validation (1/12: 5,000 of MNIST's 60,000);
-    0: none, and no validation numbers in the records"""
+    """fraction of the training set held out for validation (1/12: 5,000 of MNIST's 60,000);
+    0: no validation"""
     model: str = "lenet"
-    """architecture, by name, or a class of your own as package.module:Class"""
+    """architecture, by name, or your own class as package.module:Class"""
     width: int = 1
-    """how many times as many channels and hidden units the model has, where it can be scaled"""
+    """factor of the number of channels and hidden units, for models that take it"""
     loss: str = "cross-entropy"
-    """what training lessens: cross-entropy of logits, mse between outputs and one-hot classes,
-    or the sum of squares of a regression"""
+    """training loss: `cross-entropy` (on logits), `mse` (between outputs and one-hot classes), or
+    `sum-of-squares` (regressions)"""
     dropout: float = 0.0
     """probability of zeroing a unit before the last layer(s), in [0, 1)"""
     optimizer: str = "adam"
@@ -67,9 +70,9 @@ class TrainConfig:
     rho: float | None = None
     """decay of the squared-gradient average (RMSProp, Adadelta), in [0, 1)"""
     eps: float | None = None
-    """the term that keeps a division from being by zero"""
+    """constant in the denominator that prevents division by zero"""
     initial_accumulator: float | None = None
-    """what the sum of squared gradients starts from (Adagrad, Proximal Adagrad, FTRL)"""
+    """initial sum of squared gradients (Adagrad, Proximal Adagrad, FTRL)"""
     l1: float | None = None
     """L1 penalty of FTRL and the proximal optimizers"""
     l2: float | None = None
@@ -77,7 +80,7 @@ class TrainConfig:
     weight_decay: float | None = None
     """L2 penalty (decoupled in AdamW)"""
     schedule: str = "constant"
-    """how the learning rate moves over the run"""
+    """learning-rate schedule, by name"""
     gamma: float | None = None
     """factor of one decay of the schedule"""
     milestones: tuple[int, ...] | None = None
@@ -85,38 +88,37 @@ class TrainConfig:
     final_lr: float | None = None
     """learning rate of a ramp's last step"""
     batch_size: int = 128
-    """samples in one step, over all workers"""
+    """samples per step, over all workers"""
     shuffle: bool = True
-    """draw a new order every epoch; False: always the same order"""
+    """draw a new sample order every epoch; False: the same order every epoch"""
     epochs: int = 10
     """passes over the training samples"""
     steps: int | None = None
     """stop after this many steps instead of after `epochs`"""
     record_every: int | None = None
-    """a record every so many steps; None: one at the end of every epoch"""
+    """steps between records; None: one record at the end of every epoch"""
     evaluate_at: tuple[int, ...] | None = None
-    """evaluate held-out data at a record of these steps and of the last one; None: at all"""
+    """steps whose record evaluates held-out data, besides the last one; None: every record"""
     blow_up: float | None = None
-    """end the run once its training loss, smoothed, is over this many times the lowest it was;
-    None: only where it is no longer finite"""
+    """stop once the smoothed training loss exceeds its minimum so far by this factor; None: stop
+    only once the loss is not finite"""
     test_at_end: bool = True
-    """evaluate the test set at the last record; False: never, so that nothing is chosen by it"""
+    """evaluate the test set at the last record; False: never, so that no choice can depend on it"""
     test_curve: bool = False
-    """evaluate the test set wherever validation is; False: at the last record only"""
+    """evaluate the test set whenever validation is; False: at the last record only"""
     seed: int = 0
-    """seed of the initial weights, the order of the samples and dropout"""
+    """seed of the initial weights, the sample order and dropout"""
 
     def __post_init__(self) -> None:
-        for spec in dataclasses.fields(self):
-            value = getattr(self, spec.name)
-            object.__setattr__(self, spec.name, coerce(spec.name, value))
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, coerce(field.name, getattr(self, field.name)))
         self._check_names()
         self._check_ranges()
-        self._check_extras(
-            "optimizer", self.optimizer, registry.OPTIMIZERS[self.optimizer].settings
-        )
-        self._check_extras("schedule", self.schedule, registry.SCHEDULES[self.schedule])
-        self._check_kind()
+        self._check_combinations()
+        optimizers = {name: spec.settings for name, spec in registry.OPTIMIZERS.items()}
+        self._check_settings_of("optimizer", optimizers)
+        self._check_settings_of("schedule", registry.SCHEDULES)
+        self._check_regression()
 
     def _check_names(self) -> None:
         for what, known in (
@@ -128,13 +130,22 @@ class TrainConfig:
         ):
             name = getattr(self, what)
             if name not in known and not (what == "model" and ":" in name):
-                raise ConfigError(nearest(name, known, what))
+                raise ConfigError(unknown_name(name, known, what))
 
     def _check_ranges(self) -> None:
         for name, (accepts, expected) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not accepts(value):
                 raise ConfigError(f"{name}={value:g} is out of range: {name} must be {expected}")
+        for name in ("milestones", "evaluate_at"):
+            numbers = getattr(self, name)
+            if numbers and (list(numbers) != sorted(set(numbers)) or numbers[0] < 1):
+                listed = "+".join(map(str, numbers))
+                raise ConfigError(
+                    f"{name}={listed} is invalid: {name} must increase, starting from 1 or more"
+                )
+
+    def _check_combinations(self) -> None:
         if self.schedule == "multistep" and not self.milestones:
             raise ConfigError(
                 "schedule=multistep decays after given epochs: set milestones too, "
@@ -142,14 +153,9 @@ class TrainConfig:
             )
         if self.width > 1 and self.model in set(registry.MODELS) - registry.SCALABLE:
             raise ConfigError(
-                f"model={self.model} has one width: leave width out, or use "
+                f"model={self.model} takes no width: leave it out, or use "
                 f"{' or '.join(sorted(registry.SCALABLE))}"
             )
-        for name in ("milestones", "evaluate_at"):
-            several = getattr(self, name)
-            if several and (list(several) != sorted(set(several)) or several[0] < 1):
-                listed = "+".join(map(str, several))
-                raise ConfigError(f"{name}={listed} cannot be: {name} must rise, from 1 or more")
         if self.test_curve and not self.test_at_end:
             raise ConfigError(
                 "test_curve=True evaluates the test set and test_at_end=False forbids it: leave "
@@ -162,24 +168,21 @@ class TrainConfig:
                 "set lr below final_lr"
             )
 
-    def _check_extras(self, what: str, name: str, taken: Iterable[str]) -> None:
-        every: set[str] = set()
-        table: Mapping[str, Any] = (
-            registry.SCHEDULES
-            if what == "schedule"
-            else {k: v.settings for k, v in registry.OPTIMIZERS.items()}
-        )
-        for settings in table.values():
-            every |= set(settings)
-        for extra in sorted(every - set(taken)):
-            if getattr(self, extra) is not None:
-                fits = ", ".join(k for k, v in table.items() if extra in v)
+    def _check_settings_of(self, what: str, takes: Mapping[str, Collection[str]]) -> None:
+        """Refuse a setting that only other optimizers (or schedules) take."""
+        name = getattr(self, what)
+        for setting in sorted(set[str]().union(*takes.values()) - set(takes[name])):
+            if getattr(self, setting) is not None:
+                fits = ", ".join(other for other, settings in takes.items() if setting in settings)
                 raise ConfigError(
-                    f"{what}={name} takes no {extra}: leave it out, or use it with {fits}"
+                    f"{what}={name} takes no {setting}: leave it out, or use it with {fits}"
                 )
 
-    def _check_kind(self) -> None:
-        """A regression's data, model and loss go together; any model of one's own may be one."""
+    def _check_regression(self) -> None:
+        """Refuse a regression's data with a classifier's model or loss, and the other way round.
+
+        A model of the user's own may be either.
+        """
         regression = self.dataset in registry.REGRESSIONS
         for what, known in (("model", registry.MODELS), ("loss", registry.LOSSES)):
             name = getattr(self, what)
@@ -191,18 +194,18 @@ class TrainConfig:
                 )
 
     def replace(self, **changes: Any) -> TrainConfig:
-        """A copy with these settings changed; unknown names raise `ConfigError`."""
+        """Return a copy with `changes`. Raises `ConfigError` for an unknown or invalid setting."""
         return TrainConfig.from_dict(dataclasses.asdict(self) | changes)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
-        """The config of these settings (the rest at their defaults)."""
+        """Create a config from `settings`. Raises `ConfigError` for an unknown or invalid one."""
         for name in settings:
             check_setting(name)
         return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every setting by name, as JSON can hold it; `from_dict` reads it back."""
+        """Return every setting by name, ready for JSON; `from_dict` reads it back."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
@@ -210,97 +213,97 @@ class TrainConfig:
 
     @property
     def id(self) -> str:
-        """Twelve hex digits that two configs share only if every setting is equal."""
+        """Twelve hex digits, a hash of all settings. Complete trials are found by it."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-_positive = (lambda v: v > 0, "above 0")
-_whole = (lambda v: v >= 1, "1 or more")
-_not_negative = (lambda v: v >= 0, "0 or more")
-_share = (lambda v: 0 <= v < 1, "at least 0 and below 1")
+_POSITIVE = (lambda v: v > 0, "above 0")
+_POSITIVE_INTEGER = (lambda v: v >= 1, "1 or more")
+_NON_NEGATIVE = (lambda v: v >= 0, "0 or more")
+_FRACTION = (lambda v: 0 <= v < 1, "at least 0 and below 1")
 _RANGES: dict[str, tuple[typing.Callable[[Any], bool], str]] = {
-    "train_samples": _whole,
-    "validation_fraction": _share,
-    "width": _whole,
-    "dropout": _share,
-    "lr": _positive,
-    "momentum": _share,
-    "beta1": _share,
-    "beta2": _share,
-    "rho": _share,
-    "eps": _not_negative,
-    "initial_accumulator": _not_negative,
-    "l1": _not_negative,
-    "l2": _not_negative,
-    "weight_decay": _not_negative,
-    "gamma": _positive,
-    "final_lr": _positive,
-    "batch_size": _whole,
-    "epochs": _whole,
-    "steps": _whole,
-    "record_every": _whole,
+    "train_samples": _POSITIVE_INTEGER,
+    "validation_fraction": _FRACTION,
+    "width": _POSITIVE_INTEGER,
+    "dropout": _FRACTION,
+    "lr": _POSITIVE,
+    "momentum": _FRACTION,
+    "beta1": _FRACTION,
+    "beta2": _FRACTION,
+    "rho": _FRACTION,
+    "eps": _NON_NEGATIVE,
+    "initial_accumulator": _NON_NEGATIVE,
+    "l1": _NON_NEGATIVE,
+    "l2": _NON_NEGATIVE,
+    "weight_decay": _NON_NEGATIVE,
+    "gamma": _POSITIVE,
+    "final_lr": _POSITIVE,
+    "batch_size": _POSITIVE_INTEGER,
+    "epochs": _POSITIVE_INTEGER,
+    "steps": _POSITIVE_INTEGER,
+    "record_every": _POSITIVE_INTEGER,
     "blow_up": (lambda v: v > 1, "above 1"),
-    "seed": _not_negative,
+    "seed": _NON_NEGATIVE,
 }
 
-_HINTS = typing.get_type_hints(TrainConfig)
-SETTINGS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(TrainConfig))
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+_TYPES = typing.get_type_hints(TrainConfig)
+SETTINGS: tuple[str, ...] = tuple(_DEFAULTS)
+"""The names of all settings, in the order of the fields."""
 
 
 def check_setting(name: str) -> None:
-    """Raise `ConfigError` unless `name` is a setting of a training run."""
+    """Raise `ConfigError` unless `name` is a setting of `TrainConfig`."""
     if name not in SETTINGS:
-        also_called = {"learning_rate": "lr", "learningrate": "lr", "data_set": "dataset"}
-        hint = also_called.get(name.replace("-", "_").lower())
-        if hint:
-            raise ConfigError(f"unknown setting {name!r}: it is called {hint} here")
-        raise ConfigError(nearest(name, SETTINGS, "setting"))
+        aliases = {"learning_rate": "lr", "learningrate": "lr", "data_set": "dataset"}
+        alias = aliases.get(name.replace("-", "_").lower())
+        if alias:
+            raise ConfigError(f"unknown setting {name!r}: it is called {alias} here")
+        raise ConfigError(unknown_name(name, SETTINGS, "setting"))
 
 
 def coerce(name: str, value: Any) -> Any:
-    """`value` as the type of the setting `name`: numbers and text alike, so that a
-    command line, a JSON file and a search space give equal configs.
+    """Convert `value` to the type of the setting `name`.
 
-    Text: `true`/`false` for switches, `5+8` for several numbers, `none` for None.
-    Raises `ConfigError` where the value is of another kind, or not finite.
+    Numbers and text are equivalent, so a command line, a JSON file and a search space give equal
+    configs. As text, switches are `true` or `false`, several numbers `5+8`, and None is `none`.
+
+    Raises: ConfigError if the setting is unknown, or the value has the wrong type or is not finite.
     """
     check_setting(name)
-    hint = _HINTS[name]
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    annotation = _TYPES[name]
+    options = (
+        typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    )
     optional = types.NoneType in options
     kind = next(option for option in options if option is not types.NoneType)
     if value is None or (optional and str(value).lower() == "none"):
         if optional:
             return None
-        raise ConfigError(f"{name} needs a value, such as {name}={_example(name)}")
+        raise ConfigError(f"{name} needs a value, such as {name}={_DEFAULTS[name]}")
     try:
         if kind is bool:
-            return _switch(value)
+            return _boolean(value)
         if kind is int:
             return _integer(value)
         if kind is float:
             return _finite(value)
         if kind is str:
             return str(value)
-        parts = value.split("+") if isinstance(value, str) else value
-        return tuple(_integer(part) for part in parts)
+        items = value.split("+") if isinstance(value, str) else value
+        return tuple(_integer(item) for item in items)
     except (ValueError, TypeError):
         wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}.get(
             kind, "whole numbers joined by +, such as 5+8"
         )
-        raise ConfigError(f"{name}={value} cannot be: {name} must be {wanted}") from None
+        raise ConfigError(f"{name}={value} is invalid: {name} must be {wanted}") from None
 
 
-def _example(name: str) -> str:
-    default = next(f.default for f in dataclasses.fields(TrainConfig) if f.name == name)
-    return str(default)
-
-
-def _switch(value: Any) -> bool:
-    named = {"true": True, "false": False, "1": True, "0": False}
+def _boolean(value: Any) -> bool:
+    values = {"true": True, "false": False, "1": True, "0": False}
     try:
-        return named[str(value).lower()]
+        return values[str(value).lower()]
     except KeyError:
         raise ValueError(value) from None
 
@@ -309,7 +312,7 @@ def _integer(value: Any) -> int:
     number = float(value)
     if isinstance(value, bool) or "_" in str(value) or number != int(number):
         raise ValueError(value)
-    if abs(number) > 2**53:  # beyond, a float is not the number that was meant
+    if abs(number) > 2**53:  # larger integers are not exact as floats
         raise ValueError(value)
     return int(number)
 

@@ -1,4 +1,4 @@
-"""Data sets: found or downloaded once, checked, and turned into whole tensors."""
+"""Data sets as whole tensors: found on disk or downloaded, and verified."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from filelock import FileLock
 
 from lenet.config import ConfigError, TrainConfig
 
-# md5 of the unpacked files. torchvision knows only the archives' and takes whatever lies
-# unpacked in their place. For the two other data sets no digests of the unpacked files are
-# published; there, an archive kept beside a file vouches for it.
+# md5 of the unpacked files. torchvision verifies only archives, and accepts any unpacked file. No
+# such digests are published for the other two data sets: their files are verified against the
+# archive, if it is still there.
 _RAW_MD5 = {
     ("mnist", "train-images-idx3-ubyte"): "6bbc9ace898e44ae57da46a324031adb",
     ("mnist", "train-labels-idx1-ubyte"): "a25bea736e30d166cdddb491f175f624",
@@ -36,89 +36,96 @@ _DIGITS_TEST_SAMPLES = 297
 
 
 class DataError(ConfigError):
-    """Data that are missing, cut short or altered; says what to do about it."""
+    """Data that are missing, truncated or altered."""
 
 
 class DataUnavailable(DataError):
-    """Data that are neither on this machine nor to be downloaded."""
+    """Data that are not on this machine and cannot be downloaded."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """`inputs` float32 (n, channels, height, width), pixels in [0, 1]; `targets` (n,), classes
-    as int64, or the values of a regression as float32."""
+    """Inputs and targets of n samples."""
 
     inputs: torch.Tensor
+    """float32 (n, channels, height, width), pixels in [0, 1]"""
     targets: torch.Tensor
+    """(n,), classes as int64, or the values of a regression as float32"""
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, span: slice) -> Samples:
-        return Samples(self.inputs[span], self.targets[span])
+    def __getitem__(self, selection: slice | torch.Tensor) -> Samples:
+        """Select by slice (a view), or by a tensor of indices (a copy)."""
+        return Samples(self.inputs[selection], self.targets[selection])
 
     def to(self, device: torch.device) -> Samples:
-        """The same samples on `device`; no copy if they are there already."""
+        """Return the samples on `device`, without a copy if they are there already."""
         return Samples(self.inputs.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set whole: training samples in a fixed shuffled order, and test samples."""
+    """A whole data set."""
 
     name: str
     source: str
-    """where it was read from, for people"""
+    """where it was read from, for the user"""
     train: Samples
+    """in a shuffled order that never changes"""
     test: Samples
     classes: int
-    """1 for a regression"""
+    """number of classes; 1 for a regression"""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one input."""
+        """Shape of one input: (channels, height, width)."""
         channels, height, width = self.train.inputs.shape[1:]
         return channels, height, width
 
     def to(self, device: torch.device) -> Dataset:
-        """The same data set on `device`."""
+        """Return the data set on `device`, without a copy if it is there already."""
         return Dataset(
             self.name, self.source, self.train.to(device), self.test.to(device), self.classes
         )
 
     def split(self, config: TrainConfig) -> tuple[Samples, Samples]:
-        """(training samples, validation samples) of `config`, as views of `train`.
+        """Return (training samples, validation samples) of `config`, as views of `train`.
 
-        Validation is the tail of the fixed shuffled order, so that it is the same for every
-        seed and every `train_samples`, and never overlaps what is trained on. Raises
-        `ConfigError` if one of the two would be empty though it is asked for.
+        Validation is the tail of the fixed shuffled order, the same for every seed and every
+        `train_samples`, and is never trained on.
+
+        Raises: ConfigError if one of the two is empty, unless validation_fraction is 0.
         """
-        held_out = round(len(self.train) * config.validation_fraction)
-        rest = len(self.train) - held_out
-        if not rest or (config.validation_fraction and not held_out):
+        validation = round(len(self.train) * config.validation_fraction)
+        rest = len(self.train) - validation
+        if not rest or (config.validation_fraction and not validation):
             raise ConfigError(
                 f"validation_fraction={config.validation_fraction:g} of the {len(self.train)} "
-                f"training samples of {self.name} leaves {rest} to train on and {held_out} to "
+                f"training samples of {self.name} leaves {rest} to train on and {validation} to "
                 "validate with: both need at least one, or set validation_fraction=0"
             )
-        kept = min(rest, config.train_samples or rest)
-        return self.train[:kept], self.train[rest:]
+        size = min(rest, config.train_samples or rest)
+        return self.train[:size], self.train[rest:]
 
 
 def search_path(data_dir: Path | None) -> list[Path]:
-    """Where data sets are looked for, in order: `data_dir`, $STUDY_DATA_DIR, ./data, the
-    user's cache."""
+    """Return the folders to search for data sets, in order.
+
+    These are `data_dir`, $STUDY_DATA_DIR, ./data and the user's cache.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lenet-study"
-    given = [data_dir, os.environ.get("STUDY_DATA_DIR")]
-    return [Path(place).expanduser() for place in given if place] + [Path("data"), cache]
+    configured = [data_dir, os.environ.get("STUDY_DATA_DIR")]
+    return [Path(folder).expanduser() for folder in configured if folder] + [Path("data"), cache]
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
-    """The data set `name` (of `registry.DATASETS`), downloaded first if it is nowhere.
+    """Load the data set `name` (of `registry.DATASETS`), and download it first if necessary.
 
-    A download goes to `data_dir`, or else to the user's cache, under a lock, so that
-    processes started together download once. Raises `DataUnavailable` if the data cannot
-    be had, and `DataError` if they are not what was published.
+    A download goes to `data_dir`, or else to the user's cache. It holds a lock, so that processes
+    that start together download once.
+
+    Raises: DataUnavailable if the data cannot be downloaded, DataError if they are damaged.
     """
     embedded = {"digits": _digits, "line": _line}
     if name in embedded:
@@ -127,8 +134,10 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
 
 
 def _line() -> Dataset:
-    """The four points of TensorFlow 1's "Getting Started" tutorial, x = 1 ... 4 and y = 1 - x.
-    There are no others: what is fitted is also what it is tested on, as in the tutorial."""
+    """Create the data of TensorFlow 1's "Getting Started" tutorial: x = 1 ... 4, y = 1 - x.
+
+    The same four points are the test set, as in the tutorial.
+    """
     x = torch.tensor([1.0, 2.0, 3.0, 4.0])
     points = Samples(x.view(4, 1, 1, 1), 1 - x)
     return Dataset("line", "this program", points, points, classes=1)
@@ -140,7 +149,7 @@ def _shuffled(inputs: torch.Tensor, targets: torch.Tensor) -> Samples:
 
 
 def _digits() -> Dataset:
-    """UCI digits as scikit-learn ships them, 8x8 scaled up (bilinear) to 28x28."""
+    """Load the UCI digits that scikit-learn ships, scaled from 8x8 to 28x28 (bilinear)."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -149,28 +158,28 @@ def _digits() -> Dataset:
         small, size=(28, 28), mode="bilinear", align_corners=False
     )
     targets = torch.tensor(bunch.target, dtype=torch.int64)
-    # The published order has runs of one writer; the split is drawn at random, once.
+    # The published order groups the digits by writer, so the test set is a random sample.
     samples = _shuffled(inputs, targets)
     cut = len(samples) - _DIGITS_TEST_SAMPLES
     return Dataset("digits", "scikit-learn", samples[:cut], samples[cut:], classes=10)
 
 
 def _mnist_family(name: str, data_dir: Path | None) -> Dataset:
-    # torchvision takes seconds to import: not before a data set of its kind is asked for.
+    # Imported only when needed: it takes seconds.
     from torchvision import datasets as torchvision_datasets
 
-    kind = getattr(torchvision_datasets, _TORCHVISION_CLASS[name])
-    places = search_path(data_dir)
-    root = next((place for place in places if not _missing(place, name)), None)
+    loader = getattr(torchvision_datasets, _TORCHVISION_CLASS[name])
+    folders = search_path(data_dir)
+    root = next((folder for folder in folders if not _missing(folder, name)), None)
     if root is None:
-        begun = next((place for place in places if _raw_folder(place, name).is_dir()), None)
-        root = begun or data_dir or places[-1]
-        _download(kind, name, root, searched=places)
+        partial = next((folder for folder in folders if _raw_folder(folder, name).is_dir()), None)
+        root = partial or data_dir or folders[-1]
+        _download(loader, name, root, searched=folders)
     for file in _RAW_BYTES:
-        _check(name, _raw_folder(root, name) / file, dict(kind.resources).get(f"{file}.gz"))
-    parts = [kind(root, train=train) for train in (True, False)]
+        _verify(name, _raw_folder(root, name) / file, dict(loader.resources).get(f"{file}.gz"))
+    splits = [loader(root, train=train) for train in (True, False)]
     train, test = (
-        (part.data.unsqueeze(1).to(torch.float32).div_(255), part.targets) for part in parts
+        (split.data.unsqueeze(1).to(torch.float32).div_(255), split.targets) for split in splits
     )
     source = str(_raw_folder(root, name))
     return Dataset(name, source, _shuffled(*train), Samples(*test), classes=10)
@@ -181,15 +190,15 @@ def _raw_folder(root: Path, name: str) -> Path:
 
 
 def _missing(root: Path, name: str) -> list[str]:
-    """The files of the data set `name` that are not under `root`."""
+    """Return the files of the data set `name` that are not under `root`."""
     return [file for file in _RAW_BYTES if not (_raw_folder(root, name) / file).is_file()]
 
 
-def _download(kind: type, name: str, root: Path, searched: list[Path]) -> None:
+def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{name}.lock"):
-            kind(root, download=True)  # returns at once if another process was first
+            loader(root, download=True)  # does nothing if another process was first
     except (OSError, RuntimeError) as error:
         folder = _raw_folder(root, name)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
@@ -206,9 +215,9 @@ def _download(kind: type, name: str, root: Path, searched: list[Path]) -> None:
         ) from error
 
 
-def _check(name: str, file: Path, archive_md5: str | None) -> None:
-    """Raise `DataError` unless `file` is the published one, as far as can be told."""
-    remedy = f"delete {file.parent} to have it downloaded again, or restore the file"
+def _verify(name: str, file: Path, archive_md5: str | None) -> None:
+    """Raise `DataError` if `file` has the wrong size, or the wrong digest if one is known."""
+    remedy = f"delete {file.parent} to download it again, or restore the file"
     size = file.stat().st_size
     if size != _RAW_BYTES[file.name]:
         raise DataError(f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}")

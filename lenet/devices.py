@@ -1,4 +1,4 @@
-"""Where a run trains, and what that is called beside its numbers."""
+"""The device that trains, and its name in reports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 
 
 def training_device(use_gpu: bool) -> torch.device:
-    """The GPU if one is wanted and torch sees one, else the CPU.
+    """Return the GPU if `use_gpu` and torch sees one, else the CPU.
 
-    On a GPU, cuDNN is held to algorithms that give the same result every time.
+    On a GPU, this restricts cuDNN to deterministic algorithms.
     """
     if not (use_gpu and torch.cuda.is_available()):
         return torch.device("cpu")
@@ -21,7 +21,7 @@ def training_device(use_gpu: bool) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """A device in words: what numbers measured on it carry."""
+    """Return the name of the hardware, which is reported with every measured number."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({_processor()})"
@@ -30,7 +30,7 @@ def describe_device(device: torch.device) -> str:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not a Linux
+    except OSError:  # not Linux
         return platform.processor() or platform.machine()
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())

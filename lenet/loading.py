@@ -1,4 +1,4 @@
-"""Classes by their path in text: "package.module:Class"."""
+"""Objects by their path in text: "package.module:name"."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from lenet.config import ConfigError
 
 
-def load_class(path: str) -> Any:
-    """The class at `path`; raises `ConfigError` if there is none."""
-    module_name, _, class_name = path.partition(":")
+def load_object(path: str) -> Any:
+    """Import the object at `path`. Raises `ConfigError` if it cannot be imported."""
+    module_name, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # importing somebody's module may raise anything
+        return getattr(importlib.import_module(module_name), name)
+    except Exception as error:  # importing the user's module may raise anything
         raise ConfigError(
-            f"cannot load {path!r}: {error}; expected package.module:Class of an installed package"
+            f"cannot load {path!r}: {error}; expected package.module:name of an installed package"
         ) from error

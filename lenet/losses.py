@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 @dataclass(frozen=True)
 class Loss:
-    """What training lessens: (outputs, targets) of a batch -> a scalar."""
+    """A training loss: a function of a batch's outputs and targets that returns a scalar."""
 
     function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     summed: bool = False
@@ -21,13 +21,15 @@ class Loss:
         return self.function(outputs, targets)
 
     def weight(self, samples: int) -> int:
-        """What a batch of so many samples counts in a mean over batches."""
+        """Return the weight of a batch of `samples` in a mean over batches."""
         return 1 if self.summed else samples
 
 
-def count_right(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """How many of a batch's samples got their class, int64; of a regression none are right
-    or wrong, which is 0 here."""
+def count_correct(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return how many samples get their class, as an int64 scalar; 0 for a regression.
+
+    outputs: float32 (batch, classes). targets: int64 (batch,), or float32 for a regression.
+    """
     if targets.is_floating_point():
         return torch.zeros((), dtype=torch.int64, device=outputs.device)
     return (outputs.argmax(1) == targets).sum()
@@ -43,12 +45,16 @@ def _sum_of_squares(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tenso
 
 
 CROSS_ENTROPY = Loss(F.cross_entropy)
-"""Of logits float32 (batch, classes) against classes int64 (batch,); the mean, in nats."""
+"""Mean cross-entropy in nats, of logits float32 (batch, classes) and classes int64 (batch,)."""
 
 MEAN_SQUARED_ERROR = Loss(_mean_squared_error)
-"""Between outputs float32 (batch, classes) and one-hot classes, meaned over the classes too, as
-Flux.jl does."""
+"""Mean squared error between outputs float32 (batch, classes) and one-hot classes.
+
+The mean is over samples and classes, as in Flux.jl.
+"""
 
 SUM_OF_SQUARES = Loss(_sum_of_squares, summed=True)
-"""Between outputs float32 (batch, 1) and values float32 (batch,), summed over the batch, as in
-TensorFlow 1's first tutorial: a gradient is as many times that of the mean as there are samples."""
+"""Sum of squared errors between outputs float32 (batch, 1) and values float32 (batch,).
+
+As in TensorFlow 1's first tutorial. Its gradient is the mean's times the number of samples.
+"""

@@ -1,10 +1,10 @@
-"""Record: one row of the curve of one training run."""
+"""Record: one row of the learning curve of one training run."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,15 @@ NAN = math.nan
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One moment of one run. NaN where a quantity was not measured at this moment.
+    """One moment of one run. A quantity that was not measured at this moment is NaN.
 
-    `train_loss` and `train_accuracy` are means over the samples trained on since the
-    record before, each seen by the weights of its own step, dropout on. `validation_*`
-    and `test_*` are over the whole held-out set with the weights of this moment, dropout
-    off. Losses are means over samples, cross-entropy in nats; a summed loss is the mean over
-    batches in training, and the sum over all samples elsewhere. Accuracies are in [0, 1], NaN
-    for a regression.
+    `train_loss` and `train_accuracy` are means over the samples since the previous record. Each
+    sample meets the weights of its own step, with dropout on. `validation_*` and `test_*` are over
+    the whole held-out set with the current weights, dropout off.
+
+    Losses are means over samples, cross-entropy in nats. A summed loss is the mean over batches in
+    training, and the sum over all samples in evaluation. Accuracies are in [0, 1], NaN for a
+    regression.
     """
 
     step: int
@@ -38,34 +39,46 @@ class Record:
     test_loss: float = NAN
     test_accuracy: float = NAN
     train_seconds: float
-    """seconds spent in training steps since the run began; evaluation, start-up and
-    waiting are not counted in"""
+    """seconds of training steps since the run began, without start-up, evaluation and waiting"""
     samples_per_second: float
-    """over the steps since the record before"""
+    """over the steps since the previous record"""
     steps_per_second: float
-    """over the steps since the record before"""
+    """over the steps since the previous record"""
     diverged: bool = False
-    """the training loss was no longer finite; the run ends with this record"""
+    """a loss was not finite; the run ends with this record"""
     observed: Mapping[str, float] = field(default_factory=dict)
-    """what the model's `observed()` gives, if it has one: numbers of its own worth a curve,
-    such as the two weights of a line"""
+    """numbers by name from the model's `observed()`, if it has that method, such as the two
+    weights of a line"""
 
     def to_dict(self) -> dict[str, Any]:
+        """Return all fields by name."""
         return dataclasses.asdict(self)
 
-    def same_learning(self, other: Record) -> bool:
-        """Whether both say the same of the learning; seconds and speeds may differ."""
-        # As text, since NaN equals itself there.
-        return repr(self._learning()) == repr(other._learning())
+    def equal_except_timing(self, other: Record) -> bool:
+        """Return True if all fields but those in `TIMING` are equal, NaN to NaN."""
+        # Compared as text, because NaN == NaN is False.
+        return repr(self._without_timing()) == repr(other._without_timing())
 
-    def _learning(self) -> dict[str, Any]:
+    def _without_timing(self) -> dict[str, Any]:
         return {name: value for name, value in self.to_dict().items() if name not in TIMING}
+
+
+def last_finite(records: Sequence[Record], name: str) -> float:
+    """Return the last finite value of the field `name`, NaN if there is none.
+
+    Held-out quantities are NaN in the records where they were not evaluated.
+    """
+    values = (getattr(record, name) for record in reversed(records))
+    return next(filter(math.isfinite, values), NAN)
 
 
 TIMING = frozenset({"train_seconds", "samples_per_second", "steps_per_second"})
 """The fields of a record that depend on the machine's speed, not on the config."""
 
 PHASES = ("data", "compute", "communication")
-"""Where the time of a training step goes. *data*: having the batch at hand. *compute*: forward,
-backward and update. *communication*: the all-reduce of the gradients, and with it the wait for
-the slowest worker."""
+"""The phases of a training step.
+
+- `data`: selecting the batch
+- `compute`: forward pass, backward pass and update
+- `communication`: all-reduce of the gradients, which includes waiting for the slowest worker
+"""

@@ -1,8 +1,7 @@
-"""Names that a config may use, and which settings go with each.
+"""The names that a config may use, and the settings that each of them takes.
 
-Plain data, no torch: the command line, the validation of a `TrainConfig` and the
-builders in `lenet.models`, `lenet.optimizers` and `lenet.schedules` all read it, so a
-name is declared once.
+Plain data, without torch. The command line, the validation of `TrainConfig` and the builders in
+`lenet.models`, `lenet.optimizers` and `lenet.schedules` all read it, so a name is declared once.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True)
-class Optimizer:
-    """An optimizer by name.
-
-    `target` is where its class lives ("module:Class"). `settings` maps each optional
-    `TrainConfig` field that it accepts to its keyword in the class and to the value used
-    when the config leaves the field at None. `fixed` are keywords that make it what it is.
-    """
+class OptimizerSpec:
+    """How an optimizer is built."""
 
     target: str
+    """path of its class, "module:Class" """
     settings: Mapping[str, tuple[str, object]]
+    """the optional `TrainConfig` fields that it takes: (keyword of the class, default)"""
     fixed: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """constant keywords of the class"""
     fused: bool = False
+    """whether torch has a fused kernel for it"""
 
 
 _DECAY = {"weight_decay": ("weight_decay", 0.0)}
@@ -33,20 +31,19 @@ _MOMENTUM = {"momentum": ("momentum", 0.9)}
 _PENALTIES = {"l1": ("l1", 0.0), "l2": ("l2", 0.0)}
 _TF1_START = {"initial_accumulator": ("initial_accumulator_value", 0.1)}
 
-# The defaults are torch.optim's; a study that follows another framework says so in its
-# own settings.
-OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
+# The defaults are torch.optim's. A study that follows another framework sets its defaults.
+OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType(
     {
-        "sgd": Optimizer("torch.optim:SGD", _DECAY, fused=True),
-        "momentum": Optimizer("torch.optim:SGD", _MOMENTUM | _DECAY, fused=True),
-        "nesterov": Optimizer(
+        "sgd": OptimizerSpec("torch.optim:SGD", _DECAY, fused=True),
+        "momentum": OptimizerSpec("torch.optim:SGD", _MOMENTUM | _DECAY, fused=True),
+        "nesterov": OptimizerSpec(
             "torch.optim:SGD", _MOMENTUM | _DECAY, {"nesterov": True}, fused=True
         ),
-        "adam": Optimizer("torch.optim:Adam", _BETAS | _DECAY, fused=True),
-        "adamw": Optimizer(
+        "adam": OptimizerSpec("torch.optim:Adam", _BETAS | _DECAY, fused=True),
+        "adamw": OptimizerSpec(
             "torch.optim:AdamW", _BETAS | {"weight_decay": ("weight_decay", 0.01)}, fused=True
         ),
-        "adagrad": Optimizer(
+        "adagrad": OptimizerSpec(
             "torch.optim:Adagrad",
             _DECAY
             | {
@@ -55,10 +52,10 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
             },
             fused=True,
         ),
-        "adadelta": Optimizer(
+        "adadelta": OptimizerSpec(
             "torch.optim:Adadelta", _DECAY | {"rho": ("rho", 0.9), "eps": ("eps", 1e-6)}
         ),
-        "rmsprop": Optimizer(
+        "rmsprop": OptimizerSpec(
             "torch.optim:RMSprop",
             _DECAY
             | {
@@ -68,15 +65,15 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
             },
         ),
         # TensorFlow 1's three without a counterpart in torch.optim.
-        "ftrl": Optimizer("lenet.optimizers.ftrl:Ftrl", _PENALTIES | _TF1_START),
-        "proximal-adagrad": Optimizer(
+        "ftrl": OptimizerSpec("lenet.optimizers.ftrl:Ftrl", _PENALTIES | _TF1_START),
+        "proximal-adagrad": OptimizerSpec(
             "lenet.optimizers.proximal_adagrad:ProximalAdagrad", _PENALTIES | _TF1_START
         ),
-        "proximal-gd": Optimizer("lenet.optimizers.proximal_gd:ProximalGD", _PENALTIES),
+        "proximal-gd": OptimizerSpec("lenet.optimizers.proximal_gd:ProximalGD", _PENALTIES),
     }
 )
 
-# Each schedule with the optional fields it takes and their defaults.
+# The optional `TrainConfig` fields that each schedule takes, with their defaults.
 SCHEDULES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "constant": {},
@@ -89,8 +86,7 @@ SCHEDULES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     }
 )
 
-# Each model and where its class lives. A config may also name a class of the user's own
-# as "package.module:Class".
+# The path of each model's class. A config may also name the user's own "package.module:Class".
 MODELS: Mapping[str, str] = MappingProxyType(
     {
         "lenet": "lenet.models.lenet:LeNet",
@@ -105,9 +101,13 @@ MODELS: Mapping[str, str] = MappingProxyType(
 )
 
 SCALABLE = frozenset({"lenet", "deep-mnist"})
-"""The models that take a `width`."""
+"""The models that take `width`.
 
-# Each loss and where it lives.
+Their constructors declare it, too. It is repeated here because `TrainConfig` refuses a width before
+torch is imported, and importing a model's class imports torch.
+"""
+
+# The path of each loss.
 LOSSES: Mapping[str, str] = MappingProxyType(
     {
         "cross-entropy": "lenet.losses:CROSS_ENTROPY",
@@ -116,7 +116,7 @@ LOSSES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Each data set and, in a few words, what it is.
+# A short description of each data set.
 DATASETS: Mapping[str, str] = MappingProxyType(
     {
         "mnist": "MNIST, 60,000 + 10,000 handwritten digits",
@@ -128,4 +128,4 @@ DATASETS: Mapping[str, str] = MappingProxyType(
 )
 
 REGRESSIONS = frozenset({"line", "linear", "sum-of-squares"})
-"""The data sets, models and losses of regressions, which go with each other only."""
+"""The data sets, models and losses of regressions, which only work with each other."""

@@ -1,4 +1,4 @@
-"""StepClock: where the time of each training step goes."""
+"""StepClock: seconds of each training step in data, computation and communication."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lenet.records import PHASES
 
 
 class StepClock:
-    """Measures the phases of the steps of one worker.
+    """Times the phases of one worker's training steps.
 
-    On a GPU, where Python runs ahead of the device, the marks are events in its queue: measuring
-    makes nothing wait, and what a phase takes is what it takes there.
+    On a GPU, Python runs ahead of the device. The marks are events in the device's queue, so timing
+    does not make the CPU wait, and a phase is as long as it is on the device.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -22,28 +22,30 @@ class StepClock:
         self._ends: list[int] = []
 
     def begin(self) -> None:
-        """Steps follow; what was before is of no phase."""
+        """Start timing steps. The time before this call belongs to no phase."""
         self._mark("")
 
     def lap(self, phase: str) -> None:
-        """What happened since the last mark was `phase`, one of `PHASES`."""
+        """Assign the time since the last mark to `phase`, one of `PHASES`."""
         self._mark(phase)
 
     def end_step(self) -> None:
-        """The step is over; the rest of it was computation."""
+        """End the step. The time since the last mark was computation."""
         self._mark("compute")
         self._ends.append(len(self._marks))
 
     def read(self) -> list[list[float]]:
-        """Seconds in each of `PHASES`, a row per step since the last reading; on a GPU, only
-        once it has done all that it was given."""
+        """Return the seconds of each of `PHASES`, one row per step since the last call.
+
+        On a GPU, synchronize first: the events must have happened.
+        """
         rows, first = [], 1
         for end in self._ends:
             row = dict.fromkeys(PHASES, 0.0)
             for i in range(first, end):
-                phase, at = self._marks[i]
+                phase, time_of_mark = self._marks[i]
                 if phase:
-                    row[phase] += self._between(self._marks[i - 1][1], at)
+                    row[phase] += self._seconds_between(self._marks[i - 1][1], time_of_mark)
             rows.append([row[phase] for phase in PHASES])
             first = end
         self._marks, self._ends = [], []
@@ -58,9 +60,23 @@ class StepClock:
         self._marks.append((phase, event))
 
     @staticmethod
-    def _between(one: float | torch.cuda.Event, other: float | torch.cuda.Event) -> float:
-        if isinstance(one, torch.cuda.Event) and isinstance(other, torch.cuda.Event):
-            return one.elapsed_time(other) / 1e3
-        assert isinstance(one, float)
-        assert isinstance(other, float)
-        return other - one
+    def _seconds_between(start: float | torch.cuda.Event, end: float | torch.cuda.Event) -> float:
+        if isinstance(start, torch.cuda.Event) and isinstance(end, torch.cuda.Event):
+            return start.elapsed_time(end) / 1e3
+        assert isinstance(start, float)
+        assert isinstance(end, float)
+        return end - start
+
+
+class _NoClock(StepClock):
+    """Times nothing."""
+
+    def begin(self) -> None: ...
+
+    def lap(self, phase: str) -> None: ...
+
+    def end_step(self) -> None: ...
+
+
+NO_CLOCK = _NoClock(torch.device("cpu"))
+"""The clock of a run whose steps are not timed."""

@@ -1,4 +1,4 @@
-"""The one training loop.
+"""The training loop: one step, a run, and the records that it yields.
 
     from lenet import TrainConfig, datasets, training
 
@@ -6,8 +6,8 @@
     for record in training.train(run):
         print(record.epoch, record.validation_accuracy)
 
-A plain script, a Tune trial and a data-parallel worker all iterate over `train`; the last gives
-its `Run` a `Replica` that says which of the workers it is.
+A plain script, a Tune trial and a data-parallel worker all iterate over `train`. A worker gives its
+`Run` a `Replica`, and `lenet.data_parallel` does everything that needs more than one process.
 """
 
 from __future__ import annotations
@@ -19,95 +19,65 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from lenet import registry
-from lenet.config import ConfigError, TrainConfig
-from lenet.data_parallel import ALONE, Replica, check_learns_alike
+from lenet.config import TrainConfig
+from lenet.data_parallel import ALONE, WHOLE_BATCH, Replica, Shard, distribute
 from lenet.datasets import Dataset, Samples
-from lenet.loading import load_class
-from lenet.losses import Loss, count_right
+from lenet.loading import load_object
+from lenet.losses import Loss, count_correct
 from lenet.models import build_model
-from lenet.models.dropout import share_masks
 from lenet.optimizers import build_optimizer
 from lenet.records import Record
+from lenet.run_length import RunLength
 from lenet.schedules import learning_rate
-from lenet.step_clock import StepClock
+from lenet.step_clock import NO_CLOCK, StepClock
 
-# How often a run looks whether its loss is still finite, in steps. Looking makes a GPU
-# wait for its queue; being a fixed number of steps, it keeps the records deterministic.
-_STEPS_BETWEEN_CHECKS = 100
+# Steps between checks that the loss is finite. A check makes the CPU wait for a GPU. The interval
+# counts steps, not seconds, so that records are deterministic.
+_CHECK_EVERY = 100
+
 _EVALUATION_BATCH = 500
 
-# How much of the smoothed training loss is left after one more step: a loss is said to blow up
-# by the mean over some ten batches, not by a single one that is hard.
+# Decay of the smoothed training loss per step: a mean over about ten steps, so that a single hard
+# batch is no blow-up.
 _SMOOTHING = 0.9
 
 
-def stream_seed(seed: int, *purpose: str | int) -> int:
-    """A seed for one purpose of one run; different purposes share no random numbers."""
-    text = "/".join(map(str, (seed, *purpose)))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
-
-
 def training_step(
-    model: torch.nn.Module,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     loss_function: Loss,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
-    *,
-    replica: Replica = ALONE,
-    batch_samples: int | None = None,
-    clock: StepClock | None = None,
+    samples: Samples,
+    shard: Shard = WHOLE_BATCH,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One update on one batch; (its loss, number of right answers), both scalars that stay on
-    the device: reading them here would make it wait.
+    """Update the weights from one batch; return its (loss, number of correct answers).
 
-    With several workers, `inputs` and `targets` are this one's shard of a batch of
-    `batch_samples`, the update is that of the whole batch, and so are the loss and the number.
+    Both are scalars on the device: reading them here would make the CPU wait for a GPU.
+
+    With several workers, `samples` is this worker's `shard` of the batch. The update, the loss and
+    the number are those of the whole batch.
     """
-    samples = batch_samples or len(targets)
-    if replica.workers > 1:
-        share_masks(model, samples, replica.shard(samples) if len(targets) else slice(0, 1))
     optimizer.zero_grad(set_to_none=True)
-    if len(targets) or replica.workers == 1:
-        outputs = model(inputs)
-        loss = loss_function(outputs, targets)
-        loss.backward()
-        with torch.no_grad():
-            right = count_right(outputs, targets)
-        loss = loss.detach()
-    else:  # the batch has fewer samples than there are workers
-        with torch.no_grad():  # for the masks that the others draw, too
-            model(inputs.new_zeros((1, *inputs.shape[1:])))
-        loss = torch.zeros((), device=inputs.device)
-        right = torch.zeros((), dtype=torch.int64, device=inputs.device)
-    if clock:
-        clock.lap("compute")
-    if replica.workers > 1:
-        share = 1.0 if loss_function.summed else len(targets) / samples
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        loss, right = replica.sum_gradients(
-            parameters, share, torch.stack([loss * share, right.to(loss.dtype)])
-        )
-        right = right.to(torch.int64)
-        if clock:
-            clock.lap("communication")
+    outputs = model(samples.inputs)
+    loss = loss_function(outputs, samples.targets)
+    loss.backward()
+    correct = count_correct(outputs, samples.targets)
+    loss, correct = shard.all_reduce(optimizer, loss.detach(), correct)
     optimizer.step()
-    return loss, right
+    return loss, correct
 
 
 class Run:
-    """One training run at one moment: weights, optimizer, position, random state, clock.
+    """The state of one training run: weights, optimizer, position, random state, seconds.
 
-    Two runs in one process do not touch each other's random state. `state_dict` at a
-    record and `load_state_dict` into a new `Run` of the same config continue with the same
-    records as if nothing had happened in between.
+    Runs in one process do not affect each other's random state. `state_dict` after a record and
+    `load_state_dict` into a new `Run` of the same config continue with the same records.
 
-    In a data-parallel run each worker has a `Run`, of the same config and with a `replica` of its
-    own, and all advance together. The batches, their order, the masks of dropout and the updates
-    are those of one worker, so the records are, too, and the same in each worker, but for the
-    order in which sums are taken.
+    In a data-parallel run, each worker has a `Run` of the same config with its own `replica`, and
+    all advance together. Batches, their order, dropout masks and updates are those of one worker.
+    So are the records, up to the order of sums, and they are the same in all workers.
     """
 
     def __init__(
@@ -116,14 +86,18 @@ class Run:
         dataset: Dataset,
         device: torch.device | str = "cpu",
         replica: Replica = ALONE,
-        clock: StepClock | None = None,
+        clock: StepClock = NO_CLOCK,
         *,
         gpus: int = 1,
     ) -> None:
-        """`clock`, if there is one, measures the steps. More than one of `gpus` share the forward
-        and backward pass of each training step by `torch.nn.DataParallel`; all else is done on
-        the first. That was not tested on GPUs. Raises `ConfigError` if the config does not fit
-        the data set, or the model several workers or GPUs."""
+        """Prepare a run of `config` from its first step.
+
+        `clock` times the steps. Several `gpus` of this process share the forward and backward pass
+        of each step; evaluation and updates use the first one.
+
+        Raises: ConfigError if the config does not fit the data set, or if its model does not work
+        with several workers or GPUs.
+        """
         self.config = config
         self.device = torch.device(device)
         self.replica = replica
@@ -131,12 +105,10 @@ class Run:
         dataset = dataset.to(self.device)
         self.train_samples, self.validation_samples = dataset.split(config)
         self.test_samples = dataset.test
-        self.batch_size = min(config.batch_size, len(self.train_samples))
-        self.steps_per_epoch = math.ceil(len(self.train_samples) / self.batch_size)
-        self.total_steps = config.steps or config.epochs * self.steps_per_epoch
+        self.length = RunLength(config, len(self.train_samples))
 
-        self._dropout_draws = torch.Generator(self.device)
-        self._dropout_draws.manual_seed(stream_seed(config.seed, "dropout"))
+        self._dropout_generator = torch.Generator(self.device)
+        self._dropout_generator.manual_seed(stream_seed(config.seed, "dropout"))
         model = build_model(
             config.model,
             input_shape=dataset.input_shape,
@@ -144,23 +116,16 @@ class Run:
             dropout=config.dropout,
             width=config.width,
             seed=stream_seed(config.seed, "weights"),
-            generator=self._dropout_draws,
+            generator=self._dropout_generator,
         )
-        if replica.workers > 1 or gpus > 1:
-            check_learns_alike(model, config.model)
-        if gpus > 1 and config.dropout > 0:
-            raise ConfigError(
-                f"dropout={config.dropout:g} draws from a generator that is on one GPU: set "
-                "dropout=0, or use one process for each GPU"
-            )
-        # Convolutions this narrow are fastest with the channels last in memory.
+        # Convolutions this narrow are fastest in the channels-last memory format.
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
-        self._trained: torch.nn.Module = self.model
-        if gpus > 1:
-            self._trained = torch.nn.DataParallel(self.model, list(range(gpus)))
-        self.loss: Loss = load_class(registry.LOSSES[config.loss])
+        self._forward = distribute(self.model, config, replica, gpus)
+        self.loss: Loss = load_object(registry.LOSSES[config.loss])
         self.optimizer = build_optimizer(config, self.model.parameters())
-        self._learning_rate = learning_rate(config, self.steps_per_epoch, self.total_steps)
+        self._learning_rate = learning_rate(
+            config, self.length.steps_per_epoch, self.length.total_steps
+        )
         self._classifies = not dataset.train.targets.is_floating_point()
 
         self.step = 0
@@ -174,16 +139,18 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return self.diverged or self.blown_up or self.step >= self.total_steps
+        return self.diverged or self.blown_up or self.step >= self.length.total_steps
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a new `Run` of the same config, on any number of workers, needs to go on from
-        here; the same for all workers."""
+        """Return what a new `Run` of the same config needs to continue from here.
+
+        It is the same in all workers, and fits any number of workers.
+        """
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "device": self.device.type,
-            "dropout_draws": self._dropout_draws.get_state(),
+            "dropout_draws": self._dropout_generator.get_state(),
             "step": self.step,
             "train_seconds": self.train_seconds,
             "diverged": self.diverged,
@@ -193,14 +160,15 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken, by whatever number of workers: nothing in it is one
-        worker's own. Raises `ValueError` if that was on another kind of device, whose records
-        would have been others."""
+        """Continue from `state`.
+
+        Raises: ValueError if it is from another kind of device, which gives different records.
+        """
         if state["device"] != self.device.type:
             raise ValueError(f"the state is of a run on {state['device']}, not {self.device.type}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._dropout_draws.set_state(state["dropout_draws"].cpu())
+        self._dropout_generator.set_state(state["dropout_draws"].cpu())
         self.step = state["step"]
         self.train_seconds = state["train_seconds"]
         self.diverged = state["diverged"]
@@ -209,166 +177,156 @@ class Run:
         self._lowest_loss = state["lowest_loss"]
 
     def advance(self) -> Record:
-        """Train up to the next record, evaluate, and return it."""
-        first_step, first_sample = self.step, self._samples_at(self.step)
-        until = self._next_record_step()
-        loss_sum = torch.zeros((), device=self.device)
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
-        weight = 0
-        self.model.train()
-        self.wait()
-        # Else the time would count in which others have not yet ended their evaluation.
-        self.replica.wait()
-        started = time.perf_counter()
-        if self.clock:
-            self.clock.begin()
-        while self.step < until:
-            batch_loss, batch_right, batch_samples = self.train_step()
-            batch_weight = self.loss.weight(batch_samples)
-            loss_sum += batch_loss * batch_weight
-            right += batch_right
-            weight += batch_weight
-            look = self.step == until or self.step % _STEPS_BETWEEN_CHECKS == 0
-            if look and not math.isfinite(loss_sum.item()):
-                self.diverged = True
-            if self.clock:
-                self.clock.end_step()
-            if self.diverged:
-                break
-        self.wait()
-        seconds = time.perf_counter() - started
+        """Train to the next record, evaluate, and return the record."""
+        first_step, first_sample = self.step, self.length.samples_after(self.step)
+        train_loss, correct, seconds = self._train_to(self.length.next_record(self.step))
         self.train_seconds += seconds
-
-        train_loss = loss_sum.item() / weight
-        self._look_for_blow_up(train_loss, self.step - first_step)
-        samples = self._samples_at(self.step)
-        seen = samples - first_sample
-        held_out = {} if self.diverged else self._held_out()
+        steps = self.step - first_step
+        self._check_blow_up(train_loss, steps)
+        held_out = {} if self.diverged else self._evaluate()
         if not all(map(math.isfinite, held_out.values())):
-            # The last step itself may have been the one too far.
+            # The last step itself diverged: its training loss is from before the update.
             self.diverged, held_out = True, {}
+        total_samples = self.length.samples_after(self.step)
+        samples = total_samples - first_sample
         return Record(
             step=self.step,
-            epoch=samples / len(self.train_samples),
-            samples=samples,
+            epoch=total_samples / len(self.train_samples),
+            samples=total_samples,
             lr=self.optimizer.param_groups[0]["lr"],
             train_loss=train_loss,
-            train_accuracy=right.item() / seen if self._classifies else math.nan,
+            train_accuracy=correct / samples if self._classifies else math.nan,
             train_seconds=self.train_seconds,
-            samples_per_second=seen / seconds,
-            steps_per_second=(self.step - first_step) / seconds,
+            samples_per_second=samples / seconds,
+            steps_per_second=steps / seconds,
             diverged=self.diverged,
             observed=self._observed(),
             **held_out,
         )
 
-    def _look_for_blow_up(self, train_loss: float, steps: int) -> None:
-        """Smooth the training loss by one more mean over `steps` steps, and compare."""
-        if self._smoothed_loss is None:
-            self._smoothed_loss = train_loss
-        kept = _SMOOTHING**steps
-        self._smoothed_loss = kept * self._smoothed_loss + (1 - kept) * train_loss
-        self._lowest_loss = min(self._lowest_loss, self._smoothed_loss)
-        most = self.config.blow_up
-        self.blown_up = most is not None and self._smoothed_loss > most * self._lowest_loss
+    def _train_to(self, last_step: int) -> tuple[float, int, float]:
+        """Train up to `last_step` or divergence; return (mean loss, correct answers, seconds)."""
+        loss_sum = torch.zeros((), device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        weight = 0
+        self.model.train()
+        self.synchronize()
+        # Otherwise the seconds would include the rest of other workers' evaluation.
+        self.replica.barrier()
+        started = time.perf_counter()
+        self.clock.begin()
+        while self.step < last_step and not self.diverged:
+            batch_loss, batch_correct, batch_size = self.train_step()
+            batch_weight = self.loss.weight(batch_size)
+            loss_sum += batch_loss * batch_weight
+            correct += batch_correct
+            weight += batch_weight
+            check = self.step == last_step or self.step % _CHECK_EVERY == 0
+            if check and not math.isfinite(loss_sum.item()):
+                self.diverged = True
+            self.clock.end_step()
+        self.synchronize()
+        seconds = time.perf_counter() - started
+        return loss_sum.item() / weight, int(correct.item()), seconds
 
     def train_step(self) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """One step on the next batch; (its loss, number of right answers, samples)."""
+        """Train on the next batch; return its (loss, number of correct answers, samples)."""
         lr = self._learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        batch = self._batch()
+        batch = self._next_batch()
         self.step += 1
-        shard = batch[self.replica.shard(len(batch))]
-        inputs, targets = self.train_samples.inputs[shard], self.train_samples.targets[shard]
-        if self.clock:
-            self.clock.lap("data")
-        loss, right = training_step(
-            self._trained,
-            self.optimizer,
-            self.loss,
-            inputs,
-            targets,
-            replica=self.replica,
-            batch_samples=len(batch),
-            clock=self.clock,
-        )
-        return loss, right, len(batch)
+        shard = self.replica.take_shard(self.model, self.loss, len(batch), self.clock)
+        samples = self.train_samples[batch[shard.span]]
+        self.clock.lap("data")
+        loss, correct = training_step(self._forward, self.optimizer, self.loss, samples, shard)
+        return loss, correct, len(batch)
 
-    def _next_record_step(self) -> int:
-        every = self.config.record_every or self.steps_per_epoch
-        until = min(self.total_steps, (self.step // every + 1) * every)
-        asked = self.config.evaluate_at or ()
-        return min([until, *(step for step in asked if step > self.step)])
+    def _next_batch(self) -> torch.Tensor:
+        """Return the indices of the next batch, int64 (samples,).
 
-    def _samples_at(self, step: int) -> int:
-        epochs, steps = divmod(step, self.steps_per_epoch)
-        return epochs * len(self.train_samples) + steps * self.batch_size
-
-    def _batch(self) -> torch.Tensor:
-        """Indices of the next batch; the last one of an epoch may be shorter.
-
-        The order of an epoch follows from the seed and the epoch alone, so a resumed run
-        and the workers of a data-parallel one need no shared state to agree on it.
+        The order of an epoch depends on the seed and the epoch only. Resumed runs and the workers
+        of a data-parallel run agree on it without shared state.
         """
-        epoch, position = divmod(self.step, self.steps_per_epoch)
+        epoch, position = divmod(self.step, self.length.steps_per_epoch)
         if epoch != self._order_epoch:
-            drawn = stream_seed(self.config.seed, "order", epoch if self.config.shuffle else 0)
+            seed = stream_seed(self.config.seed, "order", epoch if self.config.shuffle else 0)
             order = torch.randperm(
-                len(self.train_samples), generator=torch.Generator().manual_seed(drawn)
+                len(self.train_samples), generator=torch.Generator().manual_seed(seed)
             )
             self._order, self._order_epoch = order.to(self.device), epoch
-        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        size = self.length.batch_size
+        return self._order[position * size : (position + 1) * size]
 
-    def _held_out(self) -> dict[str, float]:
-        last = self.step == self.total_steps or self.blown_up
-        asked = self.config.evaluate_at
-        if not last and asked is not None and self.step not in asked:
+    def _check_blow_up(self, train_loss: float, steps: int) -> None:
+        """Update the smoothed loss by the mean of the last `steps` steps and check its rise."""
+        if self._smoothed_loss is None:
+            self._smoothed_loss = train_loss
+        decay = _SMOOTHING**steps
+        self._smoothed_loss = decay * self._smoothed_loss + (1 - decay) * train_loss
+        self._lowest_loss = min(self._lowest_loss, self._smoothed_loss)
+        limit = self.config.blow_up
+        self.blown_up = limit is not None and self._smoothed_loss > limit * self._lowest_loss
+
+    def _evaluate(self) -> dict[str, float]:
+        """Return the held-out losses and accuracies that are due, by the field of `Record`."""
+        last = self.blown_up or self.step == self.length.total_steps
+        if not last and not self.length.evaluates_at(self.step):
             return {}
-        parts = {"validation": self.validation_samples} if len(self.validation_samples) else {}
+        splits = {"validation": self.validation_samples} if len(self.validation_samples) else {}
         if self.config.test_curve or (last and self.config.test_at_end):
-            parts["test"] = self.test_samples
-        measured = {}
-        for part, samples in parts.items():
+            splits["test"] = self.test_samples
+        results = {}
+        for split, samples in splits.items():
             loss, accuracy = evaluate(self.model, self.loss, samples, self.replica)
-            measured[f"{part}_loss"] = loss
+            results[f"{split}_loss"] = loss
             if self._classifies:
-                measured[f"{part}_accuracy"] = accuracy
-        return measured
+                results[f"{split}_accuracy"] = accuracy
+        return results
 
     def _observed(self) -> dict[str, float]:
         observed: Mapping[str, float] = getattr(self.model, "observed", dict)()
         return {str(name): float(value) for name, value in observed.items()}
 
-    def wait(self) -> None:
-        """Until the device has done all that it was given."""
+    def synchronize(self) -> None:
+        """Wait until the device has finished all its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
 
 @torch.inference_mode()
 def evaluate(
-    model: torch.nn.Module, loss: Loss, samples: Samples, replica: Replica = ALONE
+    model: nn.Module, loss_function: Loss, samples: Samples, replica: Replica = ALONE
 ) -> tuple[float, float]:
-    """(loss, accuracy in [0, 1]) of `model` over `samples`, dropout off: the mean loss, or
-    the sum where the loss is a sum. Of a regression the accuracy means nothing.
+    """Return (loss, accuracy in [0, 1]) of `model` on `samples`, with dropout off.
 
-    Several workers evaluate a shard each, and all of them return the whole."""
+    The loss is the mean over the samples, or their sum if the loss function sums. A regression has
+    no accuracy; the number is meaningless. Several workers evaluate one shard each, and all of them
+    return the result of the whole.
+    """
     model.eval()
     loss_sum = torch.zeros((), dtype=torch.float64, device=samples.inputs.device)
-    right = torch.zeros((), dtype=torch.int64, device=samples.inputs.device)
-    size = 1 if loss.summed else len(samples)
-    mine = samples[replica.shard(len(samples))]
-    for start in range(0, len(mine), _EVALUATION_BATCH):
-        batch = mine[start : start + _EVALUATION_BATCH]
+    correct = torch.zeros((), dtype=torch.int64, device=samples.inputs.device)
+    size = 1 if loss_function.summed else len(samples)
+    shard = samples[replica.shard(len(samples))]
+    for start in range(0, len(shard), _EVALUATION_BATCH):
+        batch = shard[start : start + _EVALUATION_BATCH]
         outputs = model(batch.inputs)
-        loss_sum += loss(outputs, batch.targets) * loss.weight(len(batch))
-        right += count_right(outputs, batch.targets)
-    return replica.sum(loss_sum).item() / size, replica.sum(right).item() / len(samples)
+        loss_sum += loss_function(outputs, batch.targets) * loss_function.weight(len(batch))
+        correct += count_correct(outputs, batch.targets)
+    return replica.sum(loss_sum).item() / size, replica.sum(correct).item() / len(samples)
 
 
 def train(run: Run) -> Iterator[Record]:
-    """Train `run` to its end from wherever it is, yielding a `Record` every epoch (or every
-    `record_every` steps). Between two records `run.state_dict()` may be saved."""
+    """Train `run` to its end, yielding records. Between two, `run.state_dict()` may be saved."""
     while not run.finished:
         yield run.advance()
+
+
+def stream_seed(seed: int, *purpose: str | int) -> int:
+    """Return a seed for one `purpose` of the run with `seed`.
+
+    Different purposes get independent random numbers.
+    """
+    text = "/".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")

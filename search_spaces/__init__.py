@@ -1,7 +1,7 @@
-"""What is tried: one study per file, found by being here.
+"""The studies, one file each.
 
-A module of this package that defines `STUDY` (or `STUDIES`, a tuple) is listed by
-`python -m study` and runs by its name.
+Every module of this package that defines `STUDY`, or a tuple `STUDIES`, is listed by
+`python -m study` and runs by the study's name.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import importlib
 import pkgutil
 from functools import cache
 
-from lenet.config import ConfigError, nearest
+from lenet.config import ConfigError, unknown_name
 from search_spaces.study import Study
 
 
 @cache
 def studies() -> dict[str, Study]:
-    """Every study by name, in the order of their files."""
+    """Return every study by name, in the order of their files."""
     found: dict[str, Study] = {}
     for module_info in pkgutil.iter_modules(__path__, f"{__name__}."):
         module = importlib.import_module(module_info.name)
@@ -26,8 +26,11 @@ def studies() -> dict[str, Study]:
 
 
 def find(name: str) -> Study:
-    """The study of that name; raises `ConfigError` naming the nearest one."""
+    """Return the study of this name.
+
+    Raises: ConfigError with the nearest name if there is none.
+    """
     known = studies()
     if name not in known:
-        raise ConfigError(nearest(name, known, "study") + " (see `python -m study`)")
+        raise ConfigError(unknown_name(name, known, "study") + " (see `python -m study`)")
     return known[name]

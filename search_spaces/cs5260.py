@@ -1,29 +1,29 @@
 """CS5260 Assignment 6 report: LeNet-5 on MNIST, the learning-rate range test, and whether
 training agrees with it.
 
-The report's net is that of Colossal-AI's notebook (`lenet5-tanh`); ours (`lenet`) is beside
-it. SGD is said to be "SGD"; the notebook's has momentum 0.9, which is taken here. AdamW has
-torch's defaults. Batches are of 128.
+The report uses the net of Colossal-AI's notebook (`lenet5-tanh`); the study also trains this
+project's (`lenet`). The report only says "SGD"; the notebook uses momentum 0.9, and so does this
+study. AdamW has torch's defaults. The batch size is 128.
 
-The bounds of the two ramps, over 10 epochs, are not printed. Four pairs of a step and an LR are.
-*Lambda* at steps 4,220 (0.248) and 3,283 (0.01642) is within 4 % of an exponential rise from 1e-6
-to 1 over the 4,690 steps of 10 epochs: taken. *MultiStep* has 0.15 at step "0K" and 0.225 at "1K",
-which are 0.1 times 1.5 and 1.5 squared; a rise every half epoch, as its text says, has these LRs
-from steps 234 and 469 on, so they fit only if the steps are rounded to thousands. Taken: from 0.1,
-by 1.5 every half epoch.
+The report does not print the bounds of its two ramps over 10 epochs, but it prints four pairs of a
+step and an LR. *Lambda* at steps 4,220 (0.248) and 3,283 (0.01642) is within 4 % of an exponential
+rise from 1e-6 to 1 over the 4,690 steps of 10 epochs, which this study uses. *MultiStep* has 0.15
+at step "0K" and 0.225 at "1K", which are 0.1 times 1.5 and 1.5 squared. Its text says that the LR
+rises every half epoch, which gives these LRs from steps 234 and 469 on, so they fit only if the
+steps are rounded to thousands. This study starts at 0.1 and multiplies by 1.5 every half epoch.
 
-Validation data are held out here as everywhere, so an epoch has 430 steps instead of 469.
+Validation data are held out as in every study, so an epoch has 430 steps instead of 469.
 
 The final training runs 30 epochs at a constant LR: the one that the report took from *Lambda*
-(SGD 0.025, AdamW 0.001), a tenth and ten times of it. The report watches and ranks by the TEST
-loss, throughout: so do the figures and the table here, and nobody should read a generalisation
-error from a choice made on them. Where the loss blows up, a trial ends.
+(SGD 0.025, AdamW 0.001), a tenth of it, and ten times it. The report watches and ranks by the TEST
+loss throughout. The figures and tables here do the same, so their best values are no estimate of
+the generalization error. A trial ends when its loss diverges.
 """
 
 from search_spaces.study import Claim, Figure, Grid, Study, Table
 
 FINAL_LRS = {"momentum": (0.0025, 0.025, 0.25), "adamw": (0.0001, 0.001, 0.01)}
-"""LR / 10, LR and 10 LR of each optimizer, LR being what the report took from Lambda."""
+"""LR / 10, LR and 10 LR of each optimizer, where LR is what the report took from Lambda."""
 
 _LABELS = {"momentum": "SGD", "adamw": "AdamW"}
 _MODELS = ("lenet5-tanh", "lenet")
@@ -56,21 +56,21 @@ def _final(optimizer: str) -> Grid:
     )
 
 
-_THEIRS = {"model": "lenet5-tanh"}
-_CONSTANT = _THEIRS | {"schedule": "constant"}
+_REPORT_MODEL = {"model": "lenet5-tanh"}
+_CONSTANT = _REPORT_MODEL | {"schedule": "constant"}
 
 
 def _suggested(optimizer: str, schedule: str, lr: float | None, published: str) -> Claim:
     ramp = {"ramp-exponential": "Lambda", "ramp-multistep": "MultiStep"}[schedule]
-    found = f"suggests {lr:g} (within a factor of 2 here)" if lr else "has no true minimum"
+    outcome = f"suggests {lr:g} (within a factor of 2 here)" if lr else "has no true minimum"
     return Claim(
         name=f"range-test-{optimizer}-{ramp.lower()}",
         source="CS5260, table 1",
-        says=f"The {ramp} range test of {_LABELS[optimizer]} {found}.",
+        statement=f"The {ramp} range test of {_LABELS[optimizer]} {outcome}.",
         published=published,
         kind="range_test",
         options={
-            "where": _THEIRS | {"optimizer": optimizer, "schedule": schedule},
+            "where": _REPORT_MODEL | {"optimizer": optimizer, "schedule": schedule},
             "lr": lr,
         },
     )
@@ -84,7 +84,7 @@ _CLAIMS = (
     Claim(
         name="range-test-right-for-sgd",
         source="CS5260, section 3.B.ii, figure 4",
-        says="Of LR/10, LR and 10 LR, the suggested one ends with SGD's lowest test loss.",
+        statement="Of LR/10, LR and 10 LR, the suggested one ends with SGD's lowest test loss.",
         published="LR = 0.025",
         kind="best_value",
         options={
@@ -97,7 +97,7 @@ _CLAIMS = (
     Claim(
         name="range-test-wrong-for-adamw",
         source="CS5260, section 3.B.ii, figure 4",
-        says="For AdamW the lower the learning rate, the lower the test loss.",
+        statement="For AdamW the lower the learning rate, the lower the test loss.",
         published="0.0001, 0.001, 0.01, best first",
         kind="ordered",
         options={
@@ -111,8 +111,8 @@ _CLAIMS = (
     Claim(
         name="a-tenth-is-smoother",
         source="CS5260, section 3.B.ii, figure 5",
-        says="LR/10 gives a smoother decline than LR (the rises of the test loss from epoch to "
-        "epoch, summed, here).",
+        statement="LR/10 gives a smoother decline than LR (the rises of the test loss from epoch "
+        "to epoch, summed, here).",
         published="none",
         kind="ordered",
         options={
@@ -126,7 +126,7 @@ _CLAIMS = (
     Claim(
         name="a-tenth-is-smoother-adamw",
         source="CS5260, section 3.B.ii, figure 5",
-        says="So it does with AdamW.",
+        statement="So it does with AdamW.",
         published="none",
         kind="ordered",
         options={
@@ -141,8 +141,8 @@ _CLAIMS = (
         Claim(
             name=f"ten-times-low-at-first-{optimizer}",
             source="CS5260, section 3.B.ii, figure 5",
-            says=f"{_LABELS[optimizer]}'s test loss at 10 LR starts low (below that at LR/10 after "
-            "the first epoch here).",
+            statement=f"{_LABELS[optimizer]}'s test loss at 10 LR starts low (below that at LR/10 "
+            "after the first epoch here).",
             published="none",
             kind="compared",
             options={
@@ -158,8 +158,8 @@ _CLAIMS = (
         Claim(
             name=f"ten-times-gains-little-late-{optimizer}",
             source="CS5260, section 3.B.ii, figure 5",
-            says=f"{_LABELS[optimizer]}'s test loss at 10 LR hardly falls any more by the end (by "
-            "less than 0.005 after epoch 20 here).",
+            statement=f"{_LABELS[optimizer]}'s test loss at 10 LR hardly falls any more by the end "
+            "(by less than 0.005 after epoch 20 here).",
             published="none",
             kind="settled_by",
             options={
@@ -175,7 +175,7 @@ _CLAIMS = (
     Claim(
         name="best-is-sgd-at-0.025",
         source="CS5260, section 3.B.i, figure 3",
-        says="SGD at 0.025 ends with the lowest test loss of all.",
+        statement="SGD at 0.025 ends with the lowest test loss of all.",
         published="3.9335e-4",
         kind="best_value",
         options={
@@ -188,7 +188,7 @@ _CLAIMS = (
     Claim(
         name="a-loss-of-4e-4",
         source="CS5260, section 5",
-        says="After 30 epochs SGD at 0.025 has a test loss near 3.9e-4 (below 1e-3 here).",
+        statement="After 30 epochs SGD at 0.025 has a test loss near 3.9e-4 (below 1e-3 here).",
         published="3.9335e-4",
         kind="within",
         options={
@@ -220,7 +220,7 @@ STUDY = Study(
             Figure(
                 name=f"figure-{number}-{part}-{model}",
                 kind="curves",
-                title=f"Range test of {_LABELS[optimizer]}: {said}, {model} "
+                title=f"Range test of {_LABELS[optimizer]}: {plot}, {model} "
                 f"(CS5260, figure {number})",
                 options={
                     "where": {"optimizer": optimizer, "model": model, "schedule": _RAMPS},
@@ -233,7 +233,7 @@ STUDY = Study(
                 },
             )
             for number, optimizer in ((1, "momentum"), (2, "adamw"))
-            for part, quantity, said in (
+            for part, quantity, plot in (
                 ("i", "lr", "learning rate by step"),
                 ("ii", "loss", "test loss by step"),
             )

@@ -1,10 +1,10 @@
 """Fan, "A Deep Look into LeNet with MNIST", sections 2 and 3.
 
-SGD against Adam over three learning rates and four batch sizes. The report is silent on
-several settings; chosen here: no momentum for SGD (its code is not printed, its text
-describes the plain update), no weight decay, pixels scaled to [0, 1], ten epochs, and a
-validation set of 5,000 images split from the training set (the report's "validation" is
-not defined). Dropout is not in the report's LeNet; the dimension is there, at 0.
+SGD against Adam over three learning rates and four batch sizes. The report leaves several settings
+open. This study uses no momentum for SGD (the report prints no code; its text describes the plain
+update), no weight decay, pixels scaled to [0, 1], ten epochs, and a validation set of 5,000 images
+split from the training set (the report does not define its "validation"). The report's LeNet has no
+dropout; the dimension exists so that `--set` can vary it, and its value is 0.
 """
 
 from search_spaces import hardware
@@ -17,7 +17,7 @@ _WORKS = frozenset({0.01, 0.001})
 _MORE_GPUS = Claim(
     name="more-gpus-do-not-help",
     source="Fan, section 4, figures 5-6",
-    says="One GPU beats the CPU; two to four are no faster than one.",
+    statement="One GPU beats the CPU; two to four are no faster than one.",
     published="none",
     kind="untested",
     options={"why": "it is the question of fan-hardware: python -m study.scaling fan-hardware"},
@@ -27,7 +27,7 @@ _HARDWARE_CLAIMS = (
     Claim(
         name="one-gpu-beats-the-cpu",
         source="Fan, section 4, figure 5",
-        says="One GPU takes less time than the CPU.",
+        statement="One GPU takes less time than the CPU.",
         published="none",
         kind="time_ratio",
         options={"of": (("gpu", 1),), "to": ("cpu", 1), "below": 1.0},
@@ -35,7 +35,8 @@ _HARDWARE_CLAIMS = (
     Claim(
         name="more-gpus-do-not-help",
         source="Fan, section 4, figures 5-6",
-        says="Two to four GPUs are no faster than one (save no more than 5 % of its time, here).",
+        statement="Two to four GPUs are no faster than one (save no more than 5 % of its time, "
+        "here).",
         published="none",
         kind="time_ratio",
         options={"of": tuple(("gpu", n) for n in (2, 3, 4)), "to": ("gpu", 1), "above": 0.95},
@@ -46,7 +47,7 @@ _CLAIMS = (
     Claim(
         name="adam-0.1-fails",
         source="Fan, section 3.2, figures 3-4",
-        says="Adam at 0.1 hardly learns, whatever the batch size (below 50 % here).",
+        statement="Adam at 0.1 hardly learns, whatever the batch size (below 50 % here).",
         published="none",
         kind="within",
         options={
@@ -59,7 +60,7 @@ _CLAIMS = (
     Claim(
         name="adam-0.01-and-0.001-alike",
         source="Fan, section 3.2, figure 3",
-        says="Adam at 0.01 and at 0.001 end alike (within 1 point here).",
+        statement="Adam at 0.01 and at 0.001 end alike (within 1 point here).",
         published="none",
         kind="compared",
         options={
@@ -73,7 +74,8 @@ _CLAIMS = (
     Claim(
         name="near-the-maximum-by-epoch-2",
         source="Fan, section 3.2, figure 3",
-        says="Adam at 0.01 and 0.001 is near its maximum by the second epoch (within 2 points).",
+        statement="Adam at 0.01 and 0.001 is near its maximum by the second epoch (within 2 "
+        "points).",
         published="none",
         kind="settled_by",
         options={
@@ -88,7 +90,8 @@ _CLAIMS = (
     Claim(
         name="sgd-faster-with-larger-lr",
         source="Fan, section 3.1, figures 1-2",
-        says="The larger the learning rate, the faster SGD learns (after the first epoch here).",
+        statement="The larger the learning rate, the faster SGD learns (after the first epoch "
+        "here).",
         published="none",
         kind="ordered",
         options={
@@ -103,7 +106,7 @@ _CLAIMS = (
     Claim(
         name="larger-batches-slower",
         source="Fan, section 3.1, figure 1",
-        says="The larger the batch, the slower SGD converges (mean over learning rates after "
+        statement="The larger the batch, the slower SGD converges (mean over learning rates after "
         "the first epoch here).",
         published="none",
         kind="ordered",
@@ -120,8 +123,8 @@ _CLAIMS = (
     Claim(
         name="batch-sizes-end-alike",
         source="Fan, section 3.1, figure 1",
-        says="By the end, SGD's accuracy is comparable across batch sizes (32 and 256, within 2 "
-        "points here).",
+        statement="By the end, SGD's accuracy is comparable across batch sizes (32 and 256, within "
+        "2 points here).",
         published="none",
         kind="compared",
         options={
@@ -135,8 +138,8 @@ _CLAIMS = (
     Claim(
         name="larger-batches-smoother",
         source="Fan, section 3.1, figure 2",
-        says="The larger the batch, the smoother SGD's curves (the rises of the validation loss "
-        "from epoch to epoch, summed; mean over learning rates, here).",
+        statement="The larger the batch, the smoother SGD's curves (the rises of the validation "
+        "loss from epoch to epoch, summed; mean over learning rates, here).",
         published="none",
         kind="ordered",
         options={
@@ -151,8 +154,8 @@ _CLAIMS = (
     Claim(
         name="adam-less-sensitive",
         source="Fan, section 3.2 and table 1",
-        says="Adam depends less on the learning rate than SGD (standard deviation of the final "
-        "accuracy over the three rates, here).",
+        statement="Adam depends less on the learning rate than SGD (standard deviation of the "
+        "final accuracy over the three rates, here).",
         published="none",
         kind="steadier",
         options={
@@ -166,7 +169,7 @@ _CLAIMS = (
     Claim(
         name="adam-less-sensitive-below-0.1",
         source="Fan, section 3.2",
-        says="Between 0.01 and 0.001 alone, Adam depends less on the learning rate than SGD.",
+        statement="Between 0.01 and 0.001 alone, Adam depends less on the learning rate than SGD.",
         published="none",
         kind="steadier",
         options={

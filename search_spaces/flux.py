@@ -1,20 +1,20 @@
 """Schätzle, "Flux.jl on MNIST - What about ADAM?": three perceptrons, three variants of gradient
 descent, two optimizers.
 
-The article names its nets 4LS, 3LS and 2LR and prints no sizes: the study takes a reconstruction
-(see `lenet/models/mlp.py`). 4LS and 3LS have sigmoids and the mean squared error, 2LR has ReLU,
-softmax and cross-entropy. Initial weights are Flux's (Glorot uniform, biases 0).
+The article names its nets 4LS, 3LS and 2LR but prints no sizes, so this study uses a
+reconstruction (see `lenet/models/mlp.py`). 4LS and 3LS have sigmoids and the mean squared error,
+2LR has ReLU, softmax and cross-entropy. Weights are initialized as in Flux (Glorot uniform, biases
+0).
 
-*Batch* gradient descent takes all training images in one step (55,000: validation data are
-held out here), *stochastic* one image,
-*mini-batch* 128: the article does not say how many. Learning rates are Flux's defaults, Descent
-0.1 and ADAM 0.001; the article names none. An iteration is one step. Held-out data are evaluated
-at the iterations that the article tabulates, 500 and then doubled, up to 4,000 for batch and
-2,000,000 for the two others. The article reads accuracies off the test set at every one of
-them, and so do the tables here.
+*Batch* gradient descent uses all training images in one step (55,000, because validation data are
+held out), *stochastic* uses one image, and *mini-batch* 128; the article does not give that number.
+It names no learning rates either: they are Flux's defaults, 0.1 for Descent and 0.001 for ADAM. An
+iteration is one step. Held-out data are evaluated at the iterations that the article tabulates: 500
+and then doubled, up to 4,000 for batch and 2,000,000 for the other two. The article reports the
+test accuracy at each of them, and so do the tables here.
 
-Training times are those of this project's loop; single samples cost what a step costs, whatever
-the net.
+Training times are those of this project's loop. With one sample a step, the fixed cost of a step
+dominates, whatever the net.
 """
 
 from search_spaces.study import Claim, Figure, Grid, Settings, Study, Table
@@ -22,16 +22,17 @@ from search_spaces.study import Claim, Figure, Grid, Settings, Study, Table
 MODELS = ("4ls", "3ls", "2lr")
 OPTIMIZERS = ("sgd", "adam")
 BATCH_SIZES = {"batch": 60_000, "stochastic": 1, "mini-batch": 128}
-"""The variants; a batch of more than there is holds all training images."""
+"""Batch size of each variant; one that exceeds the training set means all of it."""
 
 BATCH_STEPS = (500, 1_000, 2_000, 4_000)
 STEPS = (500, *(1_000 * 2**i for i in range(11)), 2_000_000)
 
+_OPTIMIZER_LABELS = {"adam": "Adam", "sgd": "Descent"}
 _LABELS = {"4ls": "4LS", "3ls": "3LS", "2lr": "2LR"}
-_SMOOTHED = 100
+_AVERAGING_WINDOW = 100
 
 
-def _upto(steps: tuple[int, ...], last: int) -> dict[str, object]:
+def _until(steps: tuple[int, ...], last: int) -> dict[str, object]:
     return {"evaluate_at": tuple(step for step in steps if step < last), "steps": last}
 
 
@@ -39,9 +40,9 @@ def _variant(name: str, paper: int, quick: int, smoke: int, every: int) -> Grid:
     steps = BATCH_STEPS if name == "batch" else STEPS
     return Grid(
         space={"batch_size": (BATCH_SIZES[name],), "model": MODELS, "optimizer": OPTIMIZERS},
-        settings={"record_every": every, **_upto(steps, paper)},
+        settings={"record_every": every, **_until(steps, paper)},
         budgets={
-            "quick": _upto(steps, quick),
+            "quick": _until(steps, quick),
             "smoke": {"steps": smoke, "evaluate_at": (smoke // 2,), "record_every": smoke // 5},
         },
     )
@@ -50,7 +51,7 @@ def _variant(name: str, paper: int, quick: int, smoke: int, every: int) -> Grid:
 _SOURCE = "Schätzle, Flux.jl on MNIST - What about ADAM?, "
 
 
-def _of(variant: str, model: str, optimizer: str) -> Settings:
+def _where(variant: str, model: str, optimizer: str) -> Settings:
     return {"batch_size": BATCH_SIZES[variant], "model": model, "optimizer": optimizer}
 
 
@@ -58,13 +59,13 @@ def _rescue(variant: str, model: str, step: int, published: str) -> Claim:
     return Claim(
         name=f"adam-rescues-{model}-{variant}",
         source=f"{_SOURCE}{variant} gradient descent, {_LABELS[model]}",
-        says=f"Descent fails on {_LABELS[model]} by {variant} gradient descent; Adam does not "
+        statement=f"Descent fails on {_LABELS[model]} by {variant} gradient descent; Adam does not "
         f"(at step {step:,}, by more than 50 points here).",
         published=published,
         kind="compared",
         options={
-            "ahead": _of(variant, model, "adam"),
-            "behind": _of(variant, model, "sgd"),
+            "ahead": _where(variant, model, "adam"),
+            "behind": _where(variant, model, "sgd"),
             "quantity": "test_accuracy",
             "at": {"step": step},
             "by": 0.5,
@@ -75,16 +76,15 @@ def _rescue(variant: str, model: str, step: int, published: str) -> Claim:
 def _reaches(
     variant: str, model: str, optimizer: str, step: int, *, above: float, name: str
 ) -> Claim:
-    who = {"adam": "Adam", "sgd": "Descent"}[optimizer]
     return Claim(
         name=name,
         source=f"{_SOURCE}{variant} gradient descent, {_LABELS[model]}",
-        says=f"{who} on {_LABELS[model]} by {variant} gradient descent is above {100 * above:g} % "
-        f"at step {step:,}.",
+        statement=f"{_OPTIMIZER_LABELS[optimizer]} on {_LABELS[model]} by {variant} gradient "
+        f"descent is above {100 * above:g} % at step {step:,}.",
         published=f"over {100 * above:g} %",
         kind="within",
         options={
-            "where": _of(variant, model, optimizer),
+            "where": _where(variant, model, optimizer),
             "quantity": "test_accuracy",
             "at": {"step": step},
             "above": above,
@@ -96,12 +96,12 @@ def _declines(variant: str, step: int, published: str) -> Claim:
     return Claim(
         name=f"adam-declines-2lr-{variant}",
         source=f"{_SOURCE}{variant} gradient descent, 2LR",
-        says=f"Adam on 2LR by {variant} gradient descent gets worse again (at step {step:,} it is "
-        "below its best, here).",
+        statement=f"Adam on 2LR by {variant} gradient descent gets worse again (at step {step:,} "
+        "it is below its best, here).",
         published=published,
         kind="within",
         options={
-            "where": _of(variant, "2lr", "adam"),
+            "where": _where(variant, "2lr", "adam"),
             "quantity": "lost_test_accuracy",
             "at": {"step": step},
             "above": 0.0,
@@ -112,17 +112,16 @@ def _declines(variant: str, step: int, published: str) -> Claim:
 def _overtaken(variant: str, model: str, step: int, winner: str, published: str) -> Claim:
     loser = "sgd" if winner == "adam" else "adam"
     when = "early" if step == STEPS[0] else "in the end"
-    who = {"adam": "Adam", "sgd": "Descent"}[winner]
     return Claim(
         name=f"{winner}-ahead-{model}-{variant}-{step}",
         source=f"{_SOURCE}{variant} gradient descent, {_LABELS[model]}",
-        says=f"On {_LABELS[model]} by {variant} gradient descent {who} is ahead {when} "
-        f"(at step {step:,}).",
+        statement=f"On {_LABELS[model]} by {variant} gradient descent {_OPTIMIZER_LABELS[winner]} "
+        f"is ahead {when} (at step {step:,}).",
         published=published,
         kind="compared",
         options={
-            "ahead": _of(variant, model, winner),
-            "behind": _of(variant, model, loser),
+            "ahead": _where(variant, model, winner),
+            "behind": _where(variant, model, loser),
             "quantity": "test_accuracy",
             "at": {"step": step},
         },
@@ -133,12 +132,12 @@ def _early(variant: str, model: str, published: float) -> Claim:
     return Claim(
         name=f"adam-at-500-{model}-{variant}",
         source=f"{_SOURCE}{variant} gradient descent, {_LABELS[model]}",
-        says=f"Adam on {_LABELS[model]} by {variant} gradient descent is at {published:g} % after "
-        "500 steps (within 3 points here; the nets are a reconstruction).",
+        statement=f"Adam on {_LABELS[model]} by {variant} gradient descent is at {published:g} % "
+        "after 500 steps (within 3 points here; the nets are a reconstruction).",
         published=f"{published:g} %",
         kind="within",
         options={
-            "where": _of(variant, model, "adam"),
+            "where": _where(variant, model, "adam"),
             "quantity": "test_accuracy",
             "at": {"step": 500},
             "above": published / 100 - 0.03,
@@ -151,12 +150,12 @@ _CLAIMS = (
     Claim(
         name="descent-stuck-on-4ls",
         source=_SOURCE + "batch gradient descent, 4LS",
-        says="Batch gradient descent with Descent is stuck on 4LS (below 20 % at all its steps, "
-        "here).",
+        statement="Batch gradient descent with Descent is stuck on 4LS (below 20 % at all its "
+        "steps, here).",
         published="11.35 %",
         kind="within",
         options={
-            "where": _of("batch", "4ls", "sgd"),
+            "where": _where("batch", "4ls", "sgd"),
             "quantity": "best_test_accuracy",
             "below": 0.2,
         },
@@ -170,12 +169,12 @@ _CLAIMS = (
     Claim(
         name="descent-needs-4000-on-2lr",
         source=_SOURCE + "batch gradient descent, 2LR",
-        says="Descent on 2LR by batch gradient descent is not above 96 % before step 4,000 (at "
-        "2,000 here).",
+        statement="Descent on 2LR by batch gradient descent is not above 96 % before step 4,000 "
+        "(at 2,000 here).",
         published="over 96 % at 4,000 only",
         kind="within",
         options={
-            "where": _of("batch", "2lr", "sgd"),
+            "where": _where("batch", "2lr", "sgd"),
             "quantity": "test_accuracy",
             "at": {"step": 2_000},
             "below": 0.96,
@@ -196,13 +195,13 @@ _CLAIMS = (
     Claim(
         name="adam-not-faster-2lr-mini-batch",
         source=_SOURCE + "mini-batch gradient descent, 2LR",
-        says="On 2LR by mini-batch gradient descent Adam is not ahead early (at step 500, by less "
-        "than half a point here).",
+        statement="On 2LR by mini-batch gradient descent Adam is not ahead early (at step 500, by "
+        "less than half a point here).",
         published="none",
         kind="compared",
         options={
-            "ahead": _of("mini-batch", "2lr", "adam"),
-            "behind": _of("mini-batch", "2lr", "sgd"),
+            "ahead": _where("mini-batch", "2lr", "adam"),
+            "behind": _where("mini-batch", "2lr", "sgd"),
             "quantity": "test_accuracy",
             "at": {"step": 500},
             "by": -1.0,
@@ -212,7 +211,7 @@ _CLAIMS = (
     Claim(
         name="3ls-with-descent-best",
         source=_SOURCE + "top performers",
-        says="3LS with Descent reaches the highest accuracy of all (at step 2,000,000).",
+        statement="3LS with Descent reaches the highest accuracy of all (at step 2,000,000).",
         published="97.68 %",
         kind="best_value",
         options={
@@ -237,11 +236,11 @@ STUDY = Study(
     fixed={"dataset": "mnist", "test_curve": True},
     grids=(
         _variant("batch", paper=4_000, quick=500, smoke=10, every=10),
-        _variant("stochastic", paper=2_000_000, quick=32_000, smoke=200, every=_SMOOTHED),
-        _variant("mini-batch", paper=2_000_000, quick=8_000, smoke=100, every=_SMOOTHED),
+        _variant("stochastic", paper=2_000_000, quick=32_000, smoke=200, every=_AVERAGING_WINDOW),
+        _variant("mini-batch", paper=2_000_000, quick=8_000, smoke=100, every=_AVERAGING_WINDOW),
     ),
     budgets={"smoke": {"train_samples": 256}, "quick": {"train_samples": 10_000}, "paper": {}},
-    given=(
+    conditional_settings=(
         ({"model": "4ls"}, {"loss": "mse"}),
         ({"model": "3ls"}, {"loss": "mse"}),
         ({"optimizer": "sgd"}, {"lr": 0.1}),
@@ -261,7 +260,7 @@ STUDY = Study(
                     "parts": ("train",),
                     "x": "step",
                     "log": False,
-                    "average": _SMOOTHED,
+                    "average": _AVERAGING_WINDOW,
                 },
             )
             for variant, size in BATCH_SIZES.items()
@@ -276,7 +275,7 @@ STUDY = Study(
             )
             for name, title, more in (
                 ("accuracy-time", "Test accuracy against training time", {}),
-                ("top-performers", "Top performers: test accuracy above 90 %", {"above": 0.9}),
+                ("top-performers", "Top performers: test accuracy above 90%", {"above": 0.9}),
             )
         ),
     ),

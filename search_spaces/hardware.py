@@ -1,4 +1,4 @@
-"""What the studies of numbers of workers show alike, ours beside what was published."""
+"""Figures and tables that all scaling studies share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from search_spaces.study import Figure, Table
 
 
 def figures(published: Mapping[int, float] | None = None, source: str = "") -> tuple[Figure, ...]:
-    """The figures of a study that is run by `python -m study.scaling`; `published` are a report's
-    seconds by number of GPUs, and `source` says where."""
+    """Return the figures of a study of `python -m study.scaling`.
+
+    `published`: training seconds in a report, by number of GPUs. `source`: suffix of the title,
+    such as " (Author, figure 1)".
+    """
     return (
         Figure(
             name="hardware",
@@ -20,19 +23,19 @@ def figures(published: Mapping[int, float] | None = None, source: str = "") -> t
         Figure(
             name="time-shares",
             kind="time_shares",
-            title="Where the time of a training step goes",
+            title="Time breakdown of a training step",
             options={},
         ),
         Figure(
             name="worker-curves",
             kind="worker_curves",
-            title="Learning curves by number of workers, the batch shared (strong scaling)",
+            title="Learning curves by number of workers (strong scaling: same global batch)",
             options={},
         ),
         Figure(
             name="break-even",
             kind="break_even",
-            title="From which batch on several workers are faster than one",
+            title="Break-even batch size: where several workers become faster than one",
             options={},
         ),
     )
@@ -42,21 +45,25 @@ TABLES = (
     Table(
         name="strong-scaling",
         kind="speedup",
-        title="Strong scaling: the same batch over more workers",
+        title="Strong scaling: the same global batch on more workers",
         options={"weak": False, "target": 0.9},
     ),
     Table(
         name="weak-scaling",
         kind="speedup",
-        title="Weak scaling: the same batch for each worker",
+        title="Weak scaling: the same batch per worker",
         options={"weak": True, "target": 0.9},
     ),
     Table(
         name="worker-learning",
         kind="worker_learning",
-        title="Is the learning the same? Last record of several workers, less that of one",
+        title="Final metrics of several workers minus those of one",
     ),
-    Table(name="launchers", kind="launchers", title="What Ray costs over torchrun and no launcher"),
-    Table(name="start-up", kind="start_up", title="Start-up, before the first training step"),
-    Table(name="step-time", kind="step_time", title="The model of a step's time, tested"),
+    Table(
+        name="launchers",
+        kind="launchers",
+        title="Cost of Ray compared with torchrun and with no launcher",
+    ),
+    Table(name="start-up", kind="start_up", title="Start-up time before the first training step"),
+    Table(name="step-time", kind="step_time", title="Step-time model: predicted and measured"),
 )

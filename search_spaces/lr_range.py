@@ -1,17 +1,17 @@
-"""The learning-rate range test: which learning rate does a rising ramp suggest, and is it any good?
+"""The learning-rate range test: which learning rate does a rising ramp suggest, and is it good?
 
-A study of our own, run by `python -m study.lr_range`; one for each loss that can be looked at. The
-four ramps:
+Run by `python -m study.lr_range`. There is one study for each loss that the rules can read. The
+ramps:
 
 - *exponential*, from 1e-7 to 10, and *linear*, from 1e-5 to 1, over two epochs (`paper`: one
   epoch of all of MNIST, 430 steps). fastai, Lightning and pytorch-lr-finder take a hundred steps.
-- *lambda* and *multistep*, the two of the CS5260 report, over ten epochs: see `cs5260`.
+- *lambda* and *multistep* are the ramps of the CS5260 report, over ten epochs: see `cs5260`.
 
-A ramp ends once its training loss, smoothed, is four times the lowest it was: fastai and Lightning
-stop at four times, pytorch-lr-finder at five.
+A ramp ends when its smoothed training loss exceeds four times its minimum. fastai and Lightning
+stop at four times the minimum, pytorch-lr-finder at five.
 
-The test is Leslie N. Smith's (Cyclical Learning Rates for Training Neural Networks, 2017). The
-settings around the ramp are LeNet's of the other studies: batches of 128, no dropout.
+The test is from Leslie N. Smith, Cyclical Learning Rates for Training Neural Networks, 2017. All
+other settings are those of LeNet in the other studies: batches of 128, no dropout.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ RAMPS: Mapping[str, Settings] = MappingProxyType(
         "multistep": {"schedule": "ramp-multistep", "lr": 0.1},
     }
 )
-"""Each ramp by name, which is that of its grid."""
+"""Each ramp, by the name of its grid."""
 
 _PUBLISHED = frozenset({"lambda", "multistep"})
 
-VERIFIED: Mapping[str, Settings] = MappingProxyType(
+VERIFICATION_BUDGETS: Mapping[str, Settings] = MappingProxyType(
     {"smoke": {"epochs": 1}, "quick": {"epochs": 3}, "paper": {"epochs": 10}}
 )
-"""How long the learning rates that the ramps suggest are trained to see what they are worth."""
+"""Training length for verifying the suggested learning rates, by budget."""
 
 LOSSES = ("train", "validation", "test")
 
 _QUESTION = {
-    "train": "Which learning rate does a ramp suggest, by the loss of its training batches?",
-    "validation": "Which does it suggest by the loss on validation data?",
-    "test": "Which does it suggest by the test loss, as CS5260 looked at it?",
+    "train": "Which learning rate does a ramp suggest, judged by its training loss?",
+    "validation": "Which learning rate does a ramp suggest, judged by its validation loss?",
+    "test": "Which learning rate does a ramp suggest, judged by its test loss as in CS5260?",
 }
 
 
-def study_of(loss: str) -> str:
-    """The name of the study that looks at this loss."""
+def study_name(loss: str) -> str:
+    """Return the name of the study whose rules read this loss."""
     return "lr-range" if loss == "train" else f"lr-range-{loss}"
 
 
@@ -58,12 +58,12 @@ def _grid(ramp: str, loss: str) -> Grid:
     settings = dict(RAMPS[ramp]) | {"blow_up": 4.0}
     slow = ramp in _PUBLISHED
     if loss == "train":
-        # Held-out data would cost more than the ramp: they are evaluated at its end alone.
-        shown = {budget: {"record_every": 1, "evaluate_at": ()} for budget in VERIFIED}
+        # Held-out data are evaluated only at the end: otherwise they would cost more than the ramp.
+        records = {name: {"record_every": 1, "evaluate_at": ()} for name in VERIFICATION_BUDGETS}
     else:
         # About a hundred records along the ramp.
         every = {"smoke": 1, "quick": 7 if slow else 2, "paper": 43 if slow else 4}
-        shown = {budget: {"record_every": every[budget]} for budget in VERIFIED}
+        records = {name: {"record_every": every[name]} for name in VERIFICATION_BUDGETS}
         settings["test_curve"] = loss == "test"
     epochs = {"smoke": 2, "quick": 10 if slow else 2, "paper": 10 if slow else 1}
     return Grid(
@@ -74,17 +74,17 @@ def _grid(ramp: str, loss: str) -> Grid:
             "lr": (settings.pop("lr"),),
         },
         settings=settings,
-        budgets={budget: {**shown[budget], "epochs": epochs[budget]} for budget in VERIFIED},
+        budgets={name: {**records[name], "epochs": epochs[name]} for name in VERIFICATION_BUDGETS},
     )
 
 
 def _study(loss: str) -> Study:
     quantity = f"{loss}_loss"
-    said = {"train": "training loss"}.get(loss, f"{loss} loss")
+    loss_name = "training loss" if loss == "train" else f"{loss} loss"
     return Study(
-        name=study_of(loss),
+        name=study_name(loss),
         question=_QUESTION[loss],
-        source="our own; the ramps lambda and multistep are those of CS5260",
+        source="this project; the ramps lambda and multistep are from CS5260",
         fixed={"dataset": "mnist", "model": "lenet", "batch_size": 128},
         grids=tuple(_grid(ramp, loss) for ramp in RAMPS),
         budgets={
@@ -96,20 +96,25 @@ def _study(loss: str) -> Study:
             Figure(
                 name="range-test",
                 kind="range_test",
-                title=f"Range test: {said} by learning rate, and what each rule suggests",
+                title=f"Range test: {loss_name} by learning rate, with each rule's suggestion",
                 options={"quantity": quantity},
             ),
-            Figure(name="ramps", kind="ramps", title="Learning rate by step", options={}),
+            Figure(
+                name="ramps",
+                kind="ramps",
+                title="Learning-rate ramps of the range test",
+                options={},
+            ),
             Figure(
                 name="verification",
                 kind="verification",
-                title="Trained at a constant learning rate: where the rules' suggestions lie",
+                title="Accuracy at constant learning rates, with each rule's suggestion",
                 options={"quantity": quantity},
             ),
             Figure(
                 name="verification-curves",
                 kind="curves",
-                title="Training at a tenth, at and at ten times each suggestion",
+                title="Training at 0.1, 1 and 10 times each suggested learning rate",
                 options={
                     "where": {"schedule": "constant"},
                     "quantity": "accuracy",
@@ -129,7 +134,7 @@ def _study(loss: str) -> Study:
             Table(
                 name="regret",
                 kind="range_regret",
-                title="Regret: points of validation accuracy below the best learning rate found",
+                title="Regret: validation accuracy below the best learning rate found, in points",
                 options={"quantity": quantity},
             ),
         ),

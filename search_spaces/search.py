@@ -1,7 +1,7 @@
-"""Which settings train LeNet best? A study of our own, for a search: `python -m study.search`.
+"""The default search, `python -m study.search`: which settings train LeNet best?
 
-The space: the optimizer with what belongs to it, the learning rate by ratios, the batch size,
-dropout, weight decay and the schedule.
+The space: optimizer and momentum, learning rate (log scale), batch size, dropout, weight decay
+(log scale), and the learning-rate schedule.
 """
 
 from search_spaces.space import Choice, Dimension, Range
@@ -24,27 +24,27 @@ SPACE = (
 
 
 def figures(objectives: int = 1) -> tuple[Figure, ...]:
-    """The figures of any search, whatever study it searches, for one objective or two."""
-    of_one = (("history", "Search history"),)
-    of_two = (("front", "What more of one objective costs in the other"),)
+    """Return the figures of a search, of any study, with this number of objectives (1 or 2)."""
+    history, front = (
+        ("history", "Search history"),
+        ("front", "Trade-off between the two objectives"),
+    )
     return tuple(
         Figure(name=name, kind=f"search_{name}", title=title, options={})
         for name, title in (
-            *(of_one if objectives == 1 else of_two),
-            ("timeline", "Trials over time"),
-            ("confirmed", "The best settings of the search, with fresh seeds"),
-            ("importances", "Which settings matter"),
-            ("slices", "Each setting alone"),
-            ("pair", "The two settings that matter most"),
-            ("parallel", "All settings of every trial"),
+            history if objectives == 1 else front,
+            ("timeline", "Search timeline"),
+            ("confirmed", "Best points of the search, retrained with fresh seeds"),
+            ("importances", "Importance of each setting"),
+            ("slices", "Objective along each setting"),
+            ("pair", "The two most important settings"),
+            ("parallel", "All settings of each finished trial"),
         )
     )
 
 
 TABLES = (
-    Table(
-        name="confirmed", kind="confirmed", title="The best settings, retrained with fresh seeds"
-    ),
+    Table(name="confirmed", kind="confirmed", title="Best settings, retrained with fresh seeds"),
     Table(name="epochs", kind="epochs_saved", title="Epochs trained"),
 )
 
@@ -52,7 +52,7 @@ STUDY = Study(
     name="search",
     question="Which optimizer, learning rate, batch size, dropout, decay and schedule train LeNet "
     "best?",
-    source="our own",
+    source="this project",
     fixed={"dataset": "mnist", "model": "lenet"},
     grids=(Grid(space={}),),
     space=SPACE,

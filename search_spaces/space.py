@@ -1,4 +1,4 @@
-"""A space to search in: dimensions, some of which are there only with certain values of others."""
+"""Search spaces: settings with their ranges or choices, some conditional on other settings."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Any
 
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
 
-_BY_RATIO = frozenset({"lr", "weight_decay", "eps", "l1", "l2"})
-"""Settings of which factors matter and not differences."""
+_LOG_SCALED = frozenset({"lr", "weight_decay", "eps", "l1", "l2"})
+"""Settings whose ranges are sampled on a log scale."""
+
+_DEFAULT = TrainConfig()
 
 
 @dataclass(frozen=True)
 class Range:
-    """Every number from `low` to `high`; by ratios if `log`."""
+    """Every number from `low` to `high`, sampled on a log scale if `log`."""
 
     low: float
     high: float
     log: bool = False
 
-    def holds(self, value: Any) -> bool:
+    def __contains__(self, value: object) -> bool:
         return isinstance(value, (int, float)) and self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -30,11 +32,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """One of several values."""
 
     values: tuple[Any, ...]
 
-    def holds(self, value: Any) -> bool:
+    def __contains__(self, value: object) -> bool:
         return value in self.values
 
     def __str__(self) -> str:
@@ -43,165 +45,219 @@ class Choice:
 
 @dataclass(frozen=True)
 class Dimension:
-    """A setting that is searched."""
+    """A setting to search over."""
 
     setting: str
-    over: Range | Choice
-    where: Mapping[str, frozenset[Any]] = field(default_factory=dict)
-    """the values of earlier dimensions, or of fixed settings, with which it is there"""
+    domain: Range | Choice
+    condition: Mapping[str, frozenset[Any]] = field(default_factory=dict)
+    """the dimension is active only where each of these settings, which are fixed or earlier
+    dimensions, has one of these values"""
 
-    def present(self, settings: Mapping[str, Any]) -> bool:
-        """Whether it is there with these values of what comes before it."""
-        return all(settings.get(name) in values for name, values in self.where.items())
+    def is_active(self, settings: Mapping[str, Any]) -> bool:
+        """Return True if `settings`, those before this dimension, meet the condition."""
+        return all(settings.get(name) in values for name, values in self.condition.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the dimension as `run.json` holds it."""
+        domain = (
+            {"choice": list(self.domain.values)}
+            if isinstance(self.domain, Choice)
+            else {"range": [self.domain.low, self.domain.high], "log": self.domain.log}
+        )
+        where = {name: sorted(values, key=str) for name, values in self.condition.items()}
+        return {"setting": self.setting, **domain, "where": where}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Dimension:
+        """Read what `to_json` returned."""
+        domain: Choice | Range
+        if "choice" in document:
+            domain = Choice(tuple(document["choice"]))
+        else:
+            domain = Range(*document["range"], log=document["log"])
+        condition = {name: frozenset(values) for name, values in document["where"].items()}
+        return cls(document["setting"], domain, condition)
 
 
 Space = tuple[Dimension, ...]
 
 
-def check(space: Space, fixed: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` on a space that cannot be: an unknown setting, a range without room, a
-    value of the wrong kind, or a condition that nothing before it, nor `fixed`, can meet."""
-    before: dict[str, Range | Choice] = {}
-    for dimension in space:
-        name = dimension.setting
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a search varies, and the settings that all of its trials share."""
+
+    dimensions: Space
+    fixed: Mapping[str, Any]
+    """settings that are the same in all trials"""
+    conditional_settings: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]] = ()
+    """see `search_spaces.study.Study`"""
+
+    def config(self, values: Mapping[str, Any]) -> TrainConfig:
+        """Return the config with these values of the dimensions.
+
+        Raises: ConfigError if they make no valid config.
+        """
+        settings = {**self.fixed, **values}
+        for where, more in self.conditional_settings:
+            if all(settings.get(name) == value for name, value in where.items()):
+                settings = {**settings, **more, **values}
+        return TrainConfig.from_dict(settings)
+
+    def check(self) -> None:
+        """Validate the dimensions and their configs.
+
+        Each value of a choice, and both ends of a range, is tried with one value of every other
+        dimension.
+
+        Raises: ConfigError if a setting is unknown, a range is empty, a value has the wrong type,
+        no earlier setting can meet a condition, or a value makes no valid config.
+        """
+        earlier: dict[str, Range | Choice] = {}
+        for dimension in self.dimensions:
+            self._check_dimension(dimension, earlier)
+            earlier[dimension.setting] = dimension.domain
+        for dimension in self.dimensions:
+            domain = dimension.domain
+            values = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+            for value in values:
+                self.config(self._example(dimension, value))
+
+    def _check_dimension(self, dimension: Dimension, earlier: Mapping[str, Range | Choice]) -> None:
+        name, domain = dimension.setting, dimension.domain
         check_setting(name)
-        if name in before:
-            raise ConfigError(f"the space has {name} twice: leave one of them out")
-        for needed, values in dimension.where.items():
-            over = before.get(needed)
-            if over is None and needed not in fixed:
+        if name in earlier:
+            raise ConfigError(f"{name} is in the search space twice: remove one of them")
+        for needed, values in dimension.condition.items():
+            if needed not in earlier and needed not in self.fixed:
                 raise ConfigError(
-                    f"{name} is searched where {needed} has certain values, but {needed} is "
-                    f"neither fixed nor a dimension before it: put {needed} before {name}"
+                    f"{name} depends on {needed}, which is neither fixed nor an earlier dimension: "
+                    f"put {needed} before {name}"
                 )
-            met = over is None and fixed[needed] in values
-            if not met and (over is None or not any(map(over.holds, values))):
-                listed = ", ".join(sorted(map(str, values)))
+            possible = earlier.get(needed, (self.fixed.get(needed),))
+            if not any(value in possible for value in values):
+                required = ", ".join(sorted(map(str, values)))
                 raise ConfigError(
-                    f"{name} is searched where {needed} is {listed}, which it never is: leave "
-                    f"{name} out, or let {needed} be one of these"
+                    f"{name} is searched only where {needed} is {required}, which never happens: "
+                    f"remove {name}, or let {needed} take one of these values"
                 )
-        before[name] = dimension.over
-        if isinstance(dimension.over, Choice):
-            for value in dimension.over.values:
-                if isinstance(coerce(name, value), tuple):
-                    raise ConfigError(
-                        f"{name} is several numbers, which no sampler proposes: fix it, with "
-                        f"--set {name}=VALUE"
-                    )
-        elif not dimension.over.low < dimension.over.high:
+        if isinstance(domain, Choice):
+            if any(isinstance(coerce(name, value), tuple) for value in domain.values):
+                raise ConfigError(
+                    f"{name} takes several numbers, which no sampler can propose: fix it with "
+                    f"--set {name}=VALUE"
+                )
+        elif not domain.low < domain.high:
             raise ConfigError(
-                f"{name}={dimension.over} is no range: give the lower end first, or a single value "
+                f"{name}={domain} is an empty range: give the lower end first, or a single value "
                 f"with --set {name}=VALUE"
             )
 
+    def _example(self, dimension: Dimension, value: Any) -> dict[str, Any]:
+        """Return a point with this value of `dimension`.
 
-def extremes(dimension: Dimension) -> list[Any]:
-    """Every value of a choice, and the two ends of a range."""
-    over = dimension.over
-    return list(over.values) if isinstance(over, Choice) else [over.low, over.high]
-
-
-def point_with(space: Space, dimension: Dimension, value: Any) -> dict[str, Any]:
-    """A point that has this value of this dimension, and of the others what lets it be there: a
-    first choice, or the middle of a range."""
-    needed = {name: values for name, values in dimension.where.items()}
-    point: dict[str, Any] = {}
-    for other in space:
-        if not other.present(point):
-            continue
-        over = other.over
-        if other.setting == dimension.setting:
-            point[other.setting] = value
-        elif isinstance(over, Choice):
-            wanted = needed.get(other.setting, over.values)
-            point[other.setting] = next(v for v in over.values if v in wanted)
-        else:
-            middle = math.sqrt(over.low * over.high) if over.log else (over.low + over.high) / 2
-            point[other.setting] = middle
-    return point
+        Of other dimensions it has the first choice that lets `dimension` be active, or the middle
+        of the range.
+        """
+        point: dict[str, Any] = {}
+        for other in self.dimensions:
+            if not other.is_active(point):
+                continue
+            domain = other.domain
+            if other.setting == dimension.setting:
+                point[other.setting] = value
+            elif isinstance(domain, Choice):
+                allowed = dimension.condition.get(other.setting, domain.values)
+                point[other.setting] = next(v for v in domain.values if v in allowed)
+            elif domain.log:
+                point[other.setting] = math.sqrt(domain.low * domain.high)
+            else:
+                point[other.setting] = (domain.low + domain.high) / 2
+        return point
 
 
-def narrowed(space: Space, choices: Mapping[str, Sequence[Any]]) -> tuple[Space, dict[str, Any]]:
-    """The space with `choices` in place of its own, and the settings that these fix.
+def apply_choices(
+    space: Space, choices: Mapping[str, Sequence[Any]]
+) -> tuple[Space, dict[str, Any]]:
+    """Return `space` with `choices` in place of its own domains, and the settings that they fix.
 
-    One value fixes a setting, several are a choice, and `LOW..HIGH` is a range. A dimension that
-    is new comes behind the others. Dimensions that can no longer be there are left out. Raises
-    `ConfigError` on what is no value of its setting.
+    One value fixes a setting, several make a `Choice`, and `LOW..HIGH` makes a `Range`. New
+    dimensions go last. Dimensions that can no longer be active are removed.
+
+    Raises: ConfigError if a setting is unknown or a value is not valid for it.
     """
     fixed: dict[str, Any] = {}
-    changed: dict[str, Range | Choice] = {}
-    for name, given in choices.items():
+    domains: dict[str, Range | Choice] = {}
+    for name, values in choices.items():
         check_setting(name)
         if name == "seed":
-            raise ConfigError("seed is no dimension: --confirm retrains with fresh ones")
-        over = _parsed(name, given)
-        if isinstance(over, Choice) and len(over.values) == 1:
-            fixed[name] = over.values[0]
+            raise ConfigError(
+                "seed cannot be searched: use --confirm to retrain the best settings with fresh "
+                "seeds"
+            )
+        domain = _parse_domain(name, values)
+        if isinstance(domain, Choice) and len(domain.values) == 1:
+            fixed[name] = domain.values[0]
         else:
-            changed[name] = over
-    kept: list[Dimension] = []
-    known = {dimension.setting for dimension in space}
+            domains[name] = domain
+    dimensions: list[Dimension] = []
     for dimension in space:
         name = dimension.setting
-        if name in fixed or not _possible(dimension, kept, fixed):
-            continue
-        kept.append(Dimension(name, changed.get(name, dimension.over), dimension.where))
-    kept += [Dimension(name, over) for name, over in changed.items() if name not in known]
-    return tuple(kept), fixed
+        if name not in fixed and _can_be_active(dimension, dimensions, fixed):
+            domain = domains.get(name, dimension.domain)
+            dimensions.append(Dimension(name, domain, dimension.condition))
+    known = {dimension.setting for dimension in space}
+    dimensions += [Dimension(name, domains[name]) for name in domains if name not in known]
+    return tuple(dimensions), fixed
 
 
-def of_grid(space: Mapping[str, Sequence[Any]]) -> tuple[Space, dict[str, Any]]:
-    """A grid's space as one to search in, and what it fixes: rates and probabilities anywhere
-    between their lowest and highest value, all else one of its values."""
+def from_grid(grid: Mapping[str, Sequence[Any]]) -> tuple[Space, dict[str, Any]]:
+    """Return a grid's dimensions as a search space, and the settings that it fixes.
+
+    Rates and probabilities may take any value between the grid's lowest and highest; all other
+    settings take one of the grid's values.
+    """
     dimensions = []
     fixed = {}
-    for name, values in space.items():
+    for name, values in grid.items():
         coerced = tuple(coerce(name, value) for value in values)
         if len(coerced) == 1:
             fixed[name] = coerced[0]
-        elif isinstance(getattr(_DEFAULT, name), float) or name in _BY_RATIO:
+        elif isinstance(getattr(_DEFAULT, name), float) or name in _LOG_SCALED:
             dimensions.append(Dimension(name, _range(name, min(coerced), max(coerced))))
         else:
             dimensions.append(Dimension(name, Choice(coerced)))
     return tuple(dimensions), fixed
 
 
-_DEFAULT = TrainConfig()
-
-
-def _possible(dimension: Dimension, before: Sequence[Dimension], fixed: Mapping[str, Any]) -> bool:
-    over = {earlier.setting: earlier.over for earlier in before}
-    for name, values in dimension.where.items():
+def _can_be_active(
+    dimension: Dimension, earlier: Sequence[Dimension], fixed: Mapping[str, Any]
+) -> bool:
+    domains = {other.setting: other.domain for other in earlier}
+    for name, values in dimension.condition.items():
         if name in fixed and fixed[name] not in values:
             return False
-        if name in over and not any(map(over[name].holds, values)):
+        if name in domains and not any(value in domains[name] for value in values):
             return False
     return True
 
 
-def _parsed(name: str, given: Sequence[Any]) -> Range | Choice:
-    ranges = [value for value in given if isinstance(value, str) and ".." in value]
+def _parse_domain(name: str, values: Sequence[Any]) -> Range | Choice:
+    ranges = [value for value in values if isinstance(value, str) and ".." in value]
     if ranges:
         low, _, high = ranges[0].partition("..")
-        if len(given) > 1 or ".." in high:
-            raise ConfigError(
-                f"{name} is searched in one range LOW..HIGH, or over a list of values"
-            )
+        if len(values) > 1 or ".." in high:
+            raise ConfigError(f"{name} takes either one range LOW..HIGH or a list of values")
         ends = [coerce(name, end) for end in (low, high)]
         if not all(isinstance(end, float) for end in ends):
-            raise ConfigError(
-                f"{name}={given[0]} is a range of what is no fraction: list its values, "
-                f"{name}=VALUE,VALUE"
-            )
+            raise ConfigError(f"{name} takes no range: list its values, {name}=VALUE,VALUE")
         return _range(name, *ends)
-    values = tuple(coerce(name, value) for value in given)
-    if len(set(values)) < len(values):
-        raise ConfigError(f"{name} has a value twice: {', '.join(map(str, given))}")
-    return Choice(values)
+    coerced = tuple(coerce(name, value) for value in values)
+    if len(set(coerced)) < len(coerced):
+        raise ConfigError(f"{name} has a value twice: {', '.join(map(str, values))}")
+    return Choice(coerced)
 
 
 def _range(name: str, low: float, high: float) -> Range:
-    if name in _BY_RATIO and not (low > 0 and math.isfinite(high)):
-        raise ConfigError(f"{name} is searched by ratios: begin its range above 0")
-    return Range(float(low), float(high), log=name in _BY_RATIO)
+    if name in _LOG_SCALED and not (low > 0 and math.isfinite(high)):
+        raise ConfigError(f"{name} is searched on a log scale: start its range above 0")
+    return Range(float(low), float(high), log=name in _LOG_SCALED)

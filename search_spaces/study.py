@@ -1,4 +1,4 @@
-"""Study: a question with the space of configs that answers it."""
+"""A study: a question, and the space of configs that answers it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
-from search_spaces import space as search_space
-from search_spaces.space import Space
+from search_spaces.space import SearchSpace, Space, apply_choices, from_grid
 
 Settings = Mapping[str, Any]
 
@@ -22,20 +21,20 @@ class Grid:
     """A space whose every point is a trial."""
 
     name: str = ""
-    """what it is chosen by, where a command chooses among grids"""
+    """by which a command selects it, if it can select among grids"""
     space: Mapping[str, Sequence[Any]]
     """each dimension with its values"""
     settings: Settings = field(default_factory=dict)
-    """settings equal in all trials of this grid"""
+    """settings shared by all trials of this grid"""
     budgets: Mapping[str, Settings] = field(default_factory=dict)
-    """what a budget fixes in this grid, on top of what it fixes in the whole study"""
+    """settings of this grid by budget; they override those of the whole study"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure of a study: which drawing of `study.figures`, of what.
+    """A figure of a study.
 
-    `kind` is the name of the module in `study.figures`; `options` are its keywords.
+    `kind` is the name of the module in `study.figures` that draws it; `options` are its keywords.
     """
 
     name: str
@@ -46,9 +45,9 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of a study: which summary of `study.tables`, of what.
+    """A table of a study.
 
-    `kind` is the name of the module in `study.tables`; `options` are its keywords.
+    `kind` is the name of the module in `study.tables` that makes it; `options` are its keywords.
     """
 
     name: str
@@ -59,126 +58,104 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A sentence of a published report, and how it is put to the test.
+    """A sentence of a published report, and how to test it.
 
-    `kind` is the name of the module in `study.claims` whose `verdict` judges it; `options`
-    are its keywords.
+    `kind` is the name of the module in `study.claims` whose `verdict` judges it; `options` are its
+    keywords.
     """
 
     name: str
     source: str
     """author, section or figure"""
-    says: str
-    """what is claimed, in our words"""
+    statement: str
+    """the claim, paraphrased"""
     published: str
-    """the numbers printed there; `none` where there are only words"""
+    """the printed numbers; `none` if there are only words"""
     kind: str
     options: Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned:
+class PlannedTrial:
     """One trial to run: its readable name, unique in the run, and its config."""
 
     name: str
     config: TrainConfig
 
 
-@dataclass(frozen=True)
-class Searched:
-    """A space to search in, and all that is settled."""
-
-    space: Space
-    base: Settings
-    """settings equal in all trials"""
-    given: tuple[tuple[Settings, Settings], ...] = ()
-    """(where, settings): settings that go with a value"""
-
-    def config(self, values: Settings) -> TrainConfig:
-        """The config of a point of the space; raises `ConfigError` if it is none."""
-        settings = {**self.base, **values}
-        for where, more in self.given:
-            if all(settings.get(name) == value for name, value in where.items()):
-                settings = {**settings, **more, **values}
-        return TrainConfig.from_dict(settings)
-
-    def check(self) -> None:
-        """Raise `ConfigError` if some value of a dimension, or an end of its range, gives no config
-        with the others at some value of theirs."""
-        for dimension in self.space:
-            for value in search_space.extremes(dimension):
-                self.config(search_space.point_with(self.space, dimension, value))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A question, where it was asked, and the space of configs that answers it.
+    """A question, its source, and the space of configs that answers it.
 
-    A point's settings are `fixed`, then the budget's, then its grid's, then the grid's for the
-    budget, then whatever is `given` with its values, each over the ones before.
+    A trial's settings come from `fixed`, the study's budget, its grid, the grid's budget, the
+    values of its point and `conditional_settings`. Later ones override earlier ones.
     """
 
     name: str
     question: str
     source: str
-    """who asked it, and where"""
+    """who asked the question, and where"""
     fixed: Settings
-    """settings equal in all trials"""
+    """settings shared by all trials"""
     grids: tuple[Grid, ...]
     budgets: Mapping[str, Settings]
-    """what each budget fixes in all trials"""
-    given: tuple[tuple[Settings, Settings], ...] = ()
-    """(where, settings): settings that go with a value, such as an optimizer's own"""
+    """settings shared by all trials, by budget"""
+    conditional_settings: tuple[tuple[Settings, Settings], ...] = ()
+    """(where, settings): a trial whose settings match `where` has these too, such as the
+    hyperparameters of one optimizer"""
     objective: str = "validation_accuracy"
-    """what points are ranked by: a measurement of a record; losses are the better the lower"""
+    """the field of a record that ranks points; see `maximized` for its direction"""
     space: Space = ()
-    """what a search looks for, if not the values of its one grid"""
-    drawn: bool = True
-    """whether anything depends on the seed; if not, one seed is all there is to see"""
+    """what a search varies, if not the values of the one grid"""
+    stochastic: bool = True
+    """whether results depend on the seed; if not, one seed is enough"""
     workers: tuple[int, ...] = ()
-    """data-parallel workers to compare; a study with any is run by the scaling command"""
+    """numbers of data-parallel workers to compare, with `python -m study.scaling`"""
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     claims: tuple[Claim, ...] = ()
 
-    def taking(self, grids: Sequence[str]) -> Study:
-        """This study with the grids of these names alone; with all if none is named."""
-        taken = tuple(grid for grid in self.grids if not grids or grid.name in grids)
-        return replace(self, grids=taken)
+    def with_grids(self, names: Sequence[str]) -> Study:
+        """Return this study with only the grids of these names; no names means all grids."""
+        grids = tuple(grid for grid in self.grids if not names or grid.name in names)
+        return replace(self, grids=grids)
 
-    def narrowed(self, choices: Mapping[str, Sequence[Any]]) -> Study:
-        """This study with `choices` in place of its own values: several values make a
-        dimension, a single one a dimension if it was one and else a fixed setting.
+    def with_choices(self, choices: Mapping[str, Sequence[Any]]) -> Study:
+        """Return this study with `choices` in place of its own values.
 
-        Where the grids of a study have different values of a dimension, each keeps those of
-        its own that are chosen, values that none of them has go to all, and a grid without
-        any is left out. Raises `ConfigError` on a setting that does not exist, a value of the
-        wrong kind, a value given twice, or an attempt to choose the seed (`--seeds` repeats
-        points).
+        Several values make a dimension. A single value stays a dimension if the setting was one,
+        else it becomes a fixed setting. If the study's grids have different values of a dimension,
+        each grid keeps those of its own values that are chosen. Values that no grid has go to all
+        grids, and a grid with none of the values is removed.
+
+        Raises: ConfigError if a setting is unknown or is the seed, or a value has the wrong type
+        or is given twice.
         """
         study = self
-        for name, given in choices.items():
+        for name, texts in choices.items():
             check_setting(name)
             if name == "seed":
-                raise ConfigError("seed is not a dimension: use --seeds N to repeat every point")
-            values = [coerce(name, value) for value in given]
+                raise ConfigError(
+                    "seed is not a dimension: use --seeds N to repeat every trial with N seeds"
+                )
+            values = [coerce(name, text) for text in texts]
             if not values:
                 raise ConfigError(f"{name} needs a value: --set {name}=VALUE")
             if len(set(values)) < len(values):
-                raise ConfigError(f"{name} has a value twice: {', '.join(map(str, given))}")
-            study = study._chosen(name, values)
+                raise ConfigError(f"{name} has a value twice: {', '.join(map(str, texts))}")
+            study = study._with_values(name, values)
         return study
 
-    def _chosen(self, name: str, values: Sequence[Any]) -> Study:
+    def _with_values(self, name: str, values: Sequence[Any]) -> Study:
         is_dimension = name in self.dimensions or len(values) > 1
         known = self.dimensions.get(name, [])
         grids = []
         for grid in self.grids:
             own = [coerce(name, value) for value in grid.space.get(name, values)]
-            kept = [value for value in values if value in own or value not in known]
-            if is_dimension and kept:
-                # In its place, if it has one: the last dimension is the innermost.
-                grids.append(replace(grid, space={**grid.space, name: kept}))
+            chosen = [value for value in values if value in own or value not in known]
+            if is_dimension and chosen:
+                # A dimension keeps its position: the last one is the innermost loop of the plan.
+                grids.append(replace(grid, space={**grid.space, name: chosen}))
             elif not is_dimension:
                 grids.append(grid)
         return replace(
@@ -193,12 +170,14 @@ class Study:
                 )
                 for grid in grids
             ),
-            given=tuple((where, _without(name, s)) for where, s in self.given),
+            conditional_settings=tuple(
+                (where, _without(name, s)) for where, s in self.conditional_settings
+            ),
         )
 
     @property
     def dimensions(self) -> dict[str, list[Any]]:
-        """Each dimension with all the values that it takes in any of the grids, in order."""
+        """Each dimension with its values in all grids, in order."""
         found: dict[str, dict[Any, None]] = {}
         for grid in self.grids:
             for name, values in grid.space.items():
@@ -207,101 +186,105 @@ class Study:
                 )
         return {name: list(values) for name, values in found.items()}
 
-    def plan(self, budget: str, seeds: int, dataset: str | None = None) -> list[Planned]:
-        """The trials of this study at this budget: every point with seed 0 first, then
-        every point with seed 1, ..., so that a run cut short has whole repeats.
+    def plan(self, budget: str, seeds: int, dataset: str | None = None) -> list[PlannedTrial]:
+        """Return the trials of this study at `budget`.
 
-        `dataset` replaces the study's own where the grid does not vary it. A point that two
-        grids have is one trial. Raises `ConfigError` on the first point that is no valid config,
-        or that two grids would train differently.
+        Seeds are the outermost loop, so an interrupted run has whole repeats of the grid.
+        `dataset` replaces the study's own unless a grid varies it. A point that several grids
+        share is one trial.
+
+        Raises: ConfigError if a point is not a valid config, or two grids would train it with
+        different settings.
         """
-        planned: dict[str, Planned] = {}
+        trials: dict[str, PlannedTrial] = {}
         for seed in range(seeds):
             for grid in self.grids:
                 for values in itertools.product(*grid.space.values()):
-                    settings = {
-                        **self.fixed,
-                        **({} if dataset is None else {"dataset": dataset}),
-                        **self.budgets[budget],
-                        **grid.settings,
-                        **grid.budgets.get(budget, {}),
-                        **dict(zip(grid.space, values, strict=True)),
-                    }
-                    for where, given in self.given:
+                    settings = self._shared_settings(grid, budget, dataset)
+                    settings |= dict(zip(grid.space, values, strict=True))
+                    for where, more in self.conditional_settings:
                         if all(settings.get(name) == value for name, value in where.items()):
-                            settings |= given
+                            settings |= more
                     config = TrainConfig.from_dict(settings | {"seed": seed})
                     name = self.trial_name(config)
-                    first = planned.setdefault(name, Planned(name=name, config=config))
+                    first = trials.setdefault(name, PlannedTrial(name=name, config=config))
                     if first.config != config:
                         raise ConfigError(
                             f"two grids of {self.name} would train {name} with different "
                             f"{_differing(first.config, config)}: set that too, or choose values "
-                            "that only one of them has"
+                            "that only one of the grids has"
                         )
-        return list(planned.values())
+        return list(trials.values())
 
-    def searched(
+    def search_space(
         self, choices: Mapping[str, Sequence[Any]], budget: str, dataset: str | None = None
-    ) -> Searched:
-        """What a search of this study looks for at this budget, narrowed by `choices` (see
-        `search_spaces.space.narrowed`). Raises `ConfigError` where that is no space, or the
-        study has several grids."""
+    ) -> SearchSpace:
+        """Return the search space of this study at `budget`.
+
+        `choices` replace its own values, see `search_spaces.space.apply_choices`.
+
+        Raises: ConfigError if the study has several grids, nothing varies, or the space is not
+        valid (see `SearchSpace.check`).
+        """
         if len(self.grids) > 1 or self.workers:
             raise ConfigError(
-                f"{self.name} is no one space to search in, it has several grids or compares "
-                "workers: search another study, such as search or fan"
+                f"{self.name} has several grids or compares workers, so it is not one search "
+                "space: search another study, such as search or fan"
             )
         grid = self.grids[0]
-        space, single = (self.space, {}) if self.space else search_space.of_grid(grid.space)
-        space, chosen = search_space.narrowed(space, choices)
-        base = {
+        dimensions, single = (self.space, {}) if self.space else from_grid(grid.space)
+        dimensions, chosen = apply_choices(dimensions, choices)
+        if not dimensions:
+            raise ConfigError(
+                "every setting is fixed, so there is nothing to search: give a setting several "
+                "values, or a range LOW..HIGH"
+            )
+        shared = self._shared_settings(grid, budget, dataset)
+        space = SearchSpace(dimensions, shared | single | chosen, self.conditional_settings)
+        space.check()
+        return space
+
+    def _shared_settings(self, grid: Grid, budget: str, dataset: str | None) -> dict[str, Any]:
+        """Return the settings that all trials of `grid` share."""
+        return {
             **self.fixed,
             **({} if dataset is None else {"dataset": dataset}),
             **self.budgets[budget],
             **grid.settings,
             **grid.budgets.get(budget, {}),
-            **single,
-            **chosen,
         }
-        if not space:
-            raise ConfigError(
-                "nothing is left to search: give several values, or a range LOW..HIGH"
-            )
-        search_space.check(space, base)
-        searched = Searched(space, base, self.given)
-        searched.check()
-        return searched
 
     def trial_name(self, config: TrainConfig) -> str:
-        """Readable and unique in the run: the point's coordinates, then the seed."""
+        """Return a readable name, unique in the run: the coordinates of the point, then the seed.
+
+        A dimension with one value that is the default is omitted.
+        """
         default = TrainConfig()
-        parts = []
+        coordinates = []
         for name, values in self.dimensions.items():
             value = getattr(config, name)
             if [value] == values and value == getattr(default, name):
                 continue
             if isinstance(value, tuple):
                 value = "+".join(map(str, value))
-            parts.append(value if isinstance(value, str) else f"{_LABELS.get(name, name)}{value}")
-        return (
-            "_".join([*map(str, parts), f"seed{config.seed}"]).replace("/", "-").replace(":", "-")
-        )
+            prefix = "" if isinstance(value, str) else _SHORT_NAMES.get(name, name)
+            coordinates.append(f"{prefix}{value}")
+        name = "_".join([*coordinates, f"seed{config.seed}"])
+        return name.replace("/", "-").replace(":", "-")
 
 
 def maximized(objective: str) -> bool:
-    """Whether more of an objective is better: of accuracies and speeds. Of losses and seconds less
-    is."""
+    """Return True if higher is better: accuracies and speeds, as opposed to losses and seconds."""
     return "accuracy" in objective or objective.endswith("_per_second")
 
 
 def _differing(one: TrainConfig, other: TrainConfig) -> str:
-    mine, theirs = one.to_dict(), other.to_dict()
-    return ", ".join(name for name in mine if mine[name] != theirs[name])
+    ours, theirs = one.to_dict(), other.to_dict()
+    return ", ".join(name for name in ours if ours[name] != theirs[name])
 
 
 def _without(name: str, settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != name}
 
 
-_LABELS = {"batch_size": "batch"}
+_SHORT_NAMES = {"batch_size": "batch"}

@@ -1,9 +1,9 @@
 """Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 3: batches.
 
-One study per table, of the net that `upc_optimizers` describes. Batches in fixed order are taken
-here as the same order of the training set over and over, a decay of 0.95 as per epoch. The
-report's accuracies are those of the best epoch, on data it does not name; here they are on the
-test set, at the record with the best validation accuracy, every 100 steps.
+One study per table, with the net that `upc_optimizers` describes. "Fixed order" is taken to mean
+the same order of the training set in every epoch, and the decay of 0.95 to apply per epoch. The
+report gives accuracies of the best epoch, on data it does not name. Here they are test accuracies
+at the record with the best validation accuracy; there is a record every 100 steps.
 """
 
 from dataclasses import replace
@@ -58,7 +58,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="small-batches-best-unshuffled",
             source="Valério, table 4.1",
-            says="In fixed order, batches of 10 or 8 reach most.",
+            statement="In fixed order, batches of 10 or 8 reach most.",
             published="97.3 % against 94.1 to 96.9 %",
             kind="best_value",
             options={
@@ -71,7 +71,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="96.1-as-given",
             source="Valério, exercise 3",
-            says="The code as given reaches 96.1 % in 1,000 steps (within 1 point, at the "
+            statement="The code as given reaches 96.1 % in 1,000 steps (within 1 point, at the "
             "tutorial's batches of 50, in fixed order, here).",
             published="96.1 %",
             kind="within",
@@ -88,8 +88,8 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="shuffling-beats-fixed-order",
             source="Valério, tables 4.1 and 4.2",
-            says="Shuffling every epoch beats a fixed order at batches of 10 and more (the table "
-            "has it behind at 4).",
+            statement="Shuffling every epoch beats a fixed order at batches of 10 and more (the "
+            "table has it behind at 4).",
             published="0.4 to 4.8 points; at 8, 6 and 4: 0.1, 0.5 and -1.1",
             kind="compared",
             options={
@@ -103,7 +103,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="four-points-at-large-batches",
             source="Valério, tables 4.1 and 4.2",
-            says="At 150 and 100 it gains about 4 points (more than 2 here).",
+            statement="At 150 and 100 it gains about 4 points (more than 2 here).",
             published="4.8 and 3.9 points",
             kind="compared",
             options={
@@ -120,7 +120,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="decay-helps-a-little",
             source="Valério, tables 4.2 and 4.3",
-            says="A decaying learning rate helps, by less than half a point.",
+            statement="A decaying learning rate helps, by less than half a point.",
             published="0.1 points",
             kind="compared",
             options={
@@ -137,7 +137,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="10e-4-best-at-150",
             source="Valério, table 4.4",
-            says="At batches of 150, 10e-4 is the best initial learning rate.",
+            statement="At batches of 150, 10e-4 is the best initial learning rate.",
             published="99.3 % against 98.8 to 99.2 %",
             kind="best_value",
             options={
@@ -152,7 +152,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name=f"dropout-{dropout:g}-makes-no-difference",
             source="Valério, table 4.5",
-            says=f"Dropout {dropout:g} ends as 0.5 does (within 0.3 points, here).",
+            statement=f"Dropout {dropout:g} ends as 0.5 does (within 0.3 points, here).",
             published="99.0 to 99.3 %",
             kind="compared",
             options={
@@ -171,7 +171,7 @@ _CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             name="99.3-is-reachable",
             source="Valério, table 4.6",
-            says="The best configuration reaches 99.3 % (rounded).",
+            statement="The best configuration reaches 99.3 % (rounded).",
             published="99.3 %",
             kind="within",
             options={
@@ -196,11 +196,15 @@ def _table(
     panel: str,
     by: str,
     *,
-    beside: dict[str, tuple[object, ...]] | None = None,
+    claim_dimensions: dict[str, tuple[object, ...]] | None = None,
     where: Settings | None = None,
     **settings: object,
 ) -> Study:
-    """One table; `beside` are dimensions that only a claim needs, `where` what the table is of."""
+    """Return the study of one table.
+
+    `claim_dimensions`: dimensions that only the claims need. `where`: the trials in the table.
+    `settings`: fixed settings, in addition to those of all tables.
+    """
     published = PUBLISHED[number]
     return Study(
         name=f"upc-batches-{number}",
@@ -219,7 +223,7 @@ def _table(
                 space={
                     panel: tuple(published),
                     by: tuple(dict.fromkeys(row for rows in published.values() for row in rows)),
-                    **(beside or {}),
+                    **(claim_dimensions or {}),
                 }
             ),
         ),
@@ -228,7 +232,7 @@ def _table(
             "quick": {"steps": 100, "record_every": 50},
             "paper": {"steps": 5_000, "record_every": 100},
         },
-        given=((_DECAY, {"gamma": 0.95}),),
+        conditional_settings=((_DECAY, {"gamma": 0.95}),),
         claims=_CLAIMS[number],
         figures=(
             Figure(
@@ -249,7 +253,7 @@ def _table(
             Table(
                 name=f"table-{number}",
                 kind="published",
-                title=f"Table {number}: accuracy (%), the report's and ours",
+                title=f"Table {number}: accuracy (%), published and measured",
                 options={"where": where or {}, "by": by, "panel": panel, "published": published},
             ),
         ),
@@ -259,30 +263,30 @@ def _table(
 STUDIES = (
     _table(
         "4.1",
-        "Which batch size reaches most in 5,000 steps, batches in fixed order?",
+        "Which batch size reaches the highest accuracy in 5,000 steps, in fixed order?",
         "lr",
         "batch_size",
         shuffle=False,
     ),
     _table(
         "4.2",
-        "And with the training set shuffled every epoch?",
+        "Which batch size reaches most with the training set shuffled every epoch?",
         "lr",
         "batch_size",
-        beside={"shuffle": (True, False)},
+        claim_dimensions={"shuffle": (True, False)},
         where=_SHUFFLED,
     ),
     _table(
         "4.3",
-        "And with a decaying learning rate?",
+        "Which batch size reaches most with a decaying learning rate?",
         "lr",
         "batch_size",
-        beside={"schedule": ("exponential", "constant")},
+        claim_dimensions={"schedule": ("exponential", "constant")},
         where=_DECAY,
     ),
     _table(
         "4.4",
-        "Which initial learning rate, when it decays?",
+        "Which initial learning rate reaches most when it decays?",
         "batch_size",
         "lr",
         schedule="exponential",
@@ -292,7 +296,7 @@ STUDIES = (
     ),
     _table(
         "4.6",
-        "How much does the best configuration reach?",
+        "Which accuracy does the best configuration reach?",
         "lr",
         "batch_size",
         schedule="exponential",

@@ -1,7 +1,7 @@
 """Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 4: GPUs.
 
 The best net of exercise 3 (`upc_batches`), data-parallel: `python -m study.scaling upc-gpus`.
-Its dropout leaves `nn.DataParallel` out: `--set dropout=0` puts it beside the others.
+Dropout excludes `nn.DataParallel` from the comparison: `--set dropout=0` includes it.
 """
 
 from search_spaces import hardware
@@ -13,7 +13,7 @@ _SECONDS_BY_GPUS = {1: 19.254, 2: 18.463, 4: 18.234}
 SAME_TIME = Claim(
     name="gpus-take-the-same-time",
     source="Valério, table 5.1",
-    says="1, 2 and 4 GPUs take the same time (within 10 %, here).",
+    statement="1, 2 and 4 GPUs take the same time (within 10 %, here).",
     published="19.254, 18.463 and 18.234 s",
     kind="time_ratio",
     options={"of": (("gpu", 2), ("gpu", 4)), "to": ("gpu", 1), "above": 0.9, "below": 1.1},

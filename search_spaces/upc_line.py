@@ -1,20 +1,19 @@
 """Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 1.
 
-A line fitted to the four points of TensorFlow 1's first tutorial, from W = 0.3 and b = -0.3:
-gradient descent at five learning rates for 30,000 steps, then ten optimizers at 0.01 for
-2,500. The report's runs of 1,000 steps are the beginnings of these. What it calls an epoch is
-a step: all four points are one batch.
+A line is fitted to the four points of TensorFlow 1's first tutorial, starting at W = 0.3 and b =
+-0.3: by gradient descent at five learning rates for 30,000 steps, then by ten optimizers at 0.01
+for 2,500. The report's runs of 1,000 steps are the first steps of these. Its epoch is one step,
+because all four points are one batch.
 
-The report ran on TensorFlow 1, whose defaults are set here where they differ from torch's:
-Adagrad starts from 0.1 and has no epsilon; Adadelta has rho 0.95 and epsilon 1e-8; RMSProp has
-a decay of 0.9 and epsilon 1e-10. Two differences stay. TensorFlow's Adam adds epsilon
-before its correction of the bias, torch's after it. TensorFlow's RMSProp starts its average
-of squared gradients at 1 and adds epsilon under the root, torch's starts at 0 and adds it
-outside. Momentum is 0.9, which the report does not give. With l1 = l2 = 0 ProximalGD is
-gradient descent and ProximalAdagrad is Adagrad: what they have in common is an identity and no
-finding.
+The report used TensorFlow 1, so this study sets TensorFlow's defaults where torch's differ: Adagrad
+starts its accumulator at 0.1 and has no epsilon; Adadelta has rho 0.95 and epsilon 1e-8; RMSProp
+has a decay of 0.9 and epsilon 1e-10. Two differences remain. Adam adds epsilon before the bias
+correction in TensorFlow, after it in torch. RMSProp starts its average of squared gradients at 1
+and adds epsilon under the root in TensorFlow; torch starts it at 0 and adds epsilon outside.
+Momentum is 0.9, which the report does not give. With l1 = l2 = 0, ProximalGD is identical to
+gradient descent and ProximalAdagrad to Adagrad, so their agreement is no finding.
 
-There is nothing to validate with: the loss is that of the four points themselves.
+There are no validation data: the loss is computed on the four training points.
 """
 
 from search_spaces.study import Claim, Figure, Grid, Settings, Study, Table
@@ -26,28 +25,37 @@ TF1_DEFAULTS = (
     ({"optimizer": "momentum"}, {"momentum": 0.9}),
     ({"optimizer": "nesterov"}, {"momentum": 0.9}),
 )
-"""TensorFlow 1's own settings of its optimizers, for every study of this report."""
+"""TensorFlow 1's defaults of its optimizers, for all studies of this report."""
 
-_OTHERS = (
-    *("momentum", "nesterov", "adagrad", "adadelta", "adam", "rmsprop"),
-    *("ftrl", "proximal-adagrad", "proximal-gd"),
+_OTHER_OPTIMIZERS = (
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "adadelta",
+    "adam",
+    "rmsprop",
+    "ftrl",
+    "proximal-adagrad",
+    "proximal-gd",
 )
-_AT = {"lr": 0.01}
+_AT_LR_0_01 = {"lr": 0.01}
 _POINTS = ((1.0, 0.0), (2.0, -1.0), (3.0, -2.0), (4.0, -3.0))
 _QUANTITIES = (
     ("loss", "Loss", "loss", False),
-    ("log-loss", "Loss (logarithmic)", "loss", True),
+    ("log-loss", "Loss (log scale)", "loss", True),
     ("W", "Slope W", "observed_W", False),
     ("b", "Intercept b", "observed_b", False),
 )
 
 
-def _curves(number: str, what: str, steps: int, where: Settings, line: str) -> tuple[Figure, ...]:
+def _curves(
+    number: str, subject: str, steps: int, where: Settings, line: str
+) -> tuple[Figure, ...]:
     return tuple(
         Figure(
             name=f"figure-{number}-{short}-{steps}",
             kind="curves",
-            title=f"{title} {what}, {steps:,} steps (UPC, figure {number})",
+            title=f"{title} {subject}, {steps:,} steps (UPC, figure {number})",
             options={
                 "where": where,
                 "quantity": quantity,
@@ -64,7 +72,7 @@ def _curves(number: str, what: str, steps: int, where: Settings, line: str) -> t
 
 STUDY = Study(
     name="upc-line",
-    question="How do learning rate and optimizer change the way of a linear regression to its "
+    question="How do learning rate and optimizer change the path of a linear regression to its "
     "minimum?",
     source="João Valério, High-Performance Computing Aspects of Deep Learning (UPC), exercise 1",
     fixed={
@@ -83,24 +91,24 @@ STUDY = Study(
             budgets={"smoke": {"steps": 1_000, "record_every": 50}},
         ),
         Grid(
-            space={"optimizer": _OTHERS, "lr": (0.01,)},
+            space={"optimizer": _OTHER_OPTIMIZERS, "lr": (0.01,)},
             settings={"steps": 2_500, "record_every": 1},
             budgets={"smoke": {"steps": 1_000, "record_every": 50}},
         ),
     ),
     budgets={"smoke": {}, "quick": {}, "paper": {}},
-    given=TF1_DEFAULTS,
+    conditional_settings=TF1_DEFAULTS,
     objective="test_loss",
-    drawn=False,
+    stochastic=False,
     figures=(
         *_curves("2.a.1", "of gradient descent", 1_000, {"optimizer": "sgd"}, "lr"),
         *_curves("2.a.1", "of gradient descent", 30_000, {"optimizer": "sgd"}, "lr"),
-        *_curves("2.b.1", "by optimizer at 0.01", 1_000, _AT, "optimizer"),
-        *_curves("2.b.1", "by optimizer at 0.01", 2_500, _AT, "optimizer"),
+        *_curves("2.b.1", "by optimizer at lr 0.01", 1_000, _AT_LR_0_01, "optimizer"),
+        *_curves("2.b.1", "by optimizer at lr 0.01", 2_500, _AT_LR_0_01, "optimizer"),
         Figure(
             name="paths-learning-rates",
             kind="path",
-            title="The way of gradient descent over the loss surface, by learning rate",
+            title="Path of gradient descent on the loss surface, by learning rate",
             options={
                 "where": {"optimizer": "sgd"},
                 "line": "lr",
@@ -111,10 +119,10 @@ STUDY = Study(
         Figure(
             name="paths-optimizers",
             kind="path",
-            title="The way over the loss surface at learning rate 0.01, by optimizer "
+            title="Path on the loss surface at learning rate 0.01, by optimizer "
             "(proximal-gd is gradient descent)",
             options={
-                "where": {"lr": 0.01, "optimizer": frozenset(_OTHERS)},
+                "where": {"lr": 0.01, "optimizer": frozenset(_OTHER_OPTIMIZERS)},
                 "line": "optimizer",
                 "start": (0.3, -0.3),
                 "points": _POINTS,
@@ -137,16 +145,28 @@ STUDY = Study(
         for name, title, where, setting, step in (
             ("gd-1000", "Gradient descent after 1,000 steps", {"optimizer": "sgd"}, "lr", 1_000),
             ("gd-30000", "Gradient descent after 30,000 steps", {"optimizer": "sgd"}, "lr", 30_000),
-            ("at-0.01-1000", "Learning rate 0.01, after 1,000 steps", _AT, "optimizer", 1_000),
-            ("at-0.01-2500", "Learning rate 0.01, after 2,500 steps", _AT, "optimizer", 2_500),
+            (
+                "at-0.01-1000",
+                "Learning rate 0.01, after 1,000 steps",
+                _AT_LR_0_01,
+                "optimizer",
+                1_000,
+            ),
+            (
+                "at-0.01-2500",
+                "Learning rate 0.01, after 2,500 steps",
+                _AT_LR_0_01,
+                "optimizer",
+                2_500,
+            ),
         )
     ),
     claims=(
         Claim(
             name="0.01-is-best",
             source="Valério, exercise 1.a, figure 2.a.1",
-            says="Of five learning rates, gradient descent reaches the least loss at 0.01 (after "
-            "1,000 steps, here).",
+            statement="Of five learning rates, gradient descent reaches the least loss at 0.01 "
+            "(after 1,000 steps, here).",
             published="none",
             kind="best_value",
             options={
@@ -159,8 +179,8 @@ STUDY = Study(
         Claim(
             name="1000-steps-are-enough",
             source="Valério, exercise 1.a, figure 2.a.1",
-            says="At 0.01 and at 0.001, gradient descent has converged after 1,000 steps (the loss "
-            "is below 0.01, here).",
+            statement="At 0.01 and at 0.001, gradient descent has converged after 1,000 steps (the "
+            "loss is below 0.01, here).",
             published="none",
             kind="within",
             options={
@@ -174,8 +194,8 @@ STUDY = Study(
         Claim(
             name="b-first-moves-away",
             source="Valério, exercise 1.a, figure 2.a.1",
-            says="b, which ends at 1, first moves the other way from -0.3 (at the three lowest "
-            "learning rates it is below -0.3 at step 1,000, here).",
+            statement="b, which ends at 1, first moves the other way from -0.3 (at the three "
+            "lowest learning rates it is below -0.3 at step 1,000, here).",
             published="none",
             kind="within",
             options={
@@ -189,8 +209,8 @@ STUDY = Study(
         Claim(
             name="1e-6-is-too-slow",
             source="Valério, exercise 1.a, figure 2.a.1",
-            says="At 1e-6 gradient descent has not converged after 30,000 steps (the loss is above "
-            "0.1, here).",
+            statement="At 1e-6 gradient descent has not converged after 30,000 steps (the loss is "
+            "above 0.1, here).",
             published="none; the text has 3000, of runs of 1,000 and 30,000",
             kind="within",
             options={
@@ -203,12 +223,12 @@ STUDY = Study(
         Claim(
             name="momentum-nesterov-gd",
             source="Valério, exercise 1.b, figure 2.b.1",
-            says="Momentum is ahead of Nesterov, and Nesterov of gradient descent (the loss at "
-            "step 200, before float32 ends the race, here).",
+            statement="Momentum is ahead of Nesterov, and Nesterov of gradient descent (the loss "
+            "at step 200, before float32 ends the race, here).",
             published="none",
             kind="ordered",
             options={
-                "where": _AT,
+                "where": _AT_LR_0_01,
                 "setting": "optimizer",
                 "best_first": ("momentum", "nesterov", "sgd"),
                 "quantity": "test_loss",
@@ -218,12 +238,12 @@ STUDY = Study(
         Claim(
             name="momentum-oscillates-less",
             source="Valério, exercise 1.b, figure 2.b.1",
-            says="Momentum oscillates less than Nesterov (the rises of the loss from step to step, "
-            "summed, here).",
+            statement="Momentum oscillates less than Nesterov (the rises of the loss from step to "
+            "step, summed, here).",
             published="none",
             kind="ordered",
             options={
-                "where": _AT,
+                "where": _AT_LR_0_01,
                 "setting": "optimizer",
                 "best_first": ("momentum", "nesterov"),
                 "quantity": "rises_test_loss",

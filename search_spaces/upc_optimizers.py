@@ -1,11 +1,10 @@
 """Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 2: optimizers.
 
-The net of exercises 2 to 4 is that of TensorFlow 1's tutorial "Deep MNIST for Experts"
-(`deep-mnist`), with dropout 0.5 and TensorFlow 1's defaults (see `upc_line`). What the report
-calls an epoch is one step.
+Exercises 2 to 4 use the net of TensorFlow 1's tutorial "Deep MNIST for Experts" (`deep-mnist`),
+with dropout 0.5 and TensorFlow 1's defaults (see `upc_line`). The report's epoch is one step.
 
-The report has about 0.91 for nearly every optimizer after 500 steps of 100, which is what a
-softmax regression reaches and this net does not stop at: both are run. Claims are judged by
+The report prints about 0.91 for nearly every optimizer after 500 steps of 100 samples. A softmax
+regression reaches that, and this net exceeds it, so the study trains both. Claims are judged on
 validation data at the last step.
 """
 
@@ -14,8 +13,15 @@ from search_spaces.upc_line import TF1_DEFAULTS
 
 _SOURCE = "João Valério, High-Performance Computing Aspects of Deep Learning (UPC), "
 OPTIMIZERS = (
-    *("sgd", "momentum", "adam", "nesterov", "adagrad"),
-    *("adadelta", "rmsprop", "ftrl", "proximal-adagrad"),
+    "sgd",
+    "momentum",
+    "adam",
+    "nesterov",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "ftrl",
+    "proximal-adagrad",
 )
 _ALL_BUT_ADADELTA = frozenset(OPTIMIZERS) - {"adadelta"}
 _LRS = (0.1, 0.5, 0.01, 0.05, 0.001, 0.005, 0.0001, 0.0005)
@@ -35,11 +41,11 @@ STUDY = Study(
     ),
     budgets={
         "smoke": {},
-        # Held-out data cost more than these steps: they are evaluated at the last alone.
+        # Held-out data are evaluated only at the last step: otherwise they would cost more than 20.
         "quick": {"steps": 20, "record_every": 4, "evaluate_at": ()},
         "paper": {"steps": 500},
     },
-    given=(*TF1_DEFAULTS, ({"model": "deep-mnist"}, {"dropout": 0.5})),
+    conditional_settings=(*TF1_DEFAULTS, ({"model": "deep-mnist"}, {"dropout": 0.5})),
     figures=tuple(
         Figure(
             name=f"figure-3.{number}-{optimizer}-{quantity}",
@@ -72,8 +78,8 @@ STUDY = Study(
             Claim(
                 name=f"adam-best-{model}",
                 source="Valério, exercise 2",
-                says="Adam at its best learning rate is ahead of every other optimizer at its own "
-                f"({model}).",
+                statement="Adam at its best learning rate is ahead of every other optimizer at its "
+                f"own ({model}).",
                 published="0.92, loss 0.30",
                 kind="best_value",
                 options={
@@ -86,7 +92,7 @@ STUDY = Study(
             Claim(
                 name=f"adam-best-at-0.005-and-0.01-{model}",
                 source="Valério, exercise 2, figure 3.3",
-                says=f"Adam learns most at 0.005 or 0.01 ({model}).",
+                statement=f"Adam learns most at 0.005 or 0.01 ({model}).",
                 published="0.92, loss 0.30",
                 kind="best_value",
                 options={
@@ -99,7 +105,7 @@ STUDY = Study(
             Claim(
                 name=f"all-but-adadelta-above-0.90-{model}",
                 source="Valério, exercise 2",
-                says="Every optimizer but Adadelta passes 0.90 at its best learning rate "
+                statement="Every optimizer but Adadelta passes 0.90 at its best learning rate "
                 f"({model}).",
                 published="0.91 to 0.92",
                 kind="within",
@@ -115,8 +121,8 @@ STUDY = Study(
             Claim(
                 name=f"all-but-adadelta-under-0.34-{model}",
                 source="Valério, exercise 2",
-                says="Every optimizer but Adadelta gets under a loss of 0.34 at its best learning "
-                f"rate ({model}).",
+                statement="Every optimizer but Adadelta gets under a loss of 0.34 at its best "
+                f"learning rate ({model}).",
                 published="0.30 to 0.33",
                 kind="within",
                 options={
@@ -131,7 +137,7 @@ STUDY = Study(
             Claim(
                 name=f"adadelta-behind-{model}",
                 source="Valério, exercise 2, figure 3.6",
-                says=f"Adadelta stays below 0.90 at its best learning rate ({model}).",
+                statement=f"Adadelta stays below 0.90 at its best learning rate ({model}).",
                 published="0.84, loss 0.80",
                 kind="within",
                 options={

@@ -1,4 +1,4 @@
-"""What the commands share: their options, one line for an error, and kinds of numbers."""
+"""What the commands share: options, types of their values, and one line for an error."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from typing import Any, NoReturn
 
 from lenet.config import ConfigError
 from search_spaces.study import BUDGETS
-from study.interruption import end_as_by_ctrl_c
-from study.request import Machine
+from study.interruption import treat_signals_as_ctrl_c
+from study.request import ResourceRequest
+from study.runs import layout
+from study.runs.retrying import patience
 from study.runs.run_folder import default_name
-from study.runs.storage import Place, patience, place_of, reason
+from study.runs.storage import Location, parse_location, reason
+from study.terminal import print_error
 
-_MOST_SEEDS = 1_000
+_MAX_SEEDS = 1_000
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` of a module's docstring: its first paragraph describes the command,
-    the rest follows its options."""
+    """An `ArgumentParser` whose texts come from a module's docstring.
+
+    The first paragraph describes the command, the rest follows the options.
+    """
 
     def __init__(self, prog: str, documentation: str | None, **more: Any) -> None:
         description, _, epilog = (documentation or "").partition("\n\n")
@@ -36,38 +41,40 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """One line, where argparse prints its usage first."""
+        """Exit with one line, without argparse's usage."""
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
 def add_budget(group: argparse._ArgumentGroup) -> None:
-    """How much a trial is trained."""
-    group.add_argument("--budget", choices=BUDGETS, help="how much (default: quick)")
-
-
-def add_question(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
-    """How much is trained, with how many seeds, and what is changed in it."""
+    """Add `--budget`."""
     group.add_argument(
-        "--seeds", type=repeats, metavar="N", help=f"repeats of every point ({seeds})"
+        "--budget", choices=BUDGETS, help="how long each trial trains (default: quick)"
+    )
+
+
+def add_request(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
+    """Add `--seeds`, `--budget` and `--set`."""
+    group.add_argument(
+        "--seeds", type=repeats, metavar="N", help=f"train every point with N seeds ({seeds})"
     )
     add_budget_and_settings(group)
 
 
 def add_budget_and_settings(group: argparse._ArgumentGroup) -> None:
-    """How much is trained, and what is changed in it."""
+    """Add `--budget` and `--set`."""
     add_budget(group)
     group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SETTING=VALUE[,VALUE...]",
-        help="replace a dimension's values or a fixed setting; can be repeated",
+        help="replace the values of a dimension or a fixed setting; repeatable",
     )
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """Where things are on disk."""
-    where = parser.add_argument_group("where the data are and the results go")
+    """Add the options that name folders and buckets."""
+    where = parser.add_argument_group("data and results")
     where.add_argument("--data-dir", type=existing_folder, help="folder of the data sets")
     where.add_argument(
         "--results",
@@ -79,60 +86,74 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         "--storage",
         type=place,
         metavar="PLACE",
-        help="of all runs, in which this one gets a name of its own (default: results)",
+        help="parent of all runs; this one gets a name of its own in it (default: results)",
     )
-    where.add_argument("--resume", type=place, metavar="PLACE", help="finish the run there")
+    where.add_argument("--resume", type=place, metavar="PLACE", help="finish the run in PLACE")
 
 
-def add_machine(parser: argparse.ArgumentParser) -> None:
-    """What trials run on."""
-    how = parser.add_argument_group("what it runs on")
-    how.add_argument("--cpus-per-trial", type=amount, metavar="N", help="and threads (1)")
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """Add what trials run on, and `--dry-run`."""
+    how = parser.add_argument_group("resources")
+    how.add_argument(
+        "--cpus-per-trial", type=amount, metavar="N", help="CPUs, and so threads, per trial (1)"
+    )
     how.add_argument(
         "--gpus-per-trial",
         type=share,
         metavar="N",
-        help="may be a fraction, such as 0.25, or 0 to train on the CPU (default: none "
-        "without GPUs, else shared to keep GPUs and CPUs busy)",
+        help="may be a fraction such as 0.25, or 0 to train on the CPU (default: as many trials "
+        "per GPU as keep GPUs and CPUs busy)",
     )
     how.add_argument(
         "--max-concurrent",
         type=count,
         metavar="N",
-        help="trials at once (default: as many as there is room for)",
+        help="limit of trials at once (default: as many as fit)",
     )
     add_cluster(how)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    add_dry_run(parser)
 
 
 def add_cluster(group: argparse._ArgumentGroup) -> None:
-    """Which Ray it runs on."""
-    group.add_argument("--address", help="a Ray cluster (default: RAY_ADDRESS, else this machine)")
+    """Add which Ray to use."""
+    group.add_argument(
+        "--address", help="of a Ray cluster (default: RAY_ADDRESS, else a local Ray)"
+    )
     group.add_argument(
         "--autoscale",
         action="store_true",
-        help="do not refuse what the cluster has no room for yet: wait until it adds machines",
+        help="wait until the cluster adds the machines that are missing",
     )
 
 
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add `--dry-run`."""
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and exit")
+
+
 def address(options: argparse.Namespace) -> str | None:
-    """That of the cluster, or None for this machine; raises `ConfigError` if that should grow."""
+    """Return the address of the cluster, None for this machine.
+
+    Raises `ConfigError` if it is empty, or if this machine should autoscale.
+    """
+    if options.address is not None and not options.address.strip():
+        raise ConfigError("--address is empty: type HOST:6379, or omit it")
     found = options.address or os.environ.get("RAY_ADDRESS")
     if options.autoscale and not found:
-        raise ConfigError("--autoscale is of a cluster: name it with --address, or leave it out")
+        raise ConfigError("--autoscale needs a cluster: add --address, or omit --autoscale")
     return found
 
 
-def results(options: argparse.Namespace, study: str, budget: str) -> Place:
-    """Where a new run goes."""
+def new_place(options: argparse.Namespace, study: str, budget: str) -> Location:
+    """Return where a new run goes."""
     if options.results:
-        return options.results
-    return (options.storage or Path("results")) / default_name(study, budget)
+        return parse_location(options.results)
+    return parse_location(options.storage or layout.RESULTS) / default_name(study, budget)
 
 
-def machine(options: argparse.Namespace) -> Machine:
-    """What `add_machine` was given."""
-    return Machine(
+def resource_request(options: argparse.Namespace) -> ResourceRequest:
+    """Read the options of `add_resources`."""
+    return ResourceRequest(
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         max_concurrent=options.max_concurrent,
@@ -141,10 +162,13 @@ def machine(options: argparse.Namespace) -> Machine:
     )
 
 
-def choices(given: Sequence[str]) -> dict[str, list[str]]:
-    """`--set` arguments by setting; raises `ConfigError` where one is no assignment."""
+def choices(assignments: Sequence[str]) -> dict[str, list[str]]:
+    """Parse the arguments of `--set` into values by setting.
+
+    Raises `ConfigError` if an argument is not an assignment.
+    """
     chosen: dict[str, list[str]] = {}
-    for text in given:
+    for text in assignments:
         name, equals, values = (part.strip() for part in text.partition("="))
         if not equals or not values:
             raise ConfigError(f"--set {text!r} sets nothing: type --set SETTING=VALUE[,VALUE...]")
@@ -152,88 +176,95 @@ def choices(given: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(f"{name} is set twice: type --set {name}=VALUE,VALUE")
         chosen[name] = [value.strip() for value in values.split(",")]
         if "" in chosen[name]:
-            raise ConfigError(f"--set {text} has a comma too many: type --set {name}=VALUE,VALUE")
+            raise ConfigError(f"--set {text} has an extra comma: type --set {name}=VALUE,VALUE")
     return chosen
 
 
+def is_given(options: argparse.Namespace, option: str) -> bool:
+    """Return whether the user typed `option`. A typed 0 counts."""
+    value = getattr(options, option.strip("-").replace("-", "_"))
+    return value is not None and value is not False and value != []
+
+
 def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
-    """Raise `ConfigError` if one of the options `settled` was given with `--resume`, or two places
-    for one run."""
+    """Raise `ConfigError` if `--resume` comes with an option that the run has `settled`.
+
+    `--results` and `--storage` are settled by every run, and exclude each other.
+    """
     if options.results and options.storage:
         raise ConfigError(
-            "--results names this run's place and --storage that of all runs: leave one out"
+            "--results names the place of this run and --storage the parent of all runs: use one"
         )
-    for name in settled:
-        if options.resume and getattr(options, name.strip("-").replace("-", "_")):
+    for option in (*settled, "--results", "--storage"):
+        if options.resume and is_given(options, option):
             raise ConfigError(
-                f"--resume finishes a run as it began: leave out {name}, or start a new run"
+                f"--resume finishes a run with the options it began with: omit {option}, or start "
+                "a new run"
             )
 
 
-def line(tool: str, typed: Sequence[str]) -> str:
-    """A command as one types it."""
+def command_text(tool: str, typed: Sequence[str]) -> str:
+    """Return a command as the user types it."""
     return shlex.join(["python", "-m", tool, *typed])
 
 
-def run(
+def run_command(
     parser: Parser,
     command: Callable[[argparse.Namespace, Sequence[str]], int],
     arguments: Sequence[str] | None,
 ) -> int:
-    """The exit code of a command that trains: its own, 2 with one line for bad input, 130 for
-    Ctrl-C before anything was trained.
+    """Run `command` and return its exit code: 2 for bad input, 130 for Ctrl-C before training.
 
-    `command` is called with what was typed, parsed and as it is; `arguments` stands for
-    `sys.argv` if it is given.
+    `command` gets the options, parsed and as typed. `arguments` replaces `sys.argv` if given.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    end_as_by_ctrl_c()
+    treat_signals_as_ctrl_c()
     try:
         options = parser.parse_args(typed)
-        patience()  # raises `ConfigError` if its setting is no number
+        patience()  # raises `ConfigError` if its environment variable is malformed
         return command(options, typed)
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(str(error))
         return 2
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{reason(error)}", file=sys.stderr)
+        file = f"{error.filename}: " if error.filename else ""
+        print_error(f"{file}{reason(error)}")
         return 2
     except KeyboardInterrupt:
-        print("Interrupted before the first trial; nothing is lost.", file=sys.stderr)
+        print("Interrupted; nothing is lost.", file=sys.stderr)
         return 130
 
 
 def folder(text: str) -> Path:
-    """A path; the empty one would be the folder one happens to be in."""
+    """Parse a path. An empty one would mean the working directory by accident."""
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty path names no folder")
     return Path(text)
 
 
-def place(text: str) -> Place:
-    """A path, or a folder in a bucket."""
+def place(text: str) -> Location:
+    """Parse a path or the URL of a folder in a bucket."""
     try:
-        return place_of(str(folder(text)) if "://" not in text else text)
+        return parse_location(str(folder(text)) if "://" not in text else text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def existing_folder(text: str) -> Path:
-    """A path where a folder is."""
+    """Parse the path of an existing folder."""
     if "://" in text:
         raise argparse.ArgumentTypeError(
-            f"{text} is no folder of this machine: type python -m study.report {text}, and give "
-            "the folder that it names"
+            f"{text} is not a folder on this machine: run python -m study.report {text}, and pass "
+            "the folder that it prints"
         )
     path = folder(text).expanduser()
     if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no folder: name one that is there")
+        raise argparse.ArgumentTypeError(f"{text} is not a folder: name an existing one")
     return path
 
 
 def amount(text: str) -> float:
-    """A number of at least a hundredth, which is as fine as shares of a machine need to be."""
+    """Parse a number of at least 0.01, the finest share of a machine."""
     value = share(text)
     if value < 0.01:
         raise argparse.ArgumentTypeError(f"{text} must be 0.01 or more")
@@ -241,7 +272,7 @@ def amount(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """A number, 0 or more."""
+    """Parse a finite number, 0 or more."""
     try:
         value = float(text)
     except ValueError:
@@ -252,22 +283,22 @@ def share(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """A whole number, 0 or more."""
+    """Parse a whole number, 0 or more."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, 0 or more")
     return int(text)
 
 
 def repeats(text: str) -> int:
-    """A whole number, 1 or more, and no more than anybody has the time for."""
+    """Parse a number of seeds. The upper limit catches typing errors."""
     number = count(text)
-    if number > _MOST_SEEDS:
-        raise argparse.ArgumentTypeError(f"{text} must be {_MOST_SEEDS:,} or less")
+    if number > _MAX_SEEDS:
+        raise argparse.ArgumentTypeError(f"{text} must be {_MAX_SEEDS:,} or less")
     return number
 
 
 def count(text: str) -> int:
-    """A whole number, 1 or more."""
+    """Parse a whole number, 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number, 1 or more")
     return int(text)

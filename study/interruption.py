@@ -1,5 +1,4 @@
-"""Ending as by Ctrl-C, whatever it is that asks for it: what was trained is kept, and how to resume
-is said."""
+"""Ctrl-C and the signals that mean the same: keep what was trained, and say how to resume."""
 
 from __future__ import annotations
 
@@ -10,20 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def end_as_by_ctrl_c() -> None:
-    """From now on SIGTERM, with which batch systems end a job, and SIGHUP, which is a terminal or a
-    connection that is gone, are as Ctrl-C; not SIGHUP where `nohup` has it ignored."""
+def treat_signals_as_ctrl_c() -> None:
+    """Handle SIGTERM and SIGHUP like Ctrl-C from now on.
+
+    Batch systems end a job with SIGTERM, and a closed terminal or connection sends SIGHUP. A
+    SIGHUP that `nohup` set to be ignored stays ignored. Does nothing outside the main thread.
+    """
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # no SIGHUP on Windows
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, _as_by_ctrl_c)
+                signal.signal(number, _raise_ctrl_c)
 
 
 @contextmanager
-def heeding_ctrl_c_again() -> Iterator[None]:
-    """Have Ctrl-C do afterwards what it did before: Ray's libraries leave handlers of their own
-    behind, which do nothing any more."""
+def restored_ctrl_c() -> Iterator[None]:
+    """Restore the SIGINT handler on exit.
+
+    Ray Tune and Ray Train 2.60 leave handlers behind that do nothing once they have returned.
+    """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -33,14 +37,14 @@ def heeding_ctrl_c_again() -> Iterator[None]:
 
 
 def interrupt() -> None:
-    """As if Ctrl-C had been typed, from any thread of a command."""
+    """Interrupt the command as Ctrl-C does. Can be called from any thread."""
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
 
 
-def _as_by_ctrl_c(*_: object) -> None:
-    # The background jobs of a script ignore Ctrl-C, which is meant for the one in front. What was
-    # sent to this process is meant for it.
+def _raise_ctrl_c(*_: object) -> None:
+    # A script's background jobs ignore SIGINT, which is meant for the foreground job. SIGTERM was
+    # sent to this very process.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         raise KeyboardInterrupt
     os.kill(os.getpid(), signal.SIGINT)

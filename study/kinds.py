@@ -1,20 +1,22 @@
-"""Kinds that a study names: a module of a package, with one function that takes its options."""
+"""Kinds of figures, tables and claims: one module each, found by its name."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lenet.config import nearest
+from lenet.config import unknown_name
 from study.analysis.results import ReportError
 
 
 class Declared(Protocol):
-    """A figure, table or claim of a study."""
+    """A figure, table or claim that a study declares."""
 
     @property
     def name(self) -> str: ...
@@ -26,36 +28,43 @@ class Declared(Protocol):
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds of one package."""
+    """The kinds in one package."""
 
     package: str
     function: str
-    """what each module's function is called"""
+    """name of the function in each module"""
     what: str
-    """what is declared: a figure, a table, a claim"""
+    """what is declared: figure, table or claim"""
     helpers: frozenset[str]
-    """modules of the package that are no kinds"""
+    """modules of the package that are not kinds"""
     error: type[ReportError]
 
     def find(self, name: str) -> Callable[..., Any]:
-        """The function of a kind; raises `error` naming the nearest."""
-        places = importlib.import_module(self.package).__path__
-        known = {module.name for module in pkgutil.iter_modules(places)} - self.helpers
+        """Return the function of a kind. Raises `error`, naming the nearest, if it is unknown."""
+        paths = importlib.import_module(self.package).__path__
+        known = {module.name for module in pkgutil.iter_modules(paths)} - self.helpers
         if name not in known:
-            raise self.error(nearest(name, known, f"kind of {self.what}"))
-        found: Callable[..., Any] = getattr(
-            importlib.import_module(f"{self.package}.{name}"), self.function
-        )
-        return found
+            raise self.error(unknown_name(name, known, f"kind of {self.what}"))
+        module = importlib.import_module(f"{self.package}.{name}")
+        function: Callable[..., Any] = getattr(module, self.function)
+        return function
 
-    def call(self, declared: Declared, *first: object) -> Any:
-        """What the kind of `declared` makes of `first` and the options; raises `error` if it
-        does not take them."""
+    def call(self, declared: Declared, *inputs: object) -> Any:
+        """Call the function of `declared` with `inputs` and its options.
+
+        If the module has a dataclass `Options`, the function takes the options as one of these.
+
+        Raises `error` if the kind does not take the options.
+        """
         function = self.find(declared.kind)
+        call = functools.partial(function, *inputs)
+        options_class = getattr(sys.modules[function.__module__], "Options", None)
         try:
-            inspect.signature(function).bind(*first, **declared.options)
+            inspect.signature(options_class or call).bind(**declared.options)
         except TypeError as error:
             raise self.error(
                 f"{self.what} {declared.name}, of kind {declared.kind}: {error}"
             ) from None
-        return function(*first, **declared.options)
+        if options_class is not None:
+            return call(options_class(**declared.options))
+        return call(**declared.options)

@@ -1,74 +1,145 @@
-"""What a command was asked for. Neither torch nor Ray, so that it is checked at once."""
+"""What the user requested. Imports neither torch nor Ray, so it is validated at once."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import search_spaces
 from lenet.config import ConfigError
-from search_spaces.study import Planned, Study
+from search_spaces.study import PlannedTrial, Study
+from study.runs.metadata import RunMetadata
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is trained: a study, how much of it, and what was changed in it."""
+class Request:
+    """What to train: a study, at which budget, with which changes."""
 
     study: str
     budget: str
     seeds: int
     choices: Mapping[str, Sequence[str]]
+    """values from `--set`, by setting"""
     scheduler: str
     grids: Sequence[str] = ()
-    """those of the study's grids that are taken, by name; none: all"""
+    """names of the study's grids to train; empty: all"""
 
     @classmethod
-    def of_run(cls, run: Mapping[str, Any]) -> Question:
-        """What a run was asked for, from its `run.json`."""
-        return cls(**{name: run[name] for name in cls.__dataclass_fields__ if name in run})
+    def of_run(cls, run: RunMetadata) -> Self:
+        """Read the request that began a run."""
+        return cls(**{field.name: getattr(run, field.name) for field in dataclasses.fields(cls)})
 
-    def narrowed(self) -> Study:
-        """The study as asked for."""
-        return search_spaces.find(self.study).taking(self.grids).narrowed(self.choices)
+    def restricted_study(self) -> Study:
+        """Return the study with the requested grids and values only."""
+        return search_spaces.find(self.study).with_grids(self.grids).with_choices(self.choices)
 
-    def plan(self, dataset: str | None = None) -> list[Planned]:
-        """The trials, on `dataset` instead of the study's own if it is given."""
+    def plan(self, dataset: str | None = None) -> list[PlannedTrial]:
+        """Return the trials, on `dataset` in place of the study's own if given.
+
+        Raises `ConfigError` if the study is not a grid of trials, or the request does not fit it.
+        """
         study = search_spaces.find(self.study)
         if study.workers:
             raise ConfigError(
-                f"{study.name} compares numbers of data-parallel workers, which a grid of trials "
-                f"cannot: type python -m study.scaling {study.name}"
+                f"{study.name} compares numbers of data-parallel workers, which is no grid of "
+                f"trials: type python -m study.scaling {study.name}"
             )
-        if self.seeds > 1 and not study.drawn:
+        if self.seeds > 1 and not study.stochastic:
             raise ConfigError(
-                f"nothing in {study.name} is drawn at random, more seeds would show the same "
-                "again: leave --seeds out"
+                f"nothing in {study.name} is random, so all seeds give the same result: omit "
+                "--seeds"
             )
         if study.space:
             raise ConfigError(
-                f"{study.name} has a space and no grid: type python -m study.search {study.name}"
+                f"{study.name} is a search space without a grid: type python -m study.search "
+                f"{study.name}"
             )
-        study = self.narrowed()
+        study = self.restricted_study()
         plan = study.plan(self.budget, self.seeds, dataset)
-        blind = study.objective.startswith("validation") and any(
+        if study.objective.startswith("validation") and any(
             not planned.config.validation_fraction for planned in plan
-        )
-        if blind:
+        ):
             raise ConfigError(
-                f"{study.name} ranks by {study.objective}, which validation_fraction=0 leaves "
-                "none of: choose a fraction above 0"
+                f"{study.name} ranks by {study.objective}, which does not exist with "
+                "validation_fraction=0: choose a fraction above 0"
             )
         return plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What it runs on, as asked for; None is the default, or as the run began."""
+class ResourceRequest:
+    """What to train on. None means the default, or what a resumed run began with."""
 
     cpus_per_trial: float | None
     gpus_per_trial: float | None
     max_concurrent: int | None
     address: str | None
+    """of a Ray cluster; None: this machine"""
     autoscale: bool
-    """trials wait for machines that the cluster at `address` does not have yet"""
+    """trials wait for machines that the cluster does not have yet"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of one command that a resumed run must know, as `run.json` holds them."""
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, Any]) -> Self:
+        return cls(**{name: _as_tuple(value) for name, value in options.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @property
+    def resume_options(self) -> list[str]:
+        """Options that have to be typed again with `--resume`."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeTestOptions(Options):
+    """Options of `study.lr_range`."""
+
+    loss: str
+    """the loss that the rules read: `train`, `validation` or `test`"""
+    verify_epochs: int | None = None
+    """epochs of each verifying trial; None: the suggestions are not verified"""
+    grid: str | None = None
+    """folder of an earlier run whose trials count as verification"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(Options):
+    """Options of `study.search`."""
+
+    objectives: tuple[str, ...]
+    sampler: str
+    sampler_seed: int
+    trials: int
+    """in total, including those of earlier sessions"""
+    time_limit: float | None
+    """seconds after which no new trial begins; None: no limit"""
+    confirm: tuple[int, int]
+    """(best settings to confirm, seeds for each); (0, 0): no confirmation"""
+    start_from: tuple[Mapping[str, Any], ...] = ()
+    """points to try first"""
+    space: tuple[Mapping[str, Any], ...] = ()
+    """the space as JSON, to notice a study that has changed since"""
+    study_name: str = ""
+    """of the Optuna study in the database"""
+    storage: str | None = None
+    """URL of the database, password replaced by ***; None: optuna.db in the run's folder"""
+
+    @property
+    def hides_password(self) -> bool:
+        return self.storage is not None and "***" in self.storage
+
+    @property
+    def resume_options(self) -> list[str]:
+        return ["--optuna-storage", "URL"] if self.hides_password else []
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,18 +1,17 @@
-"""A real S3 server on loopback, which can go away for a while."""
+"""An S3 server on loopback that can be stopped for a while."""
 
 import logging
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import pyarrow.fs
+import boto3
 from moto.server import ThreadedMotoServer
 
 
 class Storage:
-    """An S3 server with the bucket `bucket`. What it holds stays while it is stopped."""
+    """An S3 server with the bucket `bucket`, which keeps its content while it is stopped."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -24,24 +23,21 @@ class Storage:
             "AWS_SECRET_ACCESS_KEY": "a-secret-that-nobody-may-see",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
         }
-        self._server = self._started()
+        self._server = self._start()
         os.environ |= self.environment
-        files: Any = pyarrow.fs.S3FileSystem(
-            endpoint_override=self.environment["AWS_ENDPOINT_URL"], allow_bucket_creation=True
-        )
-        files.create_dir("bucket")
+        boto3.client("s3").create_bucket(Bucket="bucket")
 
-    def _started(self) -> ThreadedMotoServer:
+    def _start(self) -> ThreadedMotoServer:
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
         server.start()
         return server
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Nobody reaches it meanwhile."""
+        """Stop the server meanwhile."""
         self._server.stop()
         yield
-        self._server = self._started()
+        self._server = self._start()
 
     def close(self) -> None:
         self._server.stop()

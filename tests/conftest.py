@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from lenet import datasets
-from study.cluster import connection as cluster
+from study.cluster import connection
 from tests.buckets import Storage
 
 # Ray reads its environment and its token when it is imported, which some unit tests do: all
 # tests, and the Ray that they start, must have the same.
-cluster.prepare_environment()
-cluster.require_token()
+connection.prepare_environment()
+connection.require_token()
 
 _EXIT_STATUS = pytest.StashKey[int]()
 

@@ -28,6 +28,14 @@ class WantsMore(nn.Module):
         super().__init__()
 
 
+class Normalized(Linear):
+    """Has running means, which differ between workers."""
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        self.norm = nn.BatchNorm1d(10)
+
+
 class FailsInTraining(Linear):
     """Fails at the third batch: smoke budget's two epochs of 256 samples are two batches
     of 256, or eight of 64. Only in a worker: a driver would see it before it begins."""

@@ -1,13 +1,17 @@
-"""Architectures, one per file, built by name."""
+"""Models by name, one architecture per file."""
 
 from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
 from lenet import registry
-from lenet.config import ConfigError
-from lenet.loading import load_class
+from lenet.config import ConfigError, TrainConfig
+from lenet.loading import load_object
 
 
 def build_model(
@@ -15,40 +19,72 @@ def build_model(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    dropout: float,
-    width: int,
-    seed: int,
     generator: torch.Generator,
+    seed: int,
+    dropout: float = TrainConfig.dropout,
+    width: int = TrainConfig.width,
 ) -> nn.Module:
-    """The architecture `name` with initial weights drawn from `seed`, on the CPU.
+    """Build the model `name` on the CPU, with initial weights drawn from `seed`.
 
-    `name` is in `registry.MODELS` or is a class of the user's own ("package.module:Class")
-    that takes the same keywords: `input_shape` (channels, height, width), `classes`,
-    `dropout` and `generator`, from which dropout masks are drawn while training; and `width`,
-    if it is to be had in other widths than 1. On several workers, who must draw alike, it leaves
-    the drawing to `lenet.models.dropout.Dropout`.
-    The caller's random state is left as it was. Raises `ConfigError` if the class cannot
-    be loaded or does not take the keywords.
+    `name` is in `registry.MODELS`, or the path of the user's own class, "package.module:Class". The
+    class declares any of these keywords and receives only those:
+
+    - `input_shape`: shape of one input, (channels, height, width)
+    - `classes`: number of outputs, 1 for a regression
+    - `dropout`: probability of zeroing a unit, in [0, 1)
+    - `generator`: what dropout masks are drawn from, on the device of the run
+    - `width`: factor of the number of channels and hidden units, 1 or more
+
+    A class with `**kwargs` receives all of them, but `width` only if it is not 1. To be trained by
+    several workers, a model with dropout uses `lenet.models.dropout.Dropout`.
+
+    The global random state does not change.
+
+    Raises: ConfigError if the class cannot be loaded or built, or does not take `dropout` or
+    `width` although it is set.
     """
-    model_class = load_class(registry.MODELS.get(name, name))
-    scaled = {} if width == 1 else {"width": width}
+    model_class = load_object(registry.MODELS.get(name, name))
+    offered = {
+        "input_shape": input_shape,
+        "classes": classes,
+        "dropout": dropout,
+        "generator": generator,
+        "width": width,
+    }
+    keywords = _select_keywords(name, model_class, offered)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            model = model_class(
-                input_shape=input_shape,
-                classes=classes,
-                dropout=dropout,
-                generator=generator,
-                **scaled,
-            )
+            model = model_class(**keywords)
         except TypeError as error:
             raise ConfigError(
-                f"model={name} cannot be built: {error}; a model takes input_shape, classes, "
-                "dropout and generator as keywords, and width if it is to have several"
+                f"model={name} cannot be built: {error}; its keywords may be {', '.join(offered)}"
             ) from error
     if not isinstance(model, nn.Module):
-        raise ConfigError(f"model={name} is no torch.nn.Module")
+        raise ConfigError(f"model={name} is not a torch.nn.Module: name a subclass of it")
     if not any(True for _ in model.parameters()):
         raise ConfigError(f"model={name} has no parameters to train: give it layers")
     return model
+
+
+def _select_keywords(
+    name: str, model_class: Callable[..., Any], offered: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return those of the `offered` keywords that the class takes."""
+    try:
+        parameters = inspect.signature(model_class).parameters
+    except (TypeError, ValueError) as error:  # not callable, or a built-in without a signature
+        raise ConfigError(
+            f"model={name} is not a torch.nn.Module: name a subclass of it"
+        ) from error
+    # A width of 1 is no request, and the class behind **kwargs may not know the keyword.
+    optional = {"width"} if offered["width"] == TrainConfig.width else set()
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    taken = [k for k in offered if k in parameters or (takes_all and k not in optional)]
+    for setting, default in (("dropout", TrainConfig.dropout), ("width", TrainConfig.width)):
+        if setting not in taken and offered[setting] != default:
+            raise ConfigError(
+                f"model={name} takes no {setting}, only {', '.join(taken)}: leave {setting} out, "
+                "or use a model that takes it, such as lenet"
+            )
+    return {keyword: offered[keyword] for keyword in taken}

@@ -1,4 +1,4 @@
-"""The network of TensorFlow 1's tutorial "Deep MNIST for Experts"."""
+"""DeepMnist: the network of TensorFlow 1's tutorial "Deep MNIST for Experts"."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from lenet.models.dropout import Dropout
 
 class DeepMnist(nn.Module):
     """conv 32@5x5, ReLU, max pool 2; conv 64@5x5, ReLU, max pool 2; fc 1024, ReLU, dropout;
-    fc `classes`. Both convolutions keep the image's size. 3,274,634 weights for 28x28 images
-    of one channel and ten classes. All layers but the last are `width` times as wide.
+    fc `classes`. Both convolutions preserve the image size.
+
+    It has 3,274,634 weights for 28x28 images of one channel and ten classes. `width` multiplies the
+    channels and hidden units of all layers but the last.
 
     forward: float32 (batch, channels, height, width) -> logits (batch, classes).
 
-    Weights start from a normal distribution of sigma 0.1 truncated at two sigma, biases at
-    0.1, as in the tutorial, which uses dropout 0.5.
+    As in the tutorial, weights start from a normal distribution of standard deviation 0.1,
+    truncated at two of them, and biases at 0.1. The tutorial uses dropout 0.5.
     """
 
     def __init__(
@@ -42,8 +44,8 @@ class DeepMnist(nn.Module):
             nn.init.constant_(layer.bias, 0.1)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Pooling first gives the same values and gradients as ReLU first (both are
-        # monotone), and leaves a quarter of the ReLUs to compute.
+        # Pooling before ReLU gives the same values and gradients, since both are monotone, with a
+        # quarter of the ReLUs.
         x = F.relu(F.max_pool2d(self.conv1(x), 2))
         x = F.relu(F.max_pool2d(self.conv2(x), 2))
         x = self.dropout(F.relu(self.fc1(x.flatten(1))))

@@ -1,4 +1,4 @@
-"""LeNet with ReLU and max-pooling: code block 1 of Fan's report."""
+"""LeNet with ReLU and max pooling: code block 1 of Fan's report."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from lenet.models.dropout import Dropout
 
 
 class LeNet(nn.Module):
-    """conv 6@5x5, pool, conv 16@5x5, pool, fc 120, fc 84, fc `classes`; 61,706 weights
-    for ten classes. All but the last are `width` times as wide.
+    """conv 6@5x5, pool, conv 16@5x5, pool, fc 120, fc 84, fc `classes`.
+
+    It has 61,706 weights for one channel and ten classes. `width` multiplies the channels and
+    hidden units of all layers but the last.
 
     forward: float32 (batch, channels, 28, 28) with pixels in [0, 1] -> logits (batch, classes).
 
-    The report's network reads digits padded to 32x32. The background of the images is 0,
-    so padding inside the first convolution is the same and moves a quarter less memory.
-    Dropout, off in the report, stands before the two last layers.
+    The report's network reads digits padded to 32x32. The background of the images is 0, so padding
+    in the first convolution gives the same values and moves a quarter less memory. Dropout, which
+    the report does not use, precedes the last two layers.
     """
 
     def __init__(
@@ -40,8 +42,8 @@ class LeNet(nn.Module):
         self.dropout = Dropout(dropout, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Pooling first gives the same values and gradients as ReLU first (both are
-        # monotone), and leaves a quarter of the ReLUs to compute.
+        # Pooling before ReLU gives the same values and gradients, since both are monotone, with a
+        # quarter of the ReLUs.
         x = F.relu(F.max_pool2d(self.conv1(x), 2))
         x = F.relu(F.max_pool2d(self.conv2(x), 2))
         x = x.flatten(1)

@@ -1,4 +1,4 @@
-"""LeNet-5 with tanh and average pooling: what the CS5260 report trained."""
+"""LeNet-5 with tanh and average pooling: the network of the CS5260 report."""
 
 from __future__ import annotations
 
@@ -10,37 +10,25 @@ from lenet.config import ConfigError
 
 
 class LeNet5Tanh(nn.Module):
-    """conv 6@5x5, tanh, average pool 2; conv 16@5x5, tanh, average pool 2; conv 120@5x5,
-    tanh; fc 84, tanh; fc `classes`. 61,706 weights for one channel and ten classes.
+    """conv 6@5x5, tanh, average pool 2; conv 16@5x5, tanh, average pool 2; conv 120@5x5, tanh;
+    fc 84, tanh; fc `classes`. It has 61,706 weights for one channel and ten classes.
 
     forward: float32 (batch, channels, 28, 28) with pixels in [0, 1] -> logits (batch, classes).
 
     This is the network of Colossal-AI's MNIST notebook, after LeCun et al., "Gradient-based
-    learning applied to document recognition" (1998). The 1998 net has in addition trainable
-    pooling, a sparse table of connections in its second convolution, a scaled tanh and an
-    RBF output layer. It reads 32x32 images; the background is 0 here, so padding inside the
-    first convolution equals padding the image.
+    learning applied to document recognition" (1998). The original also has trainable pooling,
+    sparse connections in its second convolution, a scaled tanh and an RBF output layer. It reads
+    32x32 images; padding in the first convolution is equivalent, since the background is 0.
 
-    Raises `ConfigError` for images of another size, and for dropout, of which it has none.
+    Raises: ConfigError for images that are not 28x28.
     """
 
-    def __init__(
-        self,
-        *,
-        input_shape: tuple[int, int, int],
-        classes: int,
-        dropout: float,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, *, input_shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         channels, height, width = input_shape
         if (height, width) != (28, 28):
             raise ConfigError(
                 f"model=lenet5-tanh reads images of 28x28 pixels, not {height}x{width}: use lenet"
-            )
-        if dropout > 0:
-            raise ConfigError(
-                "model=lenet5-tanh has no dropout layers: set dropout=0, or use lenet"
             )
         self.conv1 = nn.Conv2d(channels, 6, kernel_size=5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
@@ -49,7 +37,7 @@ class LeNet5Tanh(nn.Module):
         self.fc2 = nn.Linear(84, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # An average is not a maximum: tanh has to come before the pooling here.
+        # Average pooling is linear, so tanh must come first.
         x = F.avg_pool2d(torch.tanh(self.conv1(x)), 2)
         x = F.avg_pool2d(torch.tanh(self.conv2(x)), 2)
         x = torch.tanh(self.conv3(x)).flatten(1)

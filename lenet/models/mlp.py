@@ -1,7 +1,7 @@
-"""The three multilayer perceptrons of the Flux.jl articles, by their names.
+"""The three multilayer perceptrons of the Flux.jl articles: 4LS, 3LS and 2LR.
 
-The report itself prints no widths. 4LS and 3LS are the nets of the article that it continues,
-"Flux.jl on MNIST - Variations of a theme"; the width of 2LR is a reconstruction.
+The report prints no layer sizes. 4LS and 3LS are from the article that it continues, "Flux.jl on
+MNIST - Variations of a theme". The size of 2LR is a reconstruction.
 """
 
 from __future__ import annotations
@@ -14,34 +14,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lenet.config import ConfigError
-
 
 class _FluxPerceptron(nn.Module):
-    """Dense layers from the pixels over `hidden` units to the classes, initialised as Flux's
-    `Dense` does: Glorot-uniform weights (Glorot & Bengio, 2010), biases 0.
+    """Dense layers from the pixels to the classes, with `hidden` units in between.
 
-    Raises `ConfigError` for dropout, of which it has none.
+    Weights and biases start as in Flux's `Dense`: weights Glorot-uniform (Glorot & Bengio, 2010),
+    biases 0.
     """
 
-    name: ClassVar[str]
     hidden: ClassVar[tuple[int, ...]]
 
-    def __init__(
-        self,
-        *,
-        input_shape: tuple[int, int, int],
-        classes: int,
-        dropout: float,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, *, input_shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
-        if dropout > 0:
-            raise ConfigError(
-                f"model={self.name} has no dropout layers: set dropout=0, or use lenet"
-            )
-        widths = (math.prod(input_shape), *self.hidden, classes)
-        layers = [nn.Linear(m, n) for m, n in itertools.pairwise(widths)]
+        sizes = (math.prod(input_shape), *self.hidden, classes)
+        layers = [nn.Linear(m, n) for m, n in itertools.pairwise(sizes)]
         for layer in layers:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -49,13 +35,13 @@ class _FluxPerceptron(nn.Module):
 
 
 class FourLayerSigmoid(_FluxPerceptron):
-    """4LS: pixels, 16, 16, `classes`, a sigmoid after each layer; the input counts as one of
-    the four. 13,002 weights for 784 pixels and ten classes.
+    """4LS: pixels, 16, 16, `classes`, with a sigmoid after each layer. The name counts the input.
+
+    It has 13,002 weights for 784 pixels and ten classes.
 
     forward: float32 (batch, channels, height, width) -> activations in (0, 1), (batch, classes).
     """
 
-    name = "4ls"
     hidden: ClassVar[tuple[int, ...]] = (16, 16)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -66,27 +52,26 @@ class FourLayerSigmoid(_FluxPerceptron):
 
 
 class ThreeLayerSigmoid(FourLayerSigmoid):
-    """3LS: pixels, 60, `classes`, a sigmoid after each layer; the input counts as one of the
-    three. 47,710 weights for 784 pixels and ten classes.
+    """3LS: pixels, 60, `classes`, with a sigmoid after each layer. The name counts the input.
+
+    It has 47,710 weights for 784 pixels and ten classes.
 
     forward: float32 (batch, channels, height, width) -> activations in (0, 1), (batch, classes).
     """
 
-    name = "3ls"
     hidden: ClassVar[tuple[int, ...]] = (60,)
 
 
 class TwoLayerRelu(_FluxPerceptron):
-    """2LR: pixels, 32 with ReLU, `classes`. 25,450 weights for 784 pixels and ten classes.
+    """2LR: pixels, 32 with ReLU, `classes`. It has 25,450 weights for 784 pixels and ten classes.
 
     forward: float32 (batch, channels, height, width) -> logits (batch, classes).
 
-    A reconstruction: 32 is the width of the MNIST example with ReLU in Flux's model zoo
-    (`vision/mnist/mlp.jl`), and a net without any hidden layer cannot reach the 97.0 % that
-    the report gives for this one.
+    The size is a reconstruction. Flux's MNIST example with ReLU has 32 hidden units
+    (`vision/mnist/mlp.jl` in its model zoo). A net without a hidden layer cannot reach the 97.0 %
+    of the report.
     """
 
-    name = "2lr"
     hidden: ClassVar[tuple[int, ...]] = (32,)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Optimizers, built by name."""
+"""Optimizers by name."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig
-from lenet.loading import load_class
+from lenet.loading import load_object
 
 
 def build_optimizer(
     config: TrainConfig, parameters: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The optimizer of `config` over `parameters`, at its initial learning rate.
+    """Build the optimizer of `config` for `parameters`, at the initial learning rate.
 
-    Raises `ConfigError` for a value that this optimizer alone does not take.
+    Raises: ConfigError for a value that only this optimizer rejects.
     """
     spec = registry.OPTIMIZERS[config.optimizer]
     keywords = dict(spec.fixed)
@@ -29,12 +29,12 @@ def build_optimizer(
     if betas:
         keywords["betas"] = (betas["beta1"], betas["beta2"])
     if spec.fused:
-        # One kernel for all parameters: on a net this small, launching is the cost.
+        # One kernel for all parameters: in a net this small, kernel launches dominate.
         keywords["fused"] = True
     try:
-        optimizer: torch.optim.Optimizer = load_class(spec.target)(
+        optimizer: torch.optim.Optimizer = load_object(spec.target)(
             parameters, lr=config.lr, **keywords
         )
     except ValueError as error:
-        raise ConfigError(f"optimizer={config.optimizer} refuses its settings: {error}") from error
+        raise ConfigError(f"optimizer={config.optimizer} rejects its settings: {error}") from error
     return optimizer

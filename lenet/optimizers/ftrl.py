@@ -1,4 +1,4 @@
-"""FTRL-Proximal (TensorFlow 1's FtrlOptimizer)."""
+"""Ftrl: FTRL-Proximal, TensorFlow 1's FtrlOptimizer."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ from torch.optim.optimizer import ParamsT
 
 from lenet.optimizers.proximal_gd import check_settings, soft_threshold_
 
-# The square root of the smallest float32 above 0, so no sum of squares but 0 has a root
-# below it: a floor that keeps 0 / 0 away and changes nothing else.
+# A floor that only prevents 0 / 0. It is the square root of the smallest float32 above 0, so no
+# other sum of squares has a smaller root.
 _SMALLEST_ROOT = 3.7e-23
 
 
 class Ftrl(torch.optim.Optimizer):
-    """Follow the regularised leader: w solves a penalised problem over all gradients so far.
+    """Follow the regularized leader: w minimizes a penalized sum over all gradients so far.
 
-    With g the gradient of the loss without its penalty, for every weight on its own:
+    For each weight, with g the gradient of the loss without its penalty:
 
         n' <- n + g^2                                         (n starts at n0)
         z  <- z + g - (sqrt(n') - sqrt(n)) / lr * w           (z starts at 0)
         w  <- (l1 * sign(z) - z) / (sqrt(n') / lr + 2 * l2)   where |z| > l1, else exactly 0
 
-    This is Algorithm 1 of McMahan et al., "Ad Click Prediction" (2013), as `ApplyFtrl` in
-    TensorFlow 1's `core/kernels/training_ops.cc` has it, with `learning_rate_power` fixed at
-    -0.5 (the square roots above). The penalty is l1 * |w| + l2 * w^2, once for the whole run
-    and not once a step.
+    This is Algorithm 1 of McMahan et al., "Ad Click Prediction" (2013), as in TensorFlow 1's kernel
+    `ApplyFtrl` (`core/kernels/training_ops.cc`) with `learning_rate_power` = -0.5, the square roots
+    above. The penalty l1 * |w| + l2 * w^2 counts once for the whole run, not once per step.
 
-    What follows from the rule, and surprises on deep nets:
+    Two consequences surprise on deep nets:
 
-    - The first step keeps only the share 1 - sqrt(n0 / (n0 + g^2)) of an initial weight, and
-      a weight whose gradients have all been 0 becomes 0 (also with n0 = 0, as in TensorFlow,
-      where other implementations divide 0 by 0).
-    - z was summed at earlier learning rates and is solved at the present one, so a decaying
-      lr shrinks the weights along with it.
+    - The first step keeps only the fraction 1 - sqrt(n0 / (n0 + g^2)) of an initial weight.
+      A weight whose gradients have all been 0 becomes 0. As in TensorFlow, this also holds for
+      n0 = 0, where other implementations divide 0 by 0.
+    - z accumulates at earlier learning rates, but w is solved for the current one. A decaying lr
+      therefore shrinks the weights.
 
-    Arguments: `lr`, the learning rate, above 0; `l1` and `l2`, the penalties, in units of
-    loss per |w| and per w^2; `initial_accumulator_value`, n0, in units of g^2, 0 or more. All
-    may differ between parameter groups. Gradients are dense; parameters without one are left
-    alone. Raises `ValueError` on a value out of range, and at a step whose lr a schedule has
-    brought to 0: the rule divides by it.
+    `lr` is the learning rate, above 0. `l1` and `l2` are penalties, in loss per |w| and per w^2.
+    `initial_accumulator_value` is n0, in units of g^2, 0 or more. All may differ between parameter
+    groups. Gradients must be dense; parameters without a gradient do not change.
+
+    Raises: ValueError if a value is out of range, or if lr is 0 at a step: the rule divides by it.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Ftrl(torch.optim.Optimizer):
         )
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Raises `ValueError` on a setting of the group that is out of range."""
+        """Add a parameter group. Raises `ValueError` if one of its settings is out of range."""
         settings = self.defaults | param_group
         check_settings(settings)
         start = settings["initial_accumulator_value"]
@@ -72,7 +71,7 @@ class Ftrl(torch.optim.Optimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], float] | None = None
     ) -> float | None:
-        """One update; returns what `closure`, which recomputes loss and gradients, returns."""
+        """Update the weights; return the loss from `closure`, which recomputes the gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -91,7 +90,7 @@ class Ftrl(torch.optim.Optimizer):
             accumulators = [self.state[p]["accumulator"] for p in weights]
             linears = [self.state[p]["linear"] for p in weights]
 
-            # shifts: g - (sqrt(n') - sqrt(n)) / lr * w, what this step adds to z
+            # shifts: g - (sqrt(n') - sqrt(n)) / lr * w, which this step adds to z
             shifts = torch._foreach_sqrt(accumulators)
             torch._foreach_addcmul_(accumulators, gradients, gradients)
             roots = torch._foreach_sqrt(accumulators)

@@ -1,4 +1,4 @@
-"""Proximal Adagrad (TensorFlow 1's ProximalAdagradOptimizer)."""
+"""ProximalAdagrad: TensorFlow 1's ProximalAdagradOptimizer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch.optim.optimizer import ParamsT
 
 from lenet.optimizers.proximal_gd import check_settings, soft_threshold_
 
-# Below this a float32 accumulator loses precision and finally becomes 0.
+# A smaller float32 accumulator is subnormal: it loses precision and finally becomes 0.
 _SMALLEST_ACCUMULATOR = torch.finfo(torch.float32).tiny
 
 
 class ProximalAdagrad(torch.optim.Optimizer):
-    """Adagrad, then the exact minimum of the penalty nearby.
+    """Adagrad, followed by a proximal step that minimizes the penalty exactly.
 
-    With g the gradient of the loss without its penalty, for every weight on its own:
+    For each weight, with g the gradient of the loss without its penalty:
 
         a   <- a + g^2                                        (a starts at a0)
         eta <- lr / sqrt(a)
@@ -25,17 +25,17 @@ class ProximalAdagrad(torch.optim.Optimizer):
         w   <- sign(v) * max(|v| - eta * l1, 0) / (1 + eta * l2)
 
     This is forward-backward splitting (Duchi & Singer, 2009) with Adagrad's step sizes
-    (Duchi, Hazan & Singer, 2011) on loss + l1 * |w| + l2 / 2 * w^2. The rule is
-    `ApplyProximalAdagrad` in TensorFlow 1's `core/kernels/training_ops.cc`; it has no
-    epsilon. With l1 = l2 = 0 it is torch's Adagrad(initial_accumulator_value=a0, eps=0), up
-    to rounding: an identity, so equal results are no finding.
+    (Duchi, Hazan & Singer, 2011) on loss + l1 * |w| + l2 / 2 * w^2. The rule is the kernel
+    `ApplyProximalAdagrad` of TensorFlow 1 (`core/kernels/training_ops.cc`); it has no epsilon. With
+    l1 = l2 = 0 it is torch's Adagrad(initial_accumulator_value=a0, eps=0) up to rounding. Equal
+    results are then an identity, not a finding.
 
-    Arguments: `lr`, the learning rate, above 0; `l1` and `l2`, the penalties, in units of
-    loss per |w| and per w^2; `initial_accumulator_value`, a0, in units of g^2. All may differ
-    between parameter groups. Gradients are dense; parameters without one are left alone.
+    `lr` is the learning rate, above 0. `l1` and `l2` are penalties, in loss per |w| and per w^2.
+    `initial_accumulator_value` is a0, in units of g^2, above 0. All may differ between parameter
+    groups. Gradients must be dense; parameters without a gradient do not change.
 
-    Raises `ValueError` on a value out of range. a0 = 0 is one, in TensorFlow 1 too: a weight
-    whose gradients have all been 0 would have an infinite eta and become 0 / 0.
+    Raises: ValueError if a value is out of range. As in TensorFlow 1, a0 = 0 is out of range: a
+    weight whose gradients have all been 0 would have an infinite eta.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ProximalAdagrad(torch.optim.Optimizer):
         )
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Raises `ValueError` on a setting of the group that is out of range."""
+        """Add a parameter group. Raises `ValueError` if one of its settings is out of range."""
         settings = self.defaults | param_group
         check_settings(settings)
         start = settings["initial_accumulator_value"]
@@ -68,7 +68,7 @@ class ProximalAdagrad(torch.optim.Optimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], float] | None = None
     ) -> float | None:
-        """One update; returns what `closure`, which recomputes loss and gradients, returns."""
+        """Update the weights; return the loss from `closure`, which recomputes the gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""Proximal gradient descent (TensorFlow 1's ProximalGradientDescentOptimizer)."""
+"""ProximalGD: TensorFlow 1's ProximalGradientDescentOptimizer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raise `ValueError` unless lr is finite and above 0, and l1 and l2 finite and not below."""
+    """Raise `ValueError` unless lr is above 0, l1 and l2 are 0 or more, and all are finite."""
     if not (math.isfinite(settings["lr"]) and settings["lr"] > 0):
         raise ValueError(f"lr must be finite and above 0, not {settings['lr']}")
     for name in ("l1", "l2"):
@@ -21,11 +21,11 @@ def check_settings(settings: Mapping[str, Any]) -> None:
 
 
 def soft_threshold_(values: list[Tensor], threshold: float | list[Tensor]) -> None:
-    """values <- sign(values) * max(|values| - threshold, 0), in place.
+    """Set values to sign(values) * max(|values| - threshold, 0), in place.
 
-    `threshold` is one number for all elements, or one tensor in the shape of each value.
-    Written as values - clamp(values, -threshold, threshold): the same rounding in fewer
-    passes, and |value| <= threshold leaves exactly 0.
+    `threshold` is one number for all elements, or a list with a tensor for each of `values`, of the
+    same shape. Computed as values - clamp(values, -threshold, threshold): fewer passes with the
+    same rounding, and exactly 0 where |value| <= threshold.
     """
     if isinstance(threshold, list):
         clipped = torch._foreach_minimum(values, threshold)
@@ -37,29 +37,30 @@ def soft_threshold_(values: list[Tensor], threshold: float | list[Tensor]) -> No
 
 
 class ProximalGD(torch.optim.Optimizer):
-    """Gradient descent on the loss, then the exact minimum of the penalty nearby.
+    """Gradient descent, followed by a proximal step that minimizes the penalty exactly.
 
-    With g the gradient of the loss without its penalty:
+    For each weight, with g the gradient of the loss without its penalty:
 
         v <- w - lr * g
         w <- sign(v) * max(|v| - lr * l1, 0) / (1 + lr * l2)
 
-    This is forward-backward splitting (Duchi & Singer, 2009) on
-    loss + l1 * |w| + l2 / 2 * w^2; weights with little gradient become exactly 0 under l1.
-    The rule is `ApplyProximalGradientDescent` in TensorFlow 1's
-    `core/kernels/training_ops.cc`. With l1 = l2 = 0 it is plain SGD: an identity, so equal
-    results are no finding.
+    This is forward-backward splitting (Duchi & Singer, 2009) on loss + l1 * |w| + l2 / 2 * w^2.
+    Under l1, weights with small gradients become exactly 0. The rule is TensorFlow 1's kernel
+    `ApplyProximalGradientDescent` (`core/kernels/training_ops.cc`). With l1 = l2 = 0 it is SGD.
+    Equal results are then an identity, not a finding.
 
-    Arguments: `lr`, the learning rate, above 0; `l1` and `l2`, the penalties, in units of
-    loss per |w| and per w^2. All three may differ between parameter groups. Gradients are
-    dense; parameters without one are left alone. Raises `ValueError` on a value out of range.
+    `lr` is the learning rate, above 0. `l1` and `l2` are penalties, in loss per |w| and per w^2.
+    All may differ between parameter groups. Gradients must be dense; parameters without a gradient
+    do not change.
+
+    Raises: ValueError if a value is out of range.
     """
 
     def __init__(self, params: ParamsT, *, lr: float, l1: float = 0.0, l2: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "l1": l1, "l2": l2})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Raises `ValueError` on a setting of the group that is out of range."""
+        """Add a parameter group. Raises `ValueError` if one of its settings is out of range."""
         check_settings(self.defaults | param_group)
         super().add_param_group(param_group)
 
@@ -67,7 +68,7 @@ class ProximalGD(torch.optim.Optimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], float] | None = None
     ) -> float | None:
-        """One update; returns what `closure`, which recomputes loss and gradients, returns."""
+        """Update the weights; return the loss from `closure`, which recomputes the gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -1,7 +1,6 @@
-"""What is concluded: from the tables of a finished run to answers.
+"""Analysis: from the tables of a finished run to answers.
 
-Imports neither Ray nor torch, so that a finished run can be read on a machine that has
-neither.
+Imports neither Ray nor torch, so a finished run can be read on a machine that has neither.
 """
 
 from study.analysis.leaderboard import best_per_optimizer, leaderboard

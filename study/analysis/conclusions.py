@@ -1,4 +1,4 @@
-"""A scaling run in plain words: what was measured, and what the model of a step says of it."""
+"""The conclusions of a scaling run: what was measured, and what the step-time model predicts."""
 
 from __future__ import annotations
 
@@ -12,166 +12,179 @@ from study.analysis import step_model
 from study.analysis.results import Results
 from study.analysis.speedup import (
     UNDECIDED,
-    break_even,
-    compared,
-    interval,
-    judged,
-    modelled,
-    near_and_far,
-    others,
+    break_even_batches,
+    fit_step_model,
+    format_interval,
+    has_mixed_placement,
+    judge_speedups,
+    other_varied_settings,
     smallest_batch,
+    speedups,
 )
-from study.analysis.step_model import Fitted, Point
-from study.analysis.wording import counted, label, value_text
+from study.analysis.step_model import FittedModels, StepMeasurement
+from study.analysis.wording import format_value, label, pluralize
 
 
 def conclusions(results: Results) -> list[str]:
-    """What a person would say of the run, a sentence each."""
-    return [*_said_of_workers(results), *_said_of_model(results)]
+    """Return the conclusions of a scaling run, a sentence each."""
+    return [*_measured(results), *_modeled(results)]
 
 
-def _said_of_workers(results: Results) -> list[str]:
-    """What was measured, a sentence by number of workers."""
-    said = []
-    varied = others(results)
-    verdicts = judged(compared(results, weak=False), varied)
+def _measured(results: Results) -> list[str]:
+    """Return a sentence on each number of workers that was run."""
+    sentences = []
+    varied = other_varied_settings(results)
+    verdicts = judge_speedups(speedups(results, weak=False), varied)
     keys = ["processor", "workers", "oversubscribed"]
-    for (processor, workers, crowded), inside in verdicts.groupby(keys, sort=False):
-        parts = []
-        for verdict, of_it in inside.groupby("verdict", sort=False):
-            each = ", ".join(_place_in_words(row, varied) for row in of_it.to_dict("records"))
-            parts.append(f"{verdict} for {each}")
-        crowd = " (oversubscribed)" if crowded else ""
-        said.append(f"{workers} {processor} workers{crowd}, measured: {'; '.join(parts)}.")
+    for (processor, workers, is_oversubscribed), group in verdicts.groupby(keys, sort=False):
+        findings = []
+        for verdict, points in group.groupby("verdict", sort=False):
+            listed = ", ".join(_describe_point(row, varied) for row in points.to_dict("records"))
+            findings.append(f"{verdict} for {listed}")
+        note = " (oversubscribed)" if is_oversubscribed else ""
+        sentences.append(f"{workers} {processor} workers{note}, measured: {'; '.join(findings)}.")
     if (verdicts["verdict"] == UNDECIDED).any():
-        several = results.trials["seed"].nunique() > 1
-        why = "one repeat has no interval"
-        if several:
-            why = (
+        reason = "one repeat has no interval"
+        if results.trials["seed"].nunique() > 1:
+            reason = (
                 "the interval over repeats includes 1, no difference (95% for all points together)"
             )
-        said.append(f"Undecided: {why}; use more --repeats, on a machine without other work.")
-    return said
+        sentences.append(
+            f"Undecided: {reason}; use more --repeats, on a machine without other work."
+        )
+    return sentences
 
 
-def _place_in_words(row: Mapping[Hashable, Any], varied: Sequence[str]) -> str:
-    also = "".join(f", {label(name)} {value_text(row[name])}" for name in varied)
-    return f"width {row['width']} at batch {row['batch']}{also} ({row['speed_up']:.2f} times)"
+def _describe_point(row: Mapping[Hashable, Any], varied: Sequence[str]) -> str:
+    others = "".join(f", {label(name)} {format_value(row[name])}" for name in varied)
+    return f"width {row['width']} at batch {row['batch']}{others} ({row['speedup']:.2f} times)"
 
 
-def _said_of_model(results: Results) -> list[str]:
-    """How well the model fits, and what it says; or why there is none."""
-    varied = others(results)
+def _modeled(results: Results) -> list[str]:
+    """Return how well the model fits and what it predicts, or why there is no model."""
+    varied = other_varied_settings(results)
     if varied:
         return [
             f"No model of the step's time: it knows nothing of {' and '.join(map(label, varied))}, "
             "which takes several values in this run (give one)."
         ]
-    if near_and_far(results):
+    if has_mixed_placement(results):
         return [
             "No model of the step's time: the workers were on one machine in some runs and on "
             "several in others, where messages take another time (use --placement spread, or fewer "
             "--workers)."
         ]
-    model = modelled(results)
+    model = fit_step_model(results)
     if model is None:
         return [
             "No model of the step's time: it needs four points that are not oversubscribed, two of "
             "them of several workers (add --widths or --weak)."
         ]
-    measured, places, fitted = model
+    repeats, held_out, fitted = model
     return [
-        *_said_of_errors(measured, fitted, places),
-        *_said_of_slowing(fitted),
-        *_said_of_break_even(measured[0], fitted),
+        *_errors(repeats, fitted, held_out),
+        *_slowdowns(fitted),
+        *_break_even(repeats[0], fitted),
     ]
 
 
-def _said_of_slowing(fitted: Fitted) -> list[str]:
-    """How much longer several workers compute, where it was measured in all repeats."""
-    measured_in_all = set.intersection(*(set(model.slow_downs) for model in fitted.models))
-    said = []
-    for workers in sorted(measured_in_all):
-        each = [model.slow_down(workers) for model in fitted.models]
-        times = interval(each, "{:.2f}".format)
-        said.append(
-            f"Each of {workers} workers computes {times} times as long as one that is alone with "
-            "as many samples."
+def _slowdowns(fitted: FittedModels) -> list[str]:
+    """Return a sentence on each slowdown that was measured in all repeats."""
+    measured = set.intersection(*(set(model.slowdowns) for model in fitted.models))
+    sentences = []
+    for workers in sorted(measured):
+        slowdowns = [model.slowdown(workers) for model in fitted.models]
+        sentences.append(
+            f"Each of {workers} workers computes {format_interval(slowdowns, '{:.2f}'.format)} "
+            "times as long as one that is alone with as many samples."
         )
-    return said
+    return sentences
 
 
-def _said_of_errors(
-    measured: step_model.Repeats, fitted: Fitted, places: Sequence[step_model.Place]
+def _errors(
+    repeats: step_model.Repeats, fitted: FittedModels, held_out: Sequence[step_model.Workload]
 ) -> list[str]:
-    on = counted(len(fitted.on), "point")
-    said = f"The model of the step's time, fitted on {on}, is tested on no other: too few were run."
-    if places:
-        missed = _errors_in_words(step_model.errors(fitted, measured, places))
-        said = (
-            f"The model of the step's time, fitted on {on}, is off by {missed} on the "
-            f"{counted(len(places), 'point')} that it was not fitted on."
+    """Return sentences on the errors on held-out points and on the most workers."""
+    fitted_on = pluralize(len(fitted.fitted_on), "point")
+    accuracy = (
+        f"The model of the step's time, fitted on {fitted_on}, is tested on no other: too few were "
+        "run."
+    )
+    if held_out:
+        errors = _describe_errors(step_model.relative_errors(fitted, repeats, held_out))
+        accuracy = (
+            f"The model of the step's time, fitted on {fitted_on}, is off by {errors} on the "
+            f"{pluralize(len(held_out), 'point')} that it was not fitted on."
         )
-    beyond = step_model.extrapolated(measured)
-    if beyond is None:
+    extrapolation = step_model.extrapolation_errors(repeats)
+    if extrapolation is None:
         return [
-            said,
+            accuracy,
             "How far it can be trusted for more workers than were run is not known: that would be "
             "tested by fitting it without the most workers, which leaves too few points here (use "
             "more numbers of --workers).",
         ]
-    most, missed_by = beyond
+    most, errors_of_most = extrapolation
     return [
-        said,
+        accuracy,
         f"Fitted without the runs of {most} workers, the most there are, it is off by "
-        f"{_errors_in_words(missed_by)} on these.",
+        f"{_describe_errors(errors_of_most)} on these.",
     ]
 
 
-def _errors_in_words(errors: Sequence[Sequence[float]]) -> str:
-    """Of relative errors by repeat: `5 % ± 2 % on the mean and by 9 % at the most`."""
+def _describe_errors(errors: Sequence[Sequence[float]]) -> str:
+    """Describe relative errors by repeat: `5 % ± 2 % on the mean and by 9 % at the most`."""
     sizes = 100 * np.abs(np.asarray(errors))
-    mean = interval(sizes.mean(axis=1), lambda value: f"{value:.0f} %")
+    mean = format_interval(sizes.mean(axis=1), lambda value: f"{value:.0f} %")
     return f"{mean} on the mean and by {sizes.max():.0f} % at the most"
 
 
-def _said_of_break_even(measured: Sequence[Point], fitted: Fitted) -> list[str]:
-    """`measured` are all points of a repeat, fitted on or not."""
-    sizes = sorted({(p.width, p.gradient_bytes) for p in measured})
-    smallest = smallest_batch(measured)
-    said = []
-    for workers in sorted({2, 4} | {p.workers for p in measured if p.workers > 1}):
-        told = [place for place in sizes if fitted.tells_break_even(workers, *place)]
-        if not told:
-            said.append(
+def _break_even(measurements: Sequence[StepMeasurement], fitted: FittedModels) -> list[str]:
+    """Return a sentence on the break-even batch of each number of workers.
+
+    `measurements`: all those of one repeat, fitted on or held out.
+    """
+    nets = sorted({(m.width, m.gradient_bytes) for m in measurements})
+    smallest = smallest_batch(measurements)
+    sentences = []
+    for workers in sorted({2, 4} | {m.workers for m in measurements if m.workers > 1}):
+        determined = [net for net in nets if fitted.determines_break_even(workers, *net)]
+        if not determined:
+            sentences.append(
                 f"No break-even batch of {workers} workers: the points fitted on, of so few widths "
                 "and numbers of workers, do not tell what each message costs from what each byte "
                 "does, or a sample from a step (add --widths, --weak or numbers of --workers)."
             )
             continue
-        batches = {place[0]: break_even(fitted, workers, *place) for place in told}
-        what = "by the model"
-        if any(np.mean(each) < smallest for each in batches.values()):
-            what = f"prediction: some of it is below {smallest}, the smallest batch that was run"
-        if not any(p.workers == workers for p in measured):
-            what = (
+        batches = {net[0]: break_even_batches(fitted, workers, *net) for net in determined}
+        basis = "by the model"
+        if any(np.mean(values) < smallest for values in batches.values()):
+            basis = f"prediction: some of it is below {smallest}, the smallest batch that was run"
+        if not any(m.workers == workers for m in measurements):
+            basis = (
                 "prediction: so many were not run with a processor each, and may slow each other "
                 "down more"
             )
-        said.append(f"{workers} workers are faster than one {_batches_in_words(batches)} ({what}).")
-    return said
+        sentences.append(
+            f"{workers} workers are faster than one {_describe_batches(batches)} ({basis})."
+        )
+    return sentences
 
 
-def _batches_in_words(by_width: Mapping[int, Sequence[float]]) -> str:
-    """`from these batches on: 64 ± 2 at width 1; at no batch at width 2`."""
-    parts, never = [], []
+def _describe_batches(by_width: Mapping[int, Sequence[float]]) -> str:
+    """Return `from these batches on: 64 ± 2 at width 1; at no batch at width 2`."""
+    finite, infinite = [], []
     for width, batches in by_width.items():
-        if not any(map(math.isinf, batches)):
-            parts.append(f"{interval(batches, lambda value: f'{value:,.0f}')} at width {width}")
-            continue
-        some = sum(map(math.isinf, batches))
-        of_all = f" by {some} of {counted(len(batches), 'repeat')}, so that is not settled"
-        fits = "" if some == len(batches) else of_all
-        never.append(f"at width {width}{fits}")
-    said = [f"from these batches on: {', '.join(parts)}"] if parts else []
-    return "; ".join([*said, *([f"at no batch {', '.join(never)}"] if never else [])])
+        never = sum(map(math.isinf, batches))
+        if not never:
+            batch = format_interval(batches, lambda value: f"{value:,.0f}")
+            finite.append(f"{batch} at width {width}")
+        elif never == len(batches):
+            infinite.append(f"at width {width}")
+        else:
+            repeats = pluralize(len(batches), "repeat")
+            infinite.append(f"at width {width} by {never} of {repeats}, so that is not settled")
+    clauses = [f"from these batches on: {', '.join(finite)}"] if finite else []
+    if infinite:
+        clauses.append(f"at no batch {', '.join(infinite)}")
+    return "; ".join(clauses)

@@ -1,4 +1,4 @@
-"""The points of a study's space, ranked by its objective."""
+"""The leaderboard: the points of a study, ranked by its objective."""
 
 from __future__ import annotations
 
@@ -12,54 +12,60 @@ import pandas as pd
 from lenet.config import SETTINGS
 from search_spaces.study import maximized
 from study.analysis import statistics
-from study.analysis.points import telling
+from study.analysis.points import distinguishing_settings
 from study.analysis.range_test import RAMP
-from study.analysis.results import COUNTED, Results
-from study.analysis.search import is_search, number_of, space_of
+from study.analysis.results import Results
+from study.analysis.search import is_search, searched_space, trial_number
+from study.runs.trial_folder import COMPLETE
 
-# A table is read away from its run: these say what it is about even where they do not vary.
-_ALWAYS = ("dataset", "optimizer", "lr", "batch_size")
+# These settings identify the table to its reader, even if they do not vary.
+_ALWAYS_NAMED = ("dataset", "optimizer", "lr", "batch_size")
 
 
 def point_settings(results: Results) -> list[str]:
-    """The settings that name a point: those that tell the points of this run apart, and data
-    set, optimizer, learning rate and batch size in any case; of a search, all that it chose."""
-    chosen = (d.setting for d in space_of(results)) if is_search(results) else telling(results)
-    named = {*chosen, *_ALWAYS}
-    return [name for name in SETTINGS if name in named]
+    """Return the settings that identify a point.
+
+    They are the settings that distinguish the points of this run, or all dimensions of a search;
+    and always the data set, optimizer, learning rate and batch size.
+    """
+    if is_search(results):
+        settings = {dimension.setting for dimension in searched_space(results)}
+    else:
+        settings = set(distinguishing_settings(results))
+    return [name for name in SETTINGS if name in settings or name in _ALWAYS_NAMED]
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """One row per point, best first. The ramps of a learning-rate range test are no points: what
-    they end with says nothing of a setting. Nor are the trials that confirm a search: only its best
-    have any, and these are judged by them alone.
+    """Return a row per point, best first.
 
-    Points are ranked by the objective of the study at the trials' last record, averaged over
-    the seeds that did not diverge: the validation accuracy, as a rule, so that selection is
-    on validation data; the test accuracy stands beside it and takes no part. A point that
-    diverged with some seed ranks after all that never did, a larger share of diverged seeds
-    after a smaller one. Ranks count within a data set. Trials that failed or are unfinished
-    are left out (see `left_out`).
+    Points are ranked by the study's objective at the last record, averaged over the seeds that did
+    not diverge. It is usually the validation accuracy, so the test accuracy has no effect on the
+    ranking. A point with diverged seeds ranks after all points without, and a larger share of
+    diverged seeds after a smaller one. Each data set has its own ranks.
 
-    Columns: `rank`, the settings of the point, the objective and `test_accuracy` (means;
-    accuracies in [0, 1]; the latter left out where nothing has one) each with `..._ci95` (half
-    of the 95% Student-t interval, missing for one seed), `seeds` (counted trials), `diverged`
-    and `stopped` (how many of them), `train_seconds` (mean of one trial).
+    Excluded are trials without a result (see `count_excluded`), the ramps of a learning-rate range
+    test, whose final accuracy belongs to no setting, and the trials that confirm a search, which
+    exist only for its best points.
+
+    Columns: `rank`; the settings of the point; the objective and, if measured, `test_accuracy`
+    (means; accuracies in [0, 1]), each with `..._ci95` (half of the 95% Student-t interval, NaN
+    for one seed); `seeds` (trials with a result); `diverged` and `stopped` (how many of them);
+    `train_seconds` (mean of one trial).
     """
-    results = _points_alone(results)
+    results = _without_ramps_and_confirmations(results)
     settings = point_settings(results)
-    has_accuracy = results.counted["test_accuracy"].notna().any()
+    has_accuracy = results.completed["test_accuracy"].notna().any()
     measured = list(
         dict.fromkeys([results.objective, *(["test_accuracy"] if has_accuracy else [])])
     )
     rows = [
         dict(zip(settings, key, strict=True)) | _result(trials, measured)
-        for key, trials in results.counted.groupby(settings, dropna=False)
+        for key, trials in results.completed.groupby(settings, dropna=False)
     ]
     if not rows:
         return pd.DataFrame(columns=["rank", *settings, *_result(results.trials.head(0), measured)])
     board = pd.DataFrame(rows)
-    # The rows come sorted by their settings; a stable sort leaves ties in that order.
+    # Rows come sorted by their settings, and a stable sort keeps ties in that order.
     board = (
         board.assign(_diverged_share=board["diverged"] / board["seeds"])
         .sort_values(
@@ -73,28 +79,28 @@ def leaderboard(results: Results) -> pd.DataFrame:
     return board.reset_index(drop=True)
 
 
-def _points_alone(results: Results) -> Results:
+def _without_ramps_and_confirmations(results: Results) -> Results:
     trials = results.trials
-    left_out = trials["schedule"].str.startswith(RAMP)
+    excluded = trials["schedule"].str.startswith(RAMP)
     if is_search(results):
-        left_out |= trials["trial"].map(number_of).isna()
+        excluded |= trials["trial"].map(trial_number).isna()
         trials = trials.copy()
         rows = [{str(name): row[name] for name in row} for row in trials.to_dict("records")]
-        for dimension in space_of(results):  # what a trial has no use for was not chosen
-            unused = [not dimension.present(row) for row in rows]
-            trials.loc[unused, dimension.setting] = None
-    return replace(results, trials=trials[~left_out])
+        for dimension in searched_space(results):  # a search does not choose inactive settings
+            inactive = [not dimension.is_active(row) for row in rows]
+            trials.loc[inactive, dimension.setting] = None
+    return replace(results, trials=trials[~excluded])
 
 
 def best_per_optimizer(board: pd.DataFrame) -> pd.DataFrame:
-    """The first row of each optimizer (on each data set), in the order of the ranks."""
+    """Return the best row of each optimizer on each data set, in the order of the ranks."""
     return board.groupby(["dataset", "optimizer"], sort=False).head(1).reset_index(drop=True)
 
 
-def left_out(results: Results) -> dict[str, int]:
-    """How many trials of each status the leaderboard does not count."""
-    rest = results.trials[~results.trials["status"].isin(COUNTED)]
-    return {str(status): int(n) for status, n in rest["status"].value_counts().items()}
+def count_excluded(results: Results) -> dict[str, int]:
+    """Return the number of trials without a result, by status."""
+    excluded = results.trials[~results.trials["status"].isin(COMPLETE)]
+    return {str(status): int(n) for status, n in excluded["status"].value_counts().items()}
 
 
 def _result(trials: pd.DataFrame, measured: Sequence[str]) -> dict[str, Any]:

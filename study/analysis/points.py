@@ -1,4 +1,4 @@
-"""The points of a run: what tells them apart, and each over the time of its training."""
+"""The points of a run: which settings distinguish them, and their curves over training time."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import pandas as pd
 from study.analysis import statistics
 from study.analysis.results import Results
 
-# What a point is about; they name it even where others would tell it apart.
-_ALWAYS = ("dataset", "model", "optimizer", "lr", "schedule", "batch_size")
+# These settings identify a point to the reader, even if others would distinguish it.
+_ALWAYS_NAMED = ("dataset", "model", "optimizer", "lr", "schedule", "batch_size")
 
 
-def telling(results: Results) -> list[str]:
-    """The settings that vary, less those that only go with others, such as the length of a
-    training with its batch size: what is left tells the points apart.
+def distinguishing_settings(results: Results) -> list[str]:
+    """Return the settings that vary, except those that others determine.
+
+    For example, the number of steps may follow from the batch size.
     """
-    points = results.trials[results.varied].drop_duplicates()
-    kept = results.varied
-    for name in reversed(results.varied):
-        rest = [other for other in kept if other != name]
-        if name not in _ALWAYS and rest and not points[rest].duplicated().any():
-            kept = rest
-    return kept
+    settings = results.varied_settings
+    points = results.trials[settings].drop_duplicates()
+    for name in reversed(results.varied_settings):
+        others = [other for other in settings if other != name]
+        if name not in _ALWAYS_NAMED and others and not points[others].duplicated().any():
+            settings = others
+    return settings
 
 
-def over_time(results: Results, quantity: str) -> pd.DataFrame:
-    """Every point of the space at every record where all of its seeds that did not diverge
-    were evaluated: a row each, by settings and then by step.
+def point_curves(results: Results, quantity: str) -> pd.DataFrame:
+    """Return the curve of every point over steps, averaged over seeds.
 
-    Columns: the settings that vary, seed apart; `step`; `mean` and `half_width` of the
-    quantity over seeds; `train_seconds` (mean of one trial); `seeds` and `diverged` (counts).
+    There is a row for each record at which all seeds that did not diverge were evaluated, sorted by
+    settings and step. Columns: the settings that vary (except the seed); `step`; `mean` and
+    `half_width` of the quantity over seeds; `train_seconds` (mean of one trial); `seeds` and
+    `diverged` (counts).
     """
-    settings = results.varied
-    trials = results.counted
+    settings = results.varied_settings
+    trials = results.completed
     rows: list[pd.DataFrame] = []
     for key, point in trials.groupby(settings, dropna=False) if settings else [((), trials)]:
         converged = point.loc[point["status"] != "diverged", "trial"]

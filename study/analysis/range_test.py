@@ -1,8 +1,8 @@
-"""The learning-rate range test: from the curve of a ramp to a learning rate.
+"""The learning-rate range test: from the curve of a ramp to a suggested learning rate.
 
-A curve is the loss over a rising learning rate. Tools go by different rules, some of them under the
-same name; each is here with what it smooths and where it looks. "No true minimum" is an answer:
-the ramp does not show what the rule looks for, and the reading says which ramp would.
+A curve is the loss over a rising learning rate. Tools read it by different rules, some of which
+share a name; each rule here defines what it smooths and what it looks for. If the curve does not
+show that, the reading is "no true minimum", with advice on which ramp would.
 """
 
 from __future__ import annotations
@@ -18,57 +18,56 @@ import pandas as pd
 from search_spaces.lr_range import RAMPS
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.wording import label, value_text
+from study.analysis.wording import describe_settings
 
 RAMP = "ramp-"
-"""What the names of schedules that are ramps begin with."""
+"""Prefix of the schedules that are ramps."""
 
-_FEWEST_POINTS = 5
+_MIN_POINTS = 5
 _EDGE = 0.02
-"""Share of a curve that counts as its start, or its end."""
-_FALL = 0.95
-"""A loss that never falls below this share of what it began with has learned nothing."""
+"""Share of a curve that counts as its start, and as its end."""
+_MIN_FALL = 0.95
+"""A loss that never falls below this share of its initial value counts as flat."""
 
 Curve = pd.DataFrame
-"""A row per record in the order of the steps: `step`, `lr` and `loss`, all of them finite."""
+"""A row per record in the order of steps, with finite `step`, `lr` and `loss`."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A way to read a learning rate off a curve."""
+    """A rule that reads a learning rate off a curve."""
 
     name: str
-    says: str
-    """its definition, in words"""
+    definition: str
     source: str
     smoothing: float
-    """how much of the running mean is left after one more step; 0: none"""
+    """decay per step of the exponential moving average; 0: no smoothing"""
     pick: Callable[[np.ndarray, np.ndarray], float]
-    """(learning rates, smoothed losses) to the learning rate"""
+    """maps (learning rates, smoothed losses) to the learning rate"""
     at_minimum: bool = False
-    """whether it looks for the lowest loss, which must lie inside the ramp then"""
+    """whether the rule looks for the lowest loss, which must then lie inside the ramp"""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a rule reads off one curve."""
+    """The learning rate that a rule reads off one curve."""
 
     lr: float | None
-    """None where the curve has no true minimum"""
+    """None if the curve has no true minimum"""
     advice: str = ""
-    """what to change about the ramp, where it has none"""
+    """how to change the ramp if the curve has no true minimum"""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A rule's learning rate over the seeds of one ramp."""
+    """The suggestion of a rule, over the seeds of one ramp."""
 
     rule: Rule
     readings: Sequence[Reading]
 
     @property
     def lr(self) -> float | None:
-        """The geometric mean over the seeds with a minimum, None unless most of them have one."""
+        """The geometric mean over seeds with a minimum; None unless most seeds have one."""
         decades = self._decades
         if 2 * len(decades) <= len(self.readings):
             return None
@@ -76,7 +75,7 @@ class Suggestion:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% Student-t interval of that mean, taken over its logarithms; None for one."""
+        """The 95% Student-t interval of `lr`, computed over log10; None for one seed."""
         decades = self._decades
         if self.lr is None or len(decades) < 2:
             return None
@@ -87,122 +86,126 @@ class Suggestion:
         )
 
     @property
-    def without(self) -> int:
-        """How many seeds have no true minimum."""
+    def seeds_without_minimum(self) -> int:
+        """The number of seeds without a true minimum."""
         return len(self.readings) - len(self._decades)
 
     @property
     def advice(self) -> str:
-        """What most of the seeds without a minimum ask for."""
-        given = [reading.advice for reading in self.readings if reading.lr is None]
-        return max(dict.fromkeys(given), key=given.count, default="")
+        """The most common advice of the seeds without a minimum."""
+        advice = [reading.advice for reading in self.readings if reading.lr is None]
+        return max(dict.fromkeys(advice), key=advice.count, default="")
 
     @property
     def _decades(self) -> list[float]:
         return [math.log10(reading.lr) for reading in self.readings if reading.lr is not None]
 
 
-def curve_of(records: pd.DataFrame, quantity: str) -> Curve:
-    """The curve of one trial: its records where `quantity` is finite."""
+def trial_curve(records: pd.DataFrame, quantity: str) -> Curve:
+    """Return the curve of one trial from its records where `quantity` is finite."""
     curve = records[["step", "lr", quantity]].rename(columns={quantity: "loss"})
     curve = curve.sort_values("step").astype({"loss": float})
     return curve[np.isfinite(curve["loss"])].reset_index(drop=True)
 
 
-def smoothed(curve: Curve, kept: float) -> np.ndarray:
-    """The losses as an exponential moving mean, `kept` of which is left after one more step,
-    without the bias that its start has (Adam's correction)."""
+def smooth_losses(curve: Curve, decay: float) -> np.ndarray:
+    """Return the exponential moving average of the losses, with Adam's bias correction.
+
+    `decay`: per step, not per record.
+    """
     losses = curve["loss"].to_numpy()
-    if not kept:
+    if not decay:
         return losses
     steps = np.diff(curve["step"].to_numpy(), prepend=0)
     mean, weight, means = 0.0, 0.0, []
-    for loss, share in zip(losses, kept**steps, strict=True):
-        mean = share * mean + (1 - share) * loss
-        weight = share * weight + (1 - share)
+    for loss, factor in zip(losses, decay**steps, strict=True):
+        mean = factor * mean + (1 - factor) * loss
+        weight = factor * weight + (1 - factor)
         means.append(mean / weight)
     return np.asarray(means)
 
 
-def read(curve: Curve, rule: Rule, *, blown_up: bool) -> Reading:
-    """What `rule` reads off `curve`; `blown_up` says that its loss ended the ramp, which cannot
-    have been still falling then."""
-    if len(curve) < _FEWEST_POINTS:
-        if blown_up:
+def read_curve(curve: Curve, rule: Rule, *, diverged: bool) -> Reading:
+    """Apply `rule` to `curve`.
+
+    `diverged`: the loss ended the ramp early, so it was not still falling at the end.
+    """
+    if len(curve) < _MIN_POINTS:
+        if diverged:
             return Reading(None, "the loss blows up at once: begin the ramp lower")
         return Reading(None, "the ramp has too few records: make it longer")
-    losses = smoothed(curve, rule.smoothing)
+    losses = smooth_losses(curve, rule.smoothing)
     edge = max(1, round(_EDGE * len(losses)))
-    least = int(np.argmin(losses))
-    if least < edge:
+    lowest = int(np.argmin(losses))
+    if lowest < edge:
         return Reading(None, "the loss rises from the start: begin the ramp lower")
-    if losses[least] > _FALL * losses[:edge].mean():
+    if losses[lowest] > _MIN_FALL * losses[:edge].mean():
         return Reading(None, "the loss stays flat: make the ramp longer, or begin it lower")
-    if rule.at_minimum and least >= len(losses) - edge and not blown_up:
+    if rule.at_minimum and lowest >= len(losses) - edge and not diverged:
         return Reading(None, "the loss still falls at the end: end the ramp higher")
     lrs = curve["lr"].to_numpy()
     if rule.at_minimum:
         return Reading(rule.pick(lrs, losses))
-    # A slope needs learning rates that differ: where the ramp stays at one, its mean loss.
+    # A slope needs distinct learning rates: where the ramp stays at one, take the mean loss.
     levels = pd.Series(losses).groupby(lrs).mean()
-    if len(levels) < _FEWEST_POINTS:
+    if len(levels) < _MIN_POINTS:
         return Reading(None, "the ramp has too few learning rates: make it longer")
     return Reading(rule.pick(levels.index.to_numpy(), levels.to_numpy()))
 
 
 def suggest(results: Results, trials: pd.DataFrame, rule: Rule, quantity: str) -> Suggestion:
-    """What `rule` reads off `quantity` of `trials`, which differ in the seed alone."""
+    """Apply `rule` to the curves of `quantity` of `trials`, which differ only in the seed."""
     readings = []
     for trial in trials.to_dict("records"):
         records = results.records[results.records["trial"] == trial["trial"]]
-        # Only its loss ends a ramp before its time.
-        whole = "epoch" if pd.isna(trial["steps"]) else "step"
-        blown_up = trial["status"] == "diverged" or trial[whole] < trial[f"{whole}s"] - 1e-9
-        readings.append(read(curve_of(records, quantity), rule, blown_up=blown_up))
+        # A ramp ends early only if its loss diverges.
+        unit = "epoch" if pd.isna(trial["steps"]) else "step"
+        diverged = trial["status"] == "diverged" or trial[unit] < trial[f"{unit}s"] - 1e-9
+        readings.append(read_curve(trial_curve(records, quantity), rule, diverged=diverged))
     return Suggestion(rule, readings)
 
 
-def ramps(results: Results) -> pd.DataFrame:
-    """The trials that are ramps and have a result."""
-    return results.counted[results.counted["schedule"].str.startswith(RAMP)]
+def ramp_trials(results: Results) -> pd.DataFrame:
+    """Return the trials with a result that are ramps."""
+    return results.completed[results.completed["schedule"].str.startswith(RAMP)]
 
 
-def by_ramp(trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The ramps among these trials: a name, and the trials that are this ramp."""
-    found = []
-    for (schedule, lr), inside in trials.groupby(["schedule", "lr"]):
+def split_by_ramp(trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return (name, trials) of every ramp among these trials."""
+    ramps = []
+    for (schedule, lr), group in trials.groupby(["schedule", "lr"]):
         name = ramp_name(str(schedule), float(str(lr)))
-        varied = [n for n in SHAPE if n in inside and inside[n].nunique(dropna=False) > 1]
+        varied = [n for n in RAMP_SETTINGS if n in group and group[n].nunique(dropna=False) > 1]
         if not varied:
-            found.append((name, inside))
+            ramps.append((name, group))
             continue
-        for key, part in inside.groupby(varied, dropna=False):
-            said = ", ".join(
-                f"{label(n)} {value_text(v)}" for n, v in zip(varied, key, strict=True)
-            )
-            found.append((f"{name}, {said}", part))
-    return found
+        for key, ramp in group.groupby(varied, dropna=False):
+            settings = describe_settings(dict(zip(varied, key, strict=True)))
+            ramps.append((f"{name}, {settings}", ramp))
+    return ramps
 
 
-SHAPE = ("final_lr", "gamma", "blow_up", "epochs", "steps")
-"""What else makes a ramp another one."""
+RAMP_SETTINGS = ("final_lr", "gamma", "blow_up", "epochs", "steps")
+"""Settings that distinguish ramps of the same schedule and initial learning rate."""
 
 
 def ramp_name(schedule: str, lr: float) -> str:
-    """A ramp of `search_spaces.lr_range` by its name there, any other by how it begins."""
+    """Return the name of a ramp in `search_spaces.lr_range`, or a description of any other."""
     for name, ramp in RAMPS.items():
         if ramp["schedule"] == schedule and math.isclose(float(ramp["lr"]), lr):
             return name
     return f"{schedule.removeprefix(RAMP)} from {lr:g}"
 
 
-def trained_at(lr: float) -> float:
-    """The nearest of 1, 2 and 5 times a power of ten, in which suggestions are verified: rules
-    that nearly agree share a training."""
-    power = math.floor(math.log10(lr))
-    near = [digit * 10.0**at for at in (power, power + 1) for digit in (1, 2, 5)]
-    # As it is written: 2e-05, not 2.0000000000000003e-05.
-    return float(f"{min(near, key=lambda one: abs(math.log(one / lr))):.0e}")
+def verification_lr(lr: float) -> float:
+    """Round a suggestion to 1, 2 or 5 times a power of ten.
+
+    Suggestions are verified at rounded values, so rules that nearly agree share a trial.
+    """
+    decade = math.floor(math.log10(lr))
+    candidates = [digit * 10.0**power for power in (decade, decade + 1) for digit in (1, 2, 5)]
+    nearest = min(candidates, key=lambda candidate: abs(math.log(candidate / lr)))
+    return float(f"{nearest:.0e}")  # 2e-05, not 2.0000000000000003e-05
 
 
 def _a_tenth_of_the_minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
@@ -214,14 +217,14 @@ def _steepest_in_log_lr(lrs: np.ndarray, losses: np.ndarray) -> float:
 
 
 def _steepest_in_lr(lrs: np.ndarray, losses: np.ndarray) -> float:
-    first = min(len(lrs) // 10, len(lrs) - _FEWEST_POINTS)
+    first = min(len(lrs) // 10, len(lrs) - _MIN_POINTS)
     last = len(lrs) - len(lrs) // 100
     lrs, losses = lrs[first:last], losses[first:last]
     return float(lrs[np.argmin(np.gradient(losses, lrs))])
 
 
 def _valley(lrs: np.ndarray, losses: np.ndarray) -> float:
-    # Longest falling subsequence up to each point: the least of the negatives of its ends.
+    # ends[n]: the negated last loss of the best falling subsequence of length n + 1 so far.
     ends: list[float] = []
     longest, end = 0, 0
     for i, loss in enumerate(losses):
@@ -275,4 +278,4 @@ RULES: tuple[Rule, ...] = (
     ),
     ONE_ORDER_BELOW,
 )
-"""Every rule. The first and the last differ in what is smoothed."""
+"""All rules. The first and the last differ only in the smoothing."""

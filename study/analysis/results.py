@@ -1,8 +1,7 @@
-"""Results: a finished run, read from its folder."""
+"""Results: the tables of a finished run, read from its folder."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,92 +11,105 @@ import pandas as pd
 
 from lenet.config import SETTINGS, ConfigError
 from lenet.records import PHASES
+from study.runs.layout import METADATA, RECORDS_TABLE, TIMINGS_TABLE, TRIALS_TABLE
+from study.runs.metadata import RunMetadata
+from study.runs.trial_folder import COMPLETE
 
-RUN = "run.json"
-RECORDS = "records.parquet"
-TRIALS = "trials.parquet"
-TIMINGS = "timings.parquet"
-
-COUNTED = ("finished", "stopped", "diverged")
-"""The statuses of trials with a result. A diverged trial is a result; one that failed or
-is unfinished says nothing about its config."""
-
-_RUN_KEYS = ("study", "budget", "dataset", "device")
 _COLUMNS = {
-    RECORDS: (
-        *("trial", "step", "epoch", "diverged"),
-        *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
+    RECORDS_TABLE: (
+        "trial",
+        "step",
+        "epoch",
+        "diverged",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
     ),
-    TRIALS: (
-        *("trial", "status", "error", "dataset", "optimizer", "lr", "batch_size", "seed"),
-        *("train_samples", "epochs", "steps"),
-        *("validation_accuracy", "test_loss", "test_accuracy", "train_seconds"),
+    TRIALS_TABLE: (
+        "trial",
+        "status",
+        "error",
+        "dataset",
+        "optimizer",
+        "lr",
+        "batch_size",
+        "seed",
+        "train_samples",
+        "epochs",
+        "steps",
+        "validation_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "train_seconds",
     ),
-    TIMINGS: ("trial", "rank", "step", "begun_at", *(f"{phase}_seconds" for phase in PHASES)),
+    TIMINGS_TABLE: ("trial", "rank", "step", "begun_at", *(f"{phase}_seconds" for phase in PHASES)),
 }
 
 
 class ReportError(ConfigError):
-    """What keeps a run from being reported as asked; the message is one line."""
+    """A run cannot be reported as requested; the message is one line."""
 
 
 class ResultsError(ReportError):
-    """A folder that cannot be read as a run; the message is one line and says what to
-    type instead."""
+    """A folder cannot be read as a run; the message is one line and says what to type."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as three tables.
+    """The tables of a run.
 
-    `records` has one row per record: `trial` and the fields of `lenet.records.Record`.
-    `trials` has one row per trial: `trial`, `status`, `error`, ..., the fields of
-    `lenet.config.TrainConfig`, and the measurements of its last record (accuracies in
-    [0, 1], losses in nats per sample, times in seconds). `run` says what was run, on what.
-    `timings`, of a data-parallel run, has a row per trial, worker and step: `trial`, `rank`,
-    `step`, and the seconds of each of `lenet.records.PHASES`; of others it is empty.
+    - `records` has a row per record: `trial` and the fields of `lenet.records.Record`.
+    - `trials` has a row per trial: `trial`, `status`, `error`, ..., the fields of
+      `lenet.config.TrainConfig`, and the measurements of its last record (accuracies in [0, 1],
+      losses in nats per sample, times in seconds).
+    - `timings` has a row per trial, worker and step of a data-parallel run: `trial`, `rank`,
+      `step`, and the seconds of each of `lenet.records.PHASES`. It is empty for other runs.
     """
 
-    run: Mapping[str, Any]
+    run: RunMetadata
     trials: pd.DataFrame
     records: pd.DataFrame
     timings: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def load(cls, path: Path | str) -> Results:
-        """The tables of the run in the folder `path`.
+        """Read the tables of the run in the folder `path`.
 
-        Raises `ResultsError` if the folder is no run, lacks a table, or holds one that is
-        cut short or lacks columns.
+        Raises: ResultsError if the folder holds no run, or a table is missing, damaged or lacks
+        columns.
         """
         directory = Path(path)
         run = load_run(directory)
-        trials = _read(directory, TRIALS)
+        trials = _read(directory, TRIALS_TABLE)
         for name in trials.columns.intersection(list(SETTINGS)):
-            # A setting of several numbers (milestones) comes back as an array, which
-            # could be neither grouped by nor compared.
-            trials[name] = trials[name].map(_several_as_text)
-        timed = (directory / TIMINGS).is_file()
+            # Parquet returns a setting of several numbers (milestones) as an array, which can
+            # neither be grouped by nor compared.
+            trials[name] = trials[name].map(_hashable)
+        has_timings = (directory / TIMINGS_TABLE).is_file()
         return cls(
             run=run,
             trials=trials,
-            records=_read(directory, RECORDS),
-            timings=_read(directory, TIMINGS) if timed else pd.DataFrame(),
+            records=_read(directory, RECORDS_TABLE),
+            timings=_read(directory, TIMINGS_TABLE) if has_timings else pd.DataFrame(),
         )
 
     @property
     def objective(self) -> str:
-        """What the study of this run ranks by; a column of `trials` and of `records`."""
-        return str(self.run.get("objective", "validation_accuracy"))
+        """The column of `trials` and `records` that ranks the points of this run."""
+        return self.run.objective
 
     @property
-    def counted(self) -> pd.DataFrame:
-        """The trials with a result (see `COUNTED`)."""
-        return self.trials[self.trials["status"].isin(COUNTED)]
+    def completed(self) -> pd.DataFrame:
+        """The trials with a result: finished, stopped by a scheduler, or diverged.
+
+        A trial that failed or is unfinished says nothing about its config.
+        """
+        return self.trials[self.trials["status"].isin(COMPLETE)]
 
     @property
-    def varied(self) -> list[str]:
-        """The settings, except the seed, that take more than one value in this run."""
+    def varied_settings(self) -> list[str]:
+        """The settings, except the seed, that take several values in this run."""
         return [
             name
             for name in SETTINGS
@@ -105,84 +117,78 @@ class Results:
         ]
 
     def values_of(self, setting: str) -> list[Any]:
-        """Every value of a setting in this run: unset (None) first, then numbers rising
-        and text by alphabet. The order is the same whatever part of the run is looked at,
-        and however its trials came in."""
+        """Return the values of a setting in this run: None if it is unset, then sorted values."""
         column = self.trials[setting]
         unset = [None] if column.isna().any() else []
         return [*unset, *sorted(column.dropna().unique().tolist())]
 
 
 def select(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """The trials with these values of these settings; None and NaN stand for unset, a
-    frozenset for any of its values."""
+    """Return the trials with these settings.
+
+    A value of None or NaN selects trials that leave the setting unset; a frozenset selects any of
+    its values.
+    """
     for name, value in where.items():
         column = trials[name]
         if isinstance(value, frozenset):
             trials = trials[column.isin(value)]
             continue
         unset = value is None or value != value
-        trials = trials[column.isna() if unset else column == _several_as_text(value)]
+        trials = trials[column.isna() if unset else column == _hashable(value)]
     return trials
 
 
-def load_run(directory: Path) -> dict[str, Any]:
-    """What `run.json` says of the run in this folder; raises `ResultsError`."""
+def load_run(directory: Path) -> RunMetadata:
+    """Read the `run.json` of the run in a folder.
+
+    Raises: ResultsError if the folder holds no run or a damaged one.
+    """
     if not directory.is_dir():
         raise ResultsError(
-            f"{directory} is no folder: give the folder of a run, such as results/NAME"
+            f"{directory} is not a folder: give the folder of a run, such as results/NAME"
         )
-    path = directory / RUN
+    path = directory / METADATA
     if not path.is_file():
-        raise ResultsError(f"{directory} is no run, it has no {RUN}: {_suggestion(directory)}")
+        raise ResultsError(f"{directory} is no run, it has no {METADATA}: {_suggestion(directory)}")
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in _RUN_KEYS if key not in run]
-        named = isinstance(run, dict) and "name" in run.get("dataset", {})
+        return RunMetadata.read(path)
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError):
-        raise ResultsError(
-            f"{path} is cut short or damaged: restore it from a copy, or run the study again"
-        ) from None
-    if missing or not named:
-        raise ResultsError(
-            f"{path} lacks {', '.join(missing) or 'the name of the data set'}: "
-            "restore it from a copy, or run the study again"
-        )
-    return run
+    except ConfigError as error:
+        raise ResultsError(str(error)) from None
 
 
 def _read(directory: Path, name: str) -> pd.DataFrame:
-    again = f"python -m study.report {directory}"
+    command = f"python -m study.report {directory}"
     path = directory / name
     if not path.is_file():
-        raise ResultsError(f"{directory} has no {name}: type {again}, which makes it")
+        raise ResultsError(f"{directory} has no {name}: type {command} to create it")
     try:
         table = pd.read_parquet(path)
     except PermissionError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, OSError):  # pyarrow's errors are one or the other
+    except (ValueError, OSError):  # pyarrow raises either
         raise ResultsError(
-            f"{path} is cut short or damaged: delete it and type {again}, which makes it again"
+            f"{path} is cut short or damaged: delete it and type {command} to recreate it"
         ) from None
     missing = [column for column in _COLUMNS[name] if column not in table]
     if missing:
         raise ResultsError(
-            f"{path} lacks {', '.join(missing)}: delete it and type {again}, which makes it again"
+            f"{path} lacks {', '.join(missing)}: delete it and type {command} to recreate it"
         )
     return table
 
 
 def _suggestion(directory: Path) -> str:
-    """What to type instead of a folder that holds no run but may hold folders that do."""
-    inside = sorted(directory.glob(f"*/{RUN}"), key=lambda path: path.stat().st_mtime)
-    if inside:
-        return f"did you mean {inside[-1].parent}?"
-    return "give the folder that a run was written to"
+    """Suggest the newest run inside a folder that is no run itself."""
+    runs = sorted(directory.glob(f"*/{METADATA}"), key=lambda path: path.stat().st_mtime)
+    if runs:
+        return f"did you mean {runs[-1].parent}?"
+    return "give the folder of a run, such as results/NAME"
 
 
-def _several_as_text(value: Any) -> Any:
+def _hashable(value: Any) -> Any:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return "+".join(map(str, value))
     return value

@@ -1,4 +1,4 @@
-"""What a search found: its trials, its best points, and what they are worth with fresh seeds."""
+"""The results of a search: its trials, its best points, and their accuracy with fresh seeds."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ TOOL = "study.search"
 
 _TRIAL = re.compile(r"(\d{4,})_")
 _CONFIRMATION = re.compile(r"confirm(\d{4,})_seed\d+")
+_MIN_TRIALS_FOR_IMPORTANCES = 4
+_EDGE = 0.03
+"""Share of a range, on its log scale if it has one, that counts as its edge."""
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without Optuna's log and its warnings that a sampler, or a way to call it, may change."""
+def quiet_optuna() -> Iterator[None]:
+    """Silence Optuna's log and its warnings about experimental features."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -38,91 +41,70 @@ def quiet() -> Iterator[None]:
 
 
 def trial_name(number: int, config: TrainConfig) -> str:
-    """The name of a search's trial: its number, then what it is about."""
+    """Return the name of a trial of a search: its number, then its main settings."""
     return f"{number:04d}_{config.optimizer}_lr{config.lr:.3g}_batch{config.batch_size}"
 
 
 def confirmation_name(number: int, seed: int) -> str:
-    """The name of a trial that trains the settings of trial `number` once more."""
+    """Return the name of a trial that retrains the settings of trial `number`."""
     return f"confirm{number:04d}_seed{seed}"
 
 
-def number_of(name: str) -> int | None:
-    """The number in a name of `trial_name`; None for any other trial."""
-    found = _TRIAL.match(name)
-    return int(found[1]) if found else None
+def trial_number(name: str) -> int | None:
+    """Return the number in a name made by `trial_name`; None for other names."""
+    match = _TRIAL.match(name)
+    return int(match[1]) if match else None
 
 
 def _confirmed_number(name: str) -> int | None:
-    found = _CONFIRMATION.fullmatch(name)
-    return int(found[1]) if found else None
+    match = _CONFIRMATION.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def is_search(results: Results) -> bool:
-    return results.run.get("tool") == TOOL
+    return results.run.tool == TOOL
 
 
-def space_of(results: Results) -> list[Dimension]:
-    """The space that was searched, as `run.json` has it."""
-    return [restored(one) for one in results.run["asked"]["space"]]
+def searched_space(results: Results) -> list[Dimension]:
+    """Return the space that was searched, as recorded in `run.json`."""
+    return [Dimension.from_json(document) for document in results.run.options["space"]]
 
 
-def objectives_of(results: Results) -> list[str]:
-    return list(results.run["asked"]["objectives"])
+def search_objectives(results: Results) -> list[str]:
+    return list(results.run.options["objectives"])
 
 
-def described(dimension: Dimension) -> dict[str, Any]:
-    """A dimension as JSON can hold it; `restored` reads it back."""
-    over = dimension.over
-    among = (
-        {"choice": list(over.values)}
-        if isinstance(over, Choice)
-        else {"range": [over.low, over.high], "log": over.log}
-    )
-    where = {name: sorted(values, key=str) for name, values in dimension.where.items()}
-    return {"setting": dimension.setting, **among, "where": where}
-
-
-def restored(said: Mapping[str, Any]) -> Dimension:
-    over: Choice | Range
-    if "choice" in said:
-        over = Choice(tuple(said["choice"]))
-    else:
-        low, high = said["range"]
-        over = Range(low, high, said["log"])
-    where = {name: frozenset(values) for name, values in said["where"].items()}
-    return Dimension(said["setting"], over, where)
-
-
-def searched(results: Results) -> pd.DataFrame:
-    """The trials of the search with a result, by `number`, the confirmations left out."""
-    numbers = results.counted["trial"].map(number_of)
-    trials = results.counted.assign(number=numbers)[numbers.notna()].copy()
-    for dimension in space_of(results):
-        over = dimension.over
-        if isinstance(over, Choice) and None in over.values:  # a table has NaN for it
+def search_trials(results: Results) -> pd.DataFrame:
+    """Return the trials of the search with a result, sorted by `number`; no confirmations."""
+    numbers = results.completed["trial"].map(trial_number)
+    trials = results.completed.assign(number=numbers)[numbers.notna()].copy()
+    for dimension in searched_space(results):
+        domain = dimension.domain
+        if isinstance(domain, Choice) and None in domain.values:  # the table holds NaN for it
             column = trials[dimension.setting].astype(object)
             trials[dimension.setting] = column.where(column.notna(), None)
     return trials.astype({"number": int}).sort_values("number").reset_index(drop=True)
 
 
-def ended(trials: pd.DataFrame) -> pd.DataFrame:
-    """Those that were trained to their end and did not diverge: what can be compared."""
+def finished_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that were trained to their end and did not diverge."""
     return trials[trials["status"] == "finished"]
 
 
-def ranked(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
-    """The trials that can be compared, best first; the earlier of equals."""
-    whole = ended(trials).dropna(subset=objective)
-    return whole.sort_values(objective, ascending=not maximized(objective), kind="stable")
+def rank_trials(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
+    """Return the finished trials, best first; of equal ones, the earlier first."""
+    finished = finished_trials(trials).dropna(subset=objective)
+    return finished.sort_values(objective, ascending=not maximized(objective), kind="stable")
 
 
 def best_points(results: Results, objective: str) -> list[dict[str, Any]]:
-    """The settings of every point of a run that was trained to its end, best first by the mean of
-    the objective over seeds; None for what is unset."""
+    """Return the settings of every point with finished trials, best first.
+
+    Points are ranked by the mean of the objective over seeds. Unset settings are None.
+    """
     settings = [name for name in SETTINGS if name in results.trials and name != "seed"]
-    whole = ended(results.counted)
-    means = whole.groupby(settings, dropna=False)[objective].mean().dropna()
+    finished = finished_trials(results.completed)
+    means = finished.groupby(settings, dropna=False)[objective].mean().dropna()
     order = means.sort_values(ascending=not maximized(objective), kind="stable")
     points = []
     for key in order.index:
@@ -132,25 +114,27 @@ def best_points(results: Results, objective: str) -> list[dict[str, Any]]:
 
 
 def importances(results: Results) -> dict[str, float]:
-    """How much of the variance of the first objective each dimension accounts for, most first, by
-    Optuna's fANOVA (Hutter, Hoos and Leyton-Brown, 2014) over the trials trained to their end; a
-    dimension that not all of them have, over those that have it. Empty of fewer than four."""
-    objective = objectives_of(results)[0]
-    trials = ranked(searched(results), objective)
-    if len(trials) < _FEWEST_FOR_IMPORTANCES or trials[objective].nunique() < 2:
+    """Return the share of the first objective's variance that each dimension explains.
+
+    The largest share comes first. Shares are Optuna's fANOVA (Hutter, Hoos and Leyton-Brown, 2014)
+    over the finished trials in which the dimension is active. Empty with fewer than four trials.
+    """
+    objective = search_objectives(results)[0]
+    trials = rank_trials(search_trials(results), objective)
+    if len(trials) < _MIN_TRIALS_FOR_IMPORTANCES or trials[objective].nunique() < 2:
         return {}
-    space = space_of(results)
-    with quiet():
-        up = maximized(objective)
-        study = optuna.create_study(direction="maximize" if up else "minimize")
+    space = searched_space(results)
+    with quiet_optuna():
+        direction = "maximize" if maximized(objective) else "minimize"
+        study = optuna.create_study(direction=direction)
     for row in trials.to_dict("records"):
         point = {str(name): value for name, value in row.items()}
-        present = {d.setting: d for d in space if d.present(point)}
+        active = {d.setting: d for d in space if d.is_active(point)}
         study.add_trial(
             create_trial(
                 value=point[objective],
-                params={name: point[name] for name in present},
-                distributions={name: _distribution(d) for name, d in present.items()},
+                params={name: point[name] for name in active},
+                distributions={name: _distribution(d) for name, d in active.items()},
             )
         )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -158,134 +142,135 @@ def importances(results: Results) -> dict[str, float]:
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
-    over = dimension.over
-    if isinstance(over, Choice):
-        return CategoricalDistribution(over.values)
-    return FloatDistribution(over.low, over.high, log=over.log)
+    domain = dimension.domain
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(domain.values)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)
 
 
-_FEWEST_FOR_IMPORTANCES = 4
-
-
-def front(results: Results) -> pd.DataFrame:
-    """The trials that no other is at least as good as in both objectives, by the first of them."""
-    one, other = objectives_of(results)
-    trials = ended(searched(results)).dropna(subset=[one, other])
+def pareto_front(results: Results) -> pd.DataFrame:
+    """Return the finished trials that no other trial dominates, sorted by the first objective."""
+    one, other = search_objectives(results)
+    trials = finished_trials(search_trials(results)).dropna(subset=[one, other])
     signs = [1 if maximized(name) else -1 for name in (one, other)]
     values = trials[[one, other]].to_numpy(dtype=float) * signs
-    beaten = [
-        bool(((values >= mine).all(axis=1) & (values > mine).any(axis=1)).any()) for mine in values
+    dominated = [
+        bool(((values >= own).all(axis=1) & (values > own).any(axis=1)).any()) for own in values
     ]
-    return trials[~np.asarray(beaten, dtype=bool)].sort_values(one)
+    return trials[~np.asarray(dominated, dtype=bool)].sort_values(one)
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """One of the best points of a search, trained with fresh seeds."""
+class ConfirmedPoint:
+    """One of the best points of a search, retrained with fresh seeds."""
 
     number: int
-    """of its trial in the search"""
+    """number of its trial in the search"""
     settings: Mapping[str, Any]
-    """of the dimensions that it has"""
+    """values of its active dimensions"""
     search_rank: int
     search_value: float
     objective: Mean
     test_accuracy: Mean | None
     values: Sequence[float]
-    """the objective by seed"""
+    """the objective of each seed"""
     diverged: int
+    """seeds that did not finish"""
 
 
-def confirmed(results: Results) -> list[Confirmed]:
-    """The confirmed points, best mean of the objective first; one that diverged with some seed
-    after all that never did."""
-    objective = objectives_of(results)[0]
-    space = space_of(results)
-    order = ranked(searched(results), objective)
+def confirmed_points(results: Results) -> list[ConfirmedPoint]:
+    """Return the confirmed points, sorted by diverged seeds, then by the mean objective."""
+    objective = search_objectives(results)[0]
+    space = searched_space(results)
+    order = rank_trials(search_trials(results), objective)
     ranks = {number: rank for rank, number in enumerate(order["number"], 1)}
     values = dict(zip(order["number"], order[objective], strict=True))
-    trials = results.counted.assign(number=results.counted["trial"].map(_confirmed_number))
-    found = []
+    trials = results.completed.assign(number=results.completed["trial"].map(_confirmed_number))
+    points = []
     for number, seeds in trials.dropna(subset="number").groupby("number"):
-        at = int(float(str(number)))
-        whole = ended(seeds).sort_values("seed")
-        if whole.empty or at not in ranks:
+        rank = ranks.get(number)
+        finished = finished_trials(seeds).sort_values("seed")
+        if finished.empty or rank is None:
             continue
         row = {str(name): value for name, value in seeds.iloc[0].items()}
-        settings = {d.setting: row[d.setting] for d in space if d.present(row)}
-        tested = whole["test_accuracy"].dropna()
-        found.append(
-            Confirmed(
-                number=at,
+        settings = {d.setting: row[d.setting] for d in space if d.is_active(row)}
+        test_accuracies = finished["test_accuracy"].dropna()
+        points.append(
+            ConfirmedPoint(
+                number=int(float(str(number))),
                 settings=settings,
-                search_rank=ranks[at],
-                search_value=float(values[at]),
-                objective=statistics.mean(whole[objective]),
-                test_accuracy=statistics.mean(tested) if len(tested) else None,
-                values=whole[objective].tolist(),
-                diverged=len(seeds) - len(whole),
+                search_rank=rank,
+                search_value=float(values[number]),
+                objective=statistics.mean(finished[objective]),
+                test_accuracy=statistics.mean(test_accuracies) if len(test_accuracies) else None,
+                values=finished[objective].tolist(),
+                diverged=len(seeds) - len(finished),
             )
         )
     sign = -1 if maximized(objective) else 1
-    return sorted(found, key=lambda one: (one.diverged, sign * one.objective.mean))
+    return sorted(points, key=lambda point: (point.diverged, sign * point.objective.mean))
 
 
-def said_of_winner(results: Results) -> list[str]:
-    """What is to be said of the best point: of the confirmed, or else of the search's own."""
-    objective = objectives_of(results)[0]
-    order = ranked(searched(results), objective)
+def winner_notes(results: Results) -> list[str]:
+    """Return what the user should know about the best point.
+
+    A line tells how the winner of the search ranks with fresh seeds, if it was confirmed. Others
+    warn of settings at the edge of the space (see `edge_warnings`).
+    """
+    objective = search_objectives(results)[0]
+    order = rank_trials(search_trials(results), objective)
     if order.empty:
         return []
-    found = confirmed(results)
-    said = []
-    if found:
-        place = next((i for i, one in enumerate(found, 1) if one.search_rank == 1), None)
-        if place is not None:
-            said.append(
-                f"The winner of the search, trial {order['number'].iloc[0]}, comes out as number "
-                f"{place} of {len(found)} with fresh seeds."
-            )
-        return said + at_the_edge(space_of(results), found[0].settings)
-    row = {str(name): value for name, value in order.iloc[0].items()}
-    point = {d.setting: row[d.setting] for d in space_of(results) if d.present(row)}
-    return at_the_edge(space_of(results), point)
+    points = confirmed_points(results)
+    if not points:
+        row = {str(name): value for name, value in order.iloc[0].items()}
+        values = {d.setting: row[d.setting] for d in searched_space(results) if d.is_active(row)}
+        return edge_warnings(searched_space(results), values)
+    notes = [
+        f"The winner of the search, trial {point.number}, ranks {rank} of {len(points)} with fresh "
+        "seeds."
+        for rank, point in enumerate(points, 1)
+        if point.search_rank == 1
+    ]
+    return notes + edge_warnings(searched_space(results), points[0].settings)
 
 
-_EDGE = 0.03
-"""Share of a range, by ratios where it is searched by ratios, that counts as its edge."""
+def edge_warnings(space: Sequence[Dimension], values: Mapping[str, Any]) -> list[str]:
+    """Warn of each dimension at whose edge a point lies, because better values may lie beyond.
 
-
-def at_the_edge(space: Sequence[Dimension], values: Mapping[str, Any]) -> list[str]:
-    """A line for each dimension at whose edge a point lies, where more may lie beyond: ranges, and
-    numbers to choose from. A share's own bounds, such as a dropout of 0, are no edge."""
-    lines = []
+    Ranges and numeric choices have edges. A natural bound, such as a dropout of 0, is not one.
+    """
+    messages = []
     for dimension in space:
-        name, over = dimension.setting, dimension.over
-        if name not in values:
+        name, domain = dimension.setting, dimension.domain
+        edge = _edge(domain, values[name]) if name in values else None
+        if edge is None or edge == _NATURAL_BOUNDS.get(name):
             continue
-        value = values[name]
-        if isinstance(over, Range):
-            low, high, at = (
-                (np.log(v) if over.log else v) for v in (over.low, over.high, float(value))
-            )
-            share = (at - low) / (high - low)
-            side = "lower" if share < _EDGE else "upper" if share > 1 - _EDGE else ""
-            ends = over.low, over.high
-        else:
-            if len(over.values) < 2 or not all(_is_number(v) for v in over.values):
-                continue
-            ends = min(over.values), max(over.values)
-            side = "lower" if value == ends[0] else "upper" if value == ends[1] else ""
-        bound = ends[0] if side == "lower" else ends[1]
-        if side and bound != _NATURAL_BOUNDS.get((name, side)):
-            lines.append(
-                f"Warning: {name} of the best point, {value:.3g}, lies at the {side} edge of what "
-                f"was searched ({over}): widen it with --set {name}=..."
-            )
-    return lines
+        side, _ = edge
+        messages.append(
+            f"Warning: the best point has {name}={values[name]:.3g}, at the {side} edge of the "
+            f"search space ({domain}): widen it with --set {name}=..."
+        )
+    return messages
 
 
-_NATURAL_BOUNDS = {("dropout", "lower"): 0.0, ("gamma", "upper"): 1.0}
+_NATURAL_BOUNDS = {"dropout": ("lower", 0.0), "gamma": ("upper", 1.0)}
+
+
+def _edge(domain: Range | Choice, value: Any) -> tuple[str, float] | None:
+    """Return the side (lower or upper) and the bound of the edge at which `value` lies."""
+    if isinstance(domain, Range):
+        low, high = domain.low, domain.high
+        scale = np.log if domain.log else float
+        position = (scale(value) - scale(low)) / (scale(high) - scale(low))
+    else:
+        if len(domain.values) < 2 or not all(map(_is_number, domain.values)):
+            return None
+        low, high = min(domain.values), max(domain.values)
+        position = {low: 0.0, high: 1.0}.get(value, 0.5)
+    if position < _EDGE:
+        return "lower", low
+    return ("upper", high) if position > 1 - _EDGE else None
 
 
 def _is_number(value: Any) -> bool:

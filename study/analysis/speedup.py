@@ -1,270 +1,291 @@
-"""Scaling: what several workers are worth, measured and by a model of a step's time.
+"""Speedup of several workers, measured and by a model of the duration of a step.
 
-The trials of a scaling run have, beside their settings, the columns `launch` (which workers
-trained it), `launcher` (one of `LAUNCHERS`), `processor` (cpu, gpu), `workers`,
-`oversubscribed`, `machines` (how many these workers were on; older runs lack it),
-`gradient_bytes`, `load_average` (of the machine when it began), and of their launch's start
-`ray_seconds` (Ray and the data, once for all launches), `launch_seconds` (until the first worker
-runs: processes and imports; missing where an attempt before it crashed), `group_seconds` (the
-process group) and `load_seconds` (the data, in the worker).
-A repeat is a seed.
+The trials of a scaling run have these columns in addition to their settings:
 
-Rates are of the mean step behind the warm-up (see `study.analysis.step_seconds`), and of the batch
-that was trained with: one larger than the training samples is cut to them.
+- `launch`: name of the launch of workers that trained the trial
+- `launcher` (one of `LAUNCHERS`), `processor` (cpu or gpu), `workers`, `oversubscribed`
+- `machines`: number of machines of the workers; older runs lack it
+- `gradient_bytes`, and `load_average` of the machine at the start
+- seconds of start-up: `ray_seconds` (Ray and the data, once for all launches), `launch_seconds`
+  (until the first worker runs, including processes and imports; NaN if an earlier attempt
+  crashed), `group_seconds` (process group) and `load_seconds` (data, in the worker)
+
+A repeat is a seed. Rates are those of the mean step after the warm-up (see
+`study.analysis.step_seconds`), with the batch that was trained: one larger than the training set is
+cut to it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from study.analysis import statistics, step_model, step_seconds
 from study.analysis.results import Results
-from study.analysis.step_model import Fitted, Point
+from study.analysis.step_model import FittedModels, StepMeasurement, Workload
 
 POINT = ("processor", "launcher", "workers", "width", "batch_size")
 LAUNCHERS = ("ray", "torchrun", "plain", "dataparallel")
 """Ray Train's TorchTrainer; torch's own launcher; one process without either; one process that
 drives several GPUs (`torch.nn.DataParallel`)."""
 
-START_UP = ("ray_seconds", "launch_seconds", "group_seconds", "load_seconds")
+START_UP_COLUMNS = ("ray_seconds", "launch_seconds", "group_seconds", "load_seconds")
+FASTER, NOT_FASTER, UNDECIDED = "faster than one", "not faster", "undecided"
 
 
 def is_scaling(results: Results) -> bool:
-    """Whether the trials of this run tell numbers of workers apart."""
+    """Return True if the run compares numbers of workers."""
     return "workers" in results.trials
 
 
-def others(results: Results) -> list[str]:
-    """The settings that vary beside the batch size and the width: never averaged over."""
-    return [name for name in results.varied if name not in POINT]
+def other_varied_settings(results: Results) -> list[str]:
+    """Return the settings that vary, except batch size and width. They are never averaged over."""
+    return [name for name in results.varied_settings if name not in POINT]
 
 
-def runs(results: Results) -> pd.DataFrame:
-    """The trials with a result, with `batch`, the samples of a step over all workers; what their
-    steps took (the columns of `step_seconds.typical`); `samples_per_second` and
-    `steps_per_second`; and `epoch_seconds`."""
+def scaling_trials(results: Results) -> pd.DataFrame:
+    """Return the trials with a result and timings, with their speed.
+
+    Added columns: `batch` (samples of a step over all workers), those of
+    `step_seconds.typical_step`, `samples_per_second`, `steps_per_second` and `epoch_seconds`.
+    Empty for other runs.
+    """
     if not is_scaling(results) or results.timings.empty:
         return pd.DataFrame()
-    # A trial that failed before it began has no launch, one whose records are damaged no samples.
-    trials = results.counted.dropna(subset=["workers", "samples", "epoch"]).copy()
+    # A trial that failed before it began has no launch; one with damaged records has no samples.
+    trials = results.completed.dropna(subset=["workers", "samples", "epoch"]).copy()
     trials["workers"] = trials["workers"].astype(int)
     trials["oversubscribed"] = trials["oversubscribed"].astype(bool)
-    # An epoch's samples, by the record: the config does not say how many there are.
-    epoch = (trials["samples"] / trials["epoch"]).round().astype(int)
-    trials["batch"] = np.minimum(trials["batch_size"], epoch)
+    # The config does not give the size of the data set, but the records do.
+    epoch_samples = (trials["samples"] / trials["epoch"]).round().astype(int)
+    trials["batch"] = np.minimum(trials["batch_size"], epoch_samples)
     timings = dict(tuple(results.timings.groupby("trial")))
-    measured = [
-        step_seconds.typical(timings[trial], samples, batch) if trial in timings else {}
-        for trial, samples, batch in zip(trials["trial"], epoch, trials["batch"], strict=True)
+    steps = [
+        step_seconds.typical_step(timings[trial], samples, batch) if trial in timings else {}
+        for trial, samples, batch in zip(
+            trials["trial"], epoch_samples, trials["batch"], strict=True
+        )
     ]
-    took = pd.DataFrame(measured, index=trials.index)
-    trials[list(took.columns)] = took
+    durations = pd.DataFrame(steps, index=trials.index)
+    trials[list(durations.columns)] = durations
     trials["steps_per_second"] = 1 / trials["step_seconds"]
     trials["samples_per_second"] = trials["batch"] * trials["steps_per_second"]
-    trials["epoch_seconds"] = epoch / trials["samples_per_second"]
+    trials["epoch_seconds"] = epoch_samples / trials["samples_per_second"]
     return trials
 
 
-def narrowest(trained: pd.DataFrame) -> pd.DataFrame:
-    """Of `runs`, the narrowest net with the smallest batch: what all launchers train."""
-    if trained.empty:
-        return trained
-    smallest = trained[trained["width"] == trained["width"].min()]
-    return smallest[smallest["batch_size"] == smallest["batch_size"].min()]
+def smallest_workload(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the `scaling_trials` of the narrowest net with the smallest batch.
 
-
-def compared(results: Results, *, weak: bool) -> pd.DataFrame:
-    """The runs of Ray's workers of strong scaling (the batch of one worker, shared), or of weak
-    scaling (that batch for each worker), with `base_batch`, and with `speed_up` and `efficiency`
-    against one worker of the same repeat.
-
-    The speed-up is that of the samples per second; efficiency is that by worker: T1 / (N TN) of
-    strong scaling and T1 / TN of weak. A batch that could not grow with the workers, since there
-    are no more training samples, is no weak scaling.
+    All launchers train this workload.
     """
-    trained = runs(results)
-    if trained.empty:
-        return trained
-    trained = trained[trained["launcher"] == "ray"]
-    trained = trained.assign(
-        base_batch=trained["batch_size"] // (trained["workers"] if weak else 1)
-    )
-    keys = ["processor", "width", *others(results), "seed"]
-    single = trained[trained["workers"] == 1]
+    if trials.empty:
+        return trials
+    narrowest = trials[trials["width"] == trials["width"].min()]
+    return narrowest[narrowest["batch_size"] == narrowest["batch_size"].min()]
+
+
+def speedups(results: Results, *, weak: bool) -> pd.DataFrame:
+    """Return Ray's `scaling_trials` with their speedup over one worker of the same repeat.
+
+    In strong scaling workers share the batch of one worker; in weak scaling each has that batch.
+    Added columns: `base_batch`, the batch of one worker; `speedup`, the ratio of samples per
+    second; and `efficiency`, the speedup divided by the number of workers.
+
+    Weak scaling excludes a batch that the training set limits, because it did not grow with the
+    workers.
+    """
+    trials = scaling_trials(results)
+    if trials.empty:
+        return trials
+    trials = trials[trials["launcher"] == "ray"]
+    trials = trials.assign(base_batch=trials["batch_size"] // (trials["workers"] if weak else 1))
+    keys = ["processor", "width", *other_varied_settings(results), "seed"]
+    single = trials[trials["workers"] == 1]
     base = single[[*keys, "batch_size", "batch", "samples_per_second"]].rename(
         columns={
             "batch_size": "base_batch",
             "batch": "batch_of_one",
-            "samples_per_second": "of_one",
+            "samples_per_second": "speed_of_one",
         }
     )
-    # What has no run of one worker to be compared with is of the other kind of scaling.
-    paired = trained.merge(base, on=[*keys, "base_batch"], how="inner")
-    asked = paired["batch_of_one"] * (paired["workers"] if weak else 1)
-    paired = paired[paired["batch"] == asked].copy()
-    paired["speed_up"] = paired["samples_per_second"] / paired["of_one"]
-    paired["efficiency"] = paired["speed_up"] / paired["workers"]
+    # A trial without a matching trial of one worker belongs to the other kind of scaling.
+    paired = trials.merge(base, on=[*keys, "base_batch"], how="inner")
+    expected_batch = paired["batch_of_one"] * (paired["workers"] if weak else 1)
+    paired = paired[paired["batch"] == expected_batch].copy()
+    paired["speedup"] = paired["samples_per_second"] / paired["speed_of_one"]
+    paired["efficiency"] = paired["speedup"] / paired["workers"]
     return paired
 
 
-def seconds_to(results: Results, trials: pd.DataFrame, accuracy: float) -> pd.Series:
-    """Training seconds until each trial's validation accuracy is first `accuracy` or more, at
-    one of its records; infinite where it never is.
+def seconds_to_accuracy(results: Results, trials: pd.DataFrame, accuracy: float) -> pd.Series:
+    """Return the training seconds until each trial first reaches this validation accuracy.
 
-    The warm-up is left out, so that a target reached early is no matter of it: in place of each of
-    its steps counts the median of the others (`step_seconds.warm_seconds`). Where there are no
-    timings from the first step on they are the record's `train_seconds`, warm-up and all.
+    Only records count; infinite if none reaches it. The warm-up is excluded (see
+    `step_seconds.warm_seconds`), so that it does not dominate a target reached early. Trials
+    without timings of their first steps have the record's `train_seconds`, which include it.
     """
     reached = results.records[results.records["validation_accuracy"] >= accuracy]
     first = reached.sort_values("step").drop_duplicates("trial").set_index("trial")
-    steps, seconds_there = first["step"].to_dict(), first["train_seconds"].to_dict()
-    return _warm_seconds(results, trials, steps, seconds_there)
+    return _warm_seconds(results, trials, first)
 
 
-def training_seconds(results: Results, trials: pd.DataFrame) -> pd.Series:
-    """Seconds of all training steps of each trial, the warm-up left out as in `seconds_to`: on a
-    GPU the first step may take as long as hundreds of others."""
+def warm_training_seconds(results: Results, trials: pd.DataFrame) -> pd.Series:
+    """Return the seconds of all training steps of each trial, excluding the warm-up.
+
+    On a GPU, the first step may take as long as hundreds of others. See `seconds_to_accuracy` for
+    trials without timings of their first steps.
+    """
     last = results.records.sort_values("step").groupby("trial").tail(1).set_index("trial")
-    return _warm_seconds(results, trials, last["step"].to_dict(), last["train_seconds"].to_dict())
+    return _warm_seconds(results, trials, last)
 
 
-def _warm_seconds(
-    results: Results,
-    trials: pd.DataFrame,
-    steps: Mapping[Hashable, Any],
-    seconds_there: Mapping[Hashable, Any],
-) -> pd.Series:
-    """Seconds of each trial up to its step in `steps`; infinite if it has none."""
-    timings = results.timings
-    timed = dict(tuple(timings.groupby("trial"))) if len(timings) else {}
+def _warm_seconds(results: Results, trials: pd.DataFrame, until: pd.DataFrame) -> pd.Series:
+    """Return the seconds of each trial up to its record in `until`; infinite if it has none."""
+    timings = dict(tuple(results.timings.groupby("trial"))) if len(results.timings) else {}
+    steps = until["step"].to_dict()
+    train_seconds = until["train_seconds"].to_dict()
 
     def seconds(trial: str) -> float:
         if trial not in steps:
             return math.inf
         warm = math.nan
-        if trial in timed:
-            warm = step_seconds.warm_seconds(timed[trial], int(steps[trial]))
-        return float(seconds_there[trial]) if math.isnan(warm) else warm
+        if trial in timings:
+            warm = step_seconds.warm_seconds(timings[trial], int(steps[trial]))
+        return float(train_seconds[trial]) if math.isnan(warm) else warm
 
     return trials["trial"].map(seconds).astype(float)
 
 
-def repeats(results: Results) -> list[list[Point]]:
-    """What the model is about: the points of Ray's workers by repeat, those left out that were
-    oversubscribed, since the model's workers share no processor. Of several processors the GPU's.
+def measurements_by_repeat(results: Results) -> list[list[StepMeasurement]]:
+    """Return the measurements that the step-time model describes, by repeat.
 
-    A repeat that lacks a point is left out; if none is whole, the means over all stand for one.
-    There are none if settings vary that the model knows nothing of, or if messages went within a
-    machine in some runs and between machines in others.
+    They are those of Ray's workers that are not oversubscribed, because the model's workers share
+    no processor; of several kinds of processors, the GPU's. A repeat that lacks a workload is
+    excluded. If no repeat is complete, the means over all repeats stand for one.
+
+    Empty if settings vary that the model does not describe, or if workers exchanged messages within
+    a machine in some trials and between machines in others.
     """
-    trained = _of_model(results)
-    if trained.empty or others(results) or near_and_far(results):
+    trials = _modeled_trials(results)
+    if trials.empty or other_varied_settings(results) or has_mixed_placement(results):
         return []
-    place = ["width", "batch", "workers"]
-    columns = ["gradient_bytes", "compute_seconds", "communication_seconds", "step_seconds"]
-    columns += ["median_seconds"]
-    # Two batches that were both cut to the training samples are the same.
-    each = trained.groupby([*place, "seed"])[columns].mean().reset_index()
-    of_all = each.groupby(place)[columns].mean().reset_index()
-    whole = [inside for _, inside in each.groupby("seed") if len(inside) == len(of_all)]
-    return [_points(table) for table in whole or [of_all] if len(table)]
+    workload = ["width", "batch", "workers"]
+    columns = [
+        "gradient_bytes",
+        "compute_seconds",
+        "communication_seconds",
+        "step_seconds",
+        "median_seconds",
+    ]
+    # Two batches that were both cut to the training set are the same workload.
+    means = trials.groupby([*workload, "seed"])[columns].mean().reset_index()
+    overall = means.groupby(workload)[columns].mean().reset_index()
+    complete = [repeat for _, repeat in means.groupby("seed") if len(repeat) == len(overall)]
+    return [_measurements(table) for table in complete or [overall] if len(table)]
 
 
-def _of_model(results: Results) -> pd.DataFrame:
-    """The `runs` that the model is about."""
-    trained = runs(results)
-    if trained.empty:
-        return trained
-    trained = trained[(trained["launcher"] == "ray") & ~trained["oversubscribed"]]
-    trained = trained[trained["processor"] == trained["processor"].max()]
-    return trained.dropna(subset=["step_seconds"])
+def _modeled_trials(results: Results) -> pd.DataFrame:
+    """Return the `scaling_trials` that the step-time model describes."""
+    trials = scaling_trials(results)
+    if trials.empty:
+        return trials
+    trials = trials[(trials["launcher"] == "ray") & ~trials["oversubscribed"]]
+    trials = trials[trials["processor"] == trials["processor"].max()]
+    return trials.dropna(subset=["step_seconds"])
 
 
-def modelled(
-    results: Results,
-) -> tuple[list[list[Point]], list[step_model.Place], Fitted] | None:
-    """The `repeats`, the places held out of them, and the model fitted to each repeat on the
-    others; None where there are too few points to fit."""
-    measured = repeats(results)
-    if not measured:
-        return None
-    places = step_model.held_out(measured[0])
-    fitted = step_model.fit_each(measured, places)
-    return None if fitted is None else (measured, places, fitted)
-
-
-def near_and_far(results: Results) -> bool:
-    """Whether, of the runs that the model is about, several workers were on one machine in some and
-    on several in others."""
-    trained = _of_model(results)
-    if "machines" not in trained:
-        return False
-    machines = trained.loc[trained["workers"] > 1, "machines"]
-    return bool((machines > 1).any() and (machines == 1).any())
-
-
-def _points(table: pd.DataFrame) -> list[Point]:
+def _measurements(table: pd.DataFrame) -> list[StepMeasurement]:
     return [
-        Point(
+        StepMeasurement(
             workers=int(row["workers"]),
             batch=int(row["batch"]),
             width=int(row["width"]),
             gradient_bytes=float(row["gradient_bytes"]),
-            compute=float(row["compute_seconds"]),
-            communication=float(row["communication_seconds"]),
-            step=float(row["step_seconds"]),
-            median=float(row["median_seconds"]),
+            compute_seconds=float(row["compute_seconds"]),
+            communication_seconds=float(row["communication_seconds"]),
+            step_seconds=float(row["step_seconds"]),
+            median_seconds=float(row["median_seconds"]),
         )
         for row in table.to_dict("records")
     ]
 
 
-FASTER, NOT_FASTER, UNDECIDED = "faster than one", "not faster", "undecided"
+def has_mixed_placement(results: Results) -> bool:
+    """Return True if several workers were on one machine in some trials and on several in others.
+
+    Only trials that the step-time model describes count.
+    """
+    trials = _modeled_trials(results)
+    if "machines" not in trials:
+        return False
+    machines = trials.loc[trials["workers"] > 1, "machines"]
+    return bool((machines > 1).any() and (machines == 1).any())
 
 
-def judged(strong: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
-    """Of `compared`, a row per point of several workers: `processor`, `workers`,
-    `oversubscribed`, `width`, `batch`, the settings `varied`, the mean `speed_up` over repeats, and
-    the `verdict`: `FASTER` or `NOT_FASTER` where its whole interval is on that side of 1, else,
-    and of a single repeat, `UNDECIDED`. The 95% are shared among the points (Bonferroni): of
-    twenty, one interval would miss by chance.
+def fit_step_model(
+    results: Results,
+) -> tuple[list[list[StepMeasurement]], list[Workload], FittedModels] | None:
+    """Fit the step-time model to each repeat.
 
-    `varied` must name all `others` that vary, else they would pass for repeats.
+    Returns `measurements_by_repeat`, the workloads held out of them, and the fits to the others;
+    None if there are too few measurements.
+    """
+    repeats = measurements_by_repeat(results)
+    if not repeats:
+        return None
+    held_out = step_model.held_out_workloads(repeats[0])
+    fitted = step_model.fit_repeats(repeats, held_out)
+    return None if fitted is None else (repeats, held_out, fitted)
+
+
+def judge_speedups(strong: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
+    """Judge for each point of several workers whether they are faster than one.
+
+    `strong`: the `speedups` of strong scaling. `varied`: all `other_varied_settings`, which would
+    otherwise count as repeats.
+
+    Returns `processor`, `workers`, `oversubscribed`, `width`, `batch`, the settings `varied`, the
+    mean `speedup` over repeats, and the `verdict`. It is `FASTER` or `NOT_FASTER` if the whole
+    interval is on that side of 1, else `UNDECIDED`, as for a single repeat. The points share the
+    95% confidence (Bonferroni): otherwise one interval of twenty would miss by chance.
     """
     keys = ["processor", "workers", "oversubscribed", "width", "batch", *varied]
-    rows = []
     several = strong[strong["workers"] > 1] if len(strong) else strong
     groups = list(several.groupby(keys, dropna=False)) if len(several) else []
     confidence = 1 - (1 - statistics.CONFIDENCE) / max(1, len(groups))
-    for key, inside in groups:
-        over = statistics.mean(inside.groupby("seed")["speed_up"].mean(), confidence)
+    rows = []
+    for key, group in groups:
+        speedup = statistics.mean(group.groupby("seed")["speedup"].mean(), confidence)
         verdict = UNDECIDED
-        if over.mean - over.half_width > 1:
+        if speedup.mean - speedup.half_width > 1:
             verdict = FASTER
-        if over.mean + over.half_width < 1:
+        if speedup.mean + speedup.half_width < 1:
             verdict = NOT_FASTER
-        place = dict(zip(keys, key, strict=True))
-        rows.append({**place, "speed_up": over.mean, "verdict": verdict})
-    return pd.DataFrame(rows, columns=[*keys, "speed_up", "verdict"])
+        point = dict(zip(keys, key, strict=True))
+        rows.append({**point, "speedup": speedup.mean, "verdict": verdict})
+    return pd.DataFrame(rows, columns=[*keys, "speedup", "verdict"])
 
 
-def smallest_batch(measured: Sequence[Point]) -> int:
-    """Of these points: what a model says of smaller ones is a prediction."""
-    return min(p.batch for p in measured)
+def smallest_batch(measurements: Sequence[StepMeasurement]) -> int:
+    """Return the smallest measured batch. What the model says of smaller ones is a prediction."""
+    return min(m.batch for m in measurements)
 
 
-def break_even(fitted: Fitted, workers: int, width: int, gradient_bytes: float) -> list[float]:
-    """By repeat, the batch from which on so many workers are faster than one."""
-    return fitted.each(lambda model: model.break_even_batch(workers, width, gradient_bytes))
+def break_even_batches(
+    fitted: FittedModels, workers: int, width: int, gradient_bytes: float
+) -> list[float]:
+    """Return the batch above which `workers` are faster than one, by repeat."""
+    return fitted.per_repeat(lambda model: model.break_even_batch(workers, width, gradient_bytes))
 
 
-def interval(values: Sequence[float] | np.ndarray, said: Callable[[float], str]) -> str:
-    """The mean over repeats, with half of its 95% interval if there are several."""
-    over = statistics.mean(values)
-    text = said(over.mean)
-    return text if math.isnan(over.half_width) else f"{text} ± {said(over.half_width)}"
+def format_interval(
+    values: Sequence[float] | np.ndarray, format_number: Callable[[float], str]
+) -> str:
+    """Return the mean over repeats, and half of its 95% interval if there are several."""
+    mean = statistics.mean(values)
+    text = format_number(mean.mean)
+    return text if math.isnan(mean.half_width) else f"{text} ± {format_number(mean.half_width)}"

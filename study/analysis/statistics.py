@@ -1,12 +1,12 @@
-"""Means over seeds and how sure they are.
+"""Means over seeds and their confidence intervals.
 
-The interval is Student's: mean +- t(0.975, n-1) * s / sqrt(n), with s the standard
-deviation of the sample (n-1 in its denominator). Source: Student, The Probable Error of a
-Mean, Biometrika 6 (1908); NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2. It takes
-the seeds' results as independent and near normal; for accuracies close to 100% its upper end
-may lie above 100%, which says that n is small, not that the accuracy is.
+The interval is Student's: mean +- t(0.975, n-1) * s / sqrt(n), where s is the sample standard
+deviation (n-1 in its denominator). Source: Student, The Probable Error of a Mean, Biometrika 6
+(1908); NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2. It assumes that the results of
+the seeds are independent and nearly normal. With few seeds, the upper end for an accuracy close to
+100% may exceed 100%.
 
-One seed says nothing about the spread between seeds: its interval is NaN, never 0.
+One seed gives no estimate of the spread between seeds: its interval is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over `n` seeds; the interval is mean +- `half_width`, NaN when n is 1."""
+    """A mean over `n` seeds. Its interval is mean +- `half_width`, which is NaN if n is 1."""
 
     mean: float
     half_width: float
@@ -33,10 +33,12 @@ class Mean:
 
 
 def mean(values: Iterable[float], confidence: float = CONFIDENCE) -> Mean:
-    """The mean of one value per seed with its interval, of 95% unless said otherwise.
+    """Return the mean of one value per seed, with its interval.
 
-    A value that is missing (NaN) makes the mean missing: a mean over the seeds that
-    happened to be measured would be another quantity. Raises `ValueError` on no values.
+    A missing value (NaN) makes the mean NaN: a mean over only the measured seeds would be a
+    different quantity.
+
+    Raises: ValueError if there are no values.
     """
     sample = np.fromiter(values, dtype=float)
     if sample.size == 0:
@@ -48,8 +50,10 @@ def mean(values: Iterable[float], confidence: float = CONFIDENCE) -> Mean:
 
 
 def half_width(deviation: ArrayLike, n: int, confidence: float = CONFIDENCE) -> np.ndarray:
-    """Half of the interval of a mean over `n` values, from their sample standard
-    deviation(s); NaN for n = 1."""
+    """Return half the width of the interval of a mean over `n` values; NaN if n is 1.
+
+    `deviation`: the sample standard deviation of the values, or an array of them.
+    """
     if n < 2:
         return np.full_like(deviation, math.nan, dtype=float)
     quantile = stdtrit(n - 1, (1 + confidence) / 2)  # scipy.stats takes seconds to import
@@ -57,17 +61,17 @@ def half_width(deviation: ArrayLike, n: int, confidence: float = CONFIDENCE) -> 
 
 
 def bands(values: pd.DataFrame) -> pd.DataFrame:
-    """The mean curve over seeds, and the lowest and highest seed at each point.
+    """Return the mean curve over seeds, and the lowest and highest seed at each step.
 
-    `values` has a row per step and a column per seed. The result has the columns `mean`,
-    `low`, `high` and a row for each step that every seed reached: where a seed has ended,
-    the mean of the others is no continuation of the mean of all.
+    `values`: a row per step and a column per seed. The result has the columns `mean`, `low` and
+    `high`, and a row for each step that every seed reached. After a seed has ended, the mean of the
+    others would not continue the mean of all.
 
-    The range rather than an interval: a Student interval of two or three seeds, pointwise
-    along a curve, is wider than the panel and leaves what an accuracy can be. With one seed
-    `low` and `high` are the curve.
+    `low` and `high` are the range of the seeds, not an interval: a pointwise Student interval of
+    two or three seeds would be wider than the panel and exceed 100% accuracy. With one seed both
+    equal the curve.
     """
-    whole = values.dropna()
+    complete = values.dropna()
     return pd.DataFrame(
-        {"mean": whole.mean(axis=1), "low": whole.min(axis=1), "high": whole.max(axis=1)}
+        {"mean": complete.mean(axis=1), "low": complete.min(axis=1), "high": complete.max(axis=1)}
     )

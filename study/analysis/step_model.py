@@ -1,7 +1,7 @@
-"""A model of a training step's time on several workers: fitted, and tested on what it was not
-fitted on.
+"""A model of the duration of a training step on several workers.
 
-It is fitted to each repeat by itself, so that whatever it says has an interval over repeats.
+It is fitted to each repeat separately, so that every prediction has an interval over repeats, and
+tested on workloads that it was not fitted on.
 """
 
 from __future__ import annotations
@@ -13,54 +13,59 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import nnls
 
-Place = tuple[int, int, int]
+Workload = tuple[int, int, int]
 """(width, batch over all workers, workers)"""
 
 
 @dataclass(frozen=True)
-class Point:
-    """What one repeat measured at one place; seconds."""
+class StepMeasurement:
+    """The durations of a step of one workload, as one repeat measured them.
+
+    They are means except for `median_seconds`, the median of whole steps.
+    """
 
     workers: int
     batch: int
-    """samples, over all workers"""
+    """samples over all workers"""
     width: int
     gradient_bytes: float
-    compute: float
-    communication: float
-    step: float
-    """the whole step"""
-    median: float
-    """the median of whole steps, where the others are means"""
+    compute_seconds: float
+    communication_seconds: float
+    step_seconds: float
+    median_seconds: float
 
     @property
-    def place(self) -> Place:
+    def workload(self) -> Workload:
         return self.width, self.batch, self.workers
 
 
-Repeats = Sequence[Sequence[Point]]
-"""The points of each repeat, which are at the same places in all."""
+Repeats = Sequence[Sequence[StepMeasurement]]
+"""The measurements of each repeat. All repeats have the same workloads."""
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """T(N) = slow_down(N) x compute(batch / N, width) + communication(N), in seconds, of N workers
-    that each have a processor of their own.
+    """Seconds of a step on N workers that each have a processor of their own:
 
-    compute(b, w) = `fixed` + `per_byte` x gradient bytes
-                    + b x (`per_sample_0` + `per_sample_1` w + `per_sample_2` w²)
+        T(N) = slowdown(N) x compute(batch / N, width) + communication(N)
 
-    are what any step costs, the update of the weights, and the samples: what each takes whatever
-    the width, such as having its pixels at hand, and the arithmetic, of which a layer between two
-    scaled ones has w² times as much.
+    Computation, for b samples on a worker and a net of width w, is
 
-    slow_down(N) is how many times as long each of N workers computes as one that is alone: they
-    share the memory, and what are called two CPUs may be threads of one core.
+        compute(b, w) = `fixed` + `per_byte` x gradient bytes
+                        + b x (`per_sample_0` + `per_sample_1` w + `per_sample_2` w²)
 
-    communication(N) = 2 (N - 1) x `latency` + 2 (N - 1) / N x gradient bytes x `seconds_per_byte`
+    The terms are the cost of any step, of updating the weights, and of the samples: a cost that
+    does not depend on the width, such as loading pixels, and the arithmetic. A layer between two
+    scaled ones has w² times the arithmetic.
 
-    is a ring all-reduce: so many messages one after the other, and so many bytes sent by each
-    worker (Patarasuk & Yuan, Bandwidth optimal all-reduce algorithms, 2009).
+    slowdown(N) is the factor by which N workers compute more slowly than one alone, because they
+    share memory, and two CPUs may be two threads of one core.
+
+    Communication is a ring all-reduce, with this number of sequential messages and of bytes that
+    each worker sends (Patarasuk & Yuan, Bandwidth optimal all-reduce algorithms, 2009):
+
+        communication(N) = 2 (N - 1) x `latency` + 2 (N - 1) / N x gradient bytes x
+                           `seconds_per_byte`
     """
 
     fixed: float
@@ -71,219 +76,238 @@ class StepTime:
     latency: float
     """of one message"""
     seconds_per_byte: float
-    slow_downs: Mapping[int, float] = field(default_factory=dict)
-    """by number of workers, where it was measured"""
+    slowdowns: Mapping[int, float] = field(default_factory=dict)
+    """measured slowdowns, by number of workers"""
 
-    def slow_down(self, workers: int) -> float:
-        """Where it was not measured, that of the next fewer workers of which it was: they slow each
-        other down no less. 1 if there are none."""
-        known = [n for n in self.slow_downs if n <= workers]
-        return self.slow_downs[max(known)] if known else 1.0
+    def slowdown(self, workers: int) -> float:
+        """Return the slowdown of these workers.
 
-    def compute(self, samples: float, width: int, gradient_bytes: float) -> float:
-        """Of one worker that is alone, with so many samples."""
-        return self.step_seconds(gradient_bytes) + samples * self.sample_seconds(width)
+        If it was not measured, return the slowdown of the next smaller number of workers as a
+        lower bound, or 1 if there is none.
+        """
+        measured = [n for n in self.slowdowns if n <= workers]
+        return self.slowdowns[max(measured)] if measured else 1.0
 
-    def step_seconds(self, gradient_bytes: float) -> float:
-        """Of computation, what each step takes whatever its samples."""
+    def compute_seconds(self, samples: float, width: int, gradient_bytes: float) -> float:
+        """Return the computation of one worker alone."""
+        return self.overhead_seconds(gradient_bytes) + samples * self.sample_seconds(width)
+
+    def overhead_seconds(self, gradient_bytes: float) -> float:
+        """Return the computation of a step that does not depend on its samples."""
         return self.fixed + self.per_byte * gradient_bytes
 
     def sample_seconds(self, width: int) -> float:
-        """Of computation, what each sample adds."""
+        """Return the computation that each sample adds."""
         return self.per_sample_0 + self.per_sample_1 * width + self.per_sample_2 * width**2
 
-    def communication(self, workers: int, gradient_bytes: float) -> float:
-        """Of a step; 0 of one worker."""
-        return self.latency * messages(workers) + self.seconds_per_byte * sent(
-            workers, gradient_bytes
-        )
+    def communication_seconds(self, workers: int, gradient_bytes: float) -> float:
+        """Return the communication of a step; 0 for one worker."""
+        sent = ring_bytes_sent(workers, gradient_bytes)
+        return self.latency * ring_messages(workers) + self.seconds_per_byte * sent
 
-    def step(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
-        """Of the largest shard, for which the others wait."""
-        alone = self.compute(math.ceil(batch / workers), width, gradient_bytes)
-        return self.slow_down(workers) * alone + self.communication(workers, gradient_bytes)
+    def step_seconds(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
+        """Return the duration of a step: that of its largest shard, for which all workers wait."""
+        alone = self.compute_seconds(math.ceil(batch / workers), width, gradient_bytes)
+        communication = self.communication_seconds(workers, gradient_bytes)
+        return self.slowdown(workers) * alone + communication
 
-    def speed_up(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
-        """Against one worker with the same batch."""
-        one = self.step(1, batch, width, gradient_bytes)
-        return one / self.step(workers, batch, width, gradient_bytes)
+    def speedup(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
+        """Return the speedup over one worker with the same batch."""
+        one = self.step_seconds(1, batch, width, gradient_bytes)
+        return one / self.step_seconds(workers, batch, width, gradient_bytes)
 
     def break_even_batch(self, workers: int, width: int, gradient_bytes: float) -> float:
-        """The batch from which on `workers` are faster than one: where what they save on
-        samples is what they spend on communication, and on slowing each other down. Infinite if
-        they save nothing."""
-        slow_down = self.slow_down(workers)
-        saved = self.sample_seconds(width) * (1 - slow_down / workers)
-        spent = (slow_down - 1) * self.step_seconds(gradient_bytes)
-        spent += self.communication(workers, gradient_bytes)
-        return max(0.0, spent) / saved if saved > 0 else math.inf
+        """Return the batch above which `workers` are faster than one.
+
+        At this batch, the time saved on samples equals the time spent on communication and on
+        slowing each other down. Infinite if workers save nothing.
+        """
+        slowdown = self.slowdown(workers)
+        saved_per_sample = self.sample_seconds(width) * (1 - slowdown / workers)
+        spent = (slowdown - 1) * self.overhead_seconds(gradient_bytes)
+        spent += self.communication_seconds(workers, gradient_bytes)
+        return max(0.0, spent) / saved_per_sample if saved_per_sample > 0 else math.inf
 
 
-_TERMS = (
-    *("fixed", "per_byte", "per_sample_0", "per_sample_1", "per_sample_2"),
-    *("latency", "seconds_per_byte"),
-)
-"""In the order of the rows that are fitted: of computation, of communication."""
+_COMPUTE_TERMS = ("fixed", "per_byte", "per_sample_0", "per_sample_1", "per_sample_2")
+_COMMUNICATION_TERMS = ("latency", "seconds_per_byte")
+"""The terms in the order of the columns of `_compute_row` and `_communication_row`."""
 
 
-def messages(workers: int) -> int:
-    """How many messages follow each other in a ring all-reduce."""
+def ring_messages(workers: int) -> int:
+    """Return the number of sequential messages in a ring all-reduce."""
     return 2 * (workers - 1)
 
 
-def sent(workers: int, gradient_bytes: float) -> float:
-    """Bytes that each worker sends in a ring all-reduce."""
+def ring_bytes_sent(workers: int, gradient_bytes: float) -> float:
+    """Return the bytes that each worker sends in a ring all-reduce."""
     return 2 * (workers - 1) / workers * gradient_bytes
 
 
-def enough(measured: Sequence[Point]) -> bool:
-    """Whether there are four points, two of them of several workers: fewer settle nothing."""
-    return len(measured) >= 4 and sum(p.workers > 1 for p in measured) >= 2
+def enough_measurements(measurements: Sequence[StepMeasurement]) -> bool:
+    """Return True if there are at least four measurements, two of them of several workers."""
+    return len(measurements) >= 4 and sum(m.workers > 1 for m in measurements) >= 2
 
 
-def fit(measured: Sequence[Point]) -> StepTime | None:
-    """The model with the least squares of relative errors, of computation (what it takes a worker
-    that is alone) and of communication each, none of its terms negative. None if there are not
-    `enough` points.
+def fit(measurements: Sequence[StepMeasurement]) -> StepTime | None:
+    """Fit the model to one repeat; None if there are not `enough_measurements`.
 
-    Several widths and numbers of workers are needed to tell all terms apart; what can be said
-    without, `Fitted` knows.
+    The fit minimizes the squared relative errors of computation (of a worker alone) and of
+    communication, each separately, with no negative terms. Only several widths and numbers of
+    workers determine every term: see `FittedModels`.
     """
-    if not enough(measured):
+    if not enough_measurements(measurements):
         return None
-    together = [p for p in measured if p.workers > 1]
-    slow_downs = _slow_downs(measured)
-    alone = [p.compute / slow_downs.get(p.workers, 1.0) for p in measured]
-    compute = _least_squares(_compute_rows(measured), alone)
+    parallel = [m for m in measurements if m.workers > 1]
+    slowdowns = _slowdowns(measurements)
+    alone = [m.compute_seconds / slowdowns.get(m.workers, 1.0) for m in measurements]
+    compute = _least_squares(_compute_rows(measurements), alone)
     communication = _least_squares(
-        _communication_rows(together), [p.communication for p in together]
+        _communication_rows(parallel), [m.communication_seconds for m in parallel]
     )
-    terms = dict(zip(_TERMS, [*compute, *communication], strict=True))
-    return StepTime(**terms, slow_downs=slow_downs)
-
-
-def _slow_downs(measured: Sequence[Point]) -> dict[int, float]:
-    """By number of workers, how many times as long each computes as one that is alone with as many
-    samples: the mean over the points where both were measured, if there are any."""
-    alone = {(p.width, p.batch): p.compute for p in measured if p.workers == 1}
-    times: dict[int, list[float]] = {}
-    for p in measured:
-        share, left = divmod(p.batch, p.workers)
-        if p.workers > 1 and not left and (p.width, share) in alone:
-            times.setdefault(p.workers, []).append(p.compute / alone[p.width, share])
-    return {workers: float(np.mean(each)) for workers, each in times.items()}
-
-
-def relative_error(model: StepTime, point: Point) -> float:
-    """Modelled less measured, as a share of measured."""
-    return (
-        model.step(point.workers, point.batch, point.width, point.gradient_bytes) / point.step - 1
+    return StepTime(
+        **dict(zip(_COMPUTE_TERMS, compute, strict=True)),
+        **dict(zip(_COMMUNICATION_TERMS, communication, strict=True)),
+        slowdowns=slowdowns,
     )
+
+
+def _slowdowns(measurements: Sequence[StepMeasurement]) -> dict[int, float]:
+    """Return the slowdown by number of workers.
+
+    It is the mean over workloads for which one worker alone was measured with the samples of a
+    shard.
+    """
+    alone = {(m.width, m.batch): m.compute_seconds for m in measurements if m.workers == 1}
+    ratios: dict[int, list[float]] = {}
+    for m in measurements:
+        shard, remainder = divmod(m.batch, m.workers)
+        if m.workers > 1 and not remainder and (m.width, shard) in alone:
+            ratios.setdefault(m.workers, []).append(m.compute_seconds / alone[m.width, shard])
+    return {workers: float(np.mean(values)) for workers, values in ratios.items()}
+
+
+def relative_error(model: StepTime, measurement: StepMeasurement) -> float:
+    """Return (predicted - measured) / measured seconds of a step."""
+    m = measurement
+    predicted = model.step_seconds(m.workers, m.batch, m.width, m.gradient_bytes)
+    return predicted / m.step_seconds - 1
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The model fitted to each repeat by itself, and what these fits can tell.
+class FittedModels:
+    """The model fitted to each repeat, and what these fits determine.
 
-    Points of one width and one number of workers do not tell latency from bandwidth, nor points of
-    one width what grows with it: the terms are then one choice of many, which all say the same of
-    such points, and something else of others. A sum of terms is told if its row is a combination of
-    the rows that were fitted (it is *estimable*: Searle, Linear Models, 1971, section 5.4).
+    Workloads of one width and one number of workers separate neither latency from bandwidth nor
+    the terms of the width. Then many terms fit equally well, and they agree on such workloads but
+    not on others. A sum of terms is determined if its row is a linear combination of the fitted
+    rows, that is, if it is *estimable* (Searle, Linear Models, 1971, section 5.4).
     """
 
     models: tuple[StepTime, ...]
-    """one by repeat"""
-    on: tuple[Point, ...]
-    """the places it was fitted on, as one repeat measured them"""
+    """one for each repeat"""
+    fitted_on: tuple[StepMeasurement, ...]
+    """the measurements of one repeat that its model was fitted to"""
 
-    def each(self, quantity: Callable[[StepTime], float]) -> list[float]:
-        """A value by repeat."""
+    def per_repeat(self, quantity: Callable[[StepTime], float]) -> list[float]:
+        """Return `quantity` of each repeat's model."""
         return [quantity(model) for model in self.models]
 
-    def tells_step(self, workers: int, batch: int, width: int, gradient_bytes: float) -> bool:
-        """Whether the points fitted on settle what such a step takes."""
+    def determines_step(self, workers: int, batch: int, width: int, gradient_bytes: float) -> bool:
+        """Return True if the fits determine the duration of a step of this workload."""
         row = _compute_row(math.ceil(batch / workers), width, gradient_bytes)
-        return _settled(_compute_rows(self.on), row) and self.tells_communication(
+        return _is_estimable(_compute_rows(self.fitted_on), row) and self.determines_communication(
             workers, gradient_bytes
         )
 
-    def tells_communication(self, workers: int, gradient_bytes: float) -> bool:
-        together = [p for p in self.on if p.workers > 1]
+    def determines_communication(self, workers: int, gradient_bytes: float) -> bool:
+        """Return True if the fits determine the communication of a step."""
+        parallel = [m for m in self.fitted_on if m.workers > 1]
         row = _communication_row(workers, gradient_bytes)
-        return workers == 1 or _settled(_communication_rows(together), row)
+        return workers == 1 or _is_estimable(_communication_rows(parallel), row)
 
-    def tells_break_even(self, workers: int, width: int, gradient_bytes: float) -> bool:
-        asked = [[0.0, 0.0, *_sample_row(1.0, width)]]
-        if any(model.slow_down(workers) != 1 for model in self.models):
-            asked.append(_compute_row(0.0, width, gradient_bytes))
-        rows = _compute_rows(self.on)
-        return all(_settled(rows, row) for row in asked) and self.tells_communication(
+    def determines_break_even(self, workers: int, width: int, gradient_bytes: float) -> bool:
+        """Return True if the fits determine the break-even batch."""
+        needed = [[0.0, 0.0, *_sample_row(1.0, width)]]
+        if any(model.slowdown(workers) != 1 for model in self.models):
+            needed.append(_compute_row(0.0, width, gradient_bytes))
+        rows = _compute_rows(self.fitted_on)
+        return all(_is_estimable(rows, row) for row in needed) and self.determines_communication(
             workers, gradient_bytes
         )
 
 
-def fit_each(repeats: Repeats, without: Sequence[Place] = ()) -> Fitted | None:
-    """The model fitted to each repeat but for its points at the places `without`; None if there
-    are not `enough` others."""
-    kept = [[p for p in measured if p.place not in without] for measured in repeats]
-    models = [model for model in map(fit, kept) if model is not None]
-    return Fitted(tuple(models), tuple(kept[0])) if models else None
+def fit_repeats(repeats: Repeats, without: Sequence[Workload] = ()) -> FittedModels | None:
+    """Fit the model to each repeat, excluding the workloads `without`.
 
-
-def held_out(measured: Sequence[Point]) -> list[Place]:
-    """The places to test the model on, whatever was measured there: a fourth of them, by turns of
-    each number of workers, several workers before one, and the middle ones (by width and batch)
-    before the outer, the next number beginning one further, so that not all are of one width.
-
-    One that could not be told from the places that are left is not held out, so a few places may
-    have none.
+    None if there are not `enough_measurements`.
     """
-    by_workers: dict[int, list[Point]] = {}
-    for p in sorted(measured, key=lambda p: (p.workers == 1, p.workers, p.width, p.batch)):
-        by_workers.setdefault(p.workers, []).append(p)
-    queues = [_middle_first(inside, at=i) for i, inside in enumerate(by_workers.values())]
-    turns = [queue[i] for i in range(len(measured)) for queue in queues if i < len(queue)]
-    found: list[Place] = []
+    used = [[m for m in repeat if m.workload not in without] for repeat in repeats]
+    models = [model for model in map(fit, used) if model is not None]
+    return FittedModels(tuple(models), tuple(used[0])) if models else None
+
+
+def held_out_workloads(measurements: Sequence[StepMeasurement]) -> list[Workload]:
+    """Choose a quarter of the workloads to test the model on, whatever was measured there.
+
+    Numbers of workers take turns, several workers before one. Of each, the middle workload (by
+    width and batch) comes before the outer ones. Each number of workers starts one further, so
+    that the choice does not have a single width.
+
+    A workload that the remaining ones do not determine is not chosen. If there are few workloads,
+    there may be none.
+    """
+    by_workers: dict[int, list[StepMeasurement]] = {}
+    for m in sorted(measurements, key=lambda m: (m.workers == 1, m.workers, m.width, m.batch)):
+        by_workers.setdefault(m.workers, []).append(m)
+    queues = [_middle_first(group, skip=i) for i, group in enumerate(by_workers.values())]
+    turns = [queue[i] for i in range(len(measurements)) for queue in queues if i < len(queue)]
+    chosen: list[Workload] = []
     for candidate in turns:
-        if len(found) == len(measured) // 4:
+        if len(chosen) == len(measurements) // 4:
             break
-        tried = [*found, candidate.place]
-        left = fit_each([measured], tried)
-        tested = [p for p in measured if p.place in tried]
-        if left and all(_told(left, p) for p in tested):
-            found = tried
-    return found
+        tried = [*chosen, candidate.workload]
+        fitted = fit_repeats([measurements], tried)
+        tested = [m for m in measurements if m.workload in tried]
+        if fitted and all(_is_determined(fitted, m) for m in tested):
+            chosen = tried
+    return chosen
 
 
-def errors(fitted: Fitted, repeats: Repeats, places: Sequence[Place]) -> list[list[float]]:
-    """By repeat, the relative errors at these places of the model fitted to that repeat."""
+def relative_errors(
+    fitted: FittedModels, repeats: Repeats, workloads: Sequence[Workload]
+) -> list[list[float]]:
+    """Return, for each repeat, the relative errors of its model on these workloads."""
     return [
-        [relative_error(model, p) for p in measured if p.place in places]
-        for model, measured in zip(fitted.models, repeats, strict=True)
+        [relative_error(model, m) for m in repeat if m.workload in workloads]
+        for model, repeat in zip(fitted.models, repeats, strict=True)
     ]
 
 
-def extrapolated(repeats: Repeats) -> tuple[int, list[list[float]]] | None:
-    """The largest number of workers, and by repeat the relative errors at all its points of the
-    model fitted without them. None where the others do not tell them."""
-    most = max(p.workers for p in repeats[0])
-    beyond = [p for p in repeats[0] if p.workers == most]
-    fitted = fit_each(repeats, [p.place for p in beyond])
-    if fitted is None or not all(_told(fitted, p) for p in beyond):
+def extrapolation_errors(repeats: Repeats) -> tuple[int, list[list[float]]] | None:
+    """Return the largest number of workers, and the errors of the models fitted without it.
+
+    The relative errors are those of each repeat, on all workloads of that number of workers. None
+    if the other workloads do not determine them.
+    """
+    most = max(m.workers for m in repeats[0])
+    excluded = [m for m in repeats[0] if m.workers == most]
+    fitted = fit_repeats(repeats, [m.workload for m in excluded])
+    if fitted is None or not all(_is_determined(fitted, m) for m in excluded):
         return None
-    return most, errors(fitted, repeats, [p.place for p in beyond])
+    return most, relative_errors(fitted, repeats, [m.workload for m in excluded])
 
 
-def _middle_first(ordered: Sequence[Point], at: int) -> list[Point]:
-    """From the middle to the ends, beginning with the one at this place of that order."""
+def _middle_first(ordered: Sequence[StepMeasurement], skip: int) -> list[StepMeasurement]:
+    """Sort from the middle to the ends, then rotate by `skip`."""
     last = len(ordered) - 1
     found = [ordered[i] for i in sorted(range(last + 1), key=lambda i: abs(2 * i - last))]
-    begun = at % len(found)
-    return [*found[begun:], *found[:begun]]
+    start = skip % len(found)
+    return [*found[start:], *found[:start]]
 
 
-def _told(fitted: Fitted, p: Point) -> bool:
-    return fitted.tells_step(p.workers, p.batch, p.width, p.gradient_bytes)
+def _is_determined(fitted: FittedModels, m: StepMeasurement) -> bool:
+    return fitted.determines_step(m.workers, m.batch, m.width, m.gradient_bytes)
 
 
 def _compute_row(samples: float, width: int, gradient_bytes: float) -> list[float]:
@@ -294,36 +318,37 @@ def _sample_row(samples: float, width: int) -> list[float]:
     return [samples, samples * width, samples * width**2]
 
 
-def _compute_rows(measured: Sequence[Point]) -> list[list[float]]:
+def _compute_rows(measurements: Sequence[StepMeasurement]) -> list[list[float]]:
     return [
-        _compute_row(math.ceil(p.batch / p.workers), p.width, p.gradient_bytes) for p in measured
+        _compute_row(math.ceil(m.batch / m.workers), m.width, m.gradient_bytes)
+        for m in measurements
     ]
 
 
 def _communication_row(workers: int, gradient_bytes: float) -> list[float]:
-    return [float(messages(workers)), sent(workers, gradient_bytes)]
+    return [float(ring_messages(workers)), ring_bytes_sent(workers, gradient_bytes)]
 
 
-def _communication_rows(together: Sequence[Point]) -> list[list[float]]:
-    return [_communication_row(p.workers, p.gradient_bytes) for p in together]
+def _communication_rows(parallel: Sequence[StepMeasurement]) -> list[list[float]]:
+    return [_communication_row(m.workers, m.gradient_bytes) for m in parallel]
 
 
-def _settled(rows: Sequence[Sequence[float]], row: Sequence[float]) -> bool:
-    """Whether `row` is a combination of `rows`, but for rounding."""
-    known = np.asarray(rows, dtype=float)
-    sizes = np.linalg.norm(known, axis=0)
-    known, asked = known / sizes, np.asarray(row) / sizes
-    _, strengths, directions = np.linalg.svd(known, full_matrices=False)
-    basis = directions[strengths > 1e-9 * strengths[0]]
-    beside = asked - basis.T @ (basis @ asked)
-    return bool(np.linalg.norm(beside) <= 1e-6 * np.linalg.norm(asked))
+def _is_estimable(rows: Sequence[Sequence[float]], row: Sequence[float]) -> bool:
+    """Return True if `row` is a linear combination of `rows`, up to rounding."""
+    matrix = np.asarray(rows, dtype=float)
+    scales = np.linalg.norm(matrix, axis=0)
+    matrix, vector = matrix / scales, np.asarray(row) / scales
+    _, singular_values, directions = np.linalg.svd(matrix, full_matrices=False)
+    basis = directions[singular_values > 1e-9 * singular_values[0]]
+    residual = vector - basis.T @ (basis @ vector)
+    return bool(np.linalg.norm(residual) <= 1e-6 * np.linalg.norm(vector))
 
 
 def _least_squares(rows: Sequence[Sequence[float]], seconds: Sequence[float]) -> list[float]:
-    scaled = np.asarray(rows) / np.asarray(seconds)[:, None]
-    # Columns of one size: samples and bytes are many orders of magnitude apart.
-    sizes = np.linalg.norm(scaled, axis=0)
-    found, _ = nnls(scaled / sizes, np.ones(len(seconds)))
-    # What is left of rounding would be a term of its own: a sample that costs next to nothing.
-    found[found < 1e-9 * found.max()] = 0.0
-    return [float(value) for value in found / sizes]
+    matrix = np.asarray(rows) / np.asarray(seconds)[:, None]
+    # Scale the columns: samples and bytes differ by many orders of magnitude.
+    scales = np.linalg.norm(matrix, axis=0)
+    terms, _ = nnls(matrix / scales, np.ones(len(seconds)))
+    # Rounding would leave a tiny term, such as a sample that costs next to nothing.
+    terms[terms < 1e-9 * terms.max()] = 0.0
+    return [float(value) for value in terms / scales]

@@ -1,5 +1,4 @@
-"""Seconds of training steps: from the timings of one trial, a row per worker and step, to what its
-steps take once it is warm."""
+"""Durations of training steps, from the timings of one trial: a row per worker and step."""
 
 from __future__ import annotations
 
@@ -10,53 +9,57 @@ import pandas as pd
 from lenet.records import PHASES
 
 WARM_UP_STEPS = 10
-"""The first steps of a run are left out of rates, or a quarter of a shorter run's; of a run that
-was resumed, those of each attempt."""
+"""Steps at the start of a run, and after each resumption, that rates exclude: these many, or a
+quarter of the steps if there are fewer than four times as many."""
 
 _SECONDS = [f"{phase}_seconds" for phase in PHASES]
 
 
-def typical(steps: pd.DataFrame, train_samples: int, batch: int) -> dict[str, float]:
-    """What a step takes behind the warm-up: the means `step_seconds`, `compute_seconds` (data
-    counted in) and `communication_seconds`, the shares `data_share`, `compute_share` and
-    `communication_share` of all that time, and the median `median_seconds` of a whole step.
+def typical_step(steps: pd.DataFrame, train_samples: int, batch: int) -> dict[str, float]:
+    """Return the durations of a step after the warm-up.
 
-    Means, for a straggling step is waited for like any other. Of whole batches alone, if there are
-    any: an epoch of `train_samples` may end with a batch shorter than `batch`.
+    `step_seconds`, `compute_seconds` (including data) and `communication_seconds` are means,
+    because workers wait for a slow step as for any other. `median_seconds` is the median of whole
+    steps. `data_share`, `compute_share` and `communication_share` are shares of the total time.
+
+    An epoch of `train_samples` may end with a batch smaller than `batch`. Such steps are excluded
+    unless there are no others.
     """
-    steady = steps[_is_warm(steps)]
-    an_epoch = math.ceil(train_samples / batch)
+    warm = steps[_is_warm(steps)]
     if train_samples % batch:
-        whole = steady[steady["step"] % an_epoch != 0]
-        steady = whole if len(whole) else steady
-    total = steady[_SECONDS].sum(axis=1)
-    means = steady[_SECONDS].mean()
+        steps_per_epoch = math.ceil(train_samples / batch)
+        full = warm[warm["step"] % steps_per_epoch != 0]
+        warm = full if len(full) else warm
+    total = warm[_SECONDS].sum(axis=1)
+    means = warm[_SECONDS].mean()
     shares = means / means.sum()
     return {
         "step_seconds": float(means.sum()),
         "compute_seconds": float(means["data_seconds"] + means["compute_seconds"]),
         "communication_seconds": float(means["communication_seconds"]),
-        "median_seconds": float(total.groupby(steady["rank"]).median().mean()),
+        "median_seconds": float(total.groupby(warm["rank"]).median().mean()),
         **{f"{phase}_share": float(shares[f"{phase}_seconds"]) for phase in PHASES},
     }
 
 
 def warm_seconds(steps: pd.DataFrame, until: int) -> float:
-    """What the steps up to `until` take, the mean over workers, if none of them warms up: in place
-    of each step of the warm-up counts the median of all those behind it.
+    """Return the duration of the steps up to `until` as if none of them were a warm-up step.
 
-    NaN if the timings do not begin with the first step.
+    The median of the later steps replaces each warm-up step. Durations are means over workers. NaN
+    if the timings do not start with the first step, as those of a resumed run.
     """
-    each = steps[_SECONDS].sum(axis=1).groupby(steps["step"]).mean()
-    if each.index[0] != 1 or each.index[-1] < until:
+    durations = steps[_SECONDS].sum(axis=1).groupby(steps["step"]).mean()
+    if durations.index[0] != 1 or durations.index[-1] < until:
         return math.nan
-    warm = _is_warm(steps).groupby(steps["step"]).all()
-    return float(each.where(warm, each[warm].median()).loc[:until].sum())
+    is_warm = _is_warm(steps).groupby(steps["step"]).all()
+    return float(durations.where(is_warm, durations[is_warm].median()).loc[:until].sum())
 
 
 def _is_warm(steps: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows are behind the warm-up. A run that was resumed warms up again: `begun_at` is the
-    step that each attempt went on from."""
-    taken = steps["step"] - steps["begun_at"]
-    warm_up = (taken.groupby(steps["begun_at"]).transform("max") // 4).clip(upper=WARM_UP_STEPS)
-    return taken > warm_up
+    """Return which rows come after the warm-up of their attempt.
+
+    `begun_at` is the step from which an attempt started or resumed.
+    """
+    attempt_step = steps["step"] - steps["begun_at"]
+    last_step = attempt_step.groupby(steps["begun_at"]).transform("max")
+    return attempt_step > (last_step // 4).clip(upper=WARM_UP_STEPS)

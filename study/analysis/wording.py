@@ -1,4 +1,4 @@
-"""What settings, values and a run are called in figures and printed tables."""
+"""How figures and tables write settings, values and the provenance of a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lenet.config import SETTINGS
+from study.runs.metadata import RunMetadata
 
 _LABELS = {
     "lr": "learning rate",
@@ -20,113 +21,121 @@ _LABELS = {
 
 
 def label(setting: str) -> str:
-    """A setting in words: `lr` is the learning rate."""
+    """Return a setting or measurement in words: `lr` becomes `learning rate`."""
     return _LABELS.get(setting, setting.replace("_", " "))
 
 
-def value_text(value: Any) -> str:
-    """A setting's value as a person writes it; a setting left unset is at its default."""
+def format_value(value: Any) -> str:
+    """Return the value of a setting as text; `default` if it is unset (None or NaN)."""
     if value is None or value != value:
         return "default"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)
     number = float(value)
-    # A column with gaps holds its whole numbers as floats: 10000.0 is 10000.
+    # A column with missing values holds whole numbers as floats: 10000.0 is 10000.
     return f"{number:.0f}" if number.is_integer() else f"{number:g}"
 
 
-def percent(share: float) -> str:
-    """An accuracy in [0, 1] in percent with two decimals, `-` where there is none."""
+def format_percent(share: float) -> str:
+    """Return a share in [0, 1] in percent with two decimals; `-` for NaN."""
     return "-" if share != share else f"{100 * share:.2f}"
 
 
-def heading(measured: str) -> str:
-    """A measurement as the head of a column: accuracies are in percent there."""
-    if measured.endswith("_accuracy"):
-        return f"{label(measured.removesuffix('_accuracy'))} %"
-    return label(measured)
+def column_heading(measurement: str) -> str:
+    """Return the heading of a column of measurements; accuracies are in percent."""
+    if measurement.endswith("_accuracy"):
+        return f"{label(measurement.removesuffix('_accuracy'))} %"
+    return label(measurement)
 
 
-def amount(measured: str, value: float) -> str:
-    """A value of a measurement under its `heading`."""
-    if measured.endswith("_accuracy"):
-        return percent(value)
+def format_measurement(measurement: str, value: float) -> str:
+    """Return a value as text, in the units of its `column_heading`; `-` for NaN."""
+    if measurement.endswith("_accuracy"):
+        return format_percent(value)
     if value != value:
         return "-"
-    # Not 1.136e+04, as four digits would have it.
+    # Four significant digits would give 1.136e+04.
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
-def with_interval(measured: str, mean: float, half_width: float) -> str:
-    """A mean with half of its interval, if it has one."""
-    text = amount(measured, mean)
-    return text if half_width != half_width else f"{text} ± {amount(measured, half_width)}"
+def format_mean(measurement: str, mean: float, half_width: float) -> str:
+    """Return `mean ± half_width`, or the mean alone if the half-width is NaN."""
+    text = format_measurement(measurement, mean)
+    if half_width != half_width:
+        return text
+    return f"{text} ± {format_measurement(measurement, half_width)}"
 
 
-def counted(number: int, thing: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def pluralize(count: int, noun: str) -> str:
+    """Return `1 trial`, `2 trials`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def provenance(run: Mapping[str, Any], trials: pd.DataFrame) -> str:
-    """One line on where the numbers of these trials come from: data set, budget, seeds,
-    device, the machines of data-parallel workers where a run had several or went on elsewhere,
-    and how much of the training data they saw where that was not all of it.
+def describe_settings(settings: Mapping[str, Any]) -> str:
+    """Return `batch size 32, learning rate 0.1`."""
+    return ", ".join(f"{label(name)} {format_value(value)}" for name, value in settings.items())
 
-    `trials` must not be empty.
+
+def provenance(run: RunMetadata, trials: pd.DataFrame) -> str:
+    """Return one line on where the numbers of these trials come from.
+
+    It has the data set, budget, seeds and device. Where they apply, it adds the machines of
+    data-parallel workers, a resumption on other machines, and a limit on training data or steps.
+
+    `trials`: rows of `Results.trials`, at least one.
     """
-    said = [
-        "data set " + _listed(trials["dataset"]),
-        # Only where it is another than the study's own.
-        *(["model " + _listed(trials["model"])] if "model" in run.get("choices", {}) else []),
-        f"budget {run['budget']}",
+    facts = [
+        "data set " + _unique_values(trials["dataset"]),
+        # The model is named only if `--set` chose it.
+        *(["model " + _unique_values(trials["model"])] if "model" in run.choices else []),
+        f"budget {run.budget}",
         _seeds(trials),
         _devices(trials),
     ]
-    if over := machines(trials):
-        said.append(f"workers {over}")
-    if "resumed_on" in run:
-        said.append("resumed on other machines, so seconds do not compare")
-    in_part, in_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
-    if in_part:
-        said.append(f"at most {_listed(trials['train_samples'])} training samples")
-    if in_part or in_steps:
-        length = "steps" if in_steps else "epochs"
-        said.append(f"{_listed(trials[length])} {length}")
-    return "; ".join(said)
+    if workers_on := describe_machines(trials):
+        facts.append(f"workers {workers_on}")
+    if run.resumed_on:
+        facts.append("resumed on other machines, so seconds do not compare")
+    has_subset, has_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
+    if has_subset:
+        facts.append(f"at most {_unique_values(trials['train_samples'])} training samples")
+    if has_subset or has_steps:
+        length = "steps" if has_steps else "epochs"
+        facts.append(f"{_unique_values(trials[length])} {length}")
+    return "; ".join(facts)
 
 
-def machines(trials: pd.DataFrame) -> str:
-    """`on 2 machines`, where the workers of these trials were on several; else nothing."""
-    on = trials["machines"].dropna() if "machines" in trials else pd.Series(dtype=float)
-    if not (on > 1).any():
+def describe_machines(trials: pd.DataFrame) -> str:
+    """Return `on 2 machines`, or an empty string if the workers shared one machine."""
+    machines = trials["machines"].dropna() if "machines" in trials else pd.Series(dtype=float)
+    if not (machines > 1).any():
         return ""
-    fewest, most = int(on.min()), int(on.max())
+    fewest, most = int(machines.min()), int(machines.max())
     return f"on {fewest} to {most} machines" if fewest < most else f"on {most} machines"
 
 
 def _devices(trials: pd.DataFrame) -> str:
-    """Where the trials ran, which is not always where the run was started."""
-    kinds = trials[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
-    each = "worker" if "workers" in trials else "trial"
+    """Name the devices that the trials ran on; the driver's may be another."""
+    devices = trials[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
+    unit = "worker" if "workers" in trials else "trial"
     return " / ".join(
-        f"{device}, {counted(int(threads), 'thread')} a {each}"
-        for device, threads in kinds.itertuples(index=False)
+        f"{device}, {pluralize(int(threads), 'thread')} a {unit}"
+        for device, threads in devices.itertuples(index=False)
     )
 
 
 def _seeds(trials: pd.DataFrame) -> str:
-    """How many seeds each config has, and what that means for the intervals."""
-    point = [name for name in SETTINGS if name in trials and name != "seed"]
-    each = trials.groupby(point, dropna=False)["seed"].nunique()
-    fewest, most = int(each.min()), int(each.max())
+    """Return the number of seeds of a config."""
+    settings = [name for name in SETTINGS if name in trials and name != "seed"]
+    counts = trials.groupby(settings, dropna=False)["seed"].nunique()
+    fewest, most = int(counts.min()), int(counts.max())
     if most == 1:
         return "1 seed (no interval)"
     return f"{fewest} to {most} seeds" if fewest < most else f"{most} seeds"
 
 
-def _listed(column: pd.Series) -> str:
-    """The values of a column, each once, in order."""
+def _unique_values(column: pd.Series) -> str:
+    """List the values of a column in order; `all` stands for a missing one."""
     values = sorted(column.dropna().unique().tolist())
     if column.isna().any():
         return " / ".join([*map(_thousands, values), "all"])

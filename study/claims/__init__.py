@@ -1,12 +1,12 @@
-"""Published claims, put to the test: a kind of claim per file.
+"""Published claims and their tests, one kind of claim per file.
 
-A module here other than `evidence` and `judge` is a kind that `search_spaces.study.Claim` can
-name. It has a pure function `verdict(evidence, **options) -> Verdict`. Imports neither Ray nor
-torch.
+Every module here except `evidence`, `judge` and `verdict` is a kind that
+`search_spaces.study.Claim` can name. It has a pure function
+`verdict(evidence, **options) -> Verdict`. Imports neither Ray nor torch.
 """
 
 from study.analysis.results import ReportError
 
 
 class ClaimError(ReportError):
-    """A claim that cannot be judged as declared; the message is one line."""
+    """A claim cannot be judged as declared; the message is one line."""

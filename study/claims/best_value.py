@@ -1,13 +1,18 @@
-"""One value of a setting is the best there is."""
+"""Claim: one value of a setting is the best."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from search_spaces.study import maximized
+from study.analysis.quantity import END, Moment
 from study.analysis.results import select
-from study.claims.evidence import END, Evidence, Moment, Point, Verdict, in_words, named
+from study.analysis.wording import describe_settings
+from study.claims.evidence import Evidence, value_formatter
+from study.claims.verdict import Bounds, SeedValues, Verdict
 
 
 def verdict(
@@ -19,25 +24,26 @@ def verdict(
     at: Moment = END,
     by: float = 0.0,
 ) -> Verdict:
-    """Among the trials with the settings in `where`, those with `best` are ahead of every other
-    combination of the same settings in `quantity`, by more than `by`.
+    """Judge whether trials with `best` beat every other combination of the same settings.
 
-    Each side is taken at the best of its points: for every seed, the best value over whatever
-    else varies. So an optimizer is compared at its best learning rate.
+    They must be ahead in `quantity` by more than `by`, among the trials with the settings `where`.
+    Each side counts with the best value of each seed over all other settings, so an optimizer is
+    compared at its best learning rate.
     """
-    trials = evidence.measured(where, quantity, at)
+    trials = evidence.measure(where, quantity, at)
     settings = list(best)
     sign = 1 if maximized(quantity) else -1
 
-    def per_seed(side: Any) -> Any:
+    def best_per_seed(side: pd.DataFrame) -> pd.Series:
         values = sign * side.set_index("seed")["value"]
-        return values.groupby("seed").agg(lambda each: each.max(skipna=False))
+        return values.groupby("seed").agg(lambda group: group.max(skipna=False))
 
-    ours = per_seed(select(trials, best))
-    points: list[Point] = []
+    claimed = best_per_seed(select(trials, best))
+    points: list[SeedValues] = []
     for key, group in trials.groupby(settings, dropna=False):
         if select(group, best).empty:
-            difference = ours - per_seed(group)
+            difference = claimed - best_per_seed(group)
             if len(difference):
-                points.append(Point("over " + named(settings, key), difference.tolist()))
-    return evidence.judge(points, by, float("inf"), in_words(quantity, difference=True))
+                other = describe_settings(dict(zip(settings, key, strict=True)))
+                points.append(SeedValues(f"over {other}", difference.tolist()))
+    return evidence.judge(points, Bounds(low=by), value_formatter(quantity, difference=True))

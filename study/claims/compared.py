@@ -1,4 +1,4 @@
-"""One group of trials is ahead of another, or like it."""
+"""Claim: one group of trials is ahead of another, or equivalent to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.study import maximized
-from study.claims.evidence import END, Evidence, Moment, Verdict, differences, in_words
+from study.analysis.quantity import END, Moment
+from study.claims.evidence import Evidence, paired_differences, value_formatter
+from study.claims.verdict import Bounds, Verdict
 
 
 def verdict(
@@ -23,14 +25,14 @@ def verdict(
     alike: float | None = None,
     averaged: bool = False,
 ) -> Verdict:
-    """The trials of `ahead` are better in `quantity` than those of `behind` (more accurate, of
-    lower loss) by more than `by` and less than `less_than`, paired by seed and the settings
-    `per`, at each of their combinations, or in their mean if `averaged`.
+    """Judge whether the trials `ahead` are better in `quantity` than those `behind`.
 
-    With `alike`, the claim is instead that they differ by less than that, whichever is ahead.
+    The difference must be more than `by` and less than `less_than`. It is paired by seed and by the
+    settings `per`, and tested for each of their combinations, or for their mean if `averaged`. With
+    `alike`, judge instead whether the two differ by less than that, in either direction.
     """
-    sides = [evidence.measured(where, quantity, at) for where in (ahead, behind)]
+    sides = [evidence.measure(where, quantity, at) for where in (ahead, behind)]
     one, other = sides if maximized(quantity) else sides[::-1]
-    points = differences(one, other, per, averaged=averaged)
-    low, high = (by, less_than) if alike is None else (-alike, alike)
-    return evidence.judge(points, low, high, in_words(quantity, difference=True))
+    points = paired_differences(one, other, per, averaged=averaged)
+    allowed = Bounds(by, less_than) if alike is None else Bounds(-alike, alike)
+    return evidence.judge(points, allowed, value_formatter(quantity, difference=True))

@@ -5,37 +5,44 @@ from __future__ import annotations
 from search_spaces.study import Claim, Study
 from study.analysis.results import Results
 from study.claims import ClaimError
-from study.claims.evidence import NOT_TESTED, Evidence, Untestable, Verdict
+from study.claims.evidence import Evidence, Untestable
+from study.claims.verdict import NOT_TESTED, Verdict
 from study.kinds import Kinds
 
-KINDS = Kinds("study.claims", "verdict", "claim", frozenset({"judge", "evidence"}), ClaimError)
+KINDS = Kinds(
+    "study.claims", "verdict", "claim", frozenset({"judge", "evidence", "verdict"}), ClaimError
+)
 
 
-def judge_all(asked: Study, results: Results) -> list[tuple[Claim, Verdict]]:
-    """Each claim of the study with its verdict, in order.
+def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
+    """Return each claim of the study with its verdict.
 
-    A claim is about all the points of the study as published that it names: what a run tried
-    beside them does not count, and one of them missing leaves the claim untested. Raises
-    `ClaimError` on a kind that does not exist, or options that it does not take.
+    A claim is about all published points with its settings. Other points that a run has do not
+    count, and a missing one leaves the claim untested.
+
+    Raises: ClaimError if a kind does not exist or does not take the options of a claim.
     """
-    names = list(asked.dimensions)
-    plan = asked.plan("paper", seeds=1)
+    dimensions = list(study.dimensions)
+    by_budget = {name for settings in study.budgets.values() for name in settings}
     evidence = Evidence(
         results,
-        drawn=asked.drawn,
-        published=[{name: getattr(p.config, name) for name in names} for p in plan],
+        stochastic=study.stochastic,
+        published=[
+            {name: getattr(trial.config, name) for name in dimensions}
+            for trial in study.plan("paper", seeds=1)
+        ],
+        # The report names a smaller budget beside the verdicts, so it leaves no claim untested.
         fixed={
             name: value
-            for name, value in asked.fixed.items()
-            # What a budget cuts short is said beside the verdicts.
-            if name not in names and not any(name in each for each in asked.budgets.values())
+            for name, value in study.fixed.items()
+            if name not in dimensions and name not in by_budget
         },
     )
-    return [(claim, judge(claim, evidence)) for claim in asked.claims]
+    return [(claim, judge(claim, evidence)) for claim in study.claims]
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
-    """The verdict on one claim."""
+    """Return the verdict on one claim."""
     try:
         verdict: Verdict = KINDS.call(claim, evidence)
     except Untestable as reason:

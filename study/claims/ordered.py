@@ -1,23 +1,16 @@
-"""The values of a setting are better one after the other."""
+"""Claim: the values of a setting are ordered from best to worst."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from search_spaces.study import maximized
-from study.analysis.wording import value_text
-from study.claims.evidence import (
-    END,
-    Evidence,
-    Moment,
-    Point,
-    Untestable,
-    Verdict,
-    differences,
-    in_words,
-    named,
-)
+from study.analysis.quantity import END, Moment
+from study.analysis.wording import describe_settings, format_value
+from study.claims.evidence import Evidence, Untestable, paired_differences, value_formatter
+from study.claims.verdict import Bounds, SeedValues, Verdict
 
 
 def verdict(
@@ -31,18 +24,23 @@ def verdict(
     at: Moment = END,
     averaged: bool = False,
 ) -> Verdict:
-    """Of the values `best_first` of `setting`, each is better in `quantity` than the next, at
-    every combination of the settings `per`, or in their mean if `averaged`."""
-    sides = [evidence.measured({**where, setting: value}, quantity, at) for value in best_first]
+    """Judge whether each of the values `best_first` of `setting` is better than the next one.
+
+    Differences in `quantity` are paired by seed and by the settings `per`, and tested for each of
+    their combinations, or for their mean if `averaged`.
+    """
+    sides = [evidence.measure({**where, setting: value}, quantity, at) for value in best_first]
     for side, value in zip(sides, best_first, strict=True):
         if side.empty:
-            raise Untestable(f"no trial of this run has {named([setting], value)}")
-    points: list[Point] = []
-    for i in range(len(best_first) - 1):
-        one, other = sides[i : i + 2] if maximized(quantity) else sides[i : i + 2][::-1]
-        pair = f"{value_text(best_first[i])} over {value_text(best_first[i + 1])}"
+            raise Untestable(f"no trial of this run has {describe_settings({setting: value})}")
+    points: list[SeedValues] = []
+    for (better, better_value), (worse, worse_value) in pairwise(
+        zip(sides, best_first, strict=True)
+    ):
+        one, other = (better, worse) if maximized(quantity) else (worse, better)
+        pair = f"{format_value(better_value)} over {format_value(worse_value)}"
         points += [
-            Point(", ".join(filter(None, (pair, point.name))), point.values)
-            for point in differences(one, other, per, averaged=averaged)
+            SeedValues(", ".join(filter(None, (pair, point.name))), point.values)
+            for point in paired_differences(one, other, per, averaged=averaged)
         ]
-    return evidence.judge(points, 0.0, float("inf"), in_words(quantity, difference=True))
+    return evidence.judge(points, Bounds(low=0.0), value_formatter(quantity, difference=True))

@@ -1,4 +1,4 @@
-"""A learning-rate range test finds a given learning rate, or no minimum at all."""
+"""Claim: a learning-rate range test suggests a given learning rate, or has no minimum."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from study.analysis.quantity import END
 from study.analysis.range_test import ONE_ORDER_BELOW, suggest
-from study.claims.evidence import (
-    END,
-    NOT_TESTED,
-    UNDECIDED,
-    Evidence,
-    Point,
-    Verdict,
-    points_of,
-)
+from study.claims.evidence import Evidence, require_one_trial_per_seed
+from study.claims.verdict import NOT_TESTED, UNDECIDED, Bounds, SeedValues, Verdict
 
 
 def verdict(
@@ -26,28 +20,31 @@ def verdict(
     factor: float = 2.0,
     quantity: str = "test_loss",
 ) -> Verdict:
-    """What one order below the minimum of the ramp's `quantity` gives lies within `factor` of `lr`,
-    up or down.
+    """Judge whether the rule "one order below" suggests a learning rate within `factor` of `lr`.
 
-    With `lr` None the claim is that there is no true minimum (see `study.analysis.range_test`).
+    The rule reads the ramp of `quantity`. If `lr` is None, judge whether the ramp has no true
+    minimum (see `study.analysis.range_test`).
     """
-    trials = evidence.measured(where, quantity, END)
+    trials = evidence.measure(where, quantity, END)
     if trials.empty:
         return Verdict(NOT_TESTED, "this run has no such ramp")
-    points_of(trials, ())  # a ramp for each seed
-    found = suggest(evidence.results, trials.sort_values("seed"), ONE_ORDER_BELOW, quantity)
-    without = [float(reading.lr is None) for reading in found.readings]
-    if lr is None or all(without):
-        low, high = (0.5, math.inf) if lr is None else (-math.inf, 0.5)
-        point = Point("share of the seeds without a true minimum", without)
-        return evidence.judge([point], low, high, "{:.2g}".format)
-    if any(without):
-        some = f"{found.without} of {len(without)} seeds have no true minimum: {found.advice}"
-        return Verdict(UNDECIDED, some)
-    middle, margin = math.log10(lr), math.log10(factor)
+    require_one_trial_per_seed(trials, ())
+    suggestion = suggest(evidence.results, trials.sort_values("seed"), ONE_ORDER_BELOW, quantity)
+    missing = [float(reading.lr is None) for reading in suggestion.readings]
+    if lr is None or all(missing):
+        allowed = Bounds(low=0.5) if lr is None else Bounds(high=0.5)
+        point = SeedValues("share of the seeds without a true minimum", missing)
+        return evidence.judge([point], allowed, "{:.2g}".format)
+    if any(missing):
+        return Verdict(
+            UNDECIDED,
+            f"{suggestion.seeds_without_minimum} of {len(missing)} seeds have no true minimum: "
+            f"{suggestion.advice}",
+        )
+    center, margin = math.log10(lr), math.log10(factor)
+    decades = [math.log10(reading.lr) for reading in suggestion.readings if reading.lr]
     return evidence.judge(
-        [Point("suggested learning rate", [math.log10(r.lr) for r in found.readings if r.lr])],
-        middle - margin,
-        middle + margin,
+        [SeedValues("suggested learning rate", decades)],
+        Bounds(center - margin, center + margin),
         lambda decade: f"{10**decade:.3g}",
     )

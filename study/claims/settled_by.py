@@ -1,4 +1,4 @@
-"""Training is near its end result by an early moment."""
+"""Claim: training is close to its best result by an early moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.study import maximized
-from study.claims.evidence import END, Evidence, Moment, Verdict, differences, in_words
+from study.analysis.quantity import END, Moment
+from study.claims.evidence import Evidence, paired_differences, value_formatter
+from study.claims.verdict import Bounds, Verdict
 
 
 def verdict(
@@ -20,15 +22,16 @@ def verdict(
     beyond: float,
     per: Sequence[str] = (),
 ) -> Verdict:
-    """At the moment `by`, `quantity` of the trials with the settings in `where` lacks less than
-    `within` of the best it ever has, at every combination of the settings `per`.
+    """Judge whether `quantity` at the moment `by` is within `within` of the trial's best value.
 
-    A trial that diverges, or whose best is no better than `beyond`, has settled nowhere."""
-    early = evidence.measured(where, quantity, by)
-    best = evidence.measured(where, f"best_{quantity}", END)
+    This is tested for each combination of the settings `per`, on the trials with the settings
+    `where`. A trial that diverges, or whose best value is not better than `beyond`, never settles.
+    """
+    early = evidence.measure(where, quantity, by)
+    best = evidence.measure(where, f"best_{quantity}", END)
     is_bad = best["value"].le(beyond) if maximized(quantity) else best["value"].ge(beyond)
     early["value"] = early["value"].mask(is_bad, -math.inf if maximized(quantity) else math.inf)
-    early["gone"] = False
+    early["diverged_before"] = False
     one, other = (best, early) if maximized(quantity) else (early, best)
-    points = differences(one, other, per, averaged=False)
-    return evidence.judge(points, -math.inf, within, in_words(quantity, difference=True))
+    points = paired_differences(one, other, per, averaged=False)
+    return evidence.judge(points, Bounds(high=within), value_formatter(quantity, difference=True))

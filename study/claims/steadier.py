@@ -1,4 +1,4 @@
-"""One group of trials depends less on a setting than another."""
+"""Claim: one group of trials depends less on a setting than another."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from study.analysis.quantity import END, Moment
 from study.claims.evidence import (
-    END,
     Evidence,
-    Moment,
-    Verdict,
-    differences,
-    in_words,
-    one_each,
+    paired_differences,
+    require_one_trial_per_seed,
+    value_formatter,
 )
+from study.claims.verdict import Bounds, Verdict
 
 
 def verdict(
@@ -29,18 +28,20 @@ def verdict(
     at: Moment = END,
     averaged: bool = False,
 ) -> Verdict:
-    """The standard deviation of `quantity` over the values of the setting `over` is smaller
-    among the trials of `steadier` than of `other`; paired by seed and the settings `per`, at
-    each of their combinations, or in their mean if `averaged`."""
+    """Judge whether `quantity` varies less among the trials `steadier` than among `other`.
+
+    The standard deviations over the values of the setting `over` are paired by seed and by the
+    settings `per`, and tested for each of their combinations, or for their mean if `averaged`.
+    """
     keys = [*per, "seed"]
 
     def spread(where: Mapping[str, Any]) -> pd.DataFrame:
-        trials = evidence.measured(where, quantity, at)
-        one_each(trials, [*per, over])
-        values = trials.groupby(keys)["value"]
-        spreads = values.agg(lambda each: each.std(ddof=1, skipna=False))
-        return spreads.reset_index().assign(gone=False)
+        trials = evidence.measure(where, quantity, at)
+        require_one_trial_per_seed(trials, [*per, over])
+        deviations = trials.groupby(keys)["value"].agg(
+            lambda values: values.std(ddof=1, skipna=False)
+        )
+        return deviations.reset_index().assign(diverged_before=False)
 
-    sides = [spread(where) for where in (other, steadier)]
-    points = differences(sides[0], sides[1], per, averaged=averaged)
-    return evidence.judge(points, 0.0, float("inf"), in_words(quantity, difference=True))
+    points = paired_differences(spread(other), spread(steadier), per, averaged=averaged)
+    return evidence.judge(points, Bounds(low=0.0), value_formatter(quantity, difference=True))

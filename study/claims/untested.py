@@ -1,10 +1,11 @@
-"""A claim that this command cannot test."""
+"""Claim: one that this command cannot test."""
 
 from __future__ import annotations
 
-from study.claims.evidence import NOT_TESTED, Evidence, Verdict
+from study.claims.evidence import Evidence
+from study.claims.verdict import NOT_TESTED, Verdict
 
 
 def verdict(evidence: Evidence, *, why: str) -> Verdict:
-    """Not tested, and why."""
+    """Return that the claim is not tested, and `why`."""
     return Verdict(NOT_TESTED, why)

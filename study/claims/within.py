@@ -1,4 +1,4 @@
-"""A measurement lies within bounds, at every point."""
+"""Claim: a measurement lies within bounds at every point."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.study import maximized
-from study.claims.evidence import END, Evidence, Moment, Verdict, in_words, points_of
+from study.analysis.quantity import END, Moment
+from study.claims.evidence import Evidence, value_formatter, values_per_seed
+from study.claims.verdict import Bounds, Verdict
 
 
 def verdict(
@@ -21,11 +23,15 @@ def verdict(
     at: Moment = END,
     at_best: bool = False,
 ) -> Verdict:
-    """`quantity` (see `Evidence.measured`) of the trials with the settings in `where` is more
-    than `above` and less than `below` at every combination of the settings `per`; with
-    `at_best`, at the best that each seed reaches over whatever else varies."""
-    trials = evidence.measured(where, quantity, at)
+    """Judge whether `quantity` is more than `above` and less than `below`.
+
+    This is tested for each combination of the settings `per`, on the trials with the settings
+    `where`. With `at_best`, each seed counts with its best value over all other settings.
+    """
+    trials = evidence.measure(where, quantity, at)
     if at_best and len(trials):
-        side = trials.groupby([*per, "seed"], dropna=False)["value"]
-        trials = (side.max() if maximized(quantity) else side.min()).reset_index()
-    return evidence.judge(points_of(trials, per), above, below, in_words(quantity))
+        values = trials.groupby([*per, "seed"], dropna=False)["value"]
+        trials = (values.max() if maximized(quantity) else values.min()).reset_index()
+    return evidence.judge(
+        values_per_seed(trials, per), Bounds(above, below), value_formatter(quantity)
+    )

@@ -1,4 +1,4 @@
-"""A run's checkpoint, in and out of its trial's folder."""
+"""Checkpoints of a `Run`, to and from its trial's folder."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from lenet.training import Run
 from study.runs.trial_folder import TrialFolder
 
 
-def restore(run: Run, folder: TrialFolder, say: Callable[[str], object]) -> list[Record]:
-    """Put the run where its checkpoint was taken; the records up to there.
+def restore(run: Run, folder: TrialFolder, log: Callable[[str], object]) -> list[Record]:
+    """Restore `run` from its checkpoint and return the records up to that step.
 
-    A checkpoint that cannot be used (damaged, of another kind of device, or without its
-    records) is passed over, which is told to `say`, and the trial starts anew.
+    If the checkpoint is damaged, from another kind of device, or lacks its records, the reason
+    goes to `log` and the trial starts over.
     """
-    checkpoint = folder.saved_checkpoint()
+    checkpoint = folder.checkpoint()
     if checkpoint is None:
         return []
-    new = copy.deepcopy(run.state_dict())
+    initial_state = copy.deepcopy(run.state_dict())
     try:
         state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
         records = [r for r in folder.records() if r.step <= state["step"]]
         if not records or records[-1].step != state["step"]:
             raise ValueError(f"no record of step {state['step']}")
         run.load_state_dict(state)
-    except Exception as error:  # damage can show as anything, and half-way through
-        run.load_state_dict(new)
-        say(f"{folder.path.name} starts anew, its checkpoint cannot be used: {error}")
+    except Exception as error:  # a damaged file can raise anything, even halfway through
+        run.load_state_dict(initial_state)
+        log(f"{folder.home.name} starts over, its checkpoint is unusable: {error}")
         return []
     return records
 
 
 def as_bytes(state: dict[str, Any]) -> bytes:
-    """The state of a run as `TrialFolder.save` keeps it."""
-    written = io.BytesIO()
-    torch.save(state, written)
-    return written.getvalue()
+    """Serialize the state of a run for `TrialFolder.save`."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

@@ -1,21 +1,28 @@
-"""The data sets of a run, or the embedded one where they cannot be had."""
+"""The data sets of a run: loaded by the driver, shared with workers through the object store."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
 
 from lenet import datasets as data
 from lenet.config import TrainConfig
+from lenet.datasets import Dataset, Samples
 
 _FALLBACK = "digits"
 
-Wanted = TypeVar("Wanted")
+Plan = TypeVar("Plan")
+Shared = dict[str, Any]
+"""A data set as Ray's object store holds it: name, source, classes and four numpy arrays."""
 
 
-def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, data.Dataset]:
-    """The data sets of `configs` by name. Raises `DataUnavailable` if one cannot be had."""
+def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, Dataset]:
+    """Load the data sets of `configs`, by name. Raises `DataUnavailable` if one is missing."""
     return {
         name: data.load(name, data_dir)
         for name in dict.fromkeys(config.dataset for config in configs)
@@ -23,22 +30,56 @@ def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, dat
 
 
 def load_or_fall_back(
-    wanted: Callable[[str | None], Wanted],
-    configs_of: Callable[[Wanted], Sequence[TrainConfig]],
+    make_plan: Callable[[str | None], Plan],
+    configs_of: Callable[[Plan], Sequence[TrainConfig]],
     choices: Mapping[str, Sequence[str]],
     data_dir: Path | None,
-) -> tuple[Wanted, dict[str, data.Dataset], list[str]]:
-    """What is wanted of a study, its data sets, and what to say of them.
+) -> tuple[Plan, dict[str, Dataset], list[str]]:
+    """Return the plan of a study, its data sets by name, and notes for the user.
 
-    `wanted` is called with the data set that replaces the study's own, or None. Raises
-    `DataUnavailable` where the data set or its folder was asked for, in `choices` or `data_dir`.
+    `make_plan` takes the name of a data set that replaces the study's own, or None. If the study's
+    own data set is unavailable, the plan is made again for the embedded digits.
+
+    Raises `DataUnavailable` if the user named the data set (in `choices`) or its folder.
     """
-    found = wanted(None)
+    plan = make_plan(None)
     try:
-        return found, load(configs_of(found), data_dir), []
+        return plan, load(configs_of(plan), data_dir), []
     except data.DataUnavailable as error:
         if "dataset" in choices or data_dir is not None:
             raise
-        found = wanted(_FALLBACK)
-        notice = f"{error}\nUsing the data set {_FALLBACK} instead."
-        return found, load(configs_of(found), data_dir), [notice]
+        plan = make_plan(_FALLBACK)
+        note = f"{error}\nUsing the data set {_FALLBACK} instead."
+        return plan, load(configs_of(plan), data_dir), [note]
+
+
+def share(dataset: Dataset) -> Shared:
+    """Convert a data set to numpy arrays, which all processes of a node map without a copy.
+
+    Ray would copy torch tensors.
+    """
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "classes": dataset.classes,
+        "arrays": [
+            tensor.numpy()
+            for samples in (dataset.train, dataset.test)
+            for tensor in (samples.inputs, samples.targets)
+        ],
+    }
+
+
+def shared_dataset(shared: Shared) -> Dataset:
+    """Rebuild the data set that `share` converted, on the same memory."""
+    with warnings.catch_warnings():
+        # The arrays are read-only, which a torch tensor cannot express. Nothing writes to them.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        tensors = [torch.from_numpy(np.asarray(array)) for array in shared["arrays"]]
+    return Dataset(
+        shared["name"],
+        shared["source"],
+        Samples(*tensors[:2]),
+        Samples(*tensors[2:]),
+        shared["classes"],
+    )

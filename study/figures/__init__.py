@@ -1,12 +1,12 @@
-"""How results are drawn: one kind of figure per file, one shared style.
+"""The figures of a study: one kind of figure per module, in one shared style.
 
-A module here other than `draw` and `style` is a kind that `search_spaces.study.Figure` can
-name. It has a function `draw(results, title, **options)` that returns its figures by the
-suffix of their file names (usually one, with none). Imports neither Ray nor torch.
+A study names a kind by its module (`search_spaces.study.Figure.kind`). The module's function
+`draw(results, title, **options)` returns its figures by the suffix of their file names: usually
+one, whose suffix is empty. Imports neither Ray nor torch.
 """
 
 from study.analysis.results import ReportError
 
 
 class FigureError(ReportError):
-    """A figure that cannot be drawn as declared; the message is one line."""
+    """A figure cannot be drawn as declared. The message is one line."""

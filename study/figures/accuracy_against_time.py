@@ -1,25 +1,19 @@
-"""Accuracy against time: what each point had learnt after how many seconds of training."""
+"""Accuracy against training time: a mark per config and evaluated record."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from lenet.config import check_setting, nearest
-from study.analysis.points import over_time, telling
+from lenet.config import check_setting, unknown_name
+from study.analysis.points import distinguishing_settings, point_curves
 from study.analysis.results import Results, select
-from study.analysis.wording import counted, label, provenance, value_text
+from study.analysis.wording import label, provenance
 from study.figures import FigureError, style
-
-_GREY = "#444444"
 
 
 def draw(
@@ -31,89 +25,87 @@ def draw(
     above: float | None = None,
     quantity: str = "test_accuracy",
 ) -> dict[str, Figure]:
-    """A mark for each point of the space at each record where it was evaluated: the accuracy in
-    % over the seconds spent in training steps, means over seeds, with bars for the 95% interval
-    of the accuracy where there are several seeds.
+    """Draw accuracy (%) against seconds of training: means over seeds with 95% intervals.
 
-    The colour goes by the value of the setting `colour`, the marker by that of `marker`; the
-    time is logarithmic where it spans more than a factor of ten. `above`, in [0, 1], leaves
-    out accuracies that do not exceed it. Trials that diverged are not drawn.
+    The settings `colour` and `marker` choose the looks of a mark. Accuracies up to `above`, in
+    [0, 1], and diverged trials are left out. The time axis is logarithmic if it spans more than a
+    factor of ten.
 
-    Returns one figure, or none if nothing is left. Raises `ConfigError` on an unknown setting,
-    `FigureError` on a quantity that is no accuracy of the records.
+    Returns: one figure by an empty file suffix, or none if there are no marks.
+    Raises: ConfigError if a setting is unknown; FigureError if `quantity` is no accuracy.
     """
     check_setting(colour)
     check_setting(marker)
-    accuracies = [str(n) for n in results.records if str(n).endswith("_accuracy")]
+    accuracies = [str(name) for name in results.records if str(name).endswith("_accuracy")]
     if quantity not in accuracies:
-        raise FigureError(nearest(quantity, accuracies, "accuracy"))
-    marks = over_time(results, quantity)
+        raise FigureError(unknown_name(quantity, accuracies, "accuracy"))
+    marks = point_curves(results, quantity)
     if not marks.empty and above is not None:
         marks = marks[marks["mean"] > above]
     if marks.empty:
         return {}
-    # Settings with one value in the run are not among the columns.
-    same = {name: results.values_of(name)[0] for name in (colour, marker)}
-    marks = marks.assign(**{name: v for name, v in same.items() if name not in marks})
-    trials = results.counted[results.counted["status"] != "diverged"]
+    # The table has no columns for settings with a single value.
+    single = {name: results.values_of(name)[0] for name in (colour, marker) if name not in marks}
+    marks = marks.assign(**single)
+    trials = results.completed[results.completed["status"] != "diverged"]
+    omitted = len(results.trials) - len(trials)
+    footer = [
+        provenance(results.run, trials) + ".",
+        _note(results, marks, above),
+        *style.omission(omitted, len(results.trials), "diverged, failed or unfinished"),
+    ]
     with style.styled():
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 4.4)
         legend = _scatter(axes, results, marks, colour, marker)
         _scale(axes, marks)
         axes.set_xlabel("training time (s)")
-        axes.set_ylabel(f"{label(quantity)} (%)")
-        footer = [provenance(results.run, trials) + ".", _meaning(results, marks, above)]
-        footer += _left_out(results, trials)
-        style.surround(figure, title, legend, footer)
+        axes.set_ylabel(style.axis_label(quantity))
+        style.finish(figure, title, legend, footer)
     return {"": figure}
 
 
 def _scatter(
-    axes: Axes, results: Results, marks: pd.DataFrame, colour: str, marker: str
+    axes: Axes, results: Results, marks: pd.DataFrame, colored: str, marked: str
 ) -> list[list[Artist]]:
-    """Draw the marks, and return the entries of the legend by group."""
-    # Looks go by all values of the run, so that one value looks the same in all figures.
-    shades = style.colours(results.values_of(colour))
-    shapes = style.markers(results.values_of(marker))
-    for shade in shades:
-        for shape in shapes:
-            if colour == marker and shade != shape:
+    """Draw the marks and return the legend's groups."""
+    # Looks follow all values of the run, so that a value looks the same in all figures.
+    colors = style.colors(results.values_of(colored))
+    markers = style.markers(results.values_of(marked))
+    for color_value, color in colors.items():
+        for marker_value, marker in markers.items():
+            if colored == marked and color_value != marker_value:
                 continue
-            inside = select(select(marks, {colour: shade}), {marker: shape})
+            inside = select(select(marks, {colored: color_value}), {marked: marker_value})
             bars = 100 * inside["half_width"]
             if not inside.empty:
                 axes.errorbar(
                     inside["train_seconds"],
                     100 * inside["mean"],
                     yerr=bars.fillna(0.0) if bars.notna().any() else None,
-                    fmt=shapes[shape],
-                    color=shades[shade],
+                    fmt=marker,
+                    color=color,
                     markersize=5,
                     alpha=0.8,
                     elinewidth=0.8,
                 )
-    drawn_shades = [v for v in shades if not select(marks, {colour: v}).empty]
-    if colour == marker:
-        return [[_entry(colour, v, shades[v], shapes[v]) for v in drawn_shades]]
-    drawn_shapes = [v for v in shapes if not select(marks, {marker: v}).empty]
+    drawn_colors = {v: c for v, c in colors.items() if not select(marks, {colored: v}).empty}
+    drawn_markers = {v: m for v, m in markers.items() if not select(marks, {marked: v}).empty}
+    if colored == marked:
+        return [
+            [
+                style.entry(style.setting_value(colored, v), color=color, marker=markers[v])
+                for v, color in drawn_colors.items()
+            ]
+        ]
     return [
-        [Patch(color=shades[v], lw=0, label=_called(colour, v)) for v in drawn_shades],
-        [_entry(marker, v, _GREY, shapes[v]) for v in drawn_shapes],
+        [style.color_entry(style.setting_value(colored, v), c) for v, c in drawn_colors.items()],
+        [style.entry(style.setting_value(marked, v), marker=m) for v, m in drawn_markers.items()],
     ]
 
 
-def _entry(setting: str, value: Any, colour: Any, marker: str) -> Artist:
-    return Line2D([], [], color=colour, marker=marker, ls="", ms=6, label=_called(setting, value))
-
-
-def _called(setting: str, value: Any) -> str:
-    return f"{label(setting)} {value_text(value)}"
-
-
 def _scale(axes: Axes, marks: pd.DataFrame) -> None:
-    """Scale the axes by the marks alone: the interval of two or three seeds may be many times
-    as wide as all that there is to see."""
+    """Scale the axes by the marks alone: intervals of two or three seeds may be far wider."""
     heights, seconds = 100 * marks["mean"], marks["train_seconds"]
     low, high = float(heights.min()), float(heights.max())
     margin = 0.06 * (high - low) or 1.0
@@ -122,27 +114,16 @@ def _scale(axes: Axes, marks: pd.DataFrame) -> None:
     if shortest > 0 and longest / shortest > 10:
         axes.set_xscale("log")
         axes.set_xlim(shortest / 1.15, longest * 1.15)
-        subs = (1, 2, 5) if longest / shortest < 1e3 else (1,)
-        axes.xaxis.set_major_locator(LogLocator(subs=subs))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        style.plain_log_ticks(axes.xaxis, (1, 2, 5) if longest / shortest < 1e3 else (1,))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8))
 
 
-def _meaning(results: Results, marks: pd.DataFrame, above: float | None) -> str:
-    others = ", ".join(map(label, telling(results))) or "none"
-    said = f"A mark is one config at one record (settings that vary: {others})"
+def _note(results: Results, marks: pd.DataFrame, above: float | None) -> str:
+    varied = ", ".join(map(label, distinguishing_settings(results))) or "none"
+    sentences = [f"Each mark is one config at one record. Settings that vary: {varied}."]
     if np.isfinite(marks["half_width"]).any():
-        said += ", the mean over seeds; bars are 95% intervals, which the frame may cut off"
-    only = f" Accuracies above {100 * above:g}% only." if above is not None else ""
-    return f"{said}.{only}"
-
-
-def _left_out(results: Results, shown: pd.DataFrame) -> list[str]:
-    missing = len(results.trials) - len(shown)
-    if not missing:
-        return []
-    of = counted(len(results.trials), "trial")
-    return [f"Not shown: {missing} of {of}, diverged, failed or unfinished."]
+        sentences.append("Marks are means over seeds with 95% intervals, which the frame may clip.")
+    if above is not None:
+        sentences.append(f"Only accuracies above {100 * above:g}% are shown.")
+    return " ".join(sentences)

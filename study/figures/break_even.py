@@ -1,17 +1,17 @@
-"""Break-even: for which width and batch several workers are faster than one."""
+"""Break-even batch size: from which batch, by width of the net, several workers beat one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator
 
 from study.analysis import statistics
 from study.analysis.results import Results
@@ -19,146 +19,180 @@ from study.analysis.speedup import (
     FASTER,
     NOT_FASTER,
     UNDECIDED,
-    break_even,
-    compared,
-    judged,
-    modelled,
-    runs,
+    break_even_batches,
+    fit_step_model,
+    judge_speedups,
+    scaling_trials,
     smallest_batch,
+    speedups,
 )
+from study.analysis.step_model import FittedModels, StepMeasurement
 from study.figures import style
 from study.figures.workers import footer
 
-_FILLED: dict[str, Any] = {FASTER: "full", UNDECIDED: "left", NOT_FASTER: "none"}
+_FILL: dict[str, Any] = {FASTER: "full", UNDECIDED: "left", NOT_FASTER: "none"}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The break-even batch of one number of workers, by the model."""
+
+    widths: Sequence[int]
+    batches: Sequence[statistics.Mean]
+    """the batch at each width, over repeats"""
+    is_prediction: bool
+    """whether this number of workers, or a batch this small, was not measured"""
+
+    @property
+    def dashes(self) -> str:
+        return "--" if self.is_prediction else "-"
 
 
 def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) -> dict[str, Figure]:
-    """Over the net's width, the batch from which on each number of `workers` is faster than one,
-    by the model, dashed where it is a prediction, since that number was not run with a processor
-    each or the line goes below the smallest batch that was run, the mean over the fits to each
-    repeat with its 95% interval; and the measured points
-    of strong scaling, filled where they were faster and empty where they were not. There is
-    no line where the points do not settle it.
+    """Draw the batch above which several workers are faster than one, by width of the net.
 
-    No figure if there are too few points to fit the model, a single width, or other settings that
-    vary.
+    Lines are the model's, for `workers` and the numbers that were measured: means over the fits to
+    each repeat, with 95% intervals. Predictions are dashed; lines that the measurements do not
+    determine are missing. Marks are strong scaling as measured: filled if faster than one worker,
+    empty if not, half filled if undecided.
+
+    Returns: one figure by an empty file suffix; none if the model cannot be fitted, since there are
+        too few points or other settings vary, or if there is a single width.
     """
-    model = modelled(results)
+    model = fit_step_model(results)
     if model is None:
         return {}
-    measured, _, fitted = model
-    sizes = {p.width: p.gradient_bytes for p in measured[0]}
-    if len(sizes) < 2:
+    repeats, _, fitted = model
+    measured = repeats[0]
+    widths = sorted({point.width for point in measured})
+    if len(widths) < 2:
         return {}
-    ran, smallest = {p.workers for p in measured[0]}, smallest_batch(measured[0])
-    strong = compared(results, weak=False)
-    verdicts = judged(strong)
+    verdicts = judge_speedups(speedups(results, weak=False))
+    counts = sorted({*workers, *verdicts["workers"]})
+    modeled = {n: _line(measured, fitted, n) for n in counts}
+    lines = {n: line for n, line in modeled.items() if line is not None}
+    without_line = [n for n in counts if n not in lines]
     with style.styled():
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 4.4)
-        shown = sorted({*workers, *verdicts["workers"]})
-        colours, shapes = style.colours(shown), style.markers(shown)
-        legend: list[Artist] = []
-        left_out: list[str] = []
-        bands: dict[int, tuple[list[int], list[statistics.Mean]]] = {}
-        for n in shown:
-            told = [w for w in sorted(sizes) if fitted.tells_break_even(n, w, sizes[w])]
-            batches = [_mean(break_even(fitted, n, w, sizes[w])) for w in told]
-            if all(math.isnan(b.mean) for b in batches):
-                left_out.append(str(n))
-                if n in set(verdicts["workers"]):
-                    mark = Line2D([], [], ls="", marker=shapes[n], color=colours[n], ms=7)
-                    mark.set_label(f"{n} workers, no line")
-                    legend.append(mark)
-                continue
-            predicted = n not in ran or any(b.mean < smallest for b in batches)
-            line, kind = ("--", "prediction") if predicted else ("-", "model")
-            axes.plot(told, [b.mean for b in batches], line, color=colours[n])
-            bands[n] = told, batches
-            legend.append(Line2D([], [], ls=line, color=colours[n], label=f"{n} workers, {kind}"))
-        numbers = sorted(verdicts["workers"].unique())
-        for row in verdicts.to_dict("records"):
-            n = int(row["workers"])
-            axes.plot(
-                # Side by side, where several numbers were run.
-                [row["width"] * 1.06 ** (numbers.index(n) - (len(numbers) - 1) / 2)],
-                [row["batch"]],
-                shapes[n],
-                ms=8,
-                color=colours[n],
-                mfcalt="white",
-                fillstyle=_FILLED[row["verdict"]],
-            )
-        for verdict in (v for v in _FILLED if v in set(verdicts["verdict"])):
-            legend.append(
-                Line2D(
-                    [],
-                    [],
-                    ls="",
-                    marker="o",
-                    ms=7,
-                    color="#444444",
-                    mfcalt="white",
-                    fillstyle=_FILLED[verdict],
-                    label=f"measured: {verdict}",
-                )
-            )
+        colors, markers = style.colors(counts), style.markers(counts)
+        for n, line in lines.items():
+            means = [batch.mean for batch in line.batches]
+            axes.plot(line.widths, means, line.dashes, color=colors[n])
+        _mark(axes, verdicts, colors, markers)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        if bands and len(fitted.models) > 1:
-            low = [b.mean - b.half_width for _, batches in bands.values() for b in batches]
-            bottom = min([axes.get_ylim()[0], *(0.9 * edge for edge in low if edge > 0)])
-            for n, (told, batches) in bands.items():
-                _band(axes, told, batches, colours[n], bottom)
-            axes.set_ylim(bottom=bottom)
-            legend.append(Patch(color="#444444", alpha=0.2, lw=0, label="95% interval of a line"))
-        axes.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.set_xlabel("width of the net (times as many channels and hidden units)")
-        axes.set_ylabel("batch over all workers (samples)")
-        meaning = (
-            "For batches above a line, that number of workers is faster than one, by the model, if "
-            "each has a processor of its own; numbers that were not run are taken to slow each "
-            "other down no more than those that were. Marks are measured: a verdict by the "
-            "interval over repeats (95% for all marks together)."
-        )
-        if left_out:
-            meaning += (
-                f" No line for {' and '.join(left_out)} workers: the model has no such batch, or "
-                "cannot tell it."
-            )
-        crowded = sorted(verdicts.loc[verdicts["oversubscribed"], "workers"].unique())
-        if crowded:
-            meaning += f" Those of {' and '.join(map(str, crowded))} workers are oversubscribed.*"
-        style.surround(figure, title, [legend], footer(results, runs(results), meaning))
+        has_bands = bool(lines) and len(fitted.models) > 1
+        if has_bands:
+            _add_bands(axes, lines, colors)
+        style.plain_log_ticks(axes.xaxis)
+        axes.xaxis.set_major_locator(FixedLocator(widths))
+        style.plain_log_ticks(axes.yaxis)
+        axes.set_xlabel("width of the net (factor on channels and hidden units)")
+        axes.set_ylabel("global batch size (samples)")
+        legend = _legend(lines, verdicts, colors, markers, has_bands=has_bands)
+        notes = _notes(verdicts, without_line)
+        style.finish(figure, title, [legend], footer(results, scaling_trials(results), notes))
     return {"": figure}
 
 
+def _line(measured: Sequence[StepMeasurement], fitted: FittedModels, workers: int) -> _Line | None:
+    """Return the line of this number of workers, or None if no width has a break-even batch."""
+    gradient_bytes = {point.width: point.gradient_bytes for point in measured}
+    widths = [
+        w for w, size in gradient_bytes.items() if fitted.determines_break_even(workers, w, size)
+    ]
+    widths.sort()
+    batches = [_mean(break_even_batches(fitted, workers, w, gradient_bytes[w])) for w in widths]
+    if all(math.isnan(batch.mean) for batch in batches):
+        return None
+    was_run = any(point.workers == workers for point in measured)
+    below = any(batch.mean < smallest_batch(measured) for batch in batches)
+    return _Line(widths, batches, is_prediction=below or not was_run)
+
+
 def _mean(batches: Sequence[float]) -> statistics.Mean:
-    """Over repeats; missing where one has no batch that pays, or where any does, since a
-    logarithmic axis has no place for it."""
+    """Return the mean over repeats.
+
+    It is missing if no batch pays in some repeat, or if any does: a logarithmic axis has no 0.
+    """
     return statistics.mean(b if b > 0 and math.isfinite(b) else math.nan for b in batches)
 
 
-def _band(
-    axes: Axes,
-    widths: Sequence[int],
-    batches: Sequence[statistics.Mean],
-    colour: Any,
-    bottom: float,
+def _mark(
+    axes: Axes, verdicts: pd.DataFrame, colors: Mapping[int, Any], markers: Mapping[int, str]
 ) -> None:
-    """The interval of a line. What of it lies below 0 ends at `bottom`, the axis' lower end."""
-    low = [b.mean - b.half_width for b in batches]
-    high = [b.mean + b.half_width for b in batches]
-    axes.fill_between(
-        widths,
-        [edge if edge > 0 or math.isnan(edge) else bottom for edge in low],
-        high,
-        color=colour,
-        alpha=0.13,
-        lw=0,
-    )
+    """Mark the measured points, side by side where several numbers of workers were run."""
+    counts = sorted(verdicts["workers"].unique())
+    for row in verdicts.to_dict("records"):
+        n = int(row["workers"])
+        axes.plot(
+            [row["width"] * 1.06 ** (counts.index(n) - (len(counts) - 1) / 2)],
+            [row["batch"]],
+            markers[n],
+            ms=8,
+            color=colors[n],
+            mfcalt="white",
+            fillstyle=_FILL[row["verdict"]],
+        )
+
+
+def _add_bands(axes: Axes, lines: Mapping[int, _Line], colors: Mapping[int, Any]) -> None:
+    """Draw the intervals of the lines, cut at the lower end of the axis if they reach below 0."""
+    low = {n: [b.mean - b.half_width for b in line.batches] for n, line in lines.items()}
+    positive = [0.9 * edge for edges in low.values() for edge in edges if edge > 0]
+    bottom = min([axes.get_ylim()[0], *positive])
+    for n, line in lines.items():
+        axes.fill_between(
+            line.widths,
+            [edge if edge > 0 or math.isnan(edge) else bottom for edge in low[n]],
+            [batch.mean + batch.half_width for batch in line.batches],
+            color=colors[n],
+            alpha=style.BAND_ALPHA,
+            lw=0,
+        )
+    axes.set_ylim(bottom=bottom)
+
+
+def _legend(
+    lines: Mapping[int, _Line],
+    verdicts: pd.DataFrame,
+    colors: Mapping[int, Any],
+    markers: Mapping[int, str],
+    *,
+    has_bands: bool,
+) -> list[Artist]:
+    legend: list[Artist] = []
+    for n, color in colors.items():
+        if n in lines:
+            kind = "prediction" if lines[n].is_prediction else "model"
+            legend.append(style.entry(f"{n} workers, {kind}", color=color, line=lines[n].dashes))
+        elif n in set(verdicts["workers"]):
+            text = f"{n} workers, no line"
+            legend.append(style.entry(text, color=color, marker=markers[n], size=7))
+    legend += [
+        style.entry(f"measured: {verdict}", marker="o", size=7, mfcalt="white", fillstyle=fill)
+        for verdict, fill in _FILL.items()
+        if verdict in set(verdicts["verdict"])
+    ]
+    return legend + ([style.band_entry("95% interval of a line")] if has_bands else [])
+
+
+def _notes(verdicts: pd.DataFrame, without_line: Sequence[int]) -> str:
+    sentences = [
+        "Above a line, the model predicts that this number of workers beats one, if each has its "
+        "own processor. For worker counts that were not run, it assumes the slowdown measured at "
+        "the next smaller count. Verdicts on the marks follow from intervals over repeats (95% "
+        "for all marks together)."
+    ]
+    if without_line:
+        counts = " and ".join(map(str, without_line))
+        sentences.append(
+            f"No line for {counts} workers: the model has no break-even batch, or the measurements "
+            "do not determine it."
+        )
+    oversubscribed = sorted(verdicts.loc[verdicts["oversubscribed"], "workers"].unique())
+    if oversubscribed:
+        counts = " and ".join(map(str, oversubscribed))
+        sentences.append(f"The marks of {counts} workers are oversubscribed.*")
+    return " ".join(sentences)

@@ -20,20 +20,21 @@ KINDS = Kinds(
 
 
 def draw_all(
-    asked: Study, results: Results, out_dir: Path, say: Callable[[str], object] = print
+    study: Study, results: Results, out_dir: Path, note: Callable[[str], object] = print
 ) -> list[Path]:
     """Draw the study's figures into `out_dir`, each as PNG and SVG, and return the files.
 
-    A figure that the run lacks the trials for is not drawn, which is told to `say`.
-    Raises `FigureError` on a kind that does not exist or options that it does not take,
-    `ConfigError` on a setting that does not exist.
+    Skips a figure that the run has no data for, and calls `note` with a message that says so.
+
+    Raises: FigureError if a figure's kind does not exist or does not take its options;
+        ConfigError if an option names an unknown setting.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
-    for figure in asked.figures:
-        drawn = KINDS.call(figure, results, figure.title)
-        if not drawn:
-            say(f"{figure.name} is not drawn: this run lacks what it shows")
-        for suffix, picture in drawn.items():
-            files += style.save(picture, out_dir / (figure.name + suffix))
+    for declared in study.figures:
+        figures = KINDS.call(declared, results, declared.title)
+        if not figures:
+            note(f"Skipped figure {declared.name}: this run does not have the data it needs.")
+        for suffix, figure in figures.items():
+            files += style.save(figure, out_dir / (declared.name + suffix))
     return files

@@ -1,57 +1,54 @@
-"""Search confirmed: the best points with fresh seeds, beside what the search saw."""
+"""Confirmed points of a search: the objective with fresh seeds, beside its value in the search."""
 
 from __future__ import annotations
 
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from study.analysis.results import Results
-from study.analysis.search import confirmed, number_of, objectives_of
-from study.analysis.wording import label, provenance
+from study.analysis.search import confirmed_points, search_objectives, trial_number
+from study.analysis.wording import provenance
 from study.figures import style
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
-    """A row per confirmed point, best on top: the objective by seed, its mean with the 95%
-    interval, and the value that the search chose it by. The winner of the search stands out by
-    having been lucky: its own value is a biased one."""
-    found = confirmed(results)
-    if not found:
+    """Draw a row per confirmed point, best on top: fresh seeds, their mean, the search's value.
+
+    The mean has a 95% interval. The search's value of its winner is biased: it was chosen for
+    being the best.
+
+    Returns: one figure by an empty file suffix, or none if no point is confirmed.
+    """
+    points = confirmed_points(results)
+    if not points:
         return {}
-    objective = objectives_of(results)[0]
-    percent = 100.0 if objective.endswith("_accuracy") else 1.0
-    fresh, seen = style.colours(["fresh", "seen"]).values()
+    objective = search_objectives(results)[0]
+    scale = style.scale(objective)
+    fresh, searched = style.colors(["fresh", "searched"]).values()
     with style.styled():
         figure, (ax,) = style.panels(1)
-        for place, one in enumerate(found):
-            ax.plot(
-                [percent * value for value in one.values],
-                [place] * len(one.values),
-                "o",
-                color=fresh,
-                alpha=0.35,
-            )
+        for row, point in enumerate(points):
+            values = [scale * value for value in point.values]
+            ax.plot(values, [row] * len(values), "o", color=fresh, alpha=0.35)
             ax.errorbar(
-                percent * one.objective.mean,
-                place,
-                xerr=None if one.objective.n < 2 else percent * one.objective.half_width,
+                scale * point.objective.mean,
+                row,
+                xerr=None if point.objective.n < 2 else scale * point.objective.half_width,
                 fmt="D",
                 color=fresh,
                 capsize=3,
             )
-            ax.plot(percent * one.search_value, place, "*", color=seen, markersize=10)
+            ax.plot(scale * point.search_value, row, "*", color=searched, markersize=10)
         ax.set_yticks(
-            range(len(found)),
-            [f"trial {one.number} (rank {one.search_rank} in the search)" for one in found],
+            range(len(points)),
+            [f"trial {point.number} (search rank {point.search_rank})" for point in points],
         )
         ax.invert_yaxis()
-        ax.set_xlabel(f"{label(objective)}{' (%)' if percent == 100 else ''}")
-        entries: list[Artist] = [
-            Line2D([], [], ls="", marker="o", color=fresh, alpha=0.35, label="a fresh seed"),
-            Line2D([], [], marker="D", color=fresh, label="mean and 95% interval"),
-            Line2D([], [], ls="", marker="*", markersize=10, color=seen, label="in the search"),
+        ax.set_xlabel(style.axis_label(objective))
+        legend = [
+            style.entry("fresh seed", color=fresh, marker="o", size=4, alpha=0.35),
+            style.entry("mean, 95% interval", color=fresh, line="-", marker="D", size=4),
+            style.entry("value in the search", color=searched, marker="*", size=10),
         ]
-        trials = results.counted[results.counted["trial"].map(number_of).isna()]
-        style.surround(figure, title, [entries], [provenance(results.run, trials) + "."])
+        trials = results.completed[results.completed["trial"].map(trial_number).isna()]
+        style.finish(figure, title, [legend], [provenance(results.run, trials) + "."])
     return {"": figure}

@@ -1,41 +1,41 @@
-"""Search front: two objectives, and the trials that no other beats in both."""
+"""Pareto front of a search with two objectives."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from study.analysis.results import Results
-from study.analysis.search import ended, front, objectives_of, searched
-from study.analysis.wording import label, provenance
+from study.analysis.search import finished_trials, pareto_front, search_objectives, search_trials
+from study.analysis.wording import provenance
 from study.figures import style
 
-_ALL, _FRONT = "#999999", "#D55E00"
+_TRIAL, _FRONT = "#999999", "#D55E00"
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
-    """A point per trial trained to its end over its two objectives, and their Pareto front."""
-    one, other = objectives_of(results)
-    trials = ended(searched(results)).dropna(subset=[one, other])
+    """Draw a point per finished trial over its two objectives, and their Pareto front.
+
+    Returns: one figure by an empty file suffix, or none if no trial finished.
+    """
+    y, x = search_objectives(results)
+    trials = finished_trials(search_trials(results)).dropna(subset=[x, y])
     if trials.empty:
         return {}
-    best = front(results)
-    scales = [100.0 if name.endswith("_accuracy") else 1.0 for name in (one, other)]
+    front = pareto_front(results)
     with style.styled():
         figure, (ax,) = style.panels(1)
-        ax.plot(scales[1] * trials[other], scales[0] * trials[one], "o", color=_ALL)
-        ax.plot(scales[1] * best[other], scales[0] * best[one], "o-", color=_FRONT, markersize=6)
-        if trials[other].min() > 0 and trials[other].max() > 10 * trials[other].min():
+        ax.plot(style.scale(x) * trials[x], style.scale(y) * trials[y], "o", color=_TRIAL)
+        ax.plot(
+            style.scale(x) * front[x], style.scale(y) * front[y], "o-", color=_FRONT, markersize=6
+        )
+        if trials[x].min() > 0 and trials[x].max() > 10 * trials[x].min():
             ax.set_xscale("log")
-        for set_label, name, scale in (
-            (ax.set_ylabel, one, scales[0]),
-            (ax.set_xlabel, other, scales[1]),
-        ):
-            set_label(f"{label(name)}{' (%)' if scale == 100 else ''}")
-        entries = [
-            Line2D([], [], ls="", marker="o", color=_ALL, label="a trial"),
-            Line2D([], [], marker="o", markersize=6, color=_FRONT, label="not beaten in both"),
+        ax.set_xlabel(style.axis_label(x))
+        ax.set_ylabel(style.axis_label(y))
+        legend = [
+            style.entry("trial", color=_TRIAL, marker="o", size=4),
+            style.entry("Pareto front", color=_FRONT, line="-", marker="o"),
         ]
-        footer = [provenance(results.run, trials) + ".", "One seed each; trained to their end."]
-        style.surround(figure, title, [entries], footer)
+        footer = [provenance(results.run, trials) + ".", "Finished trials only, one seed each."]
+        style.finish(figure, title, [legend], footer)
     return {"": figure}

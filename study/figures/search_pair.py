@@ -1,46 +1,40 @@
-"""Search pair: the trials over the two settings that matter most."""
+"""Finished trials of a search over its two most important settings."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from search_spaces.space import Choice
 from study.analysis.results import Results
 from study.analysis.search import importances
-from study.analysis.wording import label, provenance, value_text
+from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.search_trials import Trials, along_x, positions
+from study.figures.search_trials import Trials, coordinates, set_axis
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
-    """A point per trial over the two most important dimensions that all trials have, coloured by
-    rank. No surface is drawn through them: between a few dozen points it would be made up."""
-    trials = Trials.of(results)
-    whole = {d.setting: d for d in trials.space if trials.present(d).all()}
-    first = [name for name in importances(results) if name in whole][:2]
-    if len(first) < 2:
+    """Draw a point per trial, colored by rank, over the two most important unconditional settings.
+
+    No surface is interpolated: a few dozen points do not support one.
+
+    Returns: one figure by an empty file suffix, or none if too few trials finished.
+    """
+    trials = Trials.load(results)
+    shared = {d.setting: d for d in trials.space if trials.active(d).all()}
+    names = [name for name in importances(results) if name in shared][:2]
+    if len(names) < 2:
         return {}
-    across, up = (whole[name] for name in first)
+    x, y = (shared[name] for name in names)
     with style.styled():
         figure, (ax,) = style.panels(1)
         ax.scatter(
-            positions(across, trials.table[across.setting]),
-            positions(up, trials.table[up.setting]),
-            c=trials.colours(),
+            coordinates(x, trials.table[x.setting]),
+            coordinates(y, trials.table[y.setting]),
+            c=trials.colors(),
             s=30,
+            clip_on=False,
         )
-        along_x(ax, across)
-        if isinstance(up.over, Choice):
-            ax.set_yticks(range(len(up.over.values)), [value_text(v) for v in up.over.values])
-            ax.set_ylim(-0.5, len(up.over.values) - 0.5)
-        else:
-            if up.over.log:
-                ax.set_yscale("log")
-            ax.set_ylim(up.over.low, up.over.high)
-        ax.set_ylabel(label(up.setting))
-        footer = [
-            provenance(results.run, trials.table) + ".",
-            "Trials trained to their end; colours go by rank.",
-        ]
-        style.surround(figure, title, [trials.legend()], footer)
+        set_axis(ax, "x", x)
+        set_axis(ax, "y", y)
+        footer = [provenance(results.run, trials.table) + ".", trials.note]
+        style.finish(figure, title, [trials.legend()], footer)
     return {"": figure}

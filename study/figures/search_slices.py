@@ -1,4 +1,4 @@
-"""Search slices: the objective along each setting alone."""
+"""Objective of a search along each setting."""
 
 from __future__ import annotations
 
@@ -7,35 +7,29 @@ from matplotlib.figure import Figure
 from study.analysis.results import Results
 from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.search_trials import Trials, along_x, positions
+from study.figures.search_trials import Trials, coordinates, set_axis
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
-    """A panel per dimension, a point per trial that has it. Several trials at one choice are
-    set beside each other in the order of their numbers."""
-    trials = Trials.of(results)
+    """Draw a panel per dimension, with a point per finished trial that has it, colored by rank.
+
+    Returns: one figure by an empty file suffix, or none if no trial finished.
+    """
+    trials = Trials.load(results)
     if trials.table.empty:
         return {}
     with style.styled():
         figure, axes = style.panels(len(trials.space), share_x=False)
-        colours = trials.colours()
+        heights = style.scale(trials.objective) * trials.table[trials.objective]
         for ax, dimension in zip(axes, trials.space, strict=True):
-            there = trials.present(dimension)
-            if not there.any():
-                ax.annotate("in no trial", (0.5, 0.5), xycoords="axes fraction", ha="center")
-            at = positions(dimension, trials.table[dimension.setting])
-            ax.scatter(
-                at[there],
-                trials.percent * trials.table.loc[there, trials.objective],
-                c=[colour for colour, has in zip(colours, there, strict=True) if has],
-                s=22,
-            )
-            along_x(ax, dimension)
-            if ax.yaxis.get_tick_params()["labelleft"]:
-                ax.set_ylabel(trials.axis)
-        footer = [
-            provenance(results.run, trials.table) + ".",
-            "Trials trained to their end; colours go by rank.",
-        ]
-        style.surround(figure, title, [trials.legend()], footer)
+            active = trials.active(dimension)
+            if not active.any():
+                ax.annotate("not used", (0.5, 0.5), xycoords="axes fraction", ha="center")
+            at = coordinates(dimension, trials.table[dimension.setting])
+            colors = [c for c, is_active in zip(trials.colors(), active, strict=True) if is_active]
+            ax.scatter(at[active], heights[active], c=colors, s=22, clip_on=False)
+            set_axis(ax, "x", dimension)
+        style.label_outer(axes, y=style.axis_label(trials.objective))
+        footer = [provenance(results.run, trials.table) + ".", trials.note]
+        style.finish(figure, title, [trials.legend()], footer)
     return {"": figure}

@@ -1,32 +1,42 @@
-"""What all figures share: fonts, colours, the legend and footer around the panels, files."""
+"""The style that all figures share: fonts, colors, panels, legends, footers and files."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-# Okabe & Ito, Color Universal Design (2008), told apart with any colour vision; without
-# their yellow and black, of which one is too pale for a line and one reads as an axis.
+from study.analysis.wording import format_value, label, pluralize
+
+# Okabe & Ito, Color Universal Design (2008), which readers with any color vision can tell
+# apart. Yellow is missing because it is too pale for a line, black because it reads as an axis.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DISTINCT = len(_PALETTE)
-"""How many values have colours that anybody can tell apart."""
+PALETTE_SIZE = len(_PALETTE)
+"""How many values get colors that every reader can tell apart."""
+
+GREY = "#444444"
+"""The color of curves and legend entries that stand for no value of a setting."""
+BAND_ALPHA = 0.13
+"""Opacity of a band, low enough to show the lines and bands behind it."""
 
 _MARKERS = "osD^vPX<>ph*"
 
 _STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so it is the same everywhere
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
@@ -42,48 +52,62 @@ _STYLE: Any = {
     "lines.linewidth": 1.6,
     "lines.markersize": 4,
     "savefig.dpi": 150,
-    "svg.hashsalt": "lenet-study",  # else the ids in an SVG are random
+    "svg.hashsalt": "lenet-study",  # the ids in an SVG are random without it
 }
 
 _MARGIN = 0.1
+"""Space around the figure, in inches."""
 _LINE = 0.2
-"""Inches: around the figure, and from one line of small text to the next."""
+"""Height of a line of text, in inches."""
 
 
 def styled() -> AbstractContextManager[None]:
-    """The style, for as long as the context is open; figures are made inside it."""
+    """Return a context in which matplotlib uses this style. Create figures inside it."""
     return matplotlib.rc_context(_STYLE)
 
 
-def colours(values: Sequence[Any]) -> dict[Any, Any]:
-    """A colour for each value, by its place in the order.
+def colors(values: Sequence[Any]) -> dict[Any, Any]:
+    """Return a color for each value, by its position.
 
-    Few values take a palette for all kinds of colour vision. Many numbers take steps of
-    viridis, whose lightness rises along them, so that neighbours can still be ranked; many
-    names, which have no order, the colours of tab20.
+    Up to `PALETTE_SIZE` values use a palette made for all kinds of color vision. More numbers
+    use steps of viridis, whose lightness follows their order. More names use tab20.
     """
-    if len(values) <= len(_PALETTE):
+    if len(values) <= PALETTE_SIZE:
         return dict(zip(values, _PALETTE, strict=False))
     if all(isinstance(value, str) for value in values):
-        names = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
-        # Its even places are the strong ones.
-        strong_first = [*names[0::2], *names[1::2]]
-        return {value: strong_first[i % len(names)] for i, value in enumerate(values)}
-    scale = matplotlib.colormaps["viridis"]
-    # Its bright end is too pale on white.
-    return {value: scale(0.9 * i / (len(values) - 1)) for i, value in enumerate(values)}
+        tab20 = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
+        strong_first = [*tab20[0::2], *tab20[1::2]]
+        return {value: strong_first[i % len(tab20)] for i, value in enumerate(values)}
+    viridis = matplotlib.colormaps["viridis"]
+    # Stop short of the bright end, which is too pale on white.
+    return {value: viridis(0.9 * i / (len(values) - 1)) for i, value in enumerate(values)}
 
 
 def markers(values: Sequence[Any]) -> dict[Any, str]:
-    """A marker for each value, by its place in the order."""
+    """Return a marker for each value, by its position."""
     return {value: _MARKERS[i % len(_MARKERS)] for i, value in enumerate(values)}
 
 
-def panels(count: int, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels that share both axes, or the vertical one alone, two to a row up
-    to four, else three.
+def setting_value(setting: str, value: Any) -> str:
+    """Return a setting and its value in words: `learning rate 0.1`."""
+    return f"{label(setting)} {format_value(value)}"
 
-    A last row that is not full has no empty panels.
+
+def scale(quantity: str) -> float:
+    """Return the factor that a quantity is drawn with: 100 for accuracies, else 1."""
+    return 100.0 if quantity.endswith("accuracy") else 1.0
+
+
+def axis_label(quantity: str) -> str:
+    """Return the axis label of a quantity, with its unit if that is percent."""
+    return label(quantity) + (" (%)" if scale(quantity) == 100 else "")
+
+
+def panels(count: int, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `count` panels, two to a row for two or four, else up to three.
+
+    The panels share the vertical axis, and the horizontal one if `share_x` is true. Ticks of a
+    shared axis are labeled at the outer panels only. An incomplete last row has no empty panels.
     """
     columns = min(count, 2 if count in {2, 4} else 3)
     rows = math.ceil(count / columns)
@@ -98,32 +122,70 @@ def panels(count: int, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
                 grid[divmod(i, columns)], sharex=first if share_x else None, sharey=first
             )
         )
-        # Ticks are labelled where no other panel follows below or comes before.
         axes[i].tick_params(
             labelbottom=not share_x or i + columns >= count, labelleft=i % columns == 0
         )
     return figure, axes
 
 
-def surround(
+def label_outer(axes: Sequence[Axes], *, x: str | None = None, y: str | None = None) -> None:
+    """Label the axes of those panels that label their ticks."""
+    for ax in axes:
+        if x is not None and ax.xaxis.get_tick_params()["labelbottom"]:
+            ax.set_xlabel(x)
+        if y is not None and ax.yaxis.get_tick_params()["labelleft"]:
+            ax.set_ylabel(y)
+
+
+def plain_log_ticks(axis: Axis, subs: Sequence[float] = (1, 2, 5)) -> None:
+    """Put ticks at `subs` times the powers of ten of a logarithmic axis, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def entry(
+    text: str, *, color: Any = GREY, line: str = "", marker: str = "", size: float = 6, **more: Any
+) -> Line2D:
+    """Return a legend entry: a line of this style, a marker, or both."""
+    return Line2D([], [], ls=line, marker=marker, ms=size, color=color, label=text, **more)
+
+
+def color_entry(text: str, color: Any = GREY, alpha: float | None = None) -> Patch:
+    """Return a legend entry for an area of this color."""
+    return Patch(color=color, alpha=alpha, lw=0, label=text)
+
+
+def band_entry(text: str) -> Patch:
+    """Return a legend entry for the bands of all colors."""
+    return color_entry(text, alpha=0.2)
+
+
+def omission(omitted: int, total: int, reasons: str) -> list[str]:
+    """Return the footer line on trials that a figure leaves out, or none if there are none."""
+    return [f"Not shown: {omitted} of {pluralize(total, 'trial')} ({reasons})."] if omitted else []
+
+
+def finish(
     figure: Figure, title: str, legend: Sequence[Sequence[Artist]], footer: Sequence[str]
 ) -> None:
-    """Put the title above the panels, and below them the legend and the footer's lines.
+    """Add the title above the panels, and the legend and the footer's lines below them.
 
-    Each group of the legend begins a column. The figure grows by the room that all this
-    takes, so that the panels keep theirs and the legend can cover none of them.
+    Each group of the legend starts a column. The figure grows by the height of the additions, so
+    the panels keep their size and nothing overlaps.
     """
     width, panel_height = figure.get_size_inches()
     title = textwrap.fill(title, round(width * 10.5))
     notes = [part for line in footer for part in textwrap.wrap(line, round(width * 14.5))]
-    entries, rows = _arranged(legend, width)
+    entries, rows = _arrange(legend, width)
     title_height = _MARGIN + _LINE * (title.count("\n") + 1)
     below = 2.5 * _MARGIN + 0.95 * _LINE * rows + 0.8 * _LINE * len(notes)
     height = title_height + panel_height + below
     figure.set_size_inches(width, height)
-    # The layout engine has the panels' part of the page only.
-    part = (0, below / height, 1, panel_height / height)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=part))
+    # Restrict the layout engine to the panels' share of the page.
+    panel_area = (0, below / height, 1, panel_height / height)
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=panel_area))
     figure.text(0.5, 1 - _MARGIN / height, title, ha="center", va="top", size=12)
     figure.legend(
         handles=entries,
@@ -144,9 +206,11 @@ def surround(
     )
 
 
-def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Artist], int]:
-    """The entries of a legend, each group filled up to whole columns with blanks, and the
-    number of rows: as few as fit the width in inches."""
+def _arrange(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Artist], int]:
+    """Return the legend's entries and its number of rows, the fewest that fit `width` inches.
+
+    Blank entries fill each group up to whole columns.
+    """
     longest = max(len(str(entry.get_label())) for group in groups for entry in group)
     columns = max(len(groups), int(width / (0.07 * longest + 0.6)))
     rows = 1
@@ -155,30 +219,43 @@ def _arranged(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Ar
     entries: list[Artist] = []
     for group in groups:
         blanks = -len(group) % rows
-        entries += [*group, *(Line2D([], [], linestyle="", label=" ") for _ in range(blanks))]
+        entries += [*group, *(entry(" ") for _ in range(blanks))]
     return entries, rows
 
 
-def few_decades(axes: Axes) -> None:
-    """Label a logarithmic horizontal axis where it spans so little that powers of ten are few, and
-    never between: what matplotlib writes there covers itself."""
-    low, high = axes.get_xlim()
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if high / low < 100:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+def by_combination(
+    trials: pd.DataFrame, settings: Sequence[str]
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield a file suffix, a title suffix and the trials for each combination of `settings`.
+
+    A figure never averages over settings that vary beside its own: each combination gets one.
+    """
+    if not settings:
+        yield "", "", trials
+        return
+    for key, inside in trials.groupby(list(settings), dropna=False):
+        values = list(zip(settings, key, strict=True))
+        yield (
+            file_suffix([f"{name}{format_value(value)}" for name, value in values]),
+            "".join(f", {setting_value(name, value)}" for name, value in values),
+            inside,
+        )
 
 
-def suffix(parts: Sequence[str]) -> str:
-    """What follows a figure's name in those of its files, which no system may stumble over."""
-    words = "".join(f"-{part}" for part in parts)
-    return words.replace(",", "").replace(" ", "-").replace(":", "-")
+def file_suffix(words: Sequence[str]) -> str:
+    """Return what follows a figure's name in its file names, safe on every file system."""
+    return "".join(f"-{word}" for word in words).translate(
+        {ord(","): "", ord(" "): "-", ord(":"): "-"}
+    )
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write the figure as `path`.png (150 dpi) and `path`.svg, the same bytes each time."""
+    """Write the figure as `path`.png (150 dpi) and `path`.svg and return both paths.
+
+    The same figure gives the same bytes each time.
+    """
     written = []
-    _settle(figure)
+    _freeze_layout(figure)
     for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         file = path.with_name(path.name + ending)
         with styled():
@@ -187,9 +264,12 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def _settle(figure: Figure) -> None:
-    """Lay the panels out, once for all files, in places that are the same each time: the
-    solver's last digits are not, and the ids in an SVG are made from them."""
+def _freeze_layout(figure: Figure) -> None:
+    """Lay out the panels once and round their positions.
+
+    The solver's last digits differ between calls, and matplotlib derives the ids in an SVG from
+    them.
+    """
     engine = figure.get_layout_engine()
     if engine is None:
         return

@@ -1,4 +1,4 @@
-"""Time shares: where the time of a training step goes."""
+"""Shares of data, computation and communication in the time of a training step."""
 
 from __future__ import annotations
 
@@ -9,87 +9,90 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from lenet.records import PHASES
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.speedup import runs
-from study.figures import style
-from study.figures.workers import footer, marked, parts
+from study.analysis.speedup import scaling_trials
+from study.figures import style, workers
+
+_BAR = ["processor", "workers", "batch"]
+"""What each bar of a panel stands for."""
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
-    """A panel per width, a bar per number of workers and batch of Ray's runs, with the share of
-    each phase in the time of all steps behind the warm-up, all workers together: the mean over
-    repeats, with the 95% interval of each boundary between phases if there are several. A figure
-    for each value of other settings that vary."""
-    trained = runs(results)
-    if trained.empty:
-        return {}
-    trained = trained[trained["launcher"] == "ray"]
-    if trained.empty:
+    """Draw a panel per width, a bar per number of workers and batch: each phase's share of time.
+
+    Shares are of all steps of all workers after warm-up, in trials that Ray launched: means over
+    repeats, with a 95% interval for each boundary between phases.
+
+    Returns: the figures by file suffix: one for each combination of the other settings that vary;
+        none if no trial has a result.
+    """
+    trials = scaling_trials(results)
+    if trials.empty or (trials["launcher"] != "ray").all():
         return {}
     return {
-        suffix: _figure(results, titled, inside)
-        for suffix, titled, inside in parts(results, trained, title)
+        suffix: _figure(results, heading, inside)
+        for suffix, heading, inside in workers.by_combination(
+            results, trials[trials["launcher"] == "ray"], title
+        )
     }
 
 
-def _figure(results: Results, title: str, trained: pd.DataFrame) -> Figure:
-    widths = sorted(trained["width"].unique())
+def _figure(results: Results, title: str, trials: pd.DataFrame) -> Figure:
+    widths = sorted(trials["width"].unique())
     with style.styled():
         figure, axes = style.panels(len(widths))
-        colours = style.colours(PHASES)
-        keys = ["processor", "workers", "batch"]
-        places = sorted(trained[keys].drop_duplicates().itertuples(index=False, name=None))
+        colors = style.colors(PHASES)
+        places = sorted(trials[_BAR].drop_duplicates().itertuples(index=False, name=None))
+        # Turn the labels where there are too many bars to set them side by side.
+        upright = 0.6 * len(places) > axes[0].get_position().width * figure.get_size_inches()[0]
+        between = ", batch " if upright else "\nbatch "
+        labels = [
+            f"{workers.workers_label(trials, processor, count)}{between}{batch}"
+            for processor, count, batch in places
+        ]
         for ax, width in zip(axes, widths, strict=True):
             ax.set_title(f"width {width}")
-            inside = trained[trained["width"] == width]
-            # A value by repeat: two batches cut to the training samples are the same.
-            each = inside.groupby([*keys, "seed"])[[f"{phase}_share" for phase in PHASES]].mean()
-            for key, of_repeats in each.groupby(keys):
-                _bar(ax, places.index(key), 100 * of_repeats.cumsum(axis=1), colours)
-            # Many stand upright, else they would cover each other.
-            inches = ax.get_position().width * figure.get_size_inches()[0]
-            upright = 0.6 * len(places) > inches
-            between = ", batch " if upright else "\nbatch "
-            names = [f"{marked(trained, p, n)}{between}{batch}" for p, n, batch in places]
-            ax.set_xticks(range(len(places)), names, size=8, rotation=90 if upright else 0)
+            inside = trials[trials["width"] == width]
+            # Average within a repeat: two batch sizes cut to the training samples are one batch.
+            shares = inside.groupby([*_BAR, "seed"])[[f"{phase}_share" for phase in PHASES]].mean()
+            for key, repeats in shares.groupby(_BAR):
+                _bar(ax, places.index(key), 100 * repeats.cumsum(axis=1), colors)
+            ax.set_xticks(range(len(places)), labels, size=8, rotation=90 if upright else 0)
             ax.set_ylim(0, 100)
-            if ax.yaxis.get_tick_params()["labelleft"]:
-                ax.set_ylabel("share of time (%)")
-        legend = [Patch(color=colours[phase], lw=0, label=phase) for phase in PHASES]
-        meaning = (
-            "Measured in each worker. Communication is one all-reduce of all gradients after the "
-            "backward pass, and with it the wait for the slowest worker; start-up, warm-up and "
-            "evaluation are left out."
+        style.label_outer(axes, y="share of time (%)")
+        legend = [style.color_entry(phase, colors[phase]) for phase in PHASES]
+        notes = (
+            "Times are measured in each worker, without start-up, warm-up and evaluation. "
+            "Communication is one all-reduce of all gradients after the backward pass, including "
+            "the wait for the slowest worker."
         )
-        if trained["seed"].nunique() > 1:
-            meaning += (
-                " Bars are means over repeats, whiskers 95% intervals of where one phase ends and "
-                "the next begins."
+        if trials["seed"].nunique() > 1:
+            notes += (
+                " Bars are means over repeats; whiskers are 95% intervals of the boundaries "
+                "between phases."
             )
-        style.surround(figure, title, [legend], footer(results, trained, meaning))
+        style.finish(figure, title, [legend], workers.footer(results, trials, notes))
     return figure
 
 
-def _bar(ax: Axes, at: float, ends: pd.DataFrame, colours: Mapping[str, Any]) -> None:
-    """`ends` has a row per repeat, and by phase where it ends in percent."""
+def _bar(ax: Axes, at: float, ends: pd.DataFrame, colors: Mapping[str, Any]) -> None:
+    """Draw a bar from `ends`: a row per repeat, a column per phase, where it ends in percent."""
     below = 0.0
     for i, phase in enumerate(PHASES):
-        over = statistics.mean(ends[f"{phase}_share"])
-        ax.bar(at, over.mean - below, bottom=below, color=colours[phase], width=0.7)
-        below = over.mean
-        # One worker has nothing behind its computation.
-        if below > 100 - 1e-9 or math.isnan(over.half_width):
+        end = statistics.mean(ends[f"{phase}_share"])
+        ax.bar(at, end.mean - below, bottom=below, color=colors[phase], width=0.7)
+        below = end.mean
+        # The last phase ends at 100% in all repeats.
+        if below > 100 - 1e-9 or math.isnan(end.half_width):
             continue
-        # A share is none beyond 0 and 100 %.
-        down, up = min(over.half_width, over.mean), min(over.half_width, 100 - over.mean)
+        # No share lies outside 0 to 100%.
+        down, up = min(end.half_width, end.mean), min(end.half_width, 100 - end.mean)
         ax.errorbar(
-            # Side by side: two ends may lie close to each other.
-            at - 0.1 + 0.2 * i,
-            over.mean,
+            at - 0.1 + 0.2 * i,  # side by side, since two ends may lie close together
+            end.mean,
             yerr=[[down], [up]],
             fmt="none",
             ecolor="#222222",

@@ -1,4 +1,4 @@
-"""What the figures of numbers of workers share: how a number is called, and what is said below."""
+"""What the figures of scaling runs share: names of workers, and the footer."""
 
 from __future__ import annotations
 
@@ -7,46 +7,40 @@ from collections.abc import Iterator
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.speedup import others
-from study.analysis.wording import label, provenance, value_text
+from study.analysis.speedup import other_varied_settings
+from study.analysis.wording import provenance
 from study.figures import style
 
 
-def parts(
-    results: Results, trained: pd.DataFrame, title: str
+def by_combination(
+    results: Results, trials: pd.DataFrame, title: str
 ) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """The runs by the settings that vary beside those of a point of scaling, which are never
-    averaged over: what to add to a file's name, the title, and the runs of each."""
-    varied = others(results)
-    if not varied:
-        yield "", title, trained
-        return
-    for key, inside in trained.groupby(varied, dropna=False):
-        said = [(name, value_text(value)) for name, value in zip(varied, key, strict=True)]
-        where = ", ".join(f"{label(name)} {text}" for name, text in said)
-        yield style.suffix([f"{name}{text}" for name, text in said]), f"{title}: {where}", inside
+    """Yield a file suffix, a title and the trials of each figure, as `style.by_combination` does.
+
+    Figures tell apart workers, launchers, processors, widths and batch sizes themselves.
+    """
+    for suffix, values, inside in style.by_combination(trials, other_varied_settings(results)):
+        yield suffix, title + values, inside
 
 
-def marked(trained: pd.DataFrame, processor: str, workers: int) -> str:
-    """A number of workers under its mark: `2 CPU`, with a star where they shared CPUs."""
-    inside = select(trained, {"processor": processor, "workers": workers})
-    star = "*" if len(inside) and inside["oversubscribed"].any() else ""
+def workers_label(trials: pd.DataFrame, processor: str, workers: int) -> str:
+    """Return the label of a number of workers, starred if they shared CPUs: `4 CPU*`."""
+    inside = select(trials, {"processor": processor, "workers": workers})
+    star = "*" if inside["oversubscribed"].any() else ""
     return f"{workers} {processor.upper()}{star}"
 
 
-def net(trained: pd.DataFrame) -> str:
-    """Which of several nets and batches a figure shows."""
-    width, batch = int(trained["width"].iloc[0]), int(trained["batch"].iloc[0])
-    return f"The net of width {width}, batch {batch}. "
+def workload(trials: pd.DataFrame) -> str:
+    """Return the one net and batch size that these trials train, as a sentence."""
+    return f"Width {int(trials['width'].iloc[0])}, batch size {int(trials['batch'].iloc[0])}."
 
 
-def footer(results: Results, trained: pd.DataFrame, meaning: str) -> list[str]:
-    """The lines below a figure: where its numbers come from, how busy the machine was, what
-    the figure shows, and what a star means where there is one."""
-    loads = trained["load_average"]
-    # Of only some of the runs it would speak for the others, too.
-    busy = f"; load average {loads.min():.0f} to {loads.max():.0f}" if loads.notna().all() else ""
-    lines = [f"{provenance(results.run, trained)}{busy}.", meaning]
-    if trained["oversubscribed"].any():
-        lines.append("* oversubscribed: more workers than CPUs.")
+def footer(results: Results, trials: pd.DataFrame, notes: str) -> list[str]:
+    """Return the footer: provenance and load of the machine, `notes`, and what a star means."""
+    loads = trials["load_average"]
+    # The loads of some trials do not speak for the others.
+    load = f"; load average {loads.min():.0f} to {loads.max():.0f}" if loads.notna().all() else ""
+    lines = [f"{provenance(results.run, trials)}{load}.", notes]
+    if trials["oversubscribed"].any():
+        lines.append("* Oversubscribed: more workers than CPUs.")
     return lines

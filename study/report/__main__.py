@@ -1,82 +1,91 @@
-"""Draw the figures of a finished run again and print what it found.
+"""Report a finished run again: its figures, tables, rankings and verdicts.
 
     python -m study.report results/NAME
-    python -m study.report results/NAME --out elsewhere     where NAME cannot be written to
-    python -m study.report results/NAME --xlsx              all curves as a spreadsheet, too
+    python -m study.report results/NAME --out elsewhere     if NAME is read-only
+    python -m study.report results/NAME --xlsx              also all curves as a spreadsheet
     python -m study.report s3://BUCKET/NAME                 a run in a bucket, copied to results/
 
-Needs neither Ray nor torch. Figures and rankings are made from the run's two tables alone;
-without them, the tables are collected from the trials first.
+Needs neither Ray nor torch. Reads only the run's two tables, `records` and `trials`. If they are
+missing, they are collected from the trials first.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
 from lenet.config import ConfigError
-from study.analysis.results import TRIALS, Results, load_run
-from study.commandline import Parser, folder, place
+from study import commandline
+from study.analysis.results import Results, load_run
 from study.report.spreadsheet import write_spreadsheet
 from study.report.summary import summarize
+from study.runs import layout
 from study.runs.collect import refresh
 from study.runs.run_folder import RunFolder
-from study.runs.storage import Place, reason
+from study.runs.storage import Location, reason
+from study.terminal import make_console, print_note
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code (0 done, 2 bad input)."""
-    parser = Parser("python -m study.report", __doc__)
+    """Run the command; return 0 (done), 2 (bad input) or 130 (Ctrl-C)."""
+    return commandline.run_command(_parser(), _report, arguments)
+
+
+def _parser() -> commandline.Parser:
+    parser = commandline.Parser("python -m study.report", __doc__)
     parser.add_argument(
-        "directory", type=place, metavar="DIR", help="a run: its folder, s3://... or gs://..."
+        "directory",
+        type=commandline.place,
+        metavar="DIR",
+        help="a run: a folder, s3://... or gs://...",
     )
     parser.add_argument(
         "--out",
-        type=folder,
+        type=commandline.folder,
         metavar="DIR2",
-        help="where the figures and rankings go (default: DIR)",
+        help="folder for the figures, tables and rankings (default: DIR)",
     )
     parser.add_argument(
-        "--xlsx", action="store_true", help="also write all curves as a spreadsheet, results.xlsx"
+        "--xlsx",
+        action="store_true",
+        help=f"also write all curves as a spreadsheet, {layout.SPREADSHEET}",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _report(options: argparse.Namespace, _: Sequence[str]) -> int:
+    console = make_console()
     try:
-        console = Console(highlight=False)
-        run = _brought_up_to_date(options.directory, console)
-        directory = run.path
-        summarize(directory, console, options.out)
+        run = _refreshed(options.directory, console)
+        summarize(run.path, console, options.out)
         if options.xlsx:
-            path = (options.out or directory) / "results.xlsx"
-            sheets = write_spreadsheet(Results.load(directory), path)
-            console.print(f"  curves    {path} ({', '.join(sheets)})", soft_wrap=True)
-        if options.out is None:
-            _publish(run, console)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+            path = (options.out or run.path) / layout.SPREADSHEET
+            sheets = write_spreadsheet(Results.load(run.path), path)
+            console.print(f"  curves    {path} ({', '.join(sheets)})")
     except OSError as error:
-        what = error.filename or options.directory
-        print(
-            f"error: cannot read or write {what} ({reason(error)}): where it cannot be written "
-            "to, name another folder with --out",
-            file=sys.stderr,
-        )
-        return 2
+        file = error.filename or options.directory
+        raise ConfigError(
+            f"cannot read or write {file} ({reason(error)}): if it is read-only, name another "
+            "folder with --out"
+        ) from error
+    if options.out is None:
+        _publish(run, console)
     return 0
 
 
-def _brought_up_to_date(asked: Place, console: Console) -> RunFolder:
-    """The run with its tables as its trials are; a copy whose bucket is away, as it was."""
-    run = RunFolder(asked)
+def _refreshed(place: Location, console: Console) -> RunFolder:
+    """Open the run and bring its tables up to date; use the copy if the bucket is unreachable."""
+    run = RunFolder(place)
     if run.is_copy:
         try:
-            run = RunFolder.open(asked)
+            run = RunFolder.open(place)
         except ConfigError as error:
-            if not (run.path / TRIALS).is_file():
+            if not (run.path / layout.TRIALS_TABLE).is_file():
                 raise
-            console.print(f"[yellow]Note:[/yellow] {error}\nThis is of the copy.", soft_wrap=True)
+            print_note(console, f"{error}\nReporting the local copy.")
             return run
     load_run(run.path)
     refresh(run)
@@ -87,9 +96,7 @@ def _publish(run: RunFolder, console: Console) -> None:
     try:
         run.publish()
     except OSError as error:
-        console.print(
-            f"[yellow]Note:[/yellow] not brought to {run.home} ({reason(error)}).", soft_wrap=True
-        )
+        print_note(console, f"not uploaded to {run.home} ({reason(error)}).")
 
 
 if __name__ == "__main__":

@@ -1,259 +1,259 @@
-"""What a run found: rankings, tables, verdicts and figures, written and printed."""
+"""The report of a run on the terminal and in its folder: answer, tables, verdicts, figures."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 import search_spaces
 from search_spaces import search
-from search_spaces.study import Study
+from search_spaces.study import Claim, Study
 from study.analysis.conclusions import conclusions
-from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
-from study.analysis.results import RECORDS, TRIALS, Results, load_run
-from study.analysis.search import is_search, objectives_of, said_of_winner
+from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
+from study.analysis.results import Results
+from study.analysis.search import is_search, search_objectives, winner_notes
 from study.analysis.speedup import is_scaling
 from study.analysis.wording import (
-    counted,
-    heading,
+    column_heading,
+    format_mean,
+    format_value,
     label,
+    pluralize,
     provenance,
-    value_text,
-    with_interval,
 )
-from study.claims.evidence import NOT_TESTED
 from study.claims.judge import judge_all
+from study.claims.verdict import NOT_TESTED, Verdict
 from study.figures.draw import draw_all
+from study.report.answer import best_lines, verdict_line
+from study.report.console_table import print_table
+from study.runs import layout
 from study.tables.make import make_all
 
-_FAILURES = 10
-_ROWS = 30
-"""The printed leaderboard is cut there, the file is not."""
+_MAX_FAILURES = 10
+_MAX_ROWS = 30
+"""Rows of the printed leaderboard. The file has all."""
 
 
 def summarize(directory: Path, console: Console, out: Path | None = None) -> None:
-    """Write the figures, rankings, tables and verdicts of the run in `directory` (into `out`,
-    if given), print all but the figures, and say where everything lies.
+    """Report the run in `directory`: print the answer, the tables and the verdicts, and write
+    them with the figures into `out` (default: `directory`).
 
-    Raises `ResultsError` if the folder is no run or its tables cannot be read, `FigureError`,
-    `TableError`, `ClaimError` or `ConfigError` if something of its study is declared wrongly or
-    does not fit what was run, `OSError` if nothing can
-    be written.
+    Raises `ResultsError` if the folder holds no run or its tables cannot be read; `FigureError`,
+    `TableError`, `ClaimError` or `ConfigError` if its study declares something that does not
+    exist or does not fit the run; `OSError` if nothing can be written.
     """
-    run = load_run(directory)
     results = Results.load(directory)
+    console.print()
+    _print_excluded(results, console)
+    if results.completed.empty:
+        console.print("No trial has a result yet: there is nothing to rank or to draw.")
+        return
     out = out or directory
     out.mkdir(parents=True, exist_ok=True)
+    report = _Report(results, directory, out, console)
+    report.print_answer()
+    report.print_details()
+    report.print_files()
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    say("")
-    _say_left_out(results, say)
-    if results.counted.empty:
-        say("No trial has a result yet: there is nothing to rank or to draw.")
-        return
-    board = leaderboard(results)
-    say(f"{run['study']}: {provenance(run, results.counted)}.")
-    files: list[Path] = []
-    extra: list[tuple[str, str]] = []
-    # Ramps alone rank nothing, and workers learn the same: they differ in their time.
-    if len(board) and not is_scaling(results):
-        extra += _rankings(board, results, out, console)
-    if run["study"] in search_spaces.studies():
-        study = search_spaces.find(run["study"])
-        if is_search(results):  # whatever is searched, this is what there is to see
-            figures = search.figures(len(objectives_of(results)))
-            study = replace(study, figures=figures, tables=search.TABLES, claims=())
-        extra += _tables(study, results, out, console)
-        if is_search(results):
-            for line in said_of_winner(results):
+@dataclass
+class _Report:
+    results: Results
+    directory: Path
+    out: Path
+    console: Console
+    files: list[tuple[str, str]] = field(default_factory=list)
+    """(what, where) for the list at the end"""
+
+    def __post_init__(self) -> None:
+        results, run = self.results, self.results.run
+        self.study: Study | None = None
+        if run.study in search_spaces.studies():
+            self.study = search_spaces.find(run.study)
+            if is_search(results):  # every search shows the same, whatever its space
+                figures = search.figures(len(search_objectives(results)))
+                self.study = replace(self.study, figures=figures, tables=search.TABLES, claims=())
+        # Workers learn the same and differ only in time; the ramps of a range test rank nothing.
+        board = pd.DataFrame() if is_scaling(results) else leaderboard(results)
+        self.board = board
+        self.best = best_per_optimizer(board) if len(board) else board
+        self.judged = judge_all(self.study, results) if self.study else []
+        self.provenance = provenance(run, results.completed)
+
+    def print_answer(self) -> None:
+        """Print what the run found, before the tables that show it."""
+        say = self.console.print
+        say(f"{self.results.run.study}: {self.provenance}.")
+        say()
+        if is_scaling(self.results):
+            self._conclusions()
+        if len(self.best):
+            for line in best_lines(self.best):
                 say(line)
-        extra += _claims(study, results, out, say)
-        extra += _conclusions(results, out, say)
-        files = draw_all(study, results, out / "figures", say)
-    else:
-        say(f"No figures: this copy of the project has no study {run['study']!r} to say which.")
-    say("")
-    for what, where in (
-        ("figures", f"{out / 'figures'} ({counted(len(files) // 2, 'figure')}, PNG and SVG)"),
-        *extra,
-        ("records", f"{directory / TRIALS}, {directory / RECORDS} (and .csv)"),
-        ("again", f"python -m study.report {shlex.quote(str(directory))}"),
-    ):
-        say(f"  {what:9} {where}")
+        if is_search(self.results):
+            for line in winner_notes(self.results):
+                say(line)
+        if self.judged:
+            say(f"{verdict_line(self.judged)}.")
+
+    def print_details(self) -> None:
+        """Print and write rankings, tables and claims; draw the figures."""
+        if len(self.board):
+            self._rankings()
+        if self.study is None:
+            name = self.results.run.study
+            self.console.print(f"No figures: this installation has no study {name!r}.")
+            return
+        self._tables(self.study)
+        self._claims(self.study)
+        self.console.print()
+        folder = self.out / layout.FIGURES
+        drawn = draw_all(self.study, self.results, folder, self.console.print)
+        figures = pluralize(len(drawn) // 2, "figure")
+        self.files.insert(0, ("figures", f"{folder} ({figures}, PNG and SVG)"))
+
+    def print_files(self) -> None:
+        """Print where everything is."""
+        tables = self.directory / layout.TRIALS_TABLE, self.directory / layout.RECORDS_TABLE
+        self.files.append(("records", f"{tables[0]}, {tables[1]} (and .csv)"))
+        command = f"python -m study.report {shlex.quote(str(self.directory))}"
+        self.files.append(("again", command))
+        for what, where in self.files:
+            self.console.print(f"  {what:9} {where}")
+
+    def _rankings(self) -> None:
+        board, best = self.board, self.best
+        paths = self.out / layout.LEADERBOARD, self.out / layout.BEST_PER_OPTIMIZER
+        board.to_csv(paths[0], index=False)
+        best.to_csv(paths[1], index=False)
+        self.files.append(("rankings", f"{paths[0]}, {paths[1]}"))
+        say = self.console.print
+        say()
+        objective = self.results.objective
+        unused = "" if objective.startswith("test") else "; the test set plays no part"
+        say(f"Ranked by {label(objective)}{unused}.")
+        say("± is the 95% Student-t interval over seeds; one seed has none.")
+        self._print_ranking("Leaderboard", board.head(_MAX_ROWS))
+        if len(board) > _MAX_ROWS:
+            diverged = int((board["diverged"][_MAX_ROWS:] > 0).sum())
+            of_these = f", {diverged} of them diverged" if diverged else ""
+            say(f"... and {len(board) - _MAX_ROWS} more in {layout.LEADERBOARD}{of_these}.")
+        self._print_ranking("Best setting per optimizer", best)
+
+    def _print_ranking(self, title: str, board: pd.DataFrame) -> None:
+        measured = [name for name in board.columns if f"{name}_ci95" in board]
+        settings = list(board.columns[1 : list(board.columns).index(measured[0])])
+        counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
+        headers = [
+            "rank",
+            *map(label, settings),
+            *map(column_heading, measured),
+            *counts,
+            "seconds",
+        ]
+        rows = [
+            [
+                str(row["rank"]),
+                *(format_value(row[name]) for name in settings),
+                *(format_mean(name, row[name], row[f"{name}_ci95"]) for name in measured),
+                *(str(row[name]) for name in counts),
+                f"{row['train_seconds']:.1f}",
+            ]
+            for row in board.to_dict("records")
+        ]
+        print_table(self.console, title, headers, rows)
+
+    def _tables(self, study: Study) -> None:
+        made = make_all(study, self.results)
+        if not made:
+            return
+        folder = self.out / layout.TABLES
+        folder.mkdir(exist_ok=True)
+        for name, (declared, table) in made.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+            rows = [[format_value(cell) for cell in row] for row in table.itertuples(index=False)]
+            print_table(self.console, declared.title, [label(str(c)) for c in table.columns], rows)
+        self.files.append(("tables", f"{folder} ({pluralize(len(made), 'table')}, CSV)"))
+
+    def _claims(self, study: Study) -> None:
+        if not self.judged:
+            return
+        say = self.console.print
+        say()
+        say(f"Claims of the report ({study.source})")
+        say(f"  Judged by: {self.provenance}.")
+        budget = self.results.run.budget
+        if budget != "paper" and study.budgets["paper"] != study.budgets["quick"]:
+            say(
+                "  The published budget is larger: use --budget paper to test the claims as stated."
+            )
+        _print_verdicts(self.judged, self.console)
+        rows = [
+            {
+                "claim": claim.name,
+                "verdict": verdict.verdict,
+                "says": claim.statement,
+                "source": claim.source,
+                "published": claim.published,
+                "evidence": verdict.evidence,
+                "judged_by": self.provenance,
+            }
+            for claim, verdict in self.judged
+        ]
+        path = self.out / layout.CLAIMS
+        pd.DataFrame(rows).to_csv(path, index=False)
+        self.files.append(("claims", str(path)))
+
+    def _conclusions(self) -> None:
+        """Print what several workers are worth, and write it."""
+        sentences = conclusions(self.results)
+        self.console.print("What several workers are worth here")
+        for sentence in sentences:
+            self.console.print(f"  {sentence}")
+        path = self.out / layout.CONCLUSION
+        lines = [*sentences, f"Measured by: {self.provenance}.", ""]
+        path.write_text("\n".join(lines), encoding="utf-8")
+        self.files.append(("in words", str(path)))
 
 
-def _rankings(
-    board: pd.DataFrame, results: Results, out: Path, console: Console
-) -> list[tuple[str, str]]:
-    """Print the leaderboard and the best of each optimizer, and write both as CSV."""
-    best = best_per_optimizer(board)
-    files = out / "leaderboard.csv", out / "best_per_optimizer.csv"
-    board.to_csv(files[0], index=False)
-    best.to_csv(files[1], index=False)
-    console.print(_how_ranked(results), markup=False, soft_wrap=True)
-    console.print("± is the 95% Student-t interval over seeds; there is none over one seed.")
-    _print(board.head(_ROWS), "Leaderboard", console)
-    if len(board) > _ROWS:
-        diverged = int((board["diverged"][_ROWS:] > 0).sum())
-        also = f", of which {diverged} diverged" if diverged else ""
-        console.print(f"... and {len(board) - _ROWS} more in leaderboard.csv{also}.")
-    _print(best, "Best setting per optimizer", console)
-    return [("rankings", f"{files[0]}, {files[1]}")]
-
-
-def _how_ranked(results: Results) -> str:
-    ranked = f"Ranked by {label(results.objective)}"
-    if results.objective.startswith("test"):
-        return f"{ranked}."
-    return f"{ranked}; the test set takes no part in the ranking."
-
-
-def _tables(study: Study, results: Results, out: Path, console: Console) -> list[tuple[str, str]]:
-    """Print the study's own tables and write each as CSV."""
-    made = make_all(study, results)
-    if not made:
-        return []
-    folder = out / "tables"
-    folder.mkdir(exist_ok=True)
-    for name, (asked, rows) in made.items():
-        rows.to_csv(folder / f"{name}.csv", index=False)
-        table = _framed(console)
-        for column in rows.columns:
-            is_text = column == rows.columns[0]
-            heading = label(str(column))
-            table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
-        for row in rows.itertuples(index=False):
-            table.add_row(*map(value_text, row))
-        _show(asked.title, table, console)
-    return [("tables", f"{folder} ({counted(len(made), 'table')}, CSV)")]
-
-
-def _claims(
-    study: Study, results: Results, out: Path, say: Callable[[str], None]
-) -> list[tuple[str, str]]:
-    """Print what became of the report's claims, and write it as CSV."""
-    judged = judge_all(study, results)
-    if not judged:
-        return []
-    say("")
-    say(f"Claims of the report ({study.source})")
-    where = provenance(results.run, results.counted)
-    say(f"  judged by: {where}.")
-    if results.run["budget"] != "paper" and study.budgets["paper"] != study.budgets["quick"]:
-        say("  This is less training than was published: use --budget paper to test it as it was.")
-    # What no claim can be judged for is said once.
-    alike = Counter(v.evidence for _, v in judged if v.verdict == NOT_TESTED)
-    for evidence, claims in alike.items():
+def _print_verdicts(judged: Sequence[tuple[Claim, Verdict]], console: Console) -> None:
+    # A reason that several claims cannot be tested for is printed once.
+    shared = Counter(v.evidence for _, v in judged if v.verdict == NOT_TESTED)
+    for evidence, claims in shared.items():
         if claims > 1:
-            say(f"  NOT TESTED, {claims} claims: {evidence}.")
+            console.print(f"  NOT TESTED, {claims} claims: {evidence}.")
     for claim, verdict in judged:
-        if alike[verdict.evidence] > 1:
+        if shared[verdict.evidence] > 1:
             continue
-        say(f"  {verdict.verdict.upper()}: {claim.says}")
         published = "" if claim.published == "none" else f" Published: {claim.published}."
-        say(f"      {claim.source}.{published}")
-        say(f"      Here: {verdict.evidence}.")
-    rows = [
-        {
-            "claim": claim.name,
-            "verdict": verdict.verdict,
-            "says": claim.says,
-            "source": claim.source,
-            "published": claim.published,
-            "evidence": verdict.evidence,
-            "judged_by": where,
-        }
-        for claim, verdict in judged
-    ]
-    pd.DataFrame(rows).to_csv(out / "claims.csv", index=False)
-    return [("claims", str(out / "claims.csv"))]
+        console.print(f"  {verdict.verdict.upper()}: {claim.statement}")
+        console.print(f"      {claim.source}.{published}")
+        console.print(f"      Here: {verdict.evidence}.")
 
 
-def _conclusions(results: Results, out: Path, say: Callable[[str], None]) -> list[tuple[str, str]]:
-    """Print what a scaling run comes to, in words, and write it."""
-    if not is_scaling(results):
-        return []
-    said = conclusions(results)
-    say("")
-    say("What several workers are worth here")
-    for sentence in said:
-        say(f"  {sentence}")
-    where = provenance(results.run, results.counted)
-    path = out / "conclusion.txt"
-    path.write_text("\n".join([*said, f"Measured by: {where}.", ""]), encoding="utf-8")
-    return [("in words", str(path))]
-
-
-def _say_left_out(results: Results, say: Callable[[str], None]) -> None:
-    """Say which trials are not counted, and why the failed ones failed."""
-    missing = left_out(results)
-    if not missing:
+def _print_excluded(results: Results, console: Console) -> None:
+    """Print which trials are not counted, and why the failed ones failed."""
+    excluded = count_excluded(results)
+    if not excluded:
         return
-    each = ", ".join(f"{n} {status}" for status, n in missing.items())
-    say(f"Not counted: {each} of {counted(len(results.trials), 'trial')} (see trials.csv).")
+    counts = ", ".join(f"{n} {status}" for status, n in excluded.items())
+    trials = pluralize(len(results.trials), "trial")
+    console.print(f"Not counted: {counts} of {trials} (see trials.csv).")
     unfinished = results.trials[results.trials["status"] == "unfinished"]
-    damaged = int(unfinished["error"].notna().sum())
-    if damaged:
-        of = counted(damaged, "trial")
-        say(f"  of {of} the records are missing or damaged: --resume trains it again")
+    if damaged := int(unfinished["error"].notna().sum()):
+        records = f"the records of {pluralize(damaged, 'trial')}"
+        console.print(f"  Missing or damaged: {records}. --resume trains again.")
     failed = results.trials[results.trials["status"] == "failed"]
-    for trial in failed.head(_FAILURES).to_dict("records"):
+    for trial in failed.head(_MAX_FAILURES).to_dict("records"):
         reason = trial["error"].strip().splitlines() if isinstance(trial["error"], str) else []
-        say(f"  {trial['trial']} failed: {reason[-1] if reason else 'no reason was kept'}")
-    if len(failed) > _FAILURES:
-        say(f"  ... and {len(failed) - _FAILURES} more (see trials.csv)")
-
-
-def _print(board: pd.DataFrame, title: str, console: Console) -> None:
-    """Print rows of the leaderboard; no cell is ever cut."""
-    first = next(i for i, name in enumerate(board.columns) if f"{name}_ci95" in board)
-    settings = list(board.columns[1:first])
-    measured = [name for name in board.columns[first:] if f"{name}_ci95" in board]
-    if board["dataset"].nunique() == 1:  # then it stands above the table
-        settings.remove("dataset")
-    counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
-    table = _framed(console)
-    for name in ("rank", *settings, *map(heading, measured), *counts, "seconds"):
-        is_text = name in board and board[name].map(lambda value: isinstance(value, str)).all()
-        # Where the page is too narrow, a cell goes on in its next line.
-        table.add_column(label(name), justify="left" if is_text else "right", overflow="fold")
-    for row in board.to_dict("records"):
-        table.add_row(
-            str(row["rank"]),
-            *(value_text(row[name]) for name in settings),
-            *(with_interval(name, row[name], row[f"{name}_ci95"]) for name in measured),
-            *(str(row[name]) for name in counts),
-            f"{row['train_seconds']:.1f}",
+        console.print(
+            f"  {trial['trial']} failed: {reason[-1] if reason else 'no reason recorded'}"
         )
-    _show(title, table, console)
-
-
-def _framed(console: Console) -> Table:
-    return Table(
-        # A frame is for the eye; in a file or a pipe it is in the way.
-        box=box.HORIZONTALS if console.is_terminal else None,
-        pad_edge=False,
-    )
-
-
-def _show(title: str, table: Table, console: Console) -> None:
-    console.print()
-    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
-    page = console.width
-    if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
-        console.width = Measurement.get(
-            console, console.options.update(max_width=10_000), table
-        ).maximum
-    console.print(table, soft_wrap=False)
-    console.width = page
+    if len(failed) > _MAX_FAILURES:
+        console.print(f"  ... and {len(failed) - _MAX_FAILURES} more (see trials.csv)")

@@ -1,4 +1,4 @@
-"""The tables of a run, made from its trials' folders."""
+"""The tables of a run, collected from its trials' folders."""
 
 from __future__ import annotations
 
@@ -7,75 +7,80 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lenet.records import Record
-from search_spaces.study import Planned
+from search_spaces.study import PlannedTrial
+from study.runs import layout
 from study.runs.run_folder import RunFolder
-from study.runs.trial_folder import COMPLETE, TrialFolder
+from study.runs.trial_folder import COMPLETE, STEP_TIMING
 
-_Kept = tuple[Planned, dict[str, Any], list[Record], list[dict[str, float]]]
+_MEASURED = [name for name in Record.__dataclass_fields__ if name != "observed"]
+_STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
 
 
 def collect(folder: RunFolder) -> None:
-    """Gather the trials of a run into its two tables, replacing them.
+    """Write the tables of a run, replacing older ones.
 
     `records` has a row per record: `trial`, the fields of `Record`, and a column for each
-    number `observed`, such as `observed_W`. `timings`, which only data-parallel runs have, has
-    a row per trial, worker and step (see `TrialFolder.timings`). `trials` has a row
-    per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`, `stopped` by
-    a scheduler, `failed`, `unfinished`, also if its records are damaged), `error`, `attempts`,
-    `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`, every setting, the
-    fields of the last record, and `best_validation_accuracy` with its `best_validation_epoch`; of a
-    data-parallel run also its launch (`study.analysis.speedup` says which columns). Raises
-    `ConfigError` if its plan is damaged, `OSError` if it cannot be read or written.
+    observed number, such as `observed_W`.
+
+    `timings`, of data-parallel runs only, has a row per trial, worker and step: `trial` and the
+    fields of `STEP_TIMING`.
+
+    `trials` has a row per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`,
+    `stopped` by a scheduler, `failed`, or `unfinished`, also if its records are damaged), `error`,
+    `attempts`, `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`, every
+    setting, the fields of the last record, and `best_validation_accuracy` with its
+    `best_validation_epoch`. Of a data-parallel run it also has the columns of its launch
+    (see `study.analysis.speedup`).
+
+    Raises: ConfigError if the plan is damaged, OSError if the run cannot be read or written.
     """
     record_rows: list[dict[str, Any]] = []
     trial_rows: list[dict[str, Any]] = []
-    timing_rows: list[dict[str, Any]] = []
-
-    def kept(planned: Planned, trial: TrialFolder) -> _Kept:
-        return planned, trial.state(), trial.records(), trial.timings()
-
-    for planned, state, records, timings in folder.of_trials(kept):
+    timings: list[pd.DataFrame] = []
+    for planned, state, records, steps in folder.map_trials(
+        lambda planned, trial: (planned, trial.state(), trial.records(), trial.timings())
+    ):
         record_rows += [{"trial": planned.name, **_row(record)} for record in records]
         trial_rows.append(_trial_row(planned, state, records))
-        timing_rows += [{"trial": planned.name, **row} for row in timings]
-    # The columns are there even where no trial has a record yet.
+        if len(steps):
+            timings.append(_timing_rows(planned.name, steps))
+    # The columns exist even if no trial has a record yet.
     columns = dict.fromkeys(["trial", *_MEASURED, *(name for row in record_rows for name in row)])
-    _write_table(folder.path, "records", pd.DataFrame(record_rows, columns=list(columns)))
-    if timing_rows:
-        pd.DataFrame(timing_rows).to_parquet(folder.path / ".timings.parquet", index=False)
-        (folder.path / ".timings.parquet").replace(folder.path / "timings.parquet")
-    _write_table(folder.path, "trials", pd.DataFrame(trial_rows))
+    records_table = pd.DataFrame(record_rows, columns=list(columns))
+    _write_parquet_and_csv(folder.path / layout.RECORDS_TABLE, records_table)
+    if timings:
+        table = pd.concat(timings, ignore_index=True)
+        _replace(folder.path / layout.TIMINGS_TABLE, lambda p: table.to_parquet(p, index=False))
+    _write_parquet_and_csv(folder.path / layout.TRIALS_TABLE, pd.DataFrame(trial_rows))
 
 
 def refresh(folder: RunFolder) -> None:
-    """`collect`, where there is anything to gather, and a folder that can be written to."""
-    # A run that was moved without its plan has its tables alone.
-    whole = (folder.path / "plan.json").is_file() or not (folder.path / "trials.parquet").is_file()
-    if whole and not tables_are_current(folder) and folder.writable:
+    """Collect the tables again if they are out of date and the folder can be written to."""
+    has_plan = (folder.path / layout.PLAN).is_file()
+    has_tables = (folder.path / layout.TRIALS_TABLE).is_file()
+    # A run may have been moved without its plan and trials: then its tables are all it has.
+    if (has_plan or not has_tables) and folder.writable and not tables_are_current(folder):
         collect(folder)
 
 
 def tables_are_current(folder: RunFolder) -> bool:
-    """Whether the tables of a run hold all that its trials have written.
+    """Return whether the tables hold everything that the trials have written.
 
-    A run that was moved without its trials' folders has nothing newer than its tables. Of a run in
-    a bucket nobody knows without asking for every trial.
+    True of a run that was moved without its trials. False of a run in a bucket, which would have
+    to be asked for every trial.
     """
     if folder.is_copy:
         return False
-    directory = folder.path
-    tables = [directory / f"{name}.parquet" for name in ("records", "trials")]
+    tables = [folder.path / name for name in (layout.RECORDS_TABLE, layout.TRIALS_TABLE)]
     if not all(table.is_file() for table in tables):
         return False
-    made = min(table.stat().st_mtime_ns for table in tables)
-    states = (directory / "trials").glob("*/*.json")
-    return all(state.stat().st_mtime_ns <= made for state in states)
-
-
-_MEASURED = [name for name in Record.__dataclass_fields__ if name != "observed"]
+    written = min(table.stat().st_mtime_ns for table in tables)
+    trial_files = (folder.path / layout.TRIALS).glob("*/*.json")
+    return all(file.stat().st_mtime_ns <= written for file in trial_files)
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -84,14 +89,19 @@ def _row(record: Record) -> dict[str, Any]:
     return row | {f"observed_{name}": value for name, value in observed.items()}
 
 
-_STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
+def _timing_rows(trial: str, steps: np.ndarray[Any, Any]) -> pd.DataFrame:
+    table = pd.DataFrame({"trial": [trial] * len(steps)})
+    for name in STEP_TIMING.names or ():
+        wide = np.int64 if np.issubdtype(steps[name].dtype, np.integer) else np.float64
+        table[name] = steps[name].astype(wide)
+    return table
 
 
 def _trial_row(
-    planned: Planned, state: Mapping[str, Any], records: Sequence[Record]
+    planned: PlannedTrial, state: Mapping[str, Any], records: Sequence[Record]
 ) -> dict[str, Any]:
     status = state.get("status")
-    if status in COMPLETE and not records:  # `TrialFolder.complete` will have it trained again
+    if status in COMPLETE and not records:  # a resumed run trains it again
         status, state = None, {**state, "error": "its records are missing or damaged"}
     measured = [r for r in records if math.isfinite(r.validation_accuracy)]
     best = max(measured, key=lambda record: record.validation_accuracy, default=None)
@@ -103,18 +113,18 @@ def _trial_row(
         **{name: state.get(name) for name in _STATE_COLUMNS},
         **state.get("data_parallel", {}),
         **last,
-        **planned.config.to_dict(),  # after the record, whose lr is that of its step
+        **planned.config.to_dict(),  # after the record, whose lr belongs to its step
         "best_validation_accuracy": best.validation_accuracy if best else None,
         "best_validation_epoch": best.epoch if best else None,
     }
 
 
-def _write_table(directory: Path, name: str, table: pd.DataFrame) -> None:
-    write_as: dict[str, Callable[[Path], Any]] = {
-        "parquet": lambda path: table.to_parquet(path, index=False),
-        "csv": lambda path: table.to_csv(path, index=False),
-    }
-    for ending, write in write_as.items():
-        temporary = directory / f".{name}.{ending}"
-        write(temporary)
-        temporary.replace(directory / f"{name}.{ending}")
+def _write_parquet_and_csv(path: Path, table: pd.DataFrame) -> None:
+    _replace(path, lambda temporary: table.to_parquet(temporary, index=False))
+    _replace(path.with_suffix(".csv"), lambda temporary: table.to_csv(temporary, index=False))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    temporary = path.with_name(f".{path.name}")
+    write(temporary)
+    temporary.replace(path)

@@ -1,303 +1,243 @@
-"""The folder of a run. Everything in it is replaced whole or not at all, so that a run
-killed at any moment can be resumed from what lies there.
+"""The folder of a run: created, locked, resumed. `study.runs.layout` shows what is in it.
 
-    DIR/run.json                what was asked for, on what
-    DIR/plan.json               every trial's name and settings
-    DIR/trials/NAME/trial.json  status, where it ran, its settings
-    DIR/trials/NAME/records.json
-    DIR/trials/NAME/checkpoint.pt       while unfinished
-    DIR/trials/NAME/events.out.*        TensorBoard
-    DIR/trials/NAME/timings.npy         of a data-parallel run: seconds of each step
-    DIR/records.parquet, trials.parquet (and .csv): all trials, made by `collect`
-    DIR/timings.parquet         likewise, where trials have timings
-
-DIR may be in a bucket (`places.BucketPath`). Then trials are read and written there, and all that
-is not a trial's lies in a folder of this machine too, its copy, from where it is brought there.
-A copy knows where it belongs (`storage.url`), so it stands for its run wherever a folder is asked
-for.
+Every file is replaced as a whole, so a run that is killed at any moment can be resumed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import json
 import math
 import os
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow
 from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
-from search_spaces.study import Planned, maximized
-from study.runs.lease import Lease, leased
-from study.runs.storage import (
-    BucketPath,
-    Place,
-    give_up,
-    keep,
-    keep_json,
-    place_of,
-    reason,
-    remedy,
-    replace_file,
-    replace_json,
-)
+from search_spaces.study import PlannedTrial, maximized
+from study.runs import layout
+from study.runs.bucket import BucketPath
+from study.runs.local import LocalPath
+from study.runs.local_copy import LocalCopy
+from study.runs.metadata import RunMetadata
+from study.runs.retrying import RetryingPath, give_up
+from study.runs.storage import Location, parse_location, reason, write_json
 from study.runs.trial_folder import TrialFolder
 
-_LOCK = ".lock"
-_HANDLE = "storage.url"
-_TRUTH = ("run.json", "plan.json")
-_DATABASE = "optuna.db"
-"""A search's, in its run's folder."""
-_JOURNALS = ("-journal", "-wal", "-shm")
-"""SQLite's, which a driver killed in mid-change leaves: they would be played into a database that
-they are not of."""
-_AT_ONCE = 16  # requests to a bucket
+_CONCURRENT_REQUESTS = 16
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def default_name(study: str, budget: str) -> str:
-    """What a run is called that was given no folder."""
+    """Return the name of a run that the user gave no folder."""
     return f"{study}-{budget}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _home_of(path: Path) -> Place:
-    """Where the run lies whose folder, or copy, is at `path`."""
-    handle = path / _HANDLE
-    return place_of(handle.read_text(encoding="utf-8").strip()) if handle.is_file() else path
 
 
 class RunFolder:
     """The folder of one run of a study.
 
-    `home` is where it lies; `path`, where its tables and figures are made, is the same, or its
-    copy on this machine: that folder, or `results/NAME` where a URL is given.
+    `home` is where the run lives. `path` is the local folder in which its tables and figures are
+    made: `home` itself, or, of a run in a bucket, the local copy `results/NAME`. A copy can be
+    given in place of the run's URL.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.path = Path("results", place.name) if isinstance(place, BucketPath) else place
-        self.path = self.path.absolute()
-        self.home = place if isinstance(place, BucketPath) else _home_of(self.path)
-        self._lease: Lease | None = None
+    home: Location
+
+    def __init__(self, place: str | Path | Location) -> None:
+        place = parse_location(place)
+        if isinstance(place, LocalPath):
+            self.path = place.path.absolute()
+            url = self.path / layout.STORAGE_URL
+            is_copy = url.is_file()
+            self.home = parse_location(url.read_text("utf-8").strip() if is_copy else self.path)
+        else:
+            self.path = Path(layout.RESULTS, place.name).absolute()
+            self.home = place
+        self._copy = LocalCopy(self.home, self.path) if isinstance(self.home, BucketPath) else None
 
     @classmethod
-    def create(cls, place: Place, run: Mapping[str, Any], plan: Iterable[Planned]) -> RunFolder:
-        """A new run in `place`; raises `ConfigError` if something else is there already or
-        it cannot be written."""
+    def create(
+        cls, place: str | Path | Location, metadata: RunMetadata, plan: Iterable[PlannedTrial]
+    ) -> RunFolder:
+        """Create a new run in `place`.
+
+        Raises: ConfigError if something else is there, or it cannot be written.
+        """
         folder = cls(place)
         folder.check_free()
+        folder.make()
         settings = {planned.name: planned.config.to_dict() for planned in plan}
-        with folder._written():
-            folder.make()
-            replace_json(folder.path / "plan.json", settings)
-            replace_json(folder.path / "run.json", run)
-            for name in _TRUTH:
-                folder._bring(folder.path / name, replace_file)
+        with folder._refused_if_not_writable():
+            for target in folder._places():
+                write_json(target / layout.PLAN, settings)
+                write_json(target / layout.METADATA, metadata.to_json())
+        return folder
+
+    @classmethod
+    def open(cls, place: str | Path | Location) -> RunFolder:
+        """Open the run in `place`, and bring its local copy, if it has one, up to date.
+
+        Raises: ConfigError if there is no run.
+        """
+        folder = cls(place)
+        if folder._copy:
+            folder._copy.check_belongs()
+            folder._copy.download(layout.METADATA, layout.PLAN)
+        for name in (layout.METADATA, layout.PLAN):
+            if not (folder.path / name).is_file():
+                raise ConfigError(
+                    f"{place} is not a run (it has no {name}): give the folder that the run "
+                    "printed when it started"
+                )
         return folder
 
     def make(self) -> None:
-        """Have the folder on this machine; raises `ConfigError` if it cannot be written."""
-        with self._written():
+        """Create the local folder. Raises: ConfigError if it cannot be written."""
+        with self._refused_if_not_writable():
             self.path.mkdir(parents=True, exist_ok=True)
-            if self.is_copy:
-                replace_file(self.path / _HANDLE, f"{self.home}\n".encode())
+            if self._copy:
+                self._copy.make()
 
     @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
+    def _refused_if_not_writable(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            place = error.filename or self.home
             raise ConfigError(
-                f"cannot write to {place} ({reason(error)}): name another folder with --results"
+                f"cannot write to {error.filename or self.home} ({reason(error)}): choose another "
+                "folder with --results"
             ) from error
 
     @property
     def is_copy(self) -> bool:
-        """Whether the run lies elsewhere than in `path`."""
-        return self.home != self.path
-
-    def check_free(self) -> None:
-        """Raise `ConfigError` unless a new run can be written here."""
-        if isinstance(self.home, BucketPath):
-            self._reach(self.home.check)
-            names = {name for name in self._reach(self.home.names) if not name.startswith(_LOCK)}
-            if "run.json" in names:
-                raise ConfigError(
-                    f"{self.home} holds a run: finish it with --resume {self.home}, or name "
-                    "another folder with --results"
-                )
-            if names or self.home.is_root:
-                raise ConfigError(
-                    f"{self.home} is not empty and holds no run: name another folder with --results"
-                    if names
-                    else f"{self.home} is a whole bucket: name a folder in it, {self.home}/NAME"
-                )
-        if (self.path / "run.json").is_file():
-            held = self._read("run.json").get("study")
-            raise ConfigError(
-                f"{self.path} holds a run of {held}: finish it with --resume {self.path}, or "
-                "name another folder with --results"
-            )
-        ours = {_LOCK, _HANDLE} if self.is_copy and _home_of(self.path) == self.home else {_LOCK}
-        if self.path.is_dir() and any(item.name not in ours for item in self.path.iterdir()):
-            raise ConfigError(
-                f"{self.path} is not empty and holds no run: name another folder with --results"
-            )
-        parent = next(place for place in (self.path, *self.path.parents) if place.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise ConfigError(f"cannot write to {parent}: name another folder with --results")
-
-    @classmethod
-    def open(cls, place: Place) -> RunFolder:
-        """The run in `place`; raises `ConfigError` if there is none. A copy is brought up to
-        date."""
-        folder = cls(place)
-        if folder.is_copy:
-            folder._fetch()
-        for name in _TRUTH:
-            if not (folder.path / name).is_file():
-                raise ConfigError(
-                    f"{place} is no run (it has no {name}): give the folder that a run named "
-                    "when it began"
-                )
-        return folder
-
-    def _fetch(self) -> None:
-        """Bring here what the copy lacks, and what others may have changed."""
-        if self.path.is_dir() and any(self.path.iterdir()) and _home_of(self.path) != self.home:
-            raise ConfigError(
-                f"{self.path}, where the copy of {self.home} would lie, holds something else: move "
-                "it away, or type this in another folder"
-            )
-        assert isinstance(self.home, BucketPath)
-        self._reach(self.home.check)
-        self._refresh(*_TRUTH)
-
-    def _refresh(self, *names: str) -> None:
-        """Have these files here as they are where the run lies, if they are there."""
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                content = self._reach((self.home / name).read_bytes)
-                self.make()
-                for ending in _JOURNALS if name == _DATABASE else ():
-                    (self.path / f"{name}{ending}").unlink(missing_ok=True)
-                replace_file(self.path / name, content)
-
-    def _reach(self, act: Callable[[], Answer]) -> Answer:
-        try:
-            return act()
-        except (OSError, pyarrow.ArrowException) as error:
-            if isinstance(error, FileNotFoundError) and "no bucket" not in str(error):
-                raise
-            said = reason(error) if isinstance(error, OSError) else str(error)
-            raise ConfigError(f"cannot reach {self.home} ({said}): {remedy(error)}") from error
-
-    def publish(self) -> None:
-        """Bring the tables, the figures and all else that was made of the run in its copy to where
-        it lies. Raises `OSError` if that cannot be reached, and `ConfigError` if another run has
-        taken it over."""
-        self.check_held()
-        for path in sorted(self.path.rglob("*")) if self.is_copy else ():
-            parts = path.relative_to(self.path).parts
-            ours = path.name == _HANDLE or any(part.startswith(".") for part in parts)
-            ours = ours or parts[0] in (*_TRUTH, _DATABASE)  # brought when they are written
-            if path.is_file() and not ours:
-                self._bring(path)
-
-    def keep_database(self) -> None:
-        """Bring the search's database, if it is in the copy, as it is between two changes. Raises
-        `OSError` if it cannot be read, or kept."""
-        path = self.path / _DATABASE
-        if not self.is_copy or not path.is_file():
-            return
-        with tempfile.TemporaryDirectory(prefix="study-database-") as place:
-            whole = Path(place, _DATABASE)
-            try:
-                with (
-                    contextlib.closing(sqlite3.connect(path)) as source,
-                    contextlib.closing(sqlite3.connect(whole)) as target,
-                ):
-                    source.backup(target)
-            except sqlite3.Error as error:
-                raise OSError(errno.EIO, str(error), str(path)) from error
-            keep(self.home / _DATABASE, whole.read_bytes())
-
-    def _bring(self, path: Path, write: Callable[[Place, bytes], None] = keep) -> None:
-        if self.is_copy:
-            write(self.home / path.relative_to(self.path).as_posix(), path.read_bytes())
+        """Whether `path` is the local copy of a run in a bucket."""
+        return self._copy is not None
 
     @property
     def writable(self) -> bool:
-        """Whether this user may write here."""
+        """Whether this user may write to `path`."""
         return os.access(self.path, os.W_OK | os.X_OK)
 
-    @property
-    def run(self) -> dict[str, Any]:
-        """What was asked for, on what."""
-        return self._read("run.json")
+    def check_free(self) -> None:
+        """Raises: ConfigError unless a new run can be created here."""
+        other = "choose another folder with --results"
+        if self._copy:
+            self._copy.check_free()
+        if (self.path / layout.METADATA).is_file():
+            raise ConfigError(
+                f"{self.path} holds a run of {self.run.study}: finish it with --resume "
+                f"{self.path}, or {other}"
+            )
+        if self._copy:
+            self._copy.check_belongs()
+        if set(LocalPath(self.path).names()) - {layout.LOCK, layout.STORAGE_URL}:
+            raise ConfigError(f"{self.path} is not empty and holds no run: {other}")
+        parent = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise ConfigError(f"cannot write to {parent}: {other}")
 
     def check_tool(self, tool: str) -> None:
-        """Raise `ConfigError` unless the command `tool` began this run."""
-        began = self.run.get("tool", tool)
-        if began != tool:
+        """Raises: ConfigError unless the command `tool` created this run."""
+        creator = self.run.tool
+        if creator != tool:
             raise ConfigError(
-                f"{self.path} is a run of {began}: type python -m {began} --resume {self.path}"
+                f"{self.path} is a run of {creator}: type python -m {creator} --resume {self.path}"
             )
 
     @property
-    def plan(self) -> list[Planned]:
-        """Every trial of the run, in order."""
+    def run(self) -> RunMetadata:
+        """What the run trains, with which options, on what.
+
+        Raises: ConfigError if it is damaged.
+        """
+        return RunMetadata.read(self.path / layout.METADATA)
+
+    @property
+    def plan(self) -> list[PlannedTrial]:
+        """Every trial of the run, in order. Raises: ConfigError if the plan is damaged."""
         return [
-            Planned(name=name, config=TrainConfig.from_dict(settings))
-            for name, settings in self._read("plan.json").items()
+            PlannedTrial(name=name, config=TrainConfig.from_dict(settings))
+            for name, settings in self._read_plan().items()
         ]
 
-    def amend(self, **changes: Any) -> None:
-        """Change what is said of the run as a whole."""
-        keep_json(self.path / "run.json", self.run | changes)
-        self._bring(self.path / "run.json")
+    def update_metadata(self, **changes: Any) -> None:
+        """Change fields of `run`."""
+        self._rewrite(layout.METADATA, replace(self.run, **changes).to_json())
 
-    def extend(self, plan: Iterable[Planned]) -> None:
-        """Add trials to the plan, behind those that it has; one that it has stays as it is."""
-        known = self._read("plan.json")
-        more = {p.name: p.config.to_dict() for p in plan if p.name not in known}
-        keep_json(self.path / "plan.json", known | more)
-        self._bring(self.path / "plan.json")
+    def extend_plan(self, plan: Iterable[PlannedTrial]) -> None:
+        """Append trials to the plan. Trials that are in the plan already stay as they are."""
+        known = self._read_plan()
+        new = {p.name: p.config.to_dict() for p in plan if p.name not in known}
+        self._rewrite(layout.PLAN, known | new)
+
+    def _read_plan(self) -> dict[str, Any]:
+        path = self.path / layout.PLAN
+        try:
+            plan = json.loads(path.read_bytes())
+            if not isinstance(plan, dict):
+                raise ValueError("it has no settings by trial name")
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} is cut short or altered ({error}): restore it, or start a new run"
+            ) from error
+        return plan
+
+    def _rewrite(self, name: str, value: Any) -> None:
+        for target in self._places():
+            write_json(RetryingPath(target) / name, value)
+
+    def _places(self) -> list[Location]:
+        """Return where metadata and plan are: in `path`, and in the bucket of a copy."""
+        return [LocalPath(self.path), *([self.home] if self._copy else [])]
 
     def trial(self, name: str) -> TrialFolder:
-        return TrialFolder(self.home / "trials" / name)
+        """Return the folder of a trial, which may not exist yet."""
+        return TrialFolder.in_run(self.home, name)
 
-    def of_trials(self, ask: Callable[[Planned, TrialFolder], Answer]) -> list[Answer]:
-        """What `ask` says of every trial, in the order of the plan. From a bucket, many are read
-        at once."""
+    def map_trials(self, function: Callable[[PlannedTrial, TrialFolder], Result]) -> list[Result]:
+        """Return `function` of every trial, in the order of the plan.
 
-        def answer(planned: Planned) -> Answer:
-            return ask(planned, self.trial(planned.name))
+        Trials in a bucket are read many at a time, in threads.
+        """
 
-        if not self.is_copy:
-            return list(map(answer, self.plan))
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
+        def call(planned: PlannedTrial) -> Result:
+            return function(planned, self.trial(planned.name))
+
+        if not self._copy:
+            return list(map(call, self.plan))
+        with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as threads:
             try:
-                return list(threads.map(answer, self.plan))
+                return list(threads.map(call, self.plan))
             except KeyboardInterrupt:
                 give_up()
                 raise
 
+    def unfinished(self) -> list[PlannedTrial]:
+        """Return the trials of the plan that are not complete, in order."""
+        trials = self.map_trials(lambda planned, trial: (planned, trial.complete))
+        return [planned for planned, complete in trials if not complete]
+
+    def best(self, objective: str) -> tuple[str, float] | None:
+        """Return name and objective of the trial whose last record is best so far."""
+
+        def last(planned: PlannedTrial, trial: TrialFolder) -> tuple[str, float]:
+            records = trial.records()
+            return planned.name, getattr(records[-1], objective) if records else math.nan
+
+        measured = [item for item in self.map_trials(last) if math.isfinite(item[1])]
+        sign = 1 if maximized(objective) else -1
+        return max(measured, key=lambda item: sign * item[1], default=None)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while writing; raises `ConfigError` if another run does."""
-        lock = FileLock(self.path / _LOCK)
+        """Lock the run while writing to it. Raises: ConfigError if another run holds the lock."""
+        lock = FileLock(self.path / layout.LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -306,51 +246,29 @@ class RunFolder:
                 "another folder"
             ) from None
         try:
-            if not isinstance(self.home, BucketPath):
-                yield
-                return
-            with leased(self.home) as self._lease:
-                # Another run may have gone on since it was last looked at.
-                self._refresh(*_TRUTH, _DATABASE)
+            with self._copy.leased() if self._copy else contextlib.nullcontext():
                 yield
         finally:
-            # Refused, a run leaves nothing behind.
-            if self.is_copy and {item.name for item in self.path.iterdir()} <= {_LOCK, _HANDLE}:
-                shutil.rmtree(self.path)
             lock.release()
 
     def check_held(self) -> None:
-        """Raise `ConfigError` if another run has taken this one over since it was `locked`."""
-        if self._lease is not None:
-            self._lease.check()
+        """Raises: ConfigError if another run has taken this one over since it was `locked`."""
+        if self._copy:
+            self._copy.check_held()
 
-    def unfinished(self) -> list[Planned]:
-        """The trials of the plan that are not complete, in order."""
+    def publish(self) -> None:
+        """Upload tables and figures, if the run is in a bucket.
 
-        def left(planned: Planned, trial: TrialFolder) -> Planned | None:
-            return None if trial.complete else planned
+        Raises: OSError if the bucket fails, ConfigError if another run has taken this one over.
+        """
+        if self._copy:
+            self._copy.check_held()
+            self._copy.publish()
 
-        return [planned for planned in self.of_trials(left) if planned is not None]
+    def upload_database(self) -> None:
+        """Upload the database of a search, if the run is in a bucket.
 
-    def best(self, objective: str) -> tuple[str, float] | None:
-        """The trial with the best last record so far, and what it reached."""
-
-        def last(planned: Planned, trial: TrialFolder) -> tuple[str, float]:
-            records = trial.records()
-            return planned.name, getattr(records[-1], objective) if records else math.nan
-
-        finite = [one for one in self.of_trials(last) if math.isfinite(one[1])]
-        sign = 1 if maximized(objective) else -1
-        return max(finite, key=lambda one: sign * one[1], default=None)
-
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            value: dict[str, Any] = json.loads((self.path / name).read_bytes())
-            if not isinstance(value, dict):
-                raise ValueError("it holds no settings by name")
-        except ValueError as error:
-            raise ConfigError(
-                f"{self.path / name} is cut short or altered ({error}): restore it, or start "
-                "a new run"
-            ) from error
-        return value
+        Raises: OSError if the database cannot be read, or the bucket fails.
+        """
+        if self._copy:
+            self._copy.upload_database()

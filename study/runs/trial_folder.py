@@ -1,8 +1,7 @@
-"""What one trial leaves in its run's folder (`storage` has the layout)."""
+"""What one trial leaves in its run's folder; `study.runs.layout` shows the files."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import io
 import shutil
@@ -14,169 +13,167 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.records import Record
-from study.runs.storage import (
-    OutOfReach,
-    Place,
-    keep,
-    keep_json,
-    patiently,
-    read_json,
-    reason,
-    replace_file,
-)
+from lenet.records import PHASES, Record
+from study.runs import layout
+from study.runs.retrying import RetryingPath
+from study.runs.storage import Location, OutOfReach, parse_location, read_json, reason, write_json
 
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
-"""The statuses after which a trial is never run again. `stopped`: by a scheduler."""
+"""The statuses after which a trial is never trained again. A scheduler stopped it: `stopped`."""
 
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+STEP_TIMING = np.dtype(
+    [
+        ("rank", np.int32),
+        ("step", np.int32),
+        ("begun_at", np.int32),
+        *((f"{phase}_seconds", np.float32) for phase in PHASES),
+    ]
+)
+"""A step of one worker. `begun_at` is the step at which its attempt began or resumed: the first
+ones after it are warm-up."""
 
 
 class TrialFolder:
-    """What one trial leaves: read and written by the worker that trains it.
+    """The folder of one trial, read and written by the worker that trains it.
 
-    A worker may be cut off or asleep while another goes on with its trial. What it writes when it
-    is back would be older: `save`, `finish` and `keep_timings` raise `OutOfReach` once another
-    attempt has begun.
+    Storage that fails is retried for `study.runs.retrying.patience()` seconds. A worker that was
+    cut off or asleep may come back after another attempt has begun: then `save`, `finish` and
+    `save_timings` raise OutOfReach, so newer results are never overwritten.
     """
 
-    def __init__(self, path: Place) -> None:
-        self.path = path
+    def __init__(self, home: str | Path | Location) -> None:
+        self.home = parse_location(home)
+        self._files = RetryingPath(self.home)
         self._events: Path | None = None
         self._attempt: int | None = None
 
-    def begin(self, facts: Mapping[str, Any]) -> None:
-        """Note that the trial runs, with `facts` on where and what."""
-        self._make()
-        if isinstance(self.path, Path):
-            for leftover in self.path.glob(".*.*"):  # of a write that was killed
-                leftover.unlink()
+    @classmethod
+    def in_run(cls, home: Location, name: str) -> TrialFolder:
+        """Return the folder of the trial `name` of the run at `home`."""
+        return cls(home / layout.TRIALS / name)
+
+    def begin(self, details: Mapping[str, Any]) -> None:
+        """Begin another attempt; `details` say where it runs and what."""
+        self._files.make_folder()
         self._attempt = self.state().get("attempts", 0) + 1
         running = {"status": "running", "attempts": self._attempt, "error": None}
-        self._write_state({**facts, **running, "started": _now(), "ended": None})
+        self._write_state({**details, **running, "started": _now(), "ended": None})
 
     def save(self, records: Sequence[Record], checkpoint: bytes) -> None:
-        """Keep the records so far and a checkpoint taken at the last of them.
+        """Save the records so far, and a checkpoint taken at the last of them.
 
-        The checkpoint is written last: whatever interrupts, no record up to it is missing.
+        The checkpoint is written last, so no record before it can be missing.
         """
         self._check_attempt()
         self._write_records(records)
-        keep(self.path / "checkpoint.pt", checkpoint)
-
-    def saved_checkpoint(self) -> bytes | None:
-        """The last checkpoint, or None if there is none."""
-        path = self.path / "checkpoint.pt"
-        try:
-            return patiently(path.read_bytes, f"read {path}")
-        except FileNotFoundError:
-            return None
+        (self._files / layout.CHECKPOINT).write_bytes(checkpoint)
 
     def finish(self, status: str, records: Sequence[Record]) -> None:
-        """Keep the whole curve; the trial is complete and its checkpoint not needed."""
+        """Save the whole curve, mark the trial complete, and delete its checkpoint."""
         self._check_attempt()
         self._write_records(records)
         self.mark(status)
 
-    def adopt(self, status: str, records: Sequence[Record], facts: Mapping[str, Any]) -> None:
-        """Keep the whole curve of a trial that another run has trained."""
-        self._make()
+    def adopt(self, status: str, records: Sequence[Record], details: Mapping[str, Any]) -> None:
+        """Save the whole curve of a trial that another run has trained."""
+        self._files.make_folder()
         self._write_records(records)
-        self._write_state({"error": None, **facts, "status": status})
-
-    def keep_timings(self, steps: NDArray[Any]) -> None:
-        """Keep a table of the steps so far, (rows,) with the named columns of `timings`. It is
-        written with every checkpoint, so as bytes: text would take as long as the steps."""
-        self._check_attempt()
-        written = io.BytesIO()
-        np.save(written, steps, allow_pickle=False)
-        keep(self.path / "timings.npy", written.getvalue())
-
-    def timings(self) -> list[dict[str, float]]:
-        """A row per worker and step: `rank`, `step`, `begun_at` (the step from which the attempt
-        that took it went on: the first ones behind it are warm-up) and `NAME_seconds` of each of
-        `lenet.records.PHASES`. No rows if they are missing or damaged."""
-        path = self.path / "timings.npy"
-        try:
-            read = patiently(path.read_bytes, f"read {path}")
-            steps = np.load(io.BytesIO(read), allow_pickle=False)
-        except (FileNotFoundError, ValueError, EOFError):
-            return []
-        return [dict(zip(steps.dtype.names, row, strict=True)) for row in steps.tolist()]
+        self._write_state({"error": None, **details, "status": status})
 
     def mark(self, status: str, error: str | None = None) -> None:
-        """Set the status (one of `COMPLETE`, or `failed`)."""
-        self._make()
+        """Set the status: one of `COMPLETE`, or `failed`."""
+        self._files.make_folder()
         self._write_state({**self.state(), "status": status, "error": error, "ended": _now()})
         if status in COMPLETE:
-            with contextlib.suppress(FileNotFoundError):
-                path = self.path / "checkpoint.pt"
-                patiently(path.unlink, f"delete {path}")
+            (self._files / layout.CHECKPOINT).delete()
+
+    def state(self) -> dict[str, Any]:
+        """Return status, attempts, host and settings; empty before the first attempt.
+
+        Also empty if the file is damaged.
+        """
+        found = read_json(self._files / layout.TRIAL_STATE)
+        return found if isinstance(found, dict) else {}
+
+    def records(self) -> list[Record]:
+        """Return the records so far. Those after the checkpoint will be trained again."""
+        found = read_json(self._files / layout.TRIAL_RECORDS)
+        return [Record(**row) for row in found] if isinstance(found, list) else []
+
+    def checkpoint(self) -> bytes | None:
+        """Return the last checkpoint, or None if there is none."""
+        try:
+            return (self._files / layout.CHECKPOINT).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trial need not be trained; it must be if its records are damaged."""
+        return self.state().get("status") in COMPLETE and bool(self.records())
+
+    def save_timings(self, steps: NDArray[Any]) -> None:
+        """Save the timings of all steps so far, an array of `STEP_TIMING`.
+
+        They are written with every checkpoint: as text, that would take as long as the steps.
+        """
+        self._check_attempt()
+        buffer = io.BytesIO()
+        np.save(buffer, steps, allow_pickle=False)
+        (self._files / layout.TRIAL_TIMINGS).write_bytes(buffer.getvalue())
+
+    def timings(self) -> NDArray[Any]:
+        """Return a row of `STEP_TIMING` per worker and step; none if missing or damaged."""
+        try:
+            content = (self._files / layout.TRIAL_TIMINGS).read_bytes()
+            steps = np.load(io.BytesIO(content), allow_pickle=False)
+        except (FileNotFoundError, ValueError, EOFError):
+            steps = np.empty(0)
+        return steps if steps.dtype == STEP_TIMING else np.empty(0, STEP_TIMING)
 
     @property
     def events(self) -> Path:
-        """Where TensorBoard's events are written, from where `keep_events` brings them here: its
-        writer does not survive a disk that is full."""
+        """The local folder to which TensorBoard's writer writes.
+
+        Not the trial's own folder: the writer does not survive a full disk.
+        """
         if self._events is None:
             self._events = Path(tempfile.mkdtemp(prefix="study-events-"))
         return self._events
 
-    def keep_events(self) -> None:
-        """Keep what was written to `events` so far. They are for looking at: where they cannot be
-        kept, it is said, and nothing fails."""
-        for path in self._events.iterdir() if self._events else ():
-            try:
-                self._bring(path)
-            except OSError as error:
-                print(f"cannot write {self.path / path.name} ({reason(error)})", flush=True)
+    def save_events(self) -> None:
+        """Copy what is in `events` to the trial's folder.
 
-    def _bring(self, events: Path) -> None:
-        kept = self.path / events.name
-        if not isinstance(kept, Path):
-            replace_file(kept, events.read_bytes())
-            return
-        # Appended, so that a TensorBoard that has the file open sees it grow.
-        with events.open("rb") as written, kept.open("ab") as opened:
-            written.seek(opened.tell())
-            shutil.copyfileobj(written, opened)
+        The events are for viewing only: if they cannot be copied, the worker's log says so and
+        nothing fails.
+        """
+        for path in self._events.iterdir() if self._events else ():
+            target = self.home / path.name
+            try:
+                target.append_from(path)
+            except OSError as error:
+                print(f"cannot write {target} ({reason(error)})", flush=True)
 
     def close_events(self) -> None:
-        """There will be no more."""
+        """Delete the local folder `events`."""
         if self._events is not None:
             shutil.rmtree(self._events)
             self._events = None
 
-    def _make(self) -> None:
-        if isinstance(path := self.path, Path):
-            patiently(lambda: path.mkdir(parents=True, exist_ok=True), f"write {path}")
-
-    def state(self) -> dict[str, Any]:
-        """What `trial.json` says; empty before the first attempt, or if it is damaged."""
-        found = read_json(self.path / "trial.json")
-        return found if isinstance(found, dict) else {}
-
-    def records(self) -> list[Record]:
-        """The records so far. Behind the checkpoint's step they will be trained again."""
-        found = read_json(self.path / "records.json")
-        return [Record(**row) for row in found] if isinstance(found, list) else []
-
-    @property
-    def complete(self) -> bool:
-        """Whether it need not be trained any more: damaged records are trained again."""
-        return self.state().get("status") in COMPLETE and bool(self.records())
-
     def _check_attempt(self) -> None:
-        begun = self.state().get("attempts", 0)
-        if self._attempt is not None and begun > self._attempt:
+        latest = self.state().get("attempts", 0)
+        if self._attempt is not None and latest > self._attempt:
             raise OutOfReach(
-                f"{self.path} is trained by another: this was attempt {self._attempt}, and attempt "
-                f"{begun} has begun"
+                f"{self.home} is trained by another worker: this was attempt {self._attempt}, and "
+                f"attempt {latest} has begun"
             )
 
     def _write_records(self, records: Sequence[Record]) -> None:
-        keep_json(self.path / "records.json", [record.to_dict() for record in records])
+        write_json(self._files / layout.TRIAL_RECORDS, [record.to_dict() for record in records])
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
-        keep_json(self.path / "trial.json", state)
+        write_json(self._files / layout.TRIAL_STATE, state)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

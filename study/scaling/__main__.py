@@ -1,13 +1,13 @@
-"""Data-parallel training: how many workers are worth it?
+"""Train data-parallel on several workers, and report what they are worth.
 
     python -m study.scaling                               Fan's hardware study, as far as it fits
     python -m study.scaling --workers 1,2,4 --oversubscribe --repeats 3
     python -m study.scaling --workers 1,2 --widths 1,2,4,8 --weak --repeats 3
     python -m study.scaling upc-gpus --device gpu --workers 1,2,4 --budget paper
-    python -m study.scaling --device cpu,gpu              the CPU beside 1, 2, ... GPUs
+    python -m study.scaling --device cpu,gpu              one CPU worker beside 1, 2, ... GPUs
     python -m study.scaling --resume results/NAME         finish a run that was cut short
 
-Workers are Ray Train's (TorchTrainer); torchrun and a plain process train the same beside them.
+Workers are Ray Train's (TorchTrainer). torchrun and a plain process train the same for comparison.
 """
 
 from __future__ import annotations
@@ -18,49 +18,52 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from lenet.config import ConfigError, nearest
+from lenet.config import ConfigError, unknown_name
 from study import commandline
 from study.analysis.speedup import LAUNCHERS
 from study.runs.run_folder import RunFolder
-from study.scaling.plan import PROCESSORS, TOOL, Scaling, Session, of_run
+from study.scaling.plan import PROCESSORS, TOOL, ScalingRequest
+from study.terminal import make_console, print_note
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code (0 done, 1 launches failed, 2 bad input, 130 Ctrl-C)."""
-    return commandline.run(_parser(), _launch, arguments)
+    """Run the command; return 0 (done), 1 (launches failed), 2 (bad input) or 130 (Ctrl-C)."""
+    return commandline.run_command(_parser(), _train, arguments)
 
 
 def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
-    what = parser.add_argument_group("what is trained")
+    what = parser.add_argument_group("what to train")
     what.add_argument("study", nargs="?", help="fan-hardware (default) or upc-gpus")
     what.add_argument(
-        "--workers", metavar="N[,N...]", help="numbers to compare (default: the study's that fit)"
+        "--workers",
+        metavar="N[,N...]",
+        help="worker counts to compare (default: those of the study that fit)",
     )
     what.add_argument(
-        "--widths", metavar="N[,N...]", help="nets so many times as wide (default: 1)"
+        "--widths", metavar="N[,N...]", help="also train nets N times as wide (default: 1)"
     )
     what.add_argument(
         "--weak",
         action="store_true",
-        help="weak scaling, too: the batch grows with the workers (strong: it is the same)",
+        help="also scale weakly: the batch grows with the workers (strong: it stays the same)",
     )
     what.add_argument(
         "--repeats",
         type=commandline.repeats,
         metavar="N",
-        help="run everything N times, each with a seed of its own (default 1)",
+        help="run everything N times, each with its own seed (default: 1)",
     )
     commandline.add_budget_and_settings(what)
     commandline.add_places(parser)
-    how = parser.add_argument_group("what it runs on")
+    how = parser.add_argument_group("resources")
     how.add_argument(
         "--device", metavar="cpu,gpu", help="either or both (default: gpu if there is one)"
     )
     how.add_argument(
         "--launchers",
         metavar="NAME[,NAME...]",
-        help=f"of {', '.join(LAUNCHERS)} (default: all; with --address, ray alone)",
+        help=f"of {', '.join(LAUNCHERS)} (default: all; with --address, only ray)",
     )
     how.add_argument(
         "--oversubscribe",
@@ -71,7 +74,7 @@ def _parser() -> commandline.Parser:
         "--cpus-per-worker",
         type=commandline.amount,
         metavar="N",
-        help="CPUs, and so threads, of each worker (default 1)",
+        help="CPUs, and so threads, per worker (default: 1)",
     )
     how.add_argument(
         "--placement",
@@ -79,70 +82,85 @@ def _parser() -> commandline.Parser:
         help="on a cluster: workers on few machines (default), or on many",
     )
     commandline.add_cluster(how)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    commandline.add_dry_run(parser)
     return parser
 
 
-def _launch(options: argparse.Namespace, typed: Sequence[str]) -> int:
-    command = commandline.line(TOOL, typed)
-    console = Console(highlight=False, soft_wrap=True)
+def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     commandline.refuse_with_resume(
         options,
-        *("study", "--workers", "--widths", "--weak", "--repeats", "--budget", "--set"),
-        *("--results", "--storage", "--device", "--launchers", "--cpus-per-worker", "--placement"),
+        "study",
+        "--workers",
+        "--widths",
+        "--weak",
+        "--repeats",
+        "--budget",
+        "--set",
+        "--device",
+        "--launchers",
+        "--cpus-per-worker",
+        "--placement",
     )
+    console = make_console()
     address = commandline.address(options)
     counts = devices = None
     if options.resume:
         folder = RunFolder.open(options.resume)
         folder.check_tool(TOOL)
         if not folder.writable:
-            raise ConfigError(f"cannot write to {options.resume}: resume it where you may write")
-        asked = of_run(folder.run)
+            raise ConfigError(
+                f"cannot write to {options.resume}: resume the run where you have write access"
+            )
+        request = ScalingRequest.of_run(folder.run)
     else:
-        asked = _asked(options, address)
+        request = _request(options, address)
         if options.placement and not address:
-            raise ConfigError("--placement is for a cluster: add --address, or leave it out")
-        counts = _counts(options.workers, console) if options.workers else None
-        devices = _names(options.device, PROCESSORS, "device") if options.device else None
-        folder = RunFolder(commandline.results(options, asked.study, asked.budget))
+            raise ConfigError("--placement needs a cluster: add --address, or omit --placement")
+        if options.workers is not None:
+            counts = _counts(options.workers, console)
+        if options.device is not None:
+            devices = _names(options.device, PROCESSORS, "device")
+        folder = RunFolder(commandline.new_place(options, request.study, request.budget))
         folder.check_free()
-    from study.scaling import session as scaling
+    from study.pipeline import train_and_report
+    from study.scaling.session import ScalingEngine, ScalingSession
 
-    session = Session(
-        asked=asked,
+    session = ScalingSession(
+        request=request,
         folder=folder,
         resumed=bool(options.resume),
         data_dir=options.data_dir,
         address=address,
         autoscale=options.autoscale,
         oversubscribe=options.oversubscribe,
-        command=command,
+        command=commandline.command_text(TOOL, typed),
         counts=counts,
         devices=devices,
     )
-    return scaling.run(session, console, dry_run=options.dry_run)
+    return train_and_report(ScalingEngine(session, console), console, dry_run=options.dry_run)
 
 
-def _asked(options: argparse.Namespace, address: str | None) -> Scaling:
-    """What was typed, as far as it does not depend on the machines."""
+def _request(options: argparse.Namespace, address: str | None) -> ScalingRequest:
+    """Read the options that do not depend on the machines."""
     choices = commandline.choices(options.set)
     if "seed" in choices:
-        raise ConfigError("seed is not a dimension: use --repeats N, each of which is a seed")
-    if options.widths:
+        raise ConfigError("seed is not a dimension: use --repeats N, each repeat is a seed")
+    if options.widths is not None:
         if "width" in choices:
-            raise ConfigError("width is set twice: leave out --widths or --set width")
+            raise ConfigError("width is set twice: omit --widths or --set width")
         choices["width"] = _names(options.widths, None, "--widths")
-    launchers = _names(options.launchers or ",".join(LAUNCHERS), LAUNCHERS, "launcher")
+    launchers = list(LAUNCHERS)
+    if options.launchers is not None:
+        launchers = _names(options.launchers, LAUNCHERS, "launcher")
     if address:
-        if options.launchers and launchers != ["ray"]:
+        if options.launchers is not None and launchers != ["ray"]:
             raise ConfigError(
-                "torchrun and the plain process run on this machine, not on the cluster: use "
-                "--launchers ray, or leave --address out"
+                "torchrun and plain processes run on this machine, not on the cluster: use "
+                "--launchers ray, or omit --address"
             )
         launchers = ["ray"]
-    asked = Scaling(
-        study=options.study or "fan-hardware",
+    request = ScalingRequest(
+        study="fan-hardware" if options.study is None else options.study,
         budget=options.budget or "quick",
         repeats=options.repeats or 1,
         choices=choices,
@@ -153,9 +171,9 @@ def _asked(options: argparse.Namespace, address: str | None) -> Scaling:
         placement=options.placement or "pack",
         cpus_beside_gpus=options.cpus_per_worker,
     )
-    # A wrong name or value is said before torch, which takes seconds to import.
-    asked.of_study().plan(asked.budget, asked.repeats)
-    return asked
+    # Reports a wrong name or value before torch, which takes seconds to import.
+    request.restricted_study().plan(request.budget, request.repeats)
+    return request
 
 
 def _counts(text: str, console: Console) -> list[int]:
@@ -164,12 +182,9 @@ def _counts(text: str, console: Console) -> list[int]:
     except argparse.ArgumentTypeError as error:
         raise ConfigError(f"--workers {text}: {error}") from None
     if len(set(counts)) < len(counts):
-        raise ConfigError(f"--workers {text} names a number twice")
+        raise ConfigError(f"--workers {text} repeats a number")
     if 1 not in counts:
-        console.print(
-            f"[yellow]Note:[/yellow] 1 is added to --workers {text}: the others are compared with "
-            "it."
-        )
+        print_note(console, f"Adding 1 to --workers {text}, the baseline of every comparison.")
     return sorted({1, *counts})
 
 
@@ -177,9 +192,9 @@ def _names(text: str, known: Sequence[str] | None, what: str) -> list[str]:
     names = [part.strip() for part in text.split(",")]
     for name in names:
         if known is not None and name not in known:
-            raise ConfigError(nearest(name, known, what))
+            raise ConfigError(unknown_name(name, known, what))
     if len(set(names)) < len(names):
-        raise ConfigError(f"{what} {text} names one twice")
+        raise ConfigError(f"{what} {text} repeats a value")
     return names
 
 

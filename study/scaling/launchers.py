@@ -1,8 +1,7 @@
-"""One launch of workers after the other, by Ray Train, by torchrun and in a plain process."""
+"""Launches one after another, through Ray Train, torchrun or a plain process."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -17,189 +16,199 @@ from rich.console import Console
 
 from lenet.config import ConfigError
 from lenet.datasets import Dataset
-from search_spaces.study import Planned
-from study.analysis.wording import counted
-from study.cluster import connection as cluster
-from study.cluster.estimate import clock
-from study.interruption import heeding_ctrl_c_again
+from search_spaces.study import PlannedTrial
+from study.analysis.wording import pluralize
+from study.cluster import connection
+from study.cluster.estimate import format_duration
+from study.cluster.resources import Node
+from study.interruption import restored_ctrl_c
+from study.runs import layout
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
-from study.scaling.plan import Launch, Session, cpus_each
-from study.scaling.worker import failure_of
+from study.scaling.job import Job, failure_file, log_file
+from study.scaling.placement import shared_cpus
+from study.scaling.plan import Launch, ScalingRequest
 
-_SECONDS_TO_END = 30
+_TERMINATION_TIMEOUT = 30  # seconds
 _KILLED = re.compile(r"Signal \d+ \((?!SIGTERM)SIG\w+\) received by PID \d+")
 
 
-class Launcher:
-    """Starts one launch after the other; no two run at once, since they are timed."""
+class Launchers:
+    """Runs one launch at a time, since launches are timed."""
 
     def __init__(
         self,
-        session: Session,
+        request: ScalingRequest,
+        folder: RunFolder,
         *,
-        nodes: Sequence[cluster.Node],
-        crowded: Mapping[str, Mapping[int, bool]],
+        data_dir: Path | None,
+        address: str | None,
+        nodes: Sequence[Node],
+        oversubscribed: Mapping[str, Mapping[int, bool]],
         datasets: Mapping[str, Dataset],
         console: Console,
     ) -> None:
-        self._session = session
+        self._request = request
+        self._folder = folder
+        self._data_dir = data_dir
+        self._address = address
         self._nodes = nodes
-        self._crowded = crowded
+        self._oversubscribed = oversubscribed
         self._datasets = datasets
-        self._ray_seconds = 0.0
         self._console = console
+        self._ray_seconds = 0.0
         self._shared: dict[str, Any] = {}
         self._train_with_ray: Callable[..., None]
 
-    def all(self, launches: Sequence[Launch], ray_seconds: float) -> bool:
-        """Whether any failed; the others are done in spite of it. `ray_seconds` is what it took
-        to read the data, and to join the cluster if there is one."""
-        self._ray_seconds = ray_seconds
-        folder, failed = self._session.folder, False
-        took: list[float] = []
-        to_train = [[p for p in launch.points if not complete(folder, p)] for launch in launches]
-        # Before all launches: what Ray costs the others by being there, it costs all of them.
-        if any(to_train) and any(launch.launcher == "ray" for launch in launches):
-            self._connect()
-        for number, (launch, left) in enumerate(zip(launches, to_train, strict=True), 1):
-            place = f"  {number}/{len(launches)} {launch.name}"
-            if not left:
-                self._console.print(f"{place}: complete from before")
-                continue
-            started = time.perf_counter()
-            error = self._start(launch, left)
-            seconds = time.perf_counter() - started
-            took.append(seconds)
-            undone = [p for p in left if not complete(folder, p)]
-            for planned in undone:
-                folder.trial(planned.name).mark("failed", error or "its workers ended before it")
-            failed = failed or bool(undone)
-            said = f"{counted(len(left), 'run')} in {seconds:.1f} s, start-up counted in"
-            if undone:
-                said = f"{len(undone)} of {said} failed: {error or 'no reason was given'}"
-            to_come = sum(map(bool, to_train[number:]))
-            if to_come:
-                said += f"; about {clock(to_come * sum(took) / len(took))} left"
-            self._console.print(f"{place}: {said}")
-        return failed
+    def train(self, launches: Sequence[Launch], ray_seconds: float) -> bool:
+        """Run every launch. Return True if any failed; the remaining launches still run.
 
-    def _start(self, launch: Launch, left: Sequence[Planned]) -> str | None:
-        """Train what is left of a launch; the reason if it failed."""
-        asked = self._session.asked
-        oversubscribed = self._crowded[launch.processor][launch.workers]
-        job = {
-            "launch": launch.name,
-            "launcher": launch.launcher,
-            "processor": launch.processor,
-            "workers": launch.workers,
-            "oversubscribed": oversubscribed,
-            "threads": max(1, math.floor(asked.cpus_of(launch.processor))),
-            "run_folder": str(self._session.folder.home),
-            "data_dir": str(self._session.data_dir) if self._session.data_dir else None,
-            "points": [{"name": p.name, "settings": p.config.to_dict()} for p in left],
-            "requested_at": time.time(),
-            "driver": os.getpid(),
-        }
-        if launch.launcher != "ray":
-            return self._start_process(launch, job)
-        cpus = asked.cpus_of(launch.processor)
-        if oversubscribed:
-            cpus = cpus_each(self._nodes, launch.workers, cpus)
-        elif launch.processor == "cpu":
-            cpus = max(1.0, cpus)  # with less, Ray would have two share one
-        try:
-            with heeding_ctrl_c_again():
-                self._train_with_ray(
-                    job,
-                    self._shared,
-                    cpus_per_worker=cpus,
-                    placement=asked.placement,
-                    ray_seconds=self._ray_seconds,
-                )
-        except OutOfReach as error:  # none of the others would find it
-            raise ConfigError(str(error)) from error
-        except Exception as error:  # whatever a worker raises comes back through Ray
-            return (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        except SystemExit:  # as Ray Train's own handler of Ctrl-C ends
-            raise KeyboardInterrupt from None
-        return None
+        `ray_seconds` is the time spent so far on loading data and joining a cluster.
+        """
+        self._ray_seconds = ray_seconds
+        # Ray starts before all launches, so that whatever it costs by running, all pay alike.
+        if any(launch.launcher == "ray" for launch in launches):
+            self._connect()
+        any_failed = False
+        durations: list[float] = []
+        for number, launch in enumerate(launches, 1):
+            started = time.perf_counter()
+            error = self._run(launch)
+            durations.append(time.perf_counter() - started)
+            failed = [p for p in launch.points if not is_complete(self._folder, p)]
+            for planned in failed:
+                message = error or "its workers ended before it did"
+                self._folder.trial(planned.name).mark("failed", message)
+            any_failed = any_failed or bool(failed)
+            runs = pluralize(len(launch.points), "run")
+            result = f"{runs} in {durations[-1]:.1f} s, including start-up"
+            if failed:
+                result = f"{len(failed)} of {result} failed: {error or 'no reason given'}"
+            if remaining := len(launches) - number:
+                average = sum(durations) / len(durations)
+                result += f"; about {format_duration(remaining * average)} left"
+            self._console.print(f"  {number}/{len(launches)} {launch.name}: {result}")
+        return any_failed
+
+    def _run(self, launch: Launch) -> str | None:
+        """Train the points of a launch. Return the reason if it failed."""
+        job = Job(
+            launch=launch.name,
+            launcher=launch.launcher,
+            processor=launch.processor,
+            workers=launch.workers,
+            oversubscribed=self._oversubscribed[launch.processor][launch.workers],
+            threads=max(1, math.floor(self._request.cpus_of(launch.processor))),
+            run_folder=str(self._folder.home),
+            data_dir=str(self._data_dir) if self._data_dir else None,
+            points=launch.points,
+            requested_at=time.time(),
+            driver_pid=os.getpid(),
+        )
+        return self._run_ray(job) if launch.launcher == "ray" else self._run_process(job)
 
     def _connect(self) -> None:
-        if not self._session.address:
+        """Start Ray if it is local, import Ray Train and put the data sets into the object store.
+
+        Their seconds are Ray's and belong to no launch.
+        """
+        if not self._address:
             self._console.print("  Starting Ray ...")
         started = time.perf_counter()
-        if not self._session.address:
-            cluster.connect(None)
+        if not self._address:
+            connection.connect(None)
         import ray
 
-        # Seconds of imports, which are Ray's and of no launch.
+        from study.cluster.datasets import share
         from study.scaling.ray_train import train_with_ray
-        from study.tuning.trial import share
 
         self._train_with_ray = train_with_ray
         self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
         self._ray_seconds += time.perf_counter() - started
 
-    def _start_process(self, launch: Launch, job: Mapping[str, Any]) -> str | None:
-        """A launch without Ray; why it failed, if it did."""
-        folder = self._session.folder.path / "launches"
+    def _run_ray(self, job: Job) -> str | None:
+        cpus = self._request.cpus_of(job.processor)
+        if job.oversubscribed:
+            cpus = shared_cpus(self._nodes, job.workers, cpus)
+        elif job.processor == "cpu":
+            cpus = max(1.0, cpus)  # with less, Ray would put two workers on one CPU
+        try:
+            with restored_ctrl_c():
+                self._train_with_ray(
+                    job,
+                    self._shared,
+                    cpus_per_worker=cpus,
+                    placement=self._request.placement,
+                    ray_seconds=self._ray_seconds,
+                )
+        except OutOfReach as error:  # no later launch could reach the folder either
+            raise ConfigError(str(error)) from error
+        except Exception as error:  # Ray passes on whatever a worker raised
+            return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        except SystemExit:  # raised by Ray Train's own Ctrl-C handler
+            raise KeyboardInterrupt from None
+        return None
+
+    def _run_process(self, job: Job) -> str | None:
+        """Run a launch without Ray. Return the reason if it failed."""
+        folder = self._folder.path / layout.LAUNCHES
         folder.mkdir(exist_ok=True)
-        path = folder / f"{launch.name}.json"
-        path.write_text(json.dumps(job), encoding="utf-8")
-        failure_of(path).unlink(missing_ok=True)  # of an earlier attempt
+        path = folder / f"{job.launch}.json"
+        job.write(path)
+        failure_file(path).unlink(missing_ok=True)  # from an earlier attempt
         worker = ["-m", "study.scaling.worker", str(path)]
-        started = [sys.executable, *worker]
-        if launch.launcher == "torchrun":
+        command = [sys.executable, *worker]
+        if job.launcher == "torchrun":
             torchrun = ["-m", "torch.distributed.run", "--standalone"]
-            started = [sys.executable, *torchrun, "--nproc-per-node", str(launch.workers), *worker]
-        log = path.with_suffix(".log")
-        # As Ray sets it for its workers; torchrun would, with a warning.
-        environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
+            command = [sys.executable, *torchrun, "--nproc-per-node", str(job.workers), *worker]
+        log = log_file(path)
+        # Ray sets this for its workers. torchrun would set it with a warning.
+        environment = {**os.environ, "OMP_NUM_THREADS": str(job.threads)}
         with log.open("w", encoding="utf-8") as output:
-            code = _ended(
+            code = _wait(
                 subprocess.Popen(
-                    started,
+                    command,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env=environment,
-                    start_new_session=True,  # Ctrl-C is for us, who see to it that they end
+                    start_new_session=True,  # Ctrl-C goes to the driver, which ends them in `_wait`
                 )
             )
         if not code:
             return None
-        return f"exit code {code}: {_why(path, log)} (see {log})"
+        return f"exit code {code}: {_failure_reason(path)} (see {log})"
 
 
-def _why(job: Path, log: Path) -> str:
-    """What killed a worker, as torchrun says it; else the reason that a worker gave, or the last
-    that was said."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    # The others say that they lost it, and are sent SIGTERM.
-    killed = [match[0] for line in lines if (match := _KILLED.search(line))]
-    if killed:
-        return killed[0]
-    if failure_of(job).is_file():
-        return failure_of(job).read_text(encoding="utf-8")
-    said = [line.strip() for line in lines if any(map(str.isalnum, line))]  # no border
-    return said[-1] if said else "no output"
+def _failure_reason(job: Path) -> str:
+    """Return which signal killed a worker, or the error of the first failure, or the last line."""
+    lines = log_file(job).read_text(encoding="utf-8", errors="replace").splitlines()
+    # The surviving workers report lost connections, and torchrun sends them SIGTERM.
+    kills = [match[0] for line in lines if (match := _KILLED.search(line))]
+    if kills:
+        return kills[0]
+    if failure_file(job).is_file():
+        return failure_file(job).read_text(encoding="utf-8")
+    text = [line.strip() for line in lines if any(map(str.isalnum, line))]  # skips borders
+    return text[-1] if text else "no output"
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int:
-    """Its exit code. Ctrl-C ends it first: torchrun has workers of its own, which must not be left
-    writing to a run that another may go on with."""
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process and return its exit code; on Ctrl-C, end the process first.
+
+    torchrun has workers of its own, which must not keep writing to a run that is resumed.
+    """
     try:
         return process.wait()
     except BaseException:
         process.terminate()
         try:
-            process.wait(_SECONDS_TO_END)
+            process.wait(_TERMINATION_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         raise
 
 
-def complete(folder: RunFolder, planned: Planned) -> bool:
-    """Whether it need not be trained again."""
+def is_complete(folder: RunFolder, planned: PlannedTrial) -> bool:
+    """Return whether a point need not be trained again."""
     return folder.trial(planned.name).complete

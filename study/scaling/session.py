@@ -1,366 +1,356 @@
-"""From what a scaling run was asked for to its finished folder."""
+"""The engine behind `study.scaling`: trains the launches of a request, timed one by one."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
 import search_spaces
-from lenet import datasets as data
 from lenet.config import ConfigError, TrainConfig
-from study.analysis.wording import counted
-from study.cluster import announce
-from study.cluster import connection as cluster
-from study.cluster import datasets as inputs
-from study.cluster.estimate import clock, estimate
-from study.report.summary import summarize
-from study.runs.collect import refresh
+from lenet.datasets import Dataset
+from study.analysis.wording import pluralize
+from study.cluster import announce, connection
+from study.cluster import datasets as run_datasets
+from study.cluster.engine import Ending
+from study.cluster.estimate import estimate, format_duration
+from study.cluster.resources import Node, this_machine
+from study.cluster.versions import differences, versions
+from study.runs.metadata import DatasetInfo, RunMetadata, project_commit
 from study.runs.run_folder import RunFolder
-from study.runs.storage import reason
-from study.scaling.launchers import Launcher, complete
-from study.scaling.plan import (
-    TOOL,
-    Launch,
-    Scaling,
-    Session,
-    as_json,
-    check_room,
-    check_threads,
-    placed,
-)
-from study.tuning.plan import differences, versions
+from study.scaling.launchers import Launchers, is_complete
+from study.scaling.placement import check_capacity, check_threads, with_workers
+from study.scaling.plan import TOOL, Launch, ScalingRequest
+from study.terminal import print_note
 
 
-def run(session: Session, console: Console, *, dry_run: bool) -> int:
-    """Do it, or say what would be done; the exit code of the command. Raises `ConfigError` for
-    whatever cannot be, before anything is trained."""
-    left = _left(session) if session.resumed else []
-    if session.resumed and not left:  # tables and figures need no cluster
-        session = replace(session, address=None, autoscale=False)
-    if session.address:
-        _check_on_cluster(left)
-    try:
-        # A cluster is looked at first; a Ray of our own is started when it is needed.
-        ray_seconds = 0.0
-        if session.address:
+@dataclass(frozen=True, kw_only=True)
+class ScalingSession:
+    """A scaling run, new or resumed, as the user typed it."""
+
+    request: ScalingRequest
+    folder: RunFolder
+    resumed: bool
+    data_dir: Path | None
+    address: str | None
+    autoscale: bool
+    """the cluster adds the machines that it lacks"""
+    oversubscribe: bool
+    command: str
+    counts: Sequence[int] | None
+    """worker counts, as typed"""
+    devices: Sequence[str] | None
+    """as typed"""
+
+
+class ScalingEngine:
+    """Trains the launches of a session (see `Engine`)."""
+
+    tool = TOOL
+    unit = "launches"
+
+    def __init__(self, session: ScalingSession, console: Console) -> None:
+        self.folder = session.folder
+        self._session = session
+        self._console = console
+        self._request = session.request
+        self._launches = self._unfinished() if session.resumed else []
+        # Tables and figures of a complete run need no cluster.
+        self._address = session.address if self._launches or not session.resumed else None
+        self._autoscale = session.autoscale and self._address is not None
+        self._stack = contextlib.ExitStack()
+        self._nodes: Sequence[Node] = ()
+        self._datasets: Mapping[str, Dataset] = {}
+        self._oversubscribed: Mapping[str, Mapping[int, bool]] = {}
+        self._ray_seconds = 0.0
+
+    @property
+    def resume_options(self) -> list[str]:
+        session = self._session
+        options = ["--oversubscribe"] if session.oversubscribe else []
+        options += ["--address", session.address] if session.address else []
+        options += ["--autoscale"] if session.autoscale else []
+        options += ["--data-dir", str(session.data_dir)] if session.data_dir else []
+        return options
+
+    def prepare(self, *, dry_run: bool) -> bool:
+        session, console = self._session, self._console
+        if self._address:
+            _check_only_ray(self._launches)
             started = time.perf_counter()
-            cluster.connect(session.address)
-            ray_seconds = time.perf_counter() - started
-        with _machines(session, left, console, dry_run=dry_run) as nodes:
-            return _run_on(nodes, session, left, ray_seconds, console, dry_run=dry_run)
-    finally:
-        cluster.disconnect()
-
-
-def _planned(session: Session) -> list[Launch]:
-    """The launches of a resumed run, on the data set that it began with."""
-    trained = {planned.config.dataset for planned in session.folder.plan}
-    # One that stands for the study's own; of several, each was asked for.
-    return session.asked.launches(trained.pop() if len(trained) == 1 else None)
-
-
-def _left(session: Session) -> list[Launch]:
-    """Those of a resumed run that are not complete, with the points that are left of them. Raises
-    `ConfigError` if it began with others."""
-    planned = _planned(session)
-    points = {p.name: p.config for launch in planned for p in launch.points}
-    if points != {p.name: p.config for p in session.folder.plan}:
-        raise ConfigError(
-            f"{session.asked.study} has other runs here than those that {session.folder.home} "
-            "began with: resume it with the version of the study that it began with, or start a "
-            "new run"
+            connection.connect(self._address)
+            self._ray_seconds = time.perf_counter() - started
+        self._nodes = self._find_nodes(dry_run=dry_run)
+        workers: Mapping[str, Sequence[int]] = _workers_of(self._launches)
+        notes = []
+        if self._launches:
+            notes = differences(self.folder.run.versions, versions())
+            if not (dry_run and self._autoscale):  # the machines are not there yet
+                notes += self._machine_notes()
+        if not session.resumed:
+            self._request, notes = with_workers(
+                self._request,
+                session.counts,
+                session.devices,
+                self._nodes,
+                oversubscribe=session.oversubscribe,
+            )
+            workers = self._request.workers
+        self._oversubscribed = check_capacity(
+            self._request,
+            workers,
+            self._nodes,
+            oversubscribe=session.oversubscribe,
+            resumed=session.resumed,
         )
-    launches = [
-        replace(launch, points=tuple(p for p in launch.points if not complete(session.folder, p)))
-        for launch in planned
-    ]
-    return [launch for launch in launches if launch.points]
+        for note in notes:
+            print_note(console, note)
+        started = time.perf_counter()
+        self._load_datasets()
+        self._ray_seconds += time.perf_counter() - started
+        self._announce()
+        if dry_run:
+            for launch in self._launches:
+                console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
+        return not dry_run
+
+    def write_plan(self) -> None:
+        if not self._session.resumed:
+            plan = [point for launch in self._launches for point in launch.points]
+            RunFolder.create(self.folder.home, self._metadata(), plan)
+
+    def train(self) -> Ending:
+        # Another process may have continued this run since it was prepared.
+        launches = self._unfinished() if self._session.resumed else self._launches
+        if not launches:
+            return Ending.COMPLETE
+        self._record_machine()
+        launchers = Launchers(
+            self._request,
+            self.folder,
+            data_dir=self._session.data_dir,
+            address=self._address,
+            nodes=self._nodes,
+            oversubscribed=self._oversubscribed,
+            datasets=self._datasets,
+            console=self._console,
+        )
+        failed = launchers.train(launches, self._ray_seconds)
+        return Ending.SOME_FAILED if failed else Ending.COMPLETE
+
+    def close(self) -> None:
+        self._stack.close()
+        connection.disconnect()
+
+    def _all_launches(self) -> list[Launch]:
+        """Return the launches of a resumed run, on the data set that it began with."""
+        datasets = {planned.config.dataset for planned in self.folder.plan}
+        # A single one may stand in for the study's own. Several were all requested.
+        return self._request.launches(datasets.pop() if len(datasets) == 1 else None)
+
+    def _unfinished(self) -> list[Launch]:
+        """Return the launches of a resumed run with their unfinished points.
+
+        Raises `ConfigError` if the run began with other points.
+        """
+        launches = self._all_launches()
+        points = {p.name: p.config for launch in launches for p in launch.points}
+        if points != {p.name: p.config for p in self.folder.plan}:
+            raise ConfigError(
+                f"{self._request.study} has changed since {self.folder.home} began: resume the run "
+                "with the version of the study that it began with, or start a new run"
+            )
+        unfinished = [
+            replace(
+                launch,
+                points=tuple(p for p in launch.points if not is_complete(self.folder, p)),
+            )
+            for launch in launches
+        ]
+        return [launch for launch in unfinished if launch.points]
+
+    def _find_nodes(self, *, dry_run: bool) -> list[Node]:
+        """Return the machines to use. With `--autoscale`, wait until the cluster has added them.
+
+        Raises `ConfigError` if they do not come, or if their size is unknown.
+        """
+        if not self._autoscale:
+            return connection.cluster_nodes() if self._address else [this_machine()]
+        room = self._required_room()
+        if dry_run:  # starting machines costs money
+            return [*connection.cluster_nodes(), *(n for n, k in room.items() for _ in range(k))]
+        self._stack.enter_context(connection.reserved_room(room, self._console))
+        return connection.cluster_nodes()
+
+    def _required_room(self) -> dict[Node, int]:
+        """Return the number of workers by their size, for the autoscaler."""
+        session, unfinished = self._session, _workers_of(self._launches)
+        processors = list(session.devices or unfinished)
+        processor = "gpu" if "gpu" in processors else "cpu"
+        counts = session.counts or unfinished.get(processor)
+        if session.oversubscribe:
+            raise ConfigError(
+                "--autoscale makes room for all workers and --oversubscribe lets them share: use "
+                "one of them"
+            )
+        if not counts or not processors:
+            raise ConfigError(
+                "--autoscale: machines may not be there yet, so their size is unknown: add "
+                "--device gpu --workers 1,2,4, for example"
+            )
+        room: dict[Node, int] = {}
+        for name in processors:
+            check_threads(self._request, name, resumed=session.resumed)
+            size = Node(cpus=self._request.cpus_of(name), gpus=float(name == "gpu"))
+            # The CPU beside GPUs is a single worker.
+            room[size] = max(counts) if name == processor else 1
+        return room
+
+    def _load_datasets(self) -> None:
+        """Load the data sets, and plan the launches of a new run on them."""
+        session = self._session
+        if session.resumed:
+            self._datasets = run_datasets.load(_configs(self._launches), session.data_dir)
+            return
+        self._launches, self._datasets, notes = run_datasets.load_or_fall_back(
+            self._request.launches, _configs, self._request.choices, session.data_dir
+        )
+        for note in notes:
+            print_note(self._console, note)
+
+    def _announce(self) -> None:
+        request, console, launches = self._request, self._console, self._launches
+        announce.question(request.study, self._datasets, console)
+        for processor, counts in self._oversubscribed.items():
+            listed = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]
+            console.print(f"  workers      {', '.join(listed)} on {processor}")
+        complete = len(self._all_launches()) - len(launches) if self._session.resumed else 0
+        runs = pluralize(sum(len(launch.points) for launch in launches), "run")
+        repeats = pluralize(request.repeats, "repeat")
+        done = f"; {complete} more are complete" if complete else ""
+        console.print(
+            f"  launches     {len(launches)} in random order by repeat, {runs} (budget "
+            f"{request.budget}, {repeats}{done})"
+        )
+        console.print(f"  device       {self._device()}")
+        if self._address:
+            spread = {"pack": "few", "spread": "many"}[request.placement]
+            console.print(f"  placement    {request.placement}: workers on {spread} machines")
+        console.print(
+            f"  time         about {format_duration(self._training_seconds())} of training at the "
+            "speed of one worker, from steps timed on this machine; starting workers adds tens of "
+            "seconds a launch"
+        )
+        if request.repeats == 1:
+            console.print("  intervals    none: they need --repeats 2 or more")
+        announce.results(self.folder, console)
+
+    def _training_seconds(self) -> float:
+        """Return how long one worker would train.
+
+        Raises `ConfigError` if a model cannot be trained at all, or not by that many workers.
+        """
+        total = 0.0
+        for processor, counts in _workers_of(self._launches).items():
+            configs = _configs([one for one in self._launches if one.processor == processor])
+            expected = estimate(
+                configs,
+                self._datasets,
+                side_by_side=1,
+                threads=max(1, math.floor(self._request.cpus_of(processor))),
+                use_gpu=processor == "gpu",
+                data_parallel=max(counts) > 1,
+            )
+            total += sum(expected.trial_seconds[config.id] for config in configs)
+        return total
+
+    def _metadata(self) -> RunMetadata:
+        request = self._request
+        return RunMetadata(
+            tool=TOOL,
+            options=request.options_to_json(),
+            study=request.study,
+            budget=request.budget,
+            seeds=request.repeats,
+            objective=search_spaces.find(request.study).objective,
+            choices={name: list(values) for name, values in request.choices.items()},
+            dataset=DatasetInfo(
+                name=", ".join(self._datasets),
+                source=", ".join(dataset.source for dataset in self._datasets.values()),
+            ),
+            device=self._device(),
+            machine=self._machine(),
+            versions=versions(),
+            commit=project_commit(),
+            command=self._session.command,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+
+    def _device(self) -> str:
+        return " and ".join(
+            f"{announce.processor(on_gpu=name == 'gpu')}, {self._request.cpus_of(name):g} CPU a "
+            "worker"
+            for name in self._request.workers
+        )
+
+    def _machine(self) -> dict[str, float]:
+        return {
+            "nodes": len(self._nodes),
+            "cpus": sum(node.cpus for node in self._nodes),
+            "gpus": sum(node.gpus for node in self._nodes),
+        }
+
+    def _machine_notes(self) -> list[str]:
+        """Return a note if a resumed run continues on other machines."""
+        run, now = self.folder.run, self._machine()
+        changes = [
+            f"{run.machine[name]:g} {name}, now {now[name]:g}"
+            for name in now
+            if run.machine[name] != now[name]
+        ]
+        if run.device != (device := self._device()):
+            changes.append(f"{run.device}, now {device}")
+        if not changes:
+            return []
+        return [
+            f"This run began with {' and '.join(changes)}: seconds measured before and after are "
+            "not comparable."
+        ]
+
+    def _record_machine(self) -> None:
+        """Add to `run.json` that the run continues on other machines, for the figures' footers."""
+        run = self.folder.run
+        now = {"device": self._device(), "machine": self._machine()}
+        known = [{"device": run.device, "machine": run.machine}, *run.resumed_on]
+        if now not in known:
+            self.folder.update_metadata(resumed_on=[*known[1:], now])
+
+
+def _configs(launches: Sequence[Launch]) -> list[TrainConfig]:
+    return [point.config for launch in launches for point in launch.points]
 
 
 def _workers_of(launches: Sequence[Launch]) -> dict[str, list[int]]:
-    """The numbers of workers by processor."""
-    each = sorted({(launch.processor, launch.workers) for launch in launches})
+    """Return the worker counts by processor."""
+    kinds = sorted({(launch.processor, launch.workers) for launch in launches})
     return {
-        processor: [workers for _, workers in inside]
-        for processor, inside in itertools.groupby(each, key=lambda one: one[0])
+        processor: [workers for _, workers in group]
+        for processor, group in itertools.groupby(kinds, key=lambda kind: kind[0])
     }
 
 
-def _check_on_cluster(left: Sequence[Launch]) -> None:
-    """Raise `ConfigError` if some of a resumed run are none of Ray's."""
-    elsewhere = [launch.name for launch in left if launch.launcher != "ray"]
-    if elsewhere:
+def _check_only_ray(launches: Sequence[Launch]) -> None:
+    """Raise `ConfigError` if a launch of a resumed run trains on this machine, not the cluster."""
+    local = [launch.name for launch in launches if launch.launcher != "ray"]
+    if local:
         raise ConfigError(
-            f"{elsewhere[0]} is not complete and trains on this machine, not on the cluster, as "
-            "this run began: leave --address and RAY_ADDRESS out, or start a new run"
+            f"{local[0]} is unfinished and trains on this machine, not on the cluster: omit "
+            "--address and RAY_ADDRESS, or start a new run"
         )
-
-
-@contextmanager
-def _machines(
-    session: Session, left: Sequence[Launch], console: Console, *, dry_run: bool
-) -> Iterator[list[cluster.Node]]:
-    """Those that there are, and those that the cluster adds if it does so, for what is `left` of a
-    resumed run; raises `ConfigError` if they do not come, or what they must have was not said."""
-    if not session.autoscale:
-        yield cluster.cluster_nodes() if session.address else [cluster.this_machine()]
-        return
-    asked, needed = session.asked, _workers_of(left)
-    processors = list(session.devices or needed)
-    processor = "gpu" if "gpu" in processors else "cpu"
-    counts = session.counts or needed.get(processor)
-    if session.oversubscribe:
-        raise ConfigError(
-            "--autoscale makes room for all workers, --oversubscribe has them share what there is: "
-            "leave one out"
-        )
-    if not counts or not processors:
-        raise ConfigError(
-            "--autoscale: machines may not be there yet, so say what they must have room for: "
-            "--device gpu --workers 1,2,4, for one"
-        )
-    room: dict[cluster.Node, int] = {}
-    for each in processors:
-        check_threads(asked, each, resumed=session.resumed)
-        # The CPU beside GPUs is one worker.
-        most = max(counts) if each == processor else 1
-        room[cluster.Node(cpus=asked.cpus_of(each), gpus=float(each == "gpu"))] = most
-    if dry_run:  # nobody pays for a look
-        to_come = [node for node, most in room.items() for _ in range(most)]
-        yield [*cluster.cluster_nodes(), *to_come]
-        return
-    with cluster.room_made(room, console):
-        yield cluster.cluster_nodes()
-
-
-def _run_on(
-    nodes: Sequence[cluster.Node],
-    session: Session,
-    left: Sequence[Launch],
-    ray_seconds: float,
-    console: Console,
-    *,
-    dry_run: bool,
-) -> int:
-    workers: Mapping[str, Sequence[int]] = _workers_of(left)
-    notes = []
-    if left:
-        notes = differences(session.folder.run["versions"], versions())
-        if not (dry_run and session.autoscale):  # the machines are not there yet
-            notes += _said_of_machines(session, nodes)
-    if not session.resumed:
-        asked, notes = placed(
-            session.asked,
-            session.counts,
-            session.devices,
-            nodes,
-            oversubscribe=session.oversubscribe,
-        )
-        session, workers = replace(session, asked=asked), asked.workers
-    crowded = check_room(
-        session.asked,
-        workers,
-        nodes,
-        oversubscribe=session.oversubscribe,
-        resumed=session.resumed,
-    )
-    for note in notes:
-        console.print(f"[yellow]Note:[/yellow] {note}")
-    started = time.perf_counter()
-    datasets, launches = _datasets(session, left, console)
-    data_seconds = time.perf_counter() - started
-    seconds = _training_seconds(session, launches, datasets)
-    _announce(session, launches, datasets, crowded, console, seconds=seconds)
-    if dry_run:
-        for launch in launches:
-            console.print(f"  {launch.name}: {', '.join(p.name for p in launch.points)}")
-        return 0
-    facts = _facts(session, nodes, datasets)
-    session.folder.make()
-    with session.folder.locked():
-        if not session.resumed:
-            plan = [point for launch in launches for point in launch.points]
-            RunFolder.create(session.folder.home, facts, plan)
-        try:
-            if left:
-                _keep_where(session.folder, facts)
-            launcher = Launcher(
-                session, nodes=nodes, crowded=crowded, datasets=datasets, console=console
-            )
-            failed = launcher.all(launches, ray_seconds + data_seconds)
-            refresh(session.folder)
-            summarize(session.folder.path, console)
-            session.folder.publish()
-            announce.published(session.folder, console)
-        except KeyboardInterrupt:
-            session.folder.check_held()
-            _say_how_to_resume("Interrupted", session, console)
-            return announce.INTERRUPTED
-        except OSError as error:
-            place = error.filename or session.folder.home
-            happened = f"cannot read or write {place} ({reason(error)})"
-            _say_how_to_resume(happened, session, console)
-            return 1
-    if failed:
-        _say_how_to_resume("Some launches failed", session, console)
-    return 1 if failed else 0
-
-
-def _datasets(
-    session: Session, left: Sequence[Launch], console: Console
-) -> tuple[dict[str, data.Dataset], list[Launch]]:
-    """The data sets by name, and the launches on them, of a resumed run those that are `left`:
-    where those asked for cannot be had and were not asked for by name, on the embedded one."""
-
-    def configs(of: Sequence[Launch]) -> list[TrainConfig]:
-        return [planned.config for launch in of for planned in launch.points]
-
-    if session.resumed:
-        return inputs.load(configs(left), session.data_dir), list(left)
-    launches, datasets, notices = inputs.load_or_fall_back(
-        session.asked.launches, configs, session.asked.choices, session.data_dir
-    )
-    for notice in notices:
-        console.print(f"[yellow]Note:[/yellow] {notice}")
-    return datasets, launches
-
-
-def _facts(
-    session: Session, nodes: Sequence[cluster.Node], datasets: Mapping[str, data.Dataset]
-) -> dict[str, Any]:
-    """What `run.json` says."""
-    asked = session.asked
-    return {
-        "tool": TOOL,
-        "asked": as_json(asked),
-        "study": asked.study,
-        "budget": asked.budget,
-        "seeds": asked.repeats,
-        "objective": search_spaces.find(asked.study).objective,
-        "choices": {name: list(values) for name, values in asked.choices.items()},
-        "scheduler": "none",
-        "dataset": {
-            "name": ", ".join(datasets),
-            "source": ", ".join(dataset.source for dataset in datasets.values()),
-        },
-        "device": _devices(asked),
-        "machine": _machine(nodes),
-        "versions": versions(),
-        "command": session.command,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _machine(nodes: Sequence[cluster.Node]) -> dict[str, float]:
-    return {
-        "nodes": len(nodes),
-        "cpus": sum(node.cpus for node in nodes),
-        "gpus": sum(node.gpus for node in nodes),
-    }
-
-
-def _said_of_machines(session: Session, nodes: Sequence[cluster.Node]) -> list[str]:
-    """What to say of a resumed run that goes on where it did not begin."""
-    run, now = session.folder.run, _machine(nodes)
-    was = run["machine"]
-    others = [f"{was[name]:g} {name}, now {now[name]:g}" for name in now if was[name] != now[name]]
-    if run["device"] != (device := _devices(session.asked)):
-        others.append(f"{run['device']}, now {device}")
-    if not others:
-        return []
-    return [
-        f"This run began with {' and '.join(others)}: seconds measured before and after are not "
-        "comparable."
-    ]
-
-
-def _keep_where(folder: RunFolder, facts: Mapping[str, Any]) -> None:
-    """Have `run.json` say it if the run goes on where it did not begin: its seconds do not
-    compare, which is to be seen below its figures."""
-    now = {name: facts[name] for name in ("device", "machine")}
-    run = folder.run
-    known = [{name: run[name] for name in now}, *run.get("resumed_on", [])]
-    if now not in known:
-        folder.amend(resumed_on=[*known[1:], now])
-
-
-def _devices(asked: Scaling) -> str:
-    return " and ".join(
-        f"{announce.processor(on_gpu=name == 'gpu')}, {asked.cpus_of(name):g} CPU a worker"
-        for name in asked.workers
-    )
-
-
-def _announce(
-    session: Session,
-    launches: Sequence[Launch],
-    datasets: Mapping[str, data.Dataset],
-    crowded: Mapping[str, Mapping[int, bool]],
-    console: Console,
-    *,
-    seconds: float,
-) -> None:
-    asked = session.asked
-    runs = sum(len(launch.points) for launch in launches)
-    announce.question(asked.study, datasets, console)
-    for processor, counts in crowded.items():
-        said = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]
-        console.print(f"  workers      {', '.join(said)} on {processor}")
-    done = len(_planned(session)) - len(launches) if session.resumed else 0
-    console.print(
-        f"  launches     {len(launches)} in random order by repeat, {counted(runs, 'run')} "
-        f"(budget {asked.budget}, {counted(asked.repeats, 'repeat')}"
-        f"{f'; {done} more are complete' if done else ''})"
-    )
-    console.print(f"  device       {_devices(asked)}")
-    if session.address:
-        spread = {"pack": "few", "spread": "many"}[asked.placement]
-        console.print(f"  placement    {asked.placement}, workers on {spread} machines")
-    console.print(
-        f"  time         about {clock(seconds)} of training at one worker's speed, from steps "
-        "measured on this machine; starting its workers comes on top, tens of seconds a launch"
-    )
-    if asked.repeats == 1:
-        console.print("  intervals    none: they need --repeats 2 or more")
-    announce.results(session.folder, console)
-
-
-def _training_seconds(
-    session: Session, launches: Sequence[Launch], datasets: Mapping[str, data.Dataset]
-) -> float:
-    """What `launches` would take one worker. Raises `ConfigError` if a model cannot be trained at
-    all, or not by as many workers."""
-    total = 0.0
-    for processor, counts in _workers_of(launches).items():
-        left = [
-            planned.config
-            for launch in launches
-            for planned in launch.points
-            if launch.processor == processor
-        ]
-        expected = estimate(
-            left,
-            datasets,
-            side_by_side=1,
-            threads=max(1, math.floor(session.asked.cpus_of(processor))),
-            use_gpu=processor == "gpu",
-            data_parallel=max(counts) > 1,
-        )
-        total += sum(expected.trial_seconds[config.id] for config in left)
-    return total
-
-
-def _say_how_to_resume(happened: str, session: Session, console: Console) -> None:
-    options = ["--oversubscribe"] if session.oversubscribe else []
-    options += ["--address", session.address] if session.address else []
-    options += ["--autoscale"] if session.autoscale else []
-    options += ["--data-dir", str(session.data_dir)] if session.data_dir else []
-    announce.how_to_resume(happened, TOOL, session.folder, options, console)

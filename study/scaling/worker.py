@@ -3,18 +3,15 @@
     python -m study.scaling.worker JOB.json                        one process, no Ray
     torchrun --nproc-per-node 2 -m study.scaling.worker JOB.json   torch's own launcher
 
-    The first is also how one process trains on several GPUs by `torch.nn.DataParallel` (the
-    launcher "dataparallel"), which was not tested on GPUs.
-
-Ray Train's workers call `train_job` too (`study.scaling.ray_train`): what is compared between
-launchers is the launchers.
+The first form also runs the launcher "dataparallel": one process that trains on several GPUs with
+`torch.nn.DataParallel` (not tested: no machine with several GPUs). Ray Train's workers call
+`train_job` too (`study.scaling.ray_train`), so launchers differ in nothing but the launch.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import math
 import os
 import platform
@@ -41,25 +38,15 @@ from lenet.step_clock import StepClock
 from lenet.training import Run, train
 from study.cluster.checkpoint import as_bytes, restore
 from study.runs.storage import (
-    WHERE_RESULTS_LIE,
+    SHARED_STORAGE_HINT,
+    Location,
     OutOfReach,
-    Place,
-    not_here,
-    only_here,
-    place_of,
+    access_problem,
+    import_problem,
+    parse_location,
 )
-from study.runs.trial_folder import TrialFolder
-
-Job = Mapping[str, Any]
-"""What a launch is to do, as JSON holds it: `study.scaling.launchers` makes it of a `Launch`."""
-
-_STEP = np.dtype(
-    [
-        *((name, np.int32) for name in ("rank", "step", "begun_at")),
-        *((f"{phase}_seconds", np.float32) for phase in PHASES),
-    ]
-)
-"""A row of `TrialFolder.timings`."""
+from study.runs.trial_folder import STEP_TIMING, TrialFolder
+from study.scaling.job import Job, failure_file
 
 
 def train_job(
@@ -69,71 +56,74 @@ def train_job(
     load: Callable[[], Mapping[str, Dataset]],
     start_up: Mapping[str, float],
 ) -> None:
-    """Train this worker's part of every point of `job` that is not complete yet.
+    """Train this worker's shard of every unfinished point of `job`.
 
-    `load` gets the data sets, and `start_up` says what it took to come so far, in seconds.
-    Each point goes on from its checkpoint, if it has one: so a launch whose worker died is
-    simply started again. The first worker writes what there is to keep. Raises
-    `OutOfReach` in every worker if one of them does not find the run's folder, and
-    `RuntimeError` if they find other checkpoints there.
+    `load` returns the data sets, and `start_up` holds the seconds of start-up so far by name. Each
+    point continues from its checkpoint, so a launch whose worker died is simply started again.
+    Only rank 0 writes.
+
+    Raises `OutOfReach` in every worker if one of them cannot reach the run's folder, and
+    `RuntimeError` if they find different checkpoints in it.
     """
-    torch.set_num_threads(job["threads"])
-    home = place_of(job["run_folder"])
-    _check_all_find(home, replica, device)
+    torch.set_num_threads(job.threads)
+    home = parse_location(job.run_folder)
+    _check_all_reach(home, replica, device)
     started = time.perf_counter()
     loaded = {name: dataset.to(device) for name, dataset in load().items()}
     seconds = {**start_up, "load_seconds": time.perf_counter() - started}
-    if _began_before(job, home):
-        # Since the launch was asked for, others have trained and died.
+    if _is_retry(job, home):
+        # The time since the request includes the training of the attempt that died.
         seconds["launch_seconds"] = math.nan
-    each = torch.tensor(list(seconds.values()), dtype=torch.float64, device=device)
-    slowest = replica.gather(each).amax(0).tolist()
+    gathered = replica.gather(
+        torch.tensor(list(seconds.values()), dtype=torch.float64, device=device)
+    )
+    slowest = gathered.amax(0).tolist()
+    hosts = _gather_ints(replica, zlib.crc32(platform.node().encode()), device)
     facts = {
-        **{name: job[name] for name in ("launch", "launcher", "processor", "workers")},
-        "oversubscribed": job["oversubscribed"],
-        "machines": len(set(_of_each(replica, zlib.crc32(platform.node().encode()), device))),
+        **job.facts(),
+        "machines": len(set(hosts)),
         **dict(zip(seconds, slowest, strict=True)),
     }
-    for point in job["points"]:
-        folder = TrialFolder(home / "trials" / point["name"])
-        # The first worker knows best: what it wrote shows late elsewhere, on some file systems.
-        if _of_each(replica, folder.complete, device)[0]:
+    for point in job.points:
+        folder = TrialFolder.in_run(home, point.name)
+        # Ask rank 0, which wrote the folder: some file systems show writes late elsewhere.
+        if _gather_ints(replica, folder.complete, device)[0]:
             continue
-        config = TrainConfig.from_dict(point["settings"])
         _train_point(
-            config,
+            point.config,
             folder,
-            dataset=loaded[config.dataset],
+            dataset=loaded[point.config.dataset],
             device=device,
             replica=replica,
-            gpus=job["workers"] if job["launcher"] == "dataparallel" else 1,
+            gpus=job.workers if job.launcher == "dataparallel" else 1,
             facts=facts,
         )
 
 
-def _of_each(replica: Replica, value: int, device: torch.device) -> list[int]:
-    """What each worker gave, once all have."""
-    gathered: list[int] = (
-        replica.gather(torch.tensor([int(value)], device=device)).flatten().tolist()
-    )
-    return gathered
+def _gather_ints(replica: Replica, value: int, device: torch.device) -> list[int]:
+    """Return the value of every worker, by rank."""
+    values: list[int] = replica.gather(torch.tensor([int(value)], device=device)).flatten().tolist()
+    return values
 
 
-def _check_all_find(home: Place, replica: Replica, device: torch.device) -> None:
-    why = not_here(home)
-    found = _of_each(replica, why is None, device)
-    if all(found):
-        return
-    elsewhere = f"the machine of worker {found.index(0)}, as it can on {platform.node()}"
-    raise OutOfReach(why or f"{home} cannot be used on {elsewhere}: {WHERE_RESULTS_LIE}")
+def _check_all_reach(home: Location, replica: Replica, device: torch.device) -> None:
+    problem = access_problem(home)
+    reachable = _gather_ints(replica, problem is None, device)
+    if not all(reachable):
+        rank = reachable.index(0)
+        raise OutOfReach(
+            problem
+            or f"{home} can be used on {platform.node()} but not on the machine of worker {rank}: "
+            f"{SHARED_STORAGE_HINT}"
+        )
 
 
-def _began_before(job: Job, home: Place) -> bool:
-    """Whether this launch is tried again: a point of it began after it was asked for."""
-    states = (TrialFolder(home / "trials" / point["name"]).state() for point in job["points"])
+def _is_retry(job: Job, home: Location) -> bool:
+    """Return whether a point of this launch began after the launch was requested."""
+    states = (TrialFolder.in_run(home, point.name).state() for point in job.points)
     starts = [state["started"] for state in states if state.get("started")]
     return any(
-        datetime.datetime.fromisoformat(start).timestamp() > job["requested_at"] for start in starts
+        datetime.datetime.fromisoformat(start).timestamp() > job.requested_at for start in starts
     )
 
 
@@ -151,24 +141,24 @@ def _train_point(
     try:
         run = Run(config, dataset, device, replica, clock, gpus=gpus)
     except ConfigError as error:
-        raise OutOfReach(only_here(error)) from error
+        raise OutOfReach(import_problem(error)) from error
     records = restore(run, folder, print)
-    # The first worker may write only when all have read.
-    found = _of_each(replica, run.step, device)
-    if len(set(found)) > 1:
+    # Rank 0 may write only after all have read.
+    steps = _gather_ints(replica, run.step, device)
+    if len(set(steps)) > 1:
         raise RuntimeError(
-            f"the workers find other checkpoints in {folder.path} (of steps "
-            f"{', '.join(map(str, found))}): results must lie in one folder that every node "
-            "reaches, or in a bucket; try again with --resume"
+            f"the workers find different checkpoints in {folder.home} (of steps "
+            f"{', '.join(map(str, steps))}): results must be in one folder that every node can "
+            "reach, or in a bucket; try again with --resume"
         )
-    first, begun_at = replica.rank == 0, run.step
+    writes, begun_at = replica.rank == 0, run.step
     timings = []
-    if first:
+    if writes:
         timings.append(_up_to(begun_at, folder))
-        gradients = sum(p.numel() * p.element_size() for p in run.model.parameters())
+        gradient_bytes = sum(p.numel() * p.element_size() for p in run.model.parameters())
         folder.begin(
             {
-                "name": folder.path.name,
+                "name": folder.home.name,
                 "device": describe_device(device),
                 "threads": torch.get_num_threads(),
                 "host": platform.node(),
@@ -176,8 +166,8 @@ def _train_point(
                 "settings": config.to_dict(),
                 "data_parallel": {
                     **facts,
-                    "gradient_bytes": gradients,
-                    # Other work slows some runs more than others: the reader should know.
+                    "gradient_bytes": gradient_bytes,
+                    # Other processes slow down some runs more than others.
                     "load_average": os.getloadavg()[0],
                 },
             }
@@ -185,20 +175,20 @@ def _train_point(
     for record in train(run):
         records.append(record)
         seconds = replica.gather(torch.tensor(clock.read(), device=device))
-        if first:
+        if writes:
             timings.append(_table(seconds, begun_at, run.step))
-            # Before the checkpoint: no step up to that is missing.
-            folder.keep_timings(np.concatenate(timings))
+            # Before the checkpoint, so that no step up to it is missing.
+            folder.save_timings(np.concatenate(timings))
             if not run.finished:
                 folder.save(records, as_bytes(run.state_dict()))
-    if first:
+    if writes:
         folder.finish("diverged" if records[-1].diverged else "finished", records)
 
 
 def _table(seconds: torch.Tensor, begun_at: int, last: int) -> NDArray[Any]:
-    """Rows of `_STEP` from `seconds` (workers, steps, phases) of the steps up to `last`."""
+    """Return rows of `STEP_TIMING` from `seconds` (workers, steps, phases) of the steps up to `last`."""
     workers, steps, _ = seconds.shape
-    table = np.empty((workers, steps), _STEP)
+    table = np.empty((workers, steps), STEP_TIMING)
     table["rank"] = np.arange(workers)[:, None]
     table["step"] = np.arange(last - steps, last) + 1
     table["begun_at"] = begun_at
@@ -208,62 +198,56 @@ def _table(seconds: torch.Tensor, begun_at: int, last: int) -> NDArray[Any]:
 
 
 def _up_to(step: int, folder: TrialFolder) -> NDArray[Any]:
-    """Rows of `_STEP` of the steps that earlier attempts took and that are not taken again."""
-    rows = [tuple(row.values()) for row in folder.timings() if row["step"] <= step]
-    return np.array(rows, _STEP)
+    """Return the timings from earlier attempts of the steps that are not trained again."""
+    timings = folder.timings()
+    return timings[timings["step"] <= step]
 
 
-def _end_with(driver: int) -> None:
-    """End this process when `driver` has ended: another run may go on where it was."""
+def _exit_with(driver_pid: int) -> None:
+    """End this process once the driver has ended: another run may continue where it was."""
     while True:
         try:
-            os.kill(driver, 0)
+            os.kill(driver_pid, 0)
         except ProcessLookupError:
             os._exit(1)
         time.sleep(1)
 
 
-def failure_of(job: Path) -> Path:
-    """Where the worker that fails first says why: what torchrun prints at last is a border."""
-    return job.with_suffix(".failure")
-
-
 def main() -> None:
-    """A worker in a process of its own, without Ray; with others if torchrun started it."""
+    """Run a worker in a process of its own, without Ray; torchrun starts several."""
     entered = time.time()
     path = Path(sys.argv[1])
     try:
-        _work(json.loads(path.read_text(encoding="utf-8")), entered)
+        _work(Job.read(path), entered)
     except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0]
-        # The others fail, too, for want of this one.
-        with contextlib.suppress(OSError), failure_of(path).open("x", encoding="utf-8") as failure:
-            failure.write(f"{type(error).__name__}: {said}")
+        message = (str(error).strip().splitlines() or [""])[0]
+        # Only the first failure is kept: the other workers fail because they lost this one.
+        with contextlib.suppress(OSError), failure_file(path).open("x", encoding="utf-8") as file:
+            file.write(f"{type(error).__name__}: {message}")
         raise
 
 
 def _work(job: Job, entered: float) -> None:
-    threading.Thread(target=_end_with, args=(job["driver"],), daemon=True).start()
-    device = training_device(job["processor"] == "gpu")
+    threading.Thread(target=_exit_with, args=(job.driver_pid,), daemon=True).start()
+    device = training_device(job.processor == "gpu")
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     started = time.perf_counter()
     replica = Replica()
-    if job["launcher"] == "torchrun":  # else one process, of one GPU or several
+    if job.launcher == "torchrun":  # the other launchers are a single process
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         replica = Replica(torch.distributed.get_rank(), torch.distributed.get_world_size())
     start_up = {
         "ray_seconds": 0.0,
-        "launch_seconds": entered - job["requested_at"],
+        "launch_seconds": entered - job.requested_at,
         "group_seconds": time.perf_counter() - started,
     }
-    data_dir = Path(job["data_dir"]) if job["data_dir"] else None
-    names = dict.fromkeys(point["settings"]["dataset"] for point in job["points"])
+    data_dir = Path(job.data_dir) if job.data_dir else None
     train_job(
         job,
         replica,
         device,
-        lambda: {name: datasets.load(name, data_dir) for name in names},
+        lambda: {name: datasets.load(name, data_dir) for name in job.datasets},
         start_up,
     )
     if torch.distributed.is_initialized():

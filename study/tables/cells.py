@@ -1,8 +1,8 @@
-"""What all tables share: which trials a cell is about, what they measured, how it is written.
+"""What all tables share: measuring the trials of a cell, and writing cells as text.
 
-A cell is a mean over seeds with half of its 95% interval, and over seeds alone: other settings
-that vary get columns of their own (`parts`). Seeds that diverged are not in the mean, which the
-cell says; a cell whose seeds all diverged says that instead. Accuracies are in percent.
+A cell is a mean over seeds with half of its 95% interval. Other settings that vary are never
+averaged over: `split_by_other_settings` gives them their own columns. Diverged seeds are excluded
+from the mean, and the cell says how many there are. Accuracies are in percent.
 """
 
 from __future__ import annotations
@@ -12,35 +12,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
-from lenet.config import check_setting, nearest
+from lenet.config import check_setting, unknown_name
 from study.analysis import statistics
+from study.analysis.quantity import END, Quantity
 from study.analysis.results import Results
 from study.analysis.statistics import Mean
-from study.analysis.wording import label, machines, value_text, with_interval
+from study.analysis.wording import describe_machines, format_mean, format_value, label
 from study.tables import TableError
 
-_AT_BEST = "_at_best"
 _NO_QUANTITIES = {"trial", "diverged"}
 
 Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One quantity of the trials of one point, which differ in the seed alone."""
+class Measurement:
+    """One quantity of the trials of a point, which differ only in the seed."""
 
     over_seeds: Mean | None
     """over the seeds that did not diverge; None if there are none"""
     seeds: int
     diverged: int
-    """how many of the seeds"""
+    """the number of seeds that diverged"""
 
     @property
     def mean(self) -> float:
-        """NaN where there is none."""
+        """The mean over seeds; NaN if there is none."""
         return self.over_seeds.mean if self.over_seeds else math.nan
 
     @property
@@ -48,110 +47,120 @@ class Measured:
         return self.diverged / self.seeds if self.seeds else 0.0
 
     def text(self, quantity: str) -> str:
-        """As a cell; `-` where nothing was measured."""
+        """Return the cell; `-` if nothing was measured."""
         if self.over_seeds is None:
             return "diverged" if self.diverged else "-"
-        said = with_interval(
-            quantity.removesuffix(_AT_BEST), self.over_seeds.mean, self.over_seeds.half_width
+        column = Quantity.parse(quantity).column
+        return _with_diverged(
+            format_mean(column, self.over_seeds.mean, self.over_seeds.half_width),
+            self.diverged,
+            self.seeds,
         )
-        return f"{said} ({self.diverged} of {self.seeds} diverged)" if self.diverged else said
 
 
-def check(results: Results, settings: Iterable[str], quantities: Iterable[str]) -> None:
-    """Raise `ConfigError` on an unknown setting, `TableError` on an unknown quantity."""
+def check_names(results: Results, settings: Iterable[str], quantities: Iterable[str]) -> None:
+    """Raise `ConfigError` for an unknown setting, `TableError` for an unknown quantity."""
     for name in settings:
         check_setting(name)
     for quantity in quantities:
-        if quantity.removesuffix(_AT_BEST) not in {*results.records} - _NO_QUANTITIES:
-            known = {*results.records, f"test_accuracy{_AT_BEST}"} - _NO_QUANTITIES
-            raise TableError(nearest(quantity, known, "quantity"))
+        if Quantity.parse(quantity).column not in {*results.records} - _NO_QUANTITIES:
+            known = {*results.records, "test_accuracy_at_best"} - _NO_QUANTITIES
+            raise TableError(unknown_name(quantity, known, "quantity"))
 
 
-def parts(
+def split_by_other_settings(
     results: Results, trials: pd.DataFrame, by: Sequence[str]
 ) -> list[tuple[dict[str, str], pd.DataFrame]]:
-    """The trials by the other settings that vary where all of `by` are the same, which are
-    never averaged over: the columns that name a part, and its trials.
+    """Split trials by the settings that vary at fixed values of the settings `by`.
 
-    A setting that goes with one of `by`, such as an optimizer's own, parts nothing.
+    Returns the cells that name each group, and its trials. Settings that `by` determines, such as
+    the hyperparameters of an optimizer, do not split.
     """
     points = trials.groupby(list(by), dropna=False)
     others = [
         name
-        for name in results.varied
+        for name in results.varied_settings
         if name not in by and (points[name].nunique(dropna=False) > 1).any()
     ]
     if not others:
         return [({}, trials)]
-    return [(named(others, key), inside) for key, inside in trials.groupby(others, dropna=False)]
+    groups = trials.groupby(others, dropna=False)
+    return [(setting_cells(others, key), group) for key, group in groups]
 
 
-def named(settings: Sequence[str], values: Iterable[Any]) -> dict[str, str]:
-    """Columns that name a point: settings in words with their values as text."""
-    return {label(name): value_text(value) for name, value in zip(settings, values, strict=True)}
+def setting_cells(settings: Sequence[str], values: Iterable[Any]) -> dict[str, str]:
+    """Return the cells that name a point: settings in words, with their values as text."""
+    return {label(name): format_value(value) for name, value in zip(settings, values, strict=True)}
 
 
 def measure(
     results: Results, trials: pd.DataFrame, quantity: str, step: int | None = None
-) -> Measured:
-    """A column of the records at the trials' last record, or at exactly the step `step`; with
-    `_at_best` behind its name, at the record with the best validation accuracy (the first of
-    equals), so that the selection is on validation data.
+) -> Measurement:
+    """Measure a quantity (see `study.analysis.quantity.Quantity`) on trials of one point.
 
-    Missing where one of the seeds was not evaluated. A trial counts as diverged from the step
-    on in which it did.
+    It is that of the last record, or of exactly the step `step`. The mean is NaN if a seed was not
+    evaluated. A trial counts as diverged only from the step on at which it diverged.
     """
     records = results.records[results.records["trial"].isin(trials["trial"])].sort_values("step")
     diverged = trials.loc[trials["status"] == "diverged", "trial"]
     if step is not None:
         diverged = diverged[diverged.map(records.groupby("trial")["step"].max()) <= step]
-    converged = trials.loc[~trials["trial"].isin(diverged), "trial"]
-    if step is not None:
-        records = records[records["step"] == step]
-    elif quantity.endswith(_AT_BEST):
-        evaluated = records.dropna(subset="validation_accuracy")
-        records = evaluated.loc[evaluated.groupby("trial")["validation_accuracy"].idxmax()]
-    else:
-        records = records.groupby("trial").tail(1)
-    column = records.set_index("trial")[quantity.removesuffix(_AT_BEST)].astype(float)
-    values = column.where(np.isfinite(column)).reindex(converged)
-    return Measured(
-        over_seeds=statistics.mean(values) if len(values) else None,
+    moment = END if step is None else {"step": step}
+    curves = dict(tuple(records.groupby("trial")))
+    values = [
+        Quantity.parse(quantity).measure(curves.get(trial, records.iloc[:0]), moment)
+        for trial in trials.loc[~trials["trial"].isin(diverged), "trial"]
+    ]
+    finite = [value if math.isfinite(value) else math.nan for value in values]
+    return Measurement(
+        over_seeds=statistics.mean(finite) if finite else None,
         seeds=len(trials),
         diverged=len(diverged),
     )
 
 
-def best(points: Mapping[Key, Measured]) -> Key | None:
-    """The point with the highest mean, the first of equals; one that diverged with some seed
-    comes after all that never did, as in the leaderboard. None if none has a mean."""
-    ranked = [key for key, value in points.items() if value.mean == value.mean]
+def best_point(points: Mapping[Key, Measurement]) -> Key | None:
+    """Return the point with the highest mean, the first of equals; None if none has a mean.
+
+    As in the leaderboard, a point with diverged seeds comes after all points without.
+    """
+    measured = [key for key, value in points.items() if not math.isnan(value.mean)]
     return min(
-        ranked, key=lambda key: (points[key].diverged_share, -points[key].mean), default=None
+        measured, key=lambda key: (points[key].diverged_share, -points[key].mean), default=None
     )
 
 
-def workers_text(workers: int, trials: pd.DataFrame) -> str:
-    """A number of workers, marked where they shared CPUs or were on several machines."""
-    crowded = "oversubscribed" if trials["oversubscribed"].any() else ""
-    return " ".join(filter(None, [str(workers), crowded, machines(trials)]))
+def format_workers(workers: int, trials: pd.DataFrame) -> str:
+    """Return a number of workers, with a note if they shared CPUs or were on several machines."""
+    note = "oversubscribed" if trials["oversubscribed"].any() else ""
+    return " ".join(filter(None, [str(workers), note, describe_machines(trials)]))
 
 
-def without_diverged(trials: pd.DataFrame, quantity: str) -> str:
-    """`over_repeats` of those that did not diverge, which others end early, and how many did."""
-    went = trials["status"] == "diverged"
-    if went.all():
+def format_converged_repeats(trials: pd.DataFrame, column: str) -> str:
+    """Return `format_repeats` of the trials that did not diverge, and how many did.
+
+    A trial that diverges ends early, so its seconds do not compare.
+    """
+    diverged = trials["status"] == "diverged"
+    if diverged.all():
         return "diverged"
-    said = over_repeats(trials.loc[~went, quantity])
-    return f"{said} ({went.sum()} of {len(trials)} diverged)" if went.any() else said
+    text = format_repeats(trials.loc[~diverged, column])
+    return _with_diverged(text, int(diverged.sum()), len(trials))
 
 
-def over_repeats(values: pd.Series) -> str:
-    """Mean and half of the 95% interval of one value per repeat."""
+def _with_diverged(text: str, diverged: int, total: int) -> str:
+    return f"{text} ({diverged} of {total} diverged)" if diverged else text
+
+
+def format_repeats(values: pd.Series) -> str:
+    """Return the mean and half of the 95% interval of one value per repeat.
+
+    An infinite value was not reached.
+    """
     missed = sum(math.isinf(value) for value in values)
+    if missed == len(values):
+        return "not reached"
     if missed:
-        return (
-            "not reached" if missed == len(values) else f"not reached in {missed} of {len(values)}"
-        )
-    over = statistics.mean(values)
-    return with_interval("", over.mean, over.half_width)
+        return f"not reached in {missed} of {len(values)}"
+    mean = statistics.mean(values)
+    return format_mean("", mean.mean, mean.half_width)

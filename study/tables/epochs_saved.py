@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.search import number_of
+from study.analysis.search import trial_number
 
 
 def make(results: Results) -> pd.DataFrame:
     """One row: trials of the search by how they ended, epochs trained in them, epochs that they
     would have taken had none been stopped, and the share saved; then the epochs of the
     confirmation. Trials that diverged or failed end early with or without a scheduler."""
-    is_search = results.trials["trial"].map(number_of).notna()
+    is_search = results.trials["trial"].map(trial_number).notna()
     trials, fresh = results.trials[is_search], results.trials[~is_search]
     if trials.empty:
         return pd.DataFrame()

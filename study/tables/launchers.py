@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import LAUNCHERS, others, runs
-from study.tables.cells import named, over_repeats, workers_text
+from study.analysis.speedup import LAUNCHERS, other_varied_settings, scaling_trials
+from study.tables.cells import setting_cells, format_repeats, format_workers
 
 
 def make(results: Results) -> pd.DataFrame:
@@ -17,11 +17,11 @@ def make(results: Results) -> pd.DataFrame:
     half of their 95% interval. 1 is no cost. A start that is not known, since an attempt before it
     crashed, is left out.
     """
-    trained = runs(results)
+    trained = scaling_trials(results)
     if trained.empty:
         return pd.DataFrame()
     trained = trained.assign(start=trained["launch_seconds"] + trained["group_seconds"])
-    point = ["processor", "workers", "width", "batch_size", *others(results)]
+    point = ["processor", "workers", "width", "batch_size", *other_varied_settings(results)]
     ray = trained[trained["launcher"] == "ray"]
     rows = []
     for baseline in LAUNCHERS[1:]:
@@ -36,13 +36,13 @@ def make(results: Results) -> pd.DataFrame:
             rows.append(
                 {
                     "Ray against": baseline,
-                    "workers": workers_text(int(str(cells.pop("workers"))), inside),
-                    **named(list(cells), list(cells.values())),
-                    "steps/s, ratio": over_repeats(
+                    "workers": format_workers(int(str(cells.pop("workers"))), inside),
+                    **setting_cells(list(cells), list(cells.values())),
+                    "steps/s, ratio": format_repeats(
                         inside["steps_per_second"] / inside["steps_per_second_other"]
                     ),
-                    "processes and group, s more": over_repeats(longer) if len(longer) else "-",
-                    "data, s more": over_repeats(load),
+                    "processes and group, s more": format_repeats(longer) if len(longer) else "-",
+                    "data, s more": format_repeats(load),
                 }
             )
     return pd.DataFrame(rows)

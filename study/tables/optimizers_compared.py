@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from lenet import registry
-from lenet.config import nearest
+from lenet.config import unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
-from study.analysis.wording import counted, percent
+from study.analysis.wording import pluralize, format_percent
 from study.tables import TableError
-from study.tables.cells import best, measure, named, parts
+from study.tables.cells import best_point, measure, setting_cells, split_by_other_settings
 
 _POINT = 0.01
 """One percentage point of accuracy."""
@@ -45,12 +45,12 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
     """
     for name in optimizers:
         if name not in registry.OPTIMIZERS:
-            raise TableError(nearest(name, registry.OPTIMIZERS, "optimizer"))
-    shown = results.counted[results.counted["optimizer"].isin(list(optimizers))]
+            raise TableError(unknown_name(name, registry.OPTIMIZERS, "optimizer"))
+    shown = results.completed[results.completed["optimizer"].isin(list(optimizers))]
     if shown.empty:
         return pd.DataFrame()
     made = []
-    for part, trials in parts(results, shown, ("optimizer", "lr", "batch_size")):
+    for part, trials in split_by_other_settings(results, shown, ("optimizer", "lr", "batch_size")):
         of_each = {name: select(trials, {"optimizer": name}) for name in optimizers}
         metrics = {name: _metrics(results, t) for name, t in of_each.items() if not t.empty}
         for metric, definition in _DEFINITIONS.items():
@@ -66,10 +66,10 @@ def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
     diverged = int((trials["status"] == "diverged").sum())
     by_point = dict(iter(trials.groupby(["lr", "batch_size"])))
     points = {key: measure(results, t, "validation_accuracy") for key, t in by_point.items()}
-    top = best(points)
+    top = best_point(points)
     performance, near = "-", 0
     if top is not None:
-        at = ", ".join(f"{name} {v}" for name, v in named(["lr", "batch_size"], top).items())
+        at = ", ".join(f"{name} {v}" for name, v in setting_cells(["lr", "batch_size"], top).items())
         tested = measure(results, by_point[top], "test_accuracy").text("test_accuracy")
         performance = f"{tested} ({at})"
         near = sum(
@@ -80,12 +80,12 @@ def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
     return {
         "sensitivity": _over_seeds(curves, _sensitivity) if not diverged else "-",
         "convergence speed": f"{_over_seeds(curves, _speed)} "
-        f"({good:,} of {counted(len(trials), 'trial')})",
+        f"({good:,} of {pluralize(len(trials), 'trial')})",
         "stability": _over_seeds(curves, _fall),
         "best performance": performance,
-        "tuning effort": f"{percent(near / len(points))}% "
-        f"({near:,} of {counted(len(points), 'point')})",
-        "diverged": f"{diverged:,} of {counted(len(trials), 'trial')}",
+        "tuning effort": f"{format_percent(near / len(points))}% "
+        f"({near:,} of {pluralize(len(points), 'point')})",
+        "diverged": f"{diverged:,} of {pluralize(len(trials), 'trial')}",
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from lenet.config import coerce
 from study.analysis.results import Results, select
 from study.tables import TableError
-from study.tables.cells import Measured, check, measure, named, parts
+from study.tables.cells import Measurement, check_names, measure, setting_cells, split_by_other_settings
 
 
 def make(
@@ -31,7 +31,7 @@ def make(
     best validation accuracy: the selection is on validation data, where the reports took the
     best epoch on data that they do not name. A value without a result was `not run`.
     """
-    check(results, (*where, by, *([panel] if panel else [])), [quantity])
+    check_names(results, (*where, by, *([panel] if panel else [])), [quantity])
     if not quantity.removesuffix("_at_best").endswith("_accuracy"):
         raise TableError(f"quantity {quantity} is not compared in percent: name an accuracy")
     printed: dict[tuple[Any, ...], float]
@@ -44,13 +44,13 @@ def make(
     else:
         printed = {(coerce(by, value),): number for value, number in published.items()}
     settings = [panel, by] if panel else [by]
-    candidates = select(results.counted, where)
+    candidates = select(results.completed, where)
     of_each = [select(candidates, dict(zip(settings, key, strict=True))) for key in printed]
     shown = candidates[candidates["trial"].isin([name for t in of_each for name in t["trial"]])]
     if shown.empty:
         return pd.DataFrame()
     made = []
-    for part, trials in parts(results, shown, settings):
+    for part, trials in split_by_other_settings(results, shown, settings):
         for key, number in printed.items():
             inside = select(trials, dict(zip(settings, key, strict=True)))
             measured = measure(results, inside, quantity)
@@ -59,11 +59,11 @@ def make(
                 "measured %": measured.text(quantity) if measured.seeds else "not run",
                 **_compared(measured, number),
             }
-            made.append(part | named(settings, key) | cells)
+            made.append(part | setting_cells(settings, key) | cells)
     return pd.DataFrame(made)
 
 
-def _compared(measured: Measured, published: float) -> dict[str, str]:
+def _compared(measured: Measurement, published: float) -> dict[str, str]:
     difference, within = "-", "-"
     if measured.over_seeds and measured.mean == measured.mean:
         off = 100 * measured.mean - published

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.analysis.range_test import Suggestion, trained_at
+from study.analysis.range_test import Suggestion, verification_lr
 from study.analysis.results import Results
-from study.analysis.verification import Case, cases
-from study.analysis.wording import label, value_text, with_interval
-from study.tables.cells import check
+from study.analysis.verification import RangeTestCase, range_test_cases
+from study.analysis.wording import label, format_value, format_mean
+from study.tables.cells import check_names
 
 
 def make(results: Results, *, quantity: str) -> pd.DataFrame:
@@ -19,8 +19,8 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
     The best is the highest of several means, so that its own is a little too high by chance, and
     each regret with it. No rows without trainings at a constant learning rate.
     """
-    check(results, (), [quantity])
-    found = [case for case in cases(results, quantity) if not case.accuracies.empty]
+    check_names(results, (), [quantity])
+    found = [case for case in range_test_cases(results, quantity) if not case.accuracies.empty]
     rows: dict[tuple[str, str], dict[str, str]] = {}
     best = {"ramp": "-", "rule": "best learning rate found"}
     for case in found:
@@ -31,24 +31,24 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
                 row = rows.setdefault(key, {"ramp": key[0], "rule": key[1]})
                 row[column] = _cell(case, suggestion)
         accuracy = case.accuracies.loc[case.best_lr].mean()
-        best[column] = f"{value_text(case.best_lr)}, {100 * accuracy:.2f} %"
+        best[column] = f"{format_value(case.best_lr)}, {100 * accuracy:.2f} %"
     return pd.DataFrame([*rows.values(), best] if rows else []).fillna("-")
 
 
-def _named(case: Case) -> str:
+def _named(case: RangeTestCase) -> str:
     varied = [
-        f"{label(name)} {value_text(value)}"
+        f"{label(name)} {format_value(value)}"
         for name, value in case.settings.items()
         if name != "optimizer"
     ]
     return ", ".join([str(case.settings["optimizer"]), *varied])
 
 
-def _cell(case: Case, suggestion: Suggestion) -> str:
+def _cell(case: RangeTestCase, suggestion: Suggestion) -> str:
     if suggestion.lr is None:
         return "no true minimum"
-    at = trained_at(suggestion.lr)
+    at = verification_lr(suggestion.lr)
     lost = case.regret(at)
     if lost is None:
         return f"not trained (at {at:g})"
-    return f"{with_interval('_accuracy', lost.mean, lost.half_width)} (at {at:g})"
+    return f"{format_mean('_accuracy', lost.mean, lost.half_width)} (at {at:g})"

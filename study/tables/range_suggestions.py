@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.range_test import RULES, SHAPE, Suggestion, by_ramp, ramps, suggest
+from study.analysis.range_test import RULES, RAMP_SETTINGS, Suggestion, split_by_ramp, ramp_trials, suggest
 from study.analysis.results import Results, select
-from study.tables.cells import check, named, parts
+from study.tables.cells import check_names, setting_cells, split_by_other_settings
 
 
 def make(
@@ -26,21 +26,21 @@ def make(
 
     `published` has what a report says, by optimizer and schedule.
     """
-    check(results, where, [quantity])
-    shown = select(ramps(results), where)
+    check_names(results, where, [quantity])
+    shown = select(ramp_trials(results), where)
     if shown.empty:
         return pd.DataFrame()
     made = []
     # A run of an earlier version may lack what was no setting then.
-    ramp = [name for name in ("optimizer", "schedule", "lr", *SHAPE) if name in shown]
-    for part, trials in parts(results, shown, ramp):
+    ramp = [name for name in ("optimizer", "schedule", "lr", *RAMP_SETTINGS) if name in shown]
+    for part, trials in split_by_other_settings(results, shown, ramp):
         for optimizer, own in trials.groupby("optimizer"):
-            for name, over_seeds in by_ramp(own):
+            for name, over_seeds in split_by_ramp(own):
                 for rule in RULES:
                     if rules and rule.name not in rules:
                         continue
                     found = suggest(results, over_seeds, rule, quantity)
-                    row = part | named(["optimizer"], [optimizer])
+                    row = part | setting_cells(["optimizer"], [optimizer])
                     row |= {"ramp": name, "rule": rule.name, **_cells(found)}
                     if published:
                         key = (str(optimizer), str(over_seeds["schedule"].iloc[0]))
@@ -62,6 +62,6 @@ def _cells(found: Suggestion) -> dict[str, str]:
     return {
         "suggested LR": suggested,
         "95% interval": interval,
-        "seeds without minimum": f"{found.without} of {seeds}",
+        "seeds without minimum": f"{found.seeds_without_minimum} of {seeds}",
         "advice": found.advice or "-",
     }

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.wording import label, value_text
-from study.tables.cells import check, measure, named, parts
+from study.analysis.wording import label, format_value
+from study.tables.cells import check_names, measure, setting_cells, split_by_other_settings
 
 
 def make(
@@ -24,20 +24,20 @@ def make(
     over the trials with the settings in `where`: means over seeds with half of their 95%
     interval, accuracies in percent, `-` for a combination without a result.
     """
-    check(results, (*where, rows, columns), [quantity])
-    shown = select(results.counted, where)
+    check_names(results, (*where, rows, columns), [quantity])
+    shown = select(results.completed, where)
     across = [v for v in results.values_of(columns) if not select(shown, {columns: v}).empty]
     made = []
-    for part, trials in parts(results, shown, (rows, columns)):
+    for part, trials in split_by_other_settings(results, shown, (rows, columns)):
         for value in results.values_of(rows):
             inside = select(trials, {rows: value})
             if inside.empty:
                 continue
             cells = {
-                f"{label(columns)} {value_text(v)}": measure(
+                f"{label(columns)} {format_value(v)}": measure(
                     results, select(inside, {columns: v}), quantity
                 ).text(quantity)
                 for v in across
             }
-            made.append(part | named([rows], [value]) | cells)
+            made.append(part | setting_cells([rows], [value]) | cells)
     return pd.DataFrame(made)

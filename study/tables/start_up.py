@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import START_UP, runs
-from study.tables.cells import over_repeats, workers_text
+from study.analysis.speedup import START_UP_COLUMNS, scaling_trials
+from study.tables.cells import format_repeats, format_workers
 
 _CALLED = {
     "ray_seconds": "Ray and data, once (s)",
@@ -23,10 +23,10 @@ def make(results: Results) -> pd.DataFrame:
     launches of a session: of a run that was never resumed that is one measurement. A start
     that is not known, since an attempt before it crashed, is left out.
     """
-    trained = runs(results)
+    trained = scaling_trials(results)
     if trained.empty:
         return pd.DataFrame()
-    launches = trained.dropna(subset=list(START_UP)).drop_duplicates("launch")
+    launches = trained.dropna(subset=list(START_UP_COLUMNS)).drop_duplicates("launch")
     rows = []
     for (launcher, processor, workers), inside in launches.groupby(
         ["launcher", "processor", "workers"]
@@ -35,11 +35,11 @@ def make(results: Results) -> pd.DataFrame:
             {
                 "launcher": str(launcher),
                 "processor": str(processor),
-                "workers": workers_text(int(str(workers)), inside),
+                "workers": format_workers(int(str(workers)), inside),
                 "launches": str(len(inside)),
-                _CALLED["ray_seconds"]: over_repeats(inside["ray_seconds"].drop_duplicates()),
-                **{_CALLED[name]: over_repeats(inside[name]) for name in START_UP[1:]},
-                "sum per launch (s)": over_repeats(inside[list(START_UP[1:])].sum(axis=1)),
+                _CALLED["ray_seconds"]: format_repeats(inside["ray_seconds"].drop_duplicates()),
+                **{_CALLED[name]: format_repeats(inside[name]) for name in START_UP_COLUMNS[1:]},
+                "sum per launch (s)": format_repeats(inside[list(START_UP_COLUMNS[1:])].sum(axis=1)),
             }
         )
     return pd.DataFrame(rows)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import interval, modelled
-from study.analysis.step_model import Fitted, Point, StepTime, relative_error
+from study.analysis.speedup import format_interval, fit_step_model
+from study.analysis.step_model import FittedModels, StepMeasurement, StepTime, relative_error
 
 
 def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
     No rows where there are too few points to fit, and no predictions that they do not settle
     (see `step_model.Fitted`).
     """
-    model = modelled(results)
+    model = fit_step_model(results)
     if model is None:
         return pd.DataFrame()
     measured, places, fitted = model
@@ -33,26 +33,26 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
     ran = {p.workers for p in measured[0]}
     for single in (p for p in measured[0] if p.workers == 1):
         for workers in (n for n in predicted if n not in ran):
-            if fitted.tells_step(workers, single.batch, single.width, single.gradient_bytes):
+            if fitted.determines_step(workers, single.batch, single.width, single.gradient_bytes):
                 rows.append(_prediction(fitted, workers, single))
     return pd.DataFrame(rows)
 
 
-def _measured(fitted: Fitted, each: Sequence[Point], kind: str) -> dict[str, str]:
+def _measured(fitted: FittedModels, each: Sequence[StepMeasurement], kind: str) -> dict[str, str]:
     """`each` is one point as the repeats measured it."""
     errors = [100 * relative_error(model, p) for model, p in zip(fitted.models, each, strict=True)]
-    error = interval(errors, "{:.1f}".format)
+    error = format_interval(errors, "{:.1f}".format)
     signed = error if error.startswith("-") else f"+{error}"
     return {
         **_place(each[0].workers, each[0]),
-        "measured ms": interval([1e3 * p.step for p in each], "{:.3g}".format),
-        "median ms": interval([1e3 * p.median for p in each], "{:.3g}".format),
+        "measured ms": format_interval([1e3 * p.step for p in each], "{:.3g}".format),
+        "median ms": format_interval([1e3 * p.median for p in each], "{:.3g}".format),
         **_modelled(fitted, each[0].workers, each[0], signed),
         "kind": kind,
     }
 
 
-def _prediction(fitted: Fitted, workers: int, single: Point) -> dict[str, str]:
+def _prediction(fitted: FittedModels, workers: int, single: StepMeasurement) -> dict[str, str]:
     return {
         **_place(workers, single),
         "measured ms": "not run",
@@ -62,7 +62,7 @@ def _prediction(fitted: Fitted, workers: int, single: Point) -> dict[str, str]:
     }
 
 
-def _modelled(fitted: Fitted, workers: int, p: Point, error: str) -> dict[str, str]:
+def _modelled(fitted: FittedModels, workers: int, p: StepMeasurement, error: str) -> dict[str, str]:
     def milliseconds(model: StepTime) -> float:
         return 1e3 * model.step(workers, p.batch, p.width, p.gradient_bytes)
 
@@ -70,11 +70,11 @@ def _modelled(fitted: Fitted, workers: int, p: Point, error: str) -> dict[str, s
         return model.speed_up(workers, p.batch, p.width, p.gradient_bytes)
 
     return {
-        "model ms": interval(fitted.each(milliseconds), "{:.3g}".format),
+        "model ms": format_interval(fitted.each(milliseconds), "{:.3g}".format),
         "error %": error,
-        "speed-up by the model": interval(fitted.each(speed_up), "{:.2f}".format),
+        "speed-up by the model": format_interval(fitted.each(speed_up), "{:.2f}".format),
     }
 
 
-def _place(workers: int, p: Point) -> dict[str, str]:
+def _place(workers: int, p: StepMeasurement) -> dict[str, str]:
     return {"width": str(p.width), "batch": str(p.batch), "workers": str(workers)}

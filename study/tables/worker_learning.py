@@ -6,9 +6,9 @@ import pandas as pd
 
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.speedup import compared, others
-from study.analysis.wording import amount, with_interval
-from study.tables.cells import named, workers_text
+from study.analysis.speedup import speedups, other_varied_settings
+from study.analysis.wording import format_measurement, format_mean
+from study.tables.cells import setting_cells, format_workers
 
 _ENDS = {
     "train_loss": "training loss",
@@ -26,12 +26,12 @@ def make(results: Results) -> pd.DataFrame:
 
     What was not measured at the last record, or diverged, has no difference.
     """
-    shown = compared(results, weak=False)
+    shown = speedups(results, weak=False)
     if not shown.empty:
         shown = shown[shown["status"] != "diverged"]
     if shown.empty or shown["workers"].max() == 1:
         return pd.DataFrame()
-    by = ["processor", "width", *others(results), "base_batch"]
+    by = ["processor", "width", *other_varied_settings(results), "base_batch"]
     keys = [*by, "seed"]
     single = shown[shown["workers"] == 1][[*keys, *_ENDS]]
     paired = shown[shown["workers"] > 1].merge(single, on=keys, suffixes=("", "_of_one"))
@@ -42,12 +42,12 @@ def make(results: Results) -> pd.DataFrame:
         largest = more["validation_loss"].abs().max()
         rows.append(
             {
-                "workers": workers_text(int(str(cells["workers"])), inside),
-                **named(["processor", "width"], [cells["processor"], cells["width"]]),
-                **named(others(results), [cells[name] for name in others(results)]),
+                "workers": format_workers(int(str(cells["workers"])), inside),
+                **setting_cells(["processor", "width"], [cells["processor"], cells["width"]]),
+                **setting_cells(other_varied_settings(results), [cells[name] for name in other_varied_settings(results)]),
                 "batch": str(int(inside["batch"].iloc[0])),
                 **{called: _mean(name, more[name].dropna()) for name, called in _ENDS.items()},
-                "validation loss, at the most": amount("validation_loss", largest),
+                "validation loss, at the most": format_measurement("validation_loss", largest),
             }
         )
     return pd.DataFrame(rows)
@@ -58,4 +58,4 @@ def _mean(measured: str, values: pd.Series) -> str:
     if values.empty:
         return "-"
     over = statistics.mean(values)
-    return with_interval(measured, over.mean, over.half_width)
+    return format_mean(measured, over.mean, over.half_width)

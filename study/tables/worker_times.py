@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import narrowest, others, runs
-from study.tables.cells import named, without_diverged, workers_text
+from study.analysis.speedup import smallest_workload, other_varied_settings, scaling_trials
+from study.tables.cells import setting_cells, format_converged_repeats, format_workers
 
 
 def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
@@ -19,11 +19,11 @@ def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
     The seconds are those of all training steps, as published: the warm-up is in, start-up and
     evaluation are not. Runs that diverged end early: they are not in the mean, which the cell
     says."""
-    trained = narrowest(runs(results))
+    trained = smallest_workload(scaling_trials(results))
     if trained.empty:
         return pd.DataFrame()
     trained = trained[trained["launcher"] == "ray"]
-    varied = others(results)
+    varied = other_varied_settings(results)
     parts = list(trained.groupby(varied, dropna=False)) if varied else [((), trained)]
     rows = []
     for key, part in parts:
@@ -37,12 +37,12 @@ def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
             rows.append(
                 {
                     "processor": processor,
-                    "workers": str(workers) if inside is None else workers_text(workers, inside),
-                    **named(varied, key),
+                    "workers": str(workers) if inside is None else format_workers(workers, inside),
+                    **setting_cells(varied, key),
                     "published s": f"{published[workers]:g}" if printed else "-",
                     "measured s": "not run"
                     if inside is None
-                    else without_diverged(inside, "train_seconds"),
+                    else format_converged_repeats(inside, "train_seconds"),
                 }
             )
     return pd.DataFrame(rows)

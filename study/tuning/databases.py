@@ -1,4 +1,4 @@
-"""Databases that hold Optuna studies: a file in the run's folder, or one by its URL."""
+"""Databases of Optuna studies: a file in the run's folder, or a server named by its URL."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import URL, make_url
 
 from lenet.config import ConfigError
+from study.runs import layout
 
-FILE = "optuna.db"
-_SECONDS_FOR_A_LOCK = 10
-# Of the drivers' options: whatever else may hold a key (`odbc_connect` holds all of them).
-_NO_SECRETS = frozenset(
+_LOCK_TIMEOUT = 10  # seconds
+# Driver options that hold no secret. Any other may (`odbc_connect` holds all of them).
+_PUBLIC_OPTIONS = frozenset(
     {"application_name", "charset", "connect_timeout", "driver", "host", "mode", "port"}
     | {"sslmode", "timeout", "user"}
 )
 
 
 def url_of(folder: Path) -> str:
-    """The URL of the file in a run's folder."""
-    return URL.create("sqlite", database=str(folder.absolute() / FILE)).render_as_string()
+    """Return the URL of the database file in a run's folder."""
+    return URL.create(
+        "sqlite", database=str(folder.absolute() / layout.DATABASE)
+    ).render_as_string()
 
 
 def without_password(url: str) -> str:
-    """`url` as it may be kept and shown: `***` stands for a password of the user, and for all of
-    the driver's options that are not known to be none. Raises `ConfigError` if it is no URL."""
+    """Return `url` with `***` for the password and for any driver option that may be a secret.
+
+    Raises `ConfigError` if it is not the URL of a database.
+    """
     try:
         parsed = make_url(url)
-        secret = {name: "***" for name in parsed.query if name.lower() not in _NO_SECRETS}
+        secret = {name: "***" for name in parsed.query if name.lower() not in _PUBLIC_OPTIONS}
         shown = parsed.update_query_dict(secret).render_as_string(hide_password=True)
         return shown.replace(quote_plus("***"), "***")
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise ConfigError(
-            # It may hold a password, so it is not said again.
-            "--optuna-storage is no URL of a database: type one such as "
+            # The text may hold a password, so the message does not repeat it.
+            "--optuna-storage is not the URL of a database: type one such as "
             "postgresql+psycopg://USER@HOST/DATABASE or sqlite:////FOLDER/FILE.db"
         ) from error
 
 
 def absolute(url: str) -> str:
-    """`url`, a file in it by its whole path: a search may be resumed from another folder."""
+    """Make the path in an SQLite URL absolute: a search may be resumed from another folder."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return url
@@ -54,32 +58,34 @@ def absolute(url: str) -> str:
 
 
 def hide_passwords(words: Sequence[str], url: str | None) -> list[str]:
-    """The words of a command with `url` in them shown without its password."""
+    """Return the words of a command line with the password in `url` hidden."""
     if url is None:
         return list(words)
     return [word.replace(url, without_password(url)) for word in words]
 
 
 def connect(url: str) -> BaseStorage:
-    """The storage behind `url`, made ready for Optuna if it is empty; raises `ConfigError` if it
-    cannot be reached or written to."""
+    """Connect to the database and create Optuna's tables if they are missing.
+
+    Raises `ConfigError` if it cannot be reached or written to.
+    """
     shown = without_password(url)
     sqlite = make_url(url).get_backend_name() == "sqlite"
-    waiting = {"connect_args": {"timeout": _SECONDS_FOR_A_LOCK}} if sqlite else {}
+    engine_options = {"connect_args": {"timeout": _LOCK_TIMEOUT}} if sqlite else {}
     try:
         if sqlite:
-            _look_for_a_lock(url)
-        return RDBStorage(url, engine_kwargs=waiting)
+            _check_unlocked(url)
+        return RDBStorage(url, engine_kwargs=engine_options)
     except ImportError as error:
         raise ConfigError(
-            f"{shown} needs a driver that is not installed ({error}): install it, such as with "
-            "pip install 'psycopg[binary]'"
+            f"{shown} needs a driver that is not installed ({error}): install it, for example "
+            "with pip install 'psycopg[binary]'"
         ) from error
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        remedy = "see that it runs and can be written"
+        remedy = "check that it is running and writable"
         if "locked" in reason:
-            remedy = "wait until who holds it is done"
+            remedy = "wait until the process that locked it is done"
         raise ConfigError(
             f"cannot use the database {shown} ({reason}): {remedy}, or name another one with "
             "--optuna-storage"
@@ -87,40 +93,40 @@ def connect(url: str) -> BaseStorage:
 
 
 def check(url: str, study_name: str, *, resumed: bool) -> None:
-    """Raise `ConfigError` unless the database has the study of a run that is resumed, or has none
-    of that name for a new one."""
+    """Raise `ConfigError` unless the database has the study (`resumed`) or lacks it (new run)."""
     storage = connect(url)
     try:
-        with losses():
+        with translated_errors():
             names = optuna.get_all_study_names(storage)
     except OSError as error:
         raise ConfigError(
-            f"cannot read the database {without_password(url)} ({error.strerror}): see that it runs"
+            f"cannot read the database {without_password(url)} ({error.strerror}): check that it "
+            "is running"
         ) from error
     if resumed and study_name not in names:
         raise ConfigError(
-            f"{without_password(url)} has no study {study_name!r}: give the database that this "
-            "run began with, by --optuna-storage"
+            f"{without_password(url)} has no study {study_name!r}: pass the database that this "
+            "run began with as --optuna-storage"
         )
     if not resumed and study_name in names:
         raise ConfigError(
-            f"{without_password(url)} has a study {study_name!r} already: name another folder "
-            "with --results, or finish the run that it is of with --resume"
+            f"{without_password(url)} already has a study {study_name!r}: name another folder "
+            "with --results, or finish that study's run with --resume"
         )
 
 
 @contextmanager
-def losses() -> Iterator[None]:
-    """Raises `OSError` for what Optuna raises where its database has gone away."""
+def translated_errors() -> Iterator[None]:
+    """Raise `OSError` in place of Optuna's error for a database that became unreachable."""
     try:
         yield
     except optuna.exceptions.StorageInternalError as error:
         raise OSError(errno.EIO, str(error), "the database of the search") from error
 
 
-def _look_for_a_lock(url: str) -> None:
-    """SQLite says that a file is locked only to who writes."""
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _SECONDS_FOR_A_LOCK})
+def _check_unlocked(url: str) -> None:
+    """Raise if the SQLite file is locked, which SQLite reports only to writers."""
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": _LOCK_TIMEOUT})
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,266 +1,246 @@
-"""Doing a launch: what is said, checked and trained, in this order."""
+"""The engine behind grid, range test and search: trains a `TuningPlan` with Ray Tune."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
 
 from lenet.config import ConfigError
 from lenet.optimizers import build_optimizer
-from search_spaces.study import Planned
-from study.analysis.search import number_of
-from study.analysis.wording import counted
-from study.cluster import announce
-from study.cluster import connection as cluster
-from study.cluster.estimate import Estimate, clock, estimate
-from study.report.summary import summarize
-from study.runs.collect import refresh
+from search_spaces.study import PlannedTrial
+from study.analysis.search import trial_number
+from study.analysis.wording import pluralize
+from study.cluster import announce, connection
+from study.cluster.engine import Ending
+from study.cluster.estimate import Estimate, estimate, estimate_unknown, format_duration
+from study.cluster.resources import Resources, allocate, this_machine
+from study.cluster.versions import versions
+from study.runs.metadata import DatasetInfo, RunMetadata, project_commit
 from study.runs.run_folder import RunFolder
-from study.runs.storage import reason
-from study.tuning.plan import Launch, versions
+from study.terminal import print_note
+from study.tuning import announce as tuning_announce
+from study.tuning.plan import TuningPlan
 
 if TYPE_CHECKING:
     from study.tuning.search import Search
     from study.tuning.tuner import Outcome
 
-_MANY = 1_000_000  # of what is chosen later, nobody knows how many there will be
+_UNKNOWN_COUNT = 1_000_000  # stands for trials that later results will choose
 
 
-def execute(launch: Launch, console: Console, *, dry_run: bool) -> int:
-    """Say what will be done; unless `dry_run`, do it. The exit code of the command."""
-    for notice in launch.notices:
-        console.print(f"[yellow]Note:[/yellow] {notice}")
-    if not launch.plan and not (launch.search and launch.search.left):
-        console.print(f"All {launch.complete} trials of {launch.folder.home} are complete.")
-        if not dry_run:
-            with launch.folder.locked():
-                _report(launch, console)
-        return 0
-    try:
-        address = launch.machine.address
-        dashboard = cluster.connect(address) if address else None
-        return _train(launch, dashboard, console, dry_run=dry_run)
-    finally:
-        cluster.disconnect()
+class TuningEngine:
+    """Trains the search, then the trials, then the follow-up of a plan (see `Engine`)."""
 
+    unit = "trials"
 
-def _train(launch: Launch, dashboard: str | None, console: Console, *, dry_run: bool) -> int:
-    machine = launch.machine
-    nodes = cluster.cluster_nodes() if machine.address else [cluster.this_machine()]
-    resources = cluster.allot(
-        nodes,
-        cpus_per_trial=machine.cpus_per_trial or 1.0,
-        gpus_per_trial=machine.gpus_per_trial,
-        max_concurrent=machine.max_concurrent,
-        trials=len(launch.plan) if launch.then is None and launch.search is None else _MANY,
-        may_grow=machine.address is not None,
-        autoscale=machine.autoscale,
-    )
-    _check(launch)
-    expected = _expected(launch, resources)
-    announce.launch(launch, resources, expected, console)
-    if dry_run:
-        announce.trials(launch.plan, expected, console)
-        return 0
-    launch.folder.make()
-    with launch.folder.locked():
-        if launch.resumed:
-            launch.folder.amend(asked=dict(launch.asked))
-            launch.folder.extend(launch.plan)
-        else:
-            RunFolder.create(launch.folder.home, _facts(launch, resources), launch.plan)
-        try:
-            if launch.search is not None:
-                launch.search.open(launch.folder, resumed=launch.resumed)
-                launch.folder.keep_database()
-            return _run(launch, resources, expected, dashboard, console)
-        except KeyboardInterrupt:
-            launch.folder.check_held()
-            _say_how_to_resume("Interrupted", launch, console)
-            return announce.INTERRUPTED
-        except OSError as error:
-            place = error.filename or launch.folder.home
-            _say_how_to_resume(f"cannot read or write {place} ({reason(error)})", launch, console)
-            return 1
+    def __init__(self, plan: TuningPlan, console: Console) -> None:
+        self.tool = plan.tool
+        self.folder = plan.folder
+        self._plan = plan
+        self._console = console
+        self._dashboard: str | None = None
+        self._resources: Resources
+        self._expected: Estimate
 
+    @property
+    def resume_options(self) -> list[str]:
+        return self._plan.resume_options
 
-def _check(launch: Launch) -> None:
-    """Raise `ConfigError` for what only the whole plan, or torch, can tell."""
-    if launch.question.scheduler != "none" and len(launch.datasets) > 1:
-        raise ConfigError(
-            f"--scheduler {launch.question.scheduler} compares the trials' accuracies, which "
-            f"says nothing across data sets: set one of {', '.join(launch.datasets)}"
+    @property
+    def _nothing_left(self) -> bool:
+        return not self._plan.trials and not self._plan.has_search_left
+
+    def prepare(self, *, dry_run: bool) -> bool:
+        plan, console = self._plan, self._console
+        for note in plan.notes:
+            print_note(console, note)
+        if self._nothing_left:
+            console.print(f"All {plan.complete} trials of {self.folder.home} are complete.")
+            return not dry_run
+        request = plan.resources
+        if request.address:
+            self._dashboard = connection.connect(request.address)
+        count_known = plan.follow_up is None and plan.search is None
+        self._resources = allocate(
+            connection.cluster_nodes() if request.address else [this_machine()],
+            cpus_per_trial=request.cpus_per_trial or 1.0,
+            gpus_per_trial=request.gpus_per_trial,
+            max_concurrent=request.max_concurrent,
+            trials=len(plan.trials) if count_known else _UNKNOWN_COUNT,
+            may_grow=request.address is not None,
+            autoscale=request.autoscale,
         )
-    for config in launch.configs:
-        build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+        _check(plan)
+        self._expected = self._estimate_plan()
+        tuning_announce.plan(plan, self._resources, self._expected, console)
+        if dry_run:
+            tuning_announce.trials(plan.trials, self._expected, console)
+        return not dry_run
 
+    def write_plan(self) -> None:
+        plan = self._plan
+        if plan.resumed:
+            self.folder.update_metadata(options=plan.options.to_json())
+            self.folder.extend_plan(plan.trials)
+        else:
+            RunFolder.create(self.folder.home, self._metadata(), plan.trials)
 
-def _run(
-    launch: Launch,
-    resources: cluster.Resources,
-    expected: Estimate,
-    dashboard: str | None,
-    console: Console,
-) -> int:
-    folder = launch.folder
-    if launch.then is not None:
-        launch.then.adopt(folder)
-    # Another run may have gone on with this folder since it was first looked at.
-    unfinished = {planned.name for planned in folder.unfinished()}
-    plan = [planned for planned in launch.plan if planned.name in unfinished]
-    if not launch.machine.address:
-        console.print("Starting Ray ...")
-        dashboard = cluster.connect(None)
-    announce.dashboard(dashboard, launch.question.study, console)
-    outcomes: list[Outcome] = []
+    def train(self) -> Ending:
+        if self._nothing_left:
+            return Ending.COMPLETE
+        plan = self._plan
+        if plan.search is not None:
+            plan.search.open(self.folder, resumed=plan.resumed)
+            self.folder.upload_database()
+        if plan.follow_up is not None:
+            plan.follow_up.adopt(self.folder)
+        # Another process may have continued this run since the plan was made.
+        unfinished = {planned.name for planned in self.folder.unfinished()}
+        trials = [planned for planned in plan.trials if planned.name in unfinished]
+        if not plan.resources.address:
+            self._console.print("Starting Ray ...")
+            self._dashboard = connection.connect(None)
+        announce.dashboard(self._dashboard, plan.request.study, self._console)
+        return self._train_all(trials)
 
-    def go_on(trials: Sequence[Planned] | Search, expected: Estimate) -> None:
-        if not any(outcome.interrupted for outcome in outcomes):
-            outcomes.append(_train_trials(trials, launch, resources, expected, console))
+    def close(self) -> None:
+        connection.disconnect()
 
-    if launch.search is not None and launch.search.left:
-        go_on(launch.search, expected)
-    if plan:
-        go_on(plan, _estimate(plan, launch, resources) if launch.search else expected)
-    if launch.then is not None and not any(outcome.interrupted for outcome in outcomes):
-        folder.extend(launch.then.plan(folder))
-        launch.then.adopt(folder)
-        failed = {name for outcome in outcomes for name in outcome.failed}
-        more = [
-            planned
-            for planned in folder.unfinished()
-            if planned.name not in failed
-            and (launch.search is None or number_of(planned.name) is None)
-        ]
-        if more:
-            expected = _estimate(more, launch, resources)
-            console.print(
-                f"{counted(len(more), 'trial')} more, chosen by what came out: about "
-                f"{clock(expected.total_seconds)}"
+    def _train_all(self, trials: Sequence[PlannedTrial]) -> Ending:
+        plan = self._plan
+        failed: set[str] = set()
+        batches: list[Sequence[PlannedTrial] | Search] = []
+        if plan.search is not None and plan.search.left:
+            batches.append(plan.search)
+        if trials:
+            batches.append(trials)
+        for batch in batches:
+            first = batch is batches[0]
+            outcome = self._train_batch(batch, self._expected if first else self._estimate(trials))
+            failed |= outcome.failed
+            if outcome.interrupted:
+                return Ending.INTERRUPTED
+        if follow_up := self._follow_up_trials(failed):
+            expected = self._estimate(follow_up)
+            self._console.print(
+                f"{pluralize(len(follow_up), 'follow-up trial')}, chosen by the results so far: "
+                f"about {format_duration(expected.total_seconds)}"
             )
-            go_on(more, expected)
-    if not folder.plan:
-        console.print("No trial began within the time limit: give --resume a longer one.")
-        return 1
-    _report(launch, console)
-    if any(outcome.interrupted for outcome in outcomes):
-        _say_how_to_resume("Interrupted", launch, console)
-        return announce.INTERRUPTED
-    if any(outcome.failed for outcome in outcomes):
-        _say_how_to_resume("Some trials failed", launch, console)
-        return 1
-    return 0
+            outcome = self._train_batch(follow_up, expected)
+            failed |= outcome.failed
+            if outcome.interrupted:
+                return Ending.INTERRUPTED
+        return Ending.SOME_FAILED if failed else Ending.COMPLETE
+
+    def _follow_up_trials(self, failed: set[str]) -> list[PlannedTrial]:
+        """Add the follow-up trials to the folder's plan and return those to train."""
+        plan = self._plan
+        if plan.follow_up is None:
+            return []
+        self.folder.extend_plan(plan.follow_up.plan(self.folder))
+        plan.follow_up.adopt(self.folder)
+        return [
+            planned
+            for planned in self.folder.unfinished()
+            if planned.name not in failed
+            and (plan.search is None or trial_number(planned.name) is None)
+        ]
+
+    def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
+        # Imported after `connect`: Ray reads its environment and its token on import.
+        from study.tuning.progress import ProgressCallback
+        from study.tuning.search import Search
+        from study.tuning.tuner import run_trials
+
+        plan, objectives = self._plan, self._plan.objectives
+        scheduler = plan.request.scheduler
+        if isinstance(batch, Search):
+            expected_seconds, unnamed, complete = {}, batch.left, batch.done
+        else:
+            if plan.search is not None:  # confirmations are compared at full length
+                scheduler = "none"
+            expected_seconds = {p.name: expected.trial_seconds[p.config.id] for p in batch}
+            unnamed, complete = 0, len(self.folder.plan) - len(batch)
+        progress = ProgressCallback(
+            self._console,
+            expected_seconds,
+            objective=objectives[0],
+            best=self.folder.best(objectives[0]),
+            complete=complete,
+            unnamed=unnamed,
+            typical_seconds=expected.typical_seconds,
+        )
+        return run_trials(
+            self.folder,
+            batch,
+            plan.datasets,
+            self._resources,
+            study=plan.request.study,
+            objectives=objectives,
+            scheduler=scheduler,
+            progress=progress,
+        )
+
+    def _estimate_plan(self) -> Estimate:
+        plan = self._plan
+        if plan.search is None or not plan.search.left:
+            return self._estimate(plan.trials)
+        sampled = estimate(
+            plan.configs,
+            plan.datasets,
+            side_by_side=1,
+            threads=self._resources.threads,
+            use_gpu=self._resources.gpus_per_trial > 0,
+        )
+        return estimate_unknown(sampled, plan.search.left, self._resources.side_by_side)
+
+    def _estimate(self, trials: Sequence[PlannedTrial]) -> Estimate:
+        return estimate(
+            [planned.config for planned in trials],
+            self._plan.datasets,
+            side_by_side=self._resources.side_by_side,
+            threads=self._resources.threads,
+            use_gpu=self._resources.gpus_per_trial > 0,
+        )
+
+    def _metadata(self) -> RunMetadata:
+        plan, request, resources = self._plan, self._plan.request, self._resources
+        return RunMetadata(
+            tool=plan.tool,
+            options=plan.options.to_json(),
+            study=request.study,
+            budget=request.budget,
+            seeds=request.seeds,
+            objective=plan.objectives[0],
+            choices={name: list(values) for name, values in request.choices.items()},
+            scheduler=request.scheduler,
+            grids=list(request.grids),
+            dataset=DatasetInfo(
+                name=", ".join(plan.datasets),
+                source=", ".join(dataset.source for dataset in plan.datasets.values()),
+            ),
+            device=tuning_announce.device(resources),
+            resources={
+                "cpus_per_trial": resources.cpus_per_trial,
+                "gpus_per_trial": resources.gpus_per_trial,
+            },
+            versions=versions(),
+            commit=project_commit(),
+            command=plan.command,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
 
 
-def _expected(launch: Launch, resources: cluster.Resources) -> Estimate:
-    """How long the plan takes, or the search: as many of trials like those it may propose."""
-    if launch.search is None or not launch.search.left:
-        return _estimate(launch.plan, launch, resources)
-    samples = launch.configs
-    each = estimate(
-        samples,
-        launch.datasets,
-        side_by_side=1,
-        threads=resources.threads,
-        use_gpu=resources.gpus_per_trial > 0,
-    )
-    typical = sum(each.trial_seconds.values()) / len(each.trial_seconds)
-    total = each.start_up_seconds + typical * launch.search.left / resources.side_by_side
-    return Estimate(each.trial_seconds, total, typical)
-
-
-def _report(launch: Launch, console: Console) -> None:
-    refresh(launch.folder)
-    summarize(launch.folder.path, console)
-    launch.folder.publish()
-    announce.published(launch.folder, console)
-
-
-def _estimate(plan: Sequence[Planned], launch: Launch, resources: cluster.Resources) -> Estimate:
-    return estimate(
-        [planned.config for planned in plan],
-        launch.datasets,
-        side_by_side=resources.side_by_side,
-        threads=resources.threads,
-        use_gpu=resources.gpus_per_trial > 0,
-    )
-
-
-def _train_trials(
-    trials: Sequence[Planned] | Search,
-    launch: Launch,
-    resources: cluster.Resources,
-    expected: Estimate,
-    console: Console,
-) -> Outcome:
-    # Not before `connect`: Ray reads its environment and its token when imported.
-    from study.tuning.progress import ProgressCallback
-    from study.tuning.search import Search
-    from study.tuning.tuner import run_trials
-
-    folder = launch.folder
-    objectives = launch.objectives
-    scheduler = launch.question.scheduler
-    if isinstance(trials, Search):
-        named, to_come = {}, trials.left
-        done = trials.done
-    else:
-        if launch.search is not None:  # what confirms a search is compared whole
-            scheduler = "none"
-        named, to_come = {p.name: expected.trial_seconds[p.config.id] for p in trials}, 0
-        done = len(folder.plan) - len(trials)
-    progress = ProgressCallback(
-        console,
-        named,
-        objective=objectives[0],
-        best=folder.best(objectives[0]),
-        already_done=done,
-        to_come=to_come,
-        typical_seconds=expected.typical_seconds,
-    )
-    return run_trials(
-        folder,
-        trials,
-        launch.datasets,
-        resources,
-        study=launch.question.study,
-        objectives=objectives,
-        scheduler=scheduler,
-        progress=progress,
-    )
-
-
-def _facts(launch: Launch, resources: cluster.Resources) -> dict[str, Any]:
-    """What `run.json` says."""
-    question = launch.question
-    return {
-        "tool": launch.tool,
-        "asked": dict(launch.asked),
-        "study": question.study,
-        "budget": question.budget,
-        "seeds": question.seeds,
-        "objective": launch.objectives[0],
-        "choices": {name: list(values) for name, values in question.choices.items()},
-        "scheduler": question.scheduler,
-        "grids": list(question.grids),
-        "dataset": {
-            "name": ", ".join(launch.datasets),
-            "source": ", ".join(dataset.source for dataset in launch.datasets.values()),
-        },
-        "device": announce.device(resources),
-        "resources": {
-            "cpus_per_trial": resources.cpus_per_trial,
-            "gpus_per_trial": resources.gpus_per_trial,
-        },
-        "versions": versions(),
-        "command": launch.command,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _say_how_to_resume(happened: str, launch: Launch, console: Console) -> None:
-    announce.how_to_resume(happened, launch.tool, launch.folder, launch.to_resume, console)
+def _check(plan: TuningPlan) -> None:
+    """Raise `ConfigError` for what only the whole plan, or torch, can tell."""
+    if plan.request.scheduler != "none" and len(plan.datasets) > 1:
+        raise ConfigError(
+            f"--scheduler {plan.request.scheduler} compares trials by accuracy, which is "
+            f"meaningless across data sets: set one of {', '.join(plan.datasets)}"
+        )
+    for config in plan.configs:
+        build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])

@@ -1,215 +1,201 @@
-"""From a request on the command line to all that is needed to train it. Nothing is written."""
+"""From a request to everything needed to train it with Ray Tune. Writes nothing."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import search_spaces
-from lenet import datasets as data
 from lenet.config import ConfigError, TrainConfig
-from search_spaces.study import Planned
-from study.analysis.search import number_of
-from study.cluster import datasets as inputs
-from study.request import Machine, Question
+from lenet.datasets import Dataset
+from search_spaces.study import PlannedTrial
+from study.analysis.search import trial_number
+from study.cluster import datasets as run_datasets
+from study.cluster.versions import differences, versions
+from study.request import Options, Request, ResourceRequest
 from study.runs.run_folder import RunFolder
-from study.runs.storage import Place
+from study.runs.storage import Location
 
 if TYPE_CHECKING:
     from study.tuning.search import Search
 
-_VERSIONS_OF = ("ray", "torch", "torchvision", "numpy")
-_SAMPLES = 12  # of a search's space, to see what its trials are like
+_SAMPLED_POINTS = 12  # of a search space, to estimate its trials
+
+
+class FollowUp(Protocol):
+    """Trials that are chosen by the results of earlier ones."""
+
+    def plan(self, folder: RunFolder) -> list[PlannedTrial]:
+        """Return the trials that the folder's plan lacks. Writes nothing."""
+        ...
+
+    def adopt(self, folder: RunFolder) -> None:
+        """Write the trials of the plan that another run has trained already."""
+        ...
+
+
+MakeSearch = Callable[[str | None], "Search"]
+"""Takes the name of a data set that replaces the study's own, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
-    """A plan with all that is needed to train it."""
+class TuningPlan:
+    """The unfinished trials of a run, with all that is needed to train them."""
 
-    question: Question
-    plan: list[Planned]
-    """the trials that are not complete yet"""
+    tool: str
+    """module name of the command"""
+    request: Request
+    resources: ResourceRequest
+    options: Options
+    """of the command"""
+    trials: list[PlannedTrial]
     complete: int
-    """how many are, from before"""
-    datasets: Mapping[str, data.Dataset]
+    """number of trials completed by earlier sessions"""
+    search: Search | None
+    """runs before `trials`"""
+    follow_up: FollowUp | None
+    """runs after `trials`"""
+    datasets: Mapping[str, Dataset]
     folder: RunFolder
     resumed: bool
-    machine: Machine
     data_dir: Path | None
     """as typed"""
     command: str
-    notices: Sequence[str]
-    """what to say first"""
-    tool: str
-    """the command: the module's name"""
-    asked: Mapping[str, Any]
-    """what of its options a resumed run has to know"""
-    then: FollowUp | None
-    """what is trained once all this is, for it depends on what came out"""
-    search: Search | None
-    """what is searched before the plan is trained"""
+    """as typed"""
+    notes: Sequence[str]
+    """printed first"""
 
     @property
     def objectives(self) -> Sequence[str]:
         """What trials are compared by."""
         if self.search is not None:
             return self.search.objectives
-        return [search_spaces.find(self.question.study).objective]
+        return [search_spaces.find(self.request.study).objective]
 
     @property
     def configs(self) -> list[TrainConfig]:
-        """Those that will be trained, or, where they are not known yet, some like them."""
-        return _configs((self.plan, self.search))
+        """The configs to train; for a search, random points of its space."""
+        return _configs((self.trials, self.search))
 
     @property
-    def to_resume(self) -> list[str]:
-        """The options that `--resume` needs beside it."""
-        options = ["--address", self.machine.address] if self.machine.address else []
-        options += ["--autoscale"] if self.machine.autoscale else []
-        most = self.machine.max_concurrent
-        options += ["--max-concurrent", str(most)] if most else []
+    def has_search_left(self) -> bool:
+        return self.search is not None and self.search.left > 0
+
+    @property
+    def resume_options(self) -> list[str]:
+        """The options to type after `--resume PLACE`."""
+        resources = self.resources
+        options = ["--address", resources.address] if resources.address else []
+        options += ["--autoscale"] if resources.autoscale else []
+        limit = resources.max_concurrent
+        options += ["--max-concurrent", str(limit)] if limit else []
         options += ["--data-dir", str(self.data_dir)] if self.data_dir else []
-        if "***" in str(self.asked.get("storage")):
-            options += ["--optuna-storage", "URL"]
-        return options
+        return options + self.options.resume_options
 
 
-class FollowUp(Protocol):
-    """Trials that are chosen by what came out of others."""
-
-    def plan(self, folder: RunFolder) -> list[Planned]:
-        """Those that the folder's plan lacks; nothing is written."""
-        ...
-
-    def adopt(self, folder: RunFolder) -> None:
-        """Write what of the plan need not be trained, for another run has done it."""
-        ...
-
-
-Searching = Callable[[str | None], "Search"]
-"""From a data set that replaces the study's own, or None, to what is searched."""
-
-
-def new_launch(
-    question: Question,
-    machine: Machine,
-    results: Place,
+def new_plan(
+    request: Request,
+    resources: ResourceRequest,
+    place: Location,
     data_dir: Path | None,
     command: str,
     *,
     tool: str,
-    asked: Mapping[str, Any] = MappingProxyType({}),
-    then: FollowUp | None = None,
-    search: Searching | None = None,
-) -> Launch:
-    """A new run. Raises `ConfigError` for whatever cannot be; nothing is written yet."""
-    folder = RunFolder(results)
+    options: Options,
+    follow_up: FollowUp | None = None,
+    make_search: MakeSearch | None = None,
+) -> TuningPlan:
+    """Plan a new run in `place`. Raises `ConfigError` if the request cannot be met."""
+    folder = RunFolder(place)
     folder.check_free()
 
-    def wanted(dataset: str | None) -> tuple[list[Planned], Search | None]:
-        return (question.plan(dataset), None) if search is None else ([], search(dataset))
+    def make_plan(dataset: str | None) -> tuple[list[PlannedTrial], Search | None]:
+        return (request.plan(dataset), None) if make_search is None else ([], make_search(dataset))
 
-    (plan, searched), datasets, notices = inputs.load_or_fall_back(
-        wanted, _configs, question.choices, data_dir
+    (trials, search), datasets, notes = run_datasets.load_or_fall_back(
+        make_plan, _configs, request.choices, data_dir
     )
-    return Launch(
-        question=question,
-        plan=plan,
+    return TuningPlan(
+        tool=tool,
+        request=request,
+        resources=resources,
+        options=options,
+        trials=trials,
         complete=0,
+        search=search,
+        follow_up=follow_up,
         datasets=datasets,
         folder=folder,
         resumed=False,
-        machine=machine,
         data_dir=data_dir,
         command=command,
-        notices=notices,
-        tool=tool,
-        asked=asked,
-        then=then,
-        search=searched,
+        notes=notes,
     )
 
 
-def _configs(wanted: tuple[Sequence[Planned], Search | None]) -> list[TrainConfig]:
-    plan, search = wanted
-    if search is None:
-        return [planned.config for planned in plan]
-    return search.samples(_SAMPLES)
-
-
-def resumed_launch(
-    directory: Place,
-    machine: Machine,
+def resumed_plan(
+    place: Location,
+    resources: ResourceRequest,
     data_dir: Path | None,
     command: str,
     *,
-    asked: Mapping[str, Any] = MappingProxyType({}),
-    then: FollowUp | None = None,
-    search: Searching | None = None,
-) -> Launch:
-    """The rest of the run in `directory`, each trial with the resources that the run began
-    with unless `machine` says otherwise. Raises `ConfigError` if it is no run that can be
-    written to, or its data cannot be had."""
-    folder = RunFolder.open(directory)
+    tool: str,
+    options: Options,
+    follow_up: FollowUp | None = None,
+    make_search: MakeSearch | None = None,
+) -> TuningPlan:
+    """Plan the rest of the run in `place`.
+
+    Trials get the resources that the run began with, unless `resources` says otherwise. Raises
+    `ConfigError` if there is no run that can be written to, or its data are missing.
+    """
+    folder = RunFolder.open(place)
     if not folder.writable:
-        raise ConfigError(f"cannot write to {directory}: resume it where you may write")
+        raise ConfigError(f"cannot write to {place}: resume the run where you have write access")
     run = folder.run
-    search_spaces.find(run["study"])
-    began = run["resources"]
-    machine = replace(
-        machine,
-        **{name: began[name] for name in began if getattr(machine, name) is None},
-    )
-    now = {name: getattr(machine, name) for name in began}
-    notices = differences({**run["versions"], **began}, {**versions(), **now})
-    left = folder.unfinished()
-    complete = len(folder.plan) - len(left)
-    searched = None
-    if search is not None:
-        searched = search(folder.run["dataset"]["name"])
-        searched.look(folder)
-        if searched.trials < searched.done:
+    search_spaces.find(run.study)
+    began = run.resources
+    if resources.cpus_per_trial is None:
+        resources = replace(resources, cpus_per_trial=began["cpus_per_trial"])
+    if resources.gpus_per_trial is None:
+        resources = replace(resources, gpus_per_trial=began["gpus_per_trial"])
+    now = {name: getattr(resources, name) for name in began}
+    trials = folder.unfinished()
+    complete = len(folder.plan) - len(trials)
+    search = None
+    if make_search is not None:
+        search = make_search(run.dataset.name)
+        search.look(folder)
+        if search.trials < search.done:
             raise ConfigError(
-                f"{searched.done} trials are done, so {searched.trials} in all cannot be: ask for "
-                "more with --trials"
+                f"{search.done} trials are complete, more than --trials {search.trials}: use "
+                "--trials with a larger number"
             )
-        left = [planned for planned in left if number_of(planned.name) is None]
-    if not left and then is not None and not (searched and searched.left):
-        left = then.plan(folder)
-    return Launch(
-        question=Question.of_run(run),
-        plan=left,
+        trials = [planned for planned in trials if trial_number(planned.name) is None]
+    if not trials and follow_up is not None and not (search and search.left):
+        trials = follow_up.plan(folder)
+    return TuningPlan(
+        tool=tool,
+        request=Request.of_run(run),
+        resources=resources,
+        options=options,
+        trials=trials,
         complete=complete,
-        datasets=inputs.load(_configs((left, searched)), data_dir),
+        search=search,
+        follow_up=follow_up,
+        datasets=run_datasets.load(_configs((trials, search)), data_dir),
         folder=folder,
         resumed=True,
-        machine=machine,
         data_dir=data_dir,
         command=command,
-        notices=notices,
-        tool=run.get("tool", "study.grid"),
-        asked=asked or run.get("asked", {}),
-        then=then,
-        search=searched,
+        notes=differences({**run.versions, **began}, {**versions(), **now}),
     )
 
 
-def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What to say of a run that began with other versions, or resources, than it goes on with."""
-    return [
-        f"This run began with {name} {was}, now {now.get(name)}: records may differ in their last "
-        "digits."
-        for name, was in began.items()
-        if was != now.get(name)
-    ]
-
-
-def versions() -> dict[str, str]:
-    """Of what decides about records."""
-    found = {name: metadata.version(name) for name in _VERSIONS_OF}
-    return {"python": platform.python_version(), **found}
+def _configs(plan: tuple[Sequence[PlannedTrial], Search | None]) -> list[TrainConfig]:
+    trials, search = plan
+    if search is None:
+        return [planned.config for planned in trials]
+    return search.samples(_SAMPLED_POINTS)

@@ -1,4 +1,4 @@
-"""What one sees while trials run: a live panel on a terminal, a line now and then elsewhere."""
+"""Progress of the trials: a live panel on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from search_spaces.study import maximized
-from study.analysis.wording import amount, label
-from study.cluster.estimate import clock
+from study.analysis.wording import format_measurement, label
+from study.cluster.estimate import format_duration
+from study.terminal import print_note
 
 _SECONDS_BETWEEN_LINES = 15.0
-_MOST_RUNNING_SHOWN = 8
+_MAX_RUNNING_SHOWN = 8
 
 
 def error_of(trial: Any) -> BaseException:
-    """What a trial of Tune failed with last."""
-    if trial.pickled_error_file is None:  # an error of Tune's own
-        return RuntimeError("Ray Tune gave it up; see the driver's log")
-    # `get_pickled_error` looks where Tune keeps what it has not brought there yet.
+    """Return the last error of one of Tune's trials."""
+    if trial.pickled_error_file is None:  # an error of Tune itself
+        return RuntimeError("Ray Tune gave up on the trial; see the driver's log")
+    # Not `get_pickled_error`: it looks for the copy in Tune's storage, which is made later.
     error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error
 
 
 class ProgressCallback(tune.Callback):
-    """Follows the trials of one run: done, running, total, time left, best so far.
+    """Shows how many trials are complete and running, the time left, and the best trial.
 
-    `expected_seconds` is each trial's estimated length, by name; time left is the work left
-    at the speed seen so far. `already_done` trials are complete from before, `best`
-    among them. `to_come` more trials have no name yet, and are expected to take
+    `expected_seconds` holds the estimated duration of each trial by name. The time left is the
+    remaining work at the speed observed so far. `complete` trials were finished by earlier
+    sessions, `best` among them. `unnamed` more trials will be named later and are expected to take
     `typical_seconds` each.
     """
 
@@ -47,31 +48,31 @@ class ProgressCallback(tune.Callback):
         *,
         objective: str,
         best: tuple[str, float] | None = None,
-        already_done: int,
-        to_come: int = 0,
+        complete: int,
+        unnamed: int = 0,
         typical_seconds: float = 0.0,
     ) -> None:
         self._console = console
         self._expected = dict(expected_seconds)
-        self._to_come = to_come
+        self._unnamed = unnamed
         self._typical_seconds = typical_seconds
         self._objective = objective
-        self._already_done = already_done
+        self._complete_before = complete
         self._best = best
         self._work_done: dict[str, float] = {}
         self._work_left = dict(expected_seconds)
         self._running: dict[str, str] = {}
-        self._done: set[str] = set()
+        self._complete: set[str] = set()
         self._failed: set[str] = set()
-        self._lack_gpus: set[str] = set()
+        self._hosts_without_gpu: set[str] = set()
         self._first_result: float | None = None
         self._work_before_first = 0.0
         self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
         )
-        self._total = already_done + len(expected_seconds) + to_come
-        self._task = self._bar.add_task("trials", total=self._total, completed=already_done)
+        self._total = complete + len(expected_seconds) + unnamed
+        self._task = self._bar.add_task("trials", total=self._total, completed=complete)
         self._live = (
             Live(self._panel(), console=console, refresh_per_second=4, transient=True)
             if console.is_terminal
@@ -79,7 +80,7 @@ class ProgressCallback(tune.Callback):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks for a restore that this project never does,
+        """Pickle nothing: Tune pickles callbacks for a restore that this project never makes,
         and a terminal cannot be pickled."""
         return {}
 
@@ -93,14 +94,14 @@ class ProgressCallback(tune.Callback):
             self._live.stop()
 
     def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
-        """Say how it is while nothing happens, too: trials may wait for machines for long."""
+        """Print a line now and then even if nothing happens: trials may wait long for machines."""
         if not self._live:
             self._show()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         name = str(trial)
         if name not in self._expected:
-            self._to_come -= 1
+            self._unnamed -= 1
             self._expected[name] = self._work_left[name] = self._typical_seconds
         self._running[name] = "starting"
         self._show()
@@ -109,51 +110,54 @@ class ProgressCallback(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
         name = str(trial)
-        if (host := result["lacks_gpu"]) and host not in self._lack_gpus:
-            self._lack_gpus.add(host)
-            self._console.print(
-                f"Note: trials on {host} were granted a GPU, but torch sees none there: they train "
-                "on its CPU (is its NVIDIA driver 580 or newer?)",
-                markup=False,
-            )
+        self._note_missing_gpu(result["lacks_gpu"])
         total, begun_at = result["total_steps"], result["begun_at"]
         self._work_done[name] = self._expected[name] * (result["step"] - begun_at) / total
         self._work_left[name] = self._expected[name] * (1 - result["step"] / total)
         if self._first_result is None:
-            # Start-up is over; it must not be taken for the speed of training.
+            # Start the clock here, or start-up would count as slow training.
             self._first_result = time.monotonic()
             self._work_before_first = self._work_done[name]
-        reached = result[self._objective]
+        value = result[self._objective]
         self._running[name] = f"epoch {result['epoch']:g}"
         if result["evaluated"]:
-            self._running[name] += f", {self._said(reached)}"
-            if self._best is None or self._is_better(reached, self._best[1]):
-                self._best = (name, reached)
+            self._running[name] += f", {self._text(value)}"
+            if self._best is None or self._is_better(value, self._best[1]):
+                self._best = (name, value)
         self._show()
 
+    def _note_missing_gpu(self, host: str) -> None:
+        if host and host not in self._hosts_without_gpu:
+            self._hosts_without_gpu.add(host)
+            print_note(
+                self._console,
+                f"Ray granted trials on {host} a GPU, but torch sees none there. They train on its "
+                "CPU. Check that its NVIDIA driver is 580 or newer.",
+            )
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self._end(str(trial), self._done)
+        self._end(str(trial), self._complete)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         self._end(str(trial), self._failed)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """Said where Tune would log a stack."""
+        """Print one line where Tune would log a stack trace."""
         error = error_of(trial)
         died = isinstance(error, RayActorError)
         reason = "its worker died" if died else str(error).strip().splitlines()[-1]
-        self._console.print(f"{trial}: {reason}; it is tried once more", markup=False)
+        self._console.print(f"{trial}: {reason}; retrying once")
 
-    def _end(self, name: str, among: set[str]) -> None:
-        among.add(name)
+    def _end(self, name: str, ended: set[str]) -> None:
+        ended.add(name)
         self._running.pop(name, None)
-        self._work_left[name] = 0.0  # also where a scheduler or an error ended it early
+        self._work_left[name] = 0.0  # even if a scheduler or an error ended it early
         self._bar.update(self._task, completed=self._ended)
         self._show()
 
     @property
     def _ended(self) -> int:
-        return self._already_done + len(self._done) + len(self._failed)
+        return self._complete_before + len(self._complete) + len(self._failed)
 
     def _seconds_left(self) -> float | None:
         if self._first_result is None:
@@ -162,36 +166,33 @@ class ProgressCallback(tune.Callback):
         work = sum(self._work_done.values()) - self._work_before_first
         if elapsed < 2 or work <= 0:
             return None
-        left = sum(self._work_left.values()) + self._to_come * self._typical_seconds
-        return left / (work / elapsed)
+        remaining = sum(self._work_left.values()) + self._unnamed * self._typical_seconds
+        return remaining / (work / elapsed)
 
     def _line(self) -> str:
-        left = self._seconds_left()
-        parts = [
-            f"{self._ended} of {self._total} trials done",
-            f"{len(self._running)} running",
-            f"{clock(left)} left" if left is not None else "time left not known yet",
-        ]
+        seconds = self._seconds_left()
+        parts = [f"{self._ended} of {self._total} trials done"]
         if self._failed:
-            parts.insert(1, f"{len(self._failed)} failed")
+            parts.append(f"{len(self._failed)} failed")
+        parts.append(f"{len(self._running)} running")
+        parts.append("time left unknown" if seconds is None else f"{format_duration(seconds)} left")
         if self._best:
-            name, reached = self._best
-            parts.append(f"best so far {self._said(reached)} ({name})")
+            name, value = self._best
+            parts.append(f"best so far {self._text(value)} ({name})")
         return ", ".join(parts)
 
-    def _is_better(self, one: float, other: float) -> bool:
-        return one > other if maximized(self._objective) else one < other
+    def _is_better(self, value: float, other: float) -> bool:
+        return value > other if maximized(self._objective) else value < other
 
-    def _said(self, reached: float) -> str:
+    def _text(self, value: float) -> str:
         unit = " %" if self._objective.endswith("_accuracy") else ""
-        return f"{amount(self._objective, reached)}{unit} {label(self._objective)}"
+        return f"{format_measurement(self._objective, value)}{unit} {label(self._objective)}"
 
     def _panel(self) -> Group:
-        shown = list(self._running.items())[:_MOST_RUNNING_SHOWN]
-        lines = [Text(f"  {name}: {doing}", style="dim") for name, doing in shown]
-        more = len(self._running) - len(shown)
-        if more:
-            lines.append(Text(f"  and {more} more", style="dim"))
+        shown = list(self._running.items())[:_MAX_RUNNING_SHOWN]
+        lines = [Text(f"  {name}: {status}", style="dim") for name, status in shown]
+        if hidden := len(self._running) - len(shown):
+            lines.append(Text(f"  and {hidden} more", style="dim"))
         return Group(self._bar, Text(self._line()), *lines)
 
     def _show(self) -> None:

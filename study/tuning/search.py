@@ -1,7 +1,7 @@
-"""A search: Optuna proposes, Ray Tune schedules, and what both know survives them.
+"""The state of a search: Optuna's study in a database, the trials in the run's folder.
 
-Optuna's study lies in a database and the trials in the run's folder. Either may be ahead of the
-other when a run is killed: `Search.reconcile` brings them together again.
+If a run is killed, either may be ahead of the other. `Search.open` reconciles them; the folder is
+the source of truth.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lenet.config import TrainConfig
-from lenet.records import Record
-from search_spaces.space import Choice, Dimension
-from search_spaces.study import Planned, Searched, maximized
-from study.analysis.search import number_of, quiet
+from lenet.records import Record, last_finite
+from search_spaces.space import Choice, Dimension, SearchSpace
+from search_spaces.study import PlannedTrial, maximized
+from study.analysis.search import quiet_optuna, trial_number
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import TrialFolder
 from study.tuning import databases
 
 SEED = 0
-"""Of every trial of a search, so that trials differ in their settings alone."""
+"""The seed of every trial of a search, so that trials differ in their settings only."""
 
 _WITHOUT_TEST = {"test_at_end": False, "test_curve": False}
 
 
 def build_sampler(name: str, seed: int) -> BaseSampler:
-    """A sampler of Optuna by its name here (`study.search.SAMPLERS`)."""
+    """Create one of Optuna's samplers by its name on the command line (`study.search.SAMPLERS`)."""
     samplers = optuna.samplers
-    kinds: dict[str, Callable[[], BaseSampler]] = {
+    builders: dict[str, Callable[[], BaseSampler]] = {
         "tpe": lambda: samplers.TPESampler(seed=seed),
         "gp": lambda: samplers.GPSampler(seed=seed, warn_independent_sampling=False),
         "cmaes": lambda: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
@@ -46,16 +46,16 @@ def build_sampler(name: str, seed: int) -> BaseSampler:
             warn_asynchronous_seeding=False,
         ),
     }
-    with quiet():
-        return kinds[name]()
+    with quiet_optuna():
+        return builders[name]()
 
 
 def propose(space: Sequence[Dimension], trial: optuna.trial.BaseTrial) -> dict[str, Any]:
-    """A point of the space, each dimension asked of `trial` where it is there."""
+    """Ask `trial` for a point of the space: the value of each dimension that is present."""
     values: dict[str, Any] = {}
     for dimension in space:
-        name, over = dimension.setting, dimension.over
-        if not dimension.present(values):
+        name, over = dimension.setting, dimension.domain
+        if not dimension.is_active(values):
             continue
         if isinstance(over, Choice):
             values[name] = trial.suggest_categorical(name, over.values)
@@ -72,82 +72,84 @@ def _directions(objectives: Sequence[str]) -> list[StudyDirection]:
 
 
 def final_values(records: Sequence[Record], objectives: Sequence[str]) -> list[float] | None:
-    """The objectives at the last record where they were measured; None for a run that diverged:
-    it is fast, which must not look like a merit."""
+    """Return each objective where it was last evaluated; None if one never was.
+
+    Also None for a diverged run, whose short training time must not count as a merit.
+    """
     if not records or records[-1].diverged:
         return None
-    found = []
-    for name in objectives:
-        measured = (getattr(record, name) for record in reversed(records))
-        value = next((v for v in measured if math.isfinite(v)), None)
-        if value is None:
-            return None
-        found.append(value)
-    return found
+    values = [last_finite(records, name) for name in objectives]
+    return None if any(map(math.isnan, values)) else values
 
 
 @dataclass
 class Search:
-    """What is searched and how far it is."""
+    """A search space, how it is searched, and how far the search has come."""
 
-    searched: Searched
+    searched: SearchSpace
     objectives: tuple[str, ...]
     sampler: str
     seed: int
     trials: int
-    """how many there are to be, those of before included"""
+    """in total, including those of earlier sessions"""
     seconds: float | None
-    """after so many no new trial begins; None: no limit"""
+    """after which no new trial begins; None: no limit"""
     url: str
-    """of the database that Optuna's study lies in"""
+    """of the database that holds Optuna's study"""
     study_name: str
     start_from: Sequence[Mapping[str, Any]] = ()
-    """points to begin with"""
+    """points to try first"""
     study: optuna.Study | None = field(default=None, init=False)
-    pending: list[tuple[int, Planned]] = field(default_factory=list, init=False)
-    """trials that were proposed and not finished, by their numbers in Optuna's study"""
+    pending: list[tuple[int, PlannedTrial]] = field(default_factory=list, init=False)
+    """unfinished trials with their numbers in Optuna's study"""
     done: int = field(default=0, init=False)
+    """complete trials"""
 
     @property
     def left(self) -> int:
-        """How many are to be trained yet; what is under way is, however few were asked for."""
+        """Number of trials to train. Pending trials are finished even if `trials` is lower."""
         return max(self.trials - self.done, len(self.pending), 0)
-
-    def samples(self, count: int) -> list[TrainConfig]:
-        """Points drawn at random, for an estimate."""
-        with quiet():
-            study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self.seed))
-            return [self.config(propose(self.space, study.ask())) for _ in range(count)]
 
     @property
     def space(self) -> Sequence[Dimension]:
-        return self.searched.space
+        return self.searched.dimensions
+
+    def samples(self, count: int) -> list[TrainConfig]:
+        """Draw random points of the space."""
+        with quiet_optuna():
+            study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self.seed))
+            return [self.config(propose(self.space, study.ask())) for _ in range(count)]
 
     def config(self, values: Mapping[str, Any]) -> TrainConfig:
+        """Return the config of a point of the space."""
         return self.searched.config({**values, "seed": SEED, **_WITHOUT_TEST})
 
     def look(self, folder: RunFolder) -> set[str]:
-        """Count what a run has done, and name it; nothing is changed."""
+        """Count the complete trials of a run and return their names. Changes nothing on disk."""
 
-        def ended(planned: Planned, trial: TrialFolder) -> str | None:
-            searched = number_of(planned.name) is not None
-            return planned.name if searched and trial.complete else None
+        def complete(planned: PlannedTrial, trial: TrialFolder) -> str | None:
+            is_search_trial = trial_number(planned.name) is not None
+            return planned.name if is_search_trial and trial.complete else None
 
-        names = {name for name in folder.of_trials(ended) if name is not None}
+        names = {name for name in folder.map_trials(complete) if name is not None}
         self.done = len(names)
         return names
 
-    @databases.losses()
+    @databases.translated_errors()
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
-        """Open Optuna's study, or make it, and settle what a killed run has left: a trial that
-        ended is told, one that began or failed goes on, one that was only proposed is given up.
-        The folder must be locked: the trials of another process would be taken for abandoned
-        ones. Raises `OSError` if the database has gone away."""
-        ended = self.look(folder)
-        with quiet():
+        """Open or create Optuna's study and reconcile it with the folder.
+
+        A trial that ended is told, one that began or failed is pending, one that was only proposed
+        is abandoned. The folder must be locked, or the trials of another process would be taken
+        for abandoned ones.
+
+        Raises `OSError` if the database becomes unreachable.
+        """
+        complete = self.look(folder)
+        with quiet_optuna():
             self.study = optuna.create_study(
                 storage=databases.connect(self.url),
-                # A sampler that begins anew must not draw the same points once more.
+                # A restarted sampler must not draw the same points again.
                 sampler=build_sampler(self.sampler, self.seed + len(folder.plan)),
                 study_name=self.study_name,
                 directions=_directions(self.objectives),
@@ -155,50 +157,58 @@ class Search:
             )
             for point in self.start_from:
                 self.study.enqueue_trial(dict(point), skip_if_exists=True)
-        planned = {number_of(one.name): one for one in folder.plan}
+        by_number = {trial_number(planned.name): planned for planned in folder.plan}
         for trial in self.study.get_trials(deepcopy=False):
-            one = planned.get(trial.number)
-            if trial.state == TrialState.RUNNING and one is None:
-                self._give_up(trial)
-            elif one is not None and one.name in ended:
-                kept = folder.trial(one.name)
-                stopped = kept.state()["status"] == "stopped"
-                if trial.state == TrialState.RUNNING:
-                    self.tell(trial.number, kept.records(), stopped=stopped)
-            elif one is not None and trial.state == TrialState.RUNNING:
-                self.pending.append((trial.number, one))
-            elif one is not None and trial.state.is_finished():
-                # Told, and killed before the folder knew, as it does of all that were not stopped.
-                folder.trial(one.name).mark("stopped")
+            self._reconcile(trial, by_number.get(trial.number), folder, complete)
         self.look(folder)
 
-    def _give_up(self, trial: optuna.trial.FrozenTrial) -> None:
-        """End a trial that was proposed and never planned; a known point is proposed again."""
+    def _reconcile(
+        self,
+        trial: FrozenTrial,
+        planned: PlannedTrial | None,
+        folder: RunFolder,
+        complete: set[str],
+    ) -> None:
+        running = trial.state == TrialState.RUNNING
+        if planned is None:
+            if running:
+                self._abandon(trial)
+        elif planned.name in complete:
+            if running:
+                trained = folder.trial(planned.name)
+                stopped = trained.state()["status"] == "stopped"
+                self.tell(trial.number, trained.records(), stopped=stopped)
+        elif running:
+            self.pending.append((trial.number, planned))
+        elif trial.state.is_finished():
+            # Optuna was told, and the run was killed before the folder was marked.
+            folder.trial(planned.name).mark("stopped")
+
+    def _abandon(self, trial: FrozenTrial) -> None:
+        """End a trial that was proposed but never planned. An enqueued point is enqueued again."""
         assert self.study is not None
         self.study.tell(trial.number, state=TrialState.FAIL)
-        known = trial.system_attrs.get("fixed_params")
-        if known:
-            with quiet():
-                self.study.enqueue_trial(known)
+        point = trial.system_attrs.get("fixed_params")
+        if point:
+            with quiet_optuna():
+                self.study.enqueue_trial(point)
 
     def tell(self, number: int, records: Sequence[Record], *, stopped: bool) -> None:
-        """Tell Optuna how a trial ended: by its last values, as pruned if a scheduler stopped it,
-        as failed if it diverged."""
+        """Tell Optuna how a trial ended: complete, pruned by a scheduler, or failed (diverged)."""
         assert self.study is not None
         values = final_values(records, self.objectives)
-        with quiet():
+        with quiet_optuna():
             if values is None or (stopped and len(self.objectives) > 1):
                 self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             elif stopped:
                 self._report(number, records)
-                # The last value that was reported stands for it.
+                # Optuna takes the last reported value as the trial's value.
                 self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
             else:
                 self.study.tell(number, values, skip_if_finished=True)
 
     def _report(self, number: int, records: Sequence[Record]) -> None:
-        """Show Optuna the curve of a trial: its samplers compare trials that were stopped by how
-        far they came."""
+        """Report a trial's curve: samplers rank pruned trials by how far they came."""
         assert self.study is not None
         frozen = self.study.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self.study, frozen._trial_id)

@@ -1,4 +1,4 @@
-"""What hands trials to Ray Tune: a plan in its order, or Optuna's proposals."""
+"""Searchers for Ray Tune: a list of trials in order, or Optuna's proposals."""
 
 from __future__ import annotations
 
@@ -13,56 +13,58 @@ import optuna
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from search_spaces.study import Planned, maximized
-from study.analysis.search import quiet, trial_name
+from search_spaces.study import PlannedTrial, maximized
+from study.analysis.search import quiet_optuna, trial_name
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
 from study.tuning.search import Search, propose
 
 
-def as_tune_has_it(planned: Planned) -> dict[str, Any]:
-    """The config of a trial of Tune (see `Trial`)."""
+def tune_config(planned: PlannedTrial) -> dict[str, Any]:
+    """Return Tune's config of a trial (see `Trial`)."""
     return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
 
 
 class InOrder(Searcher):
-    """The trials of a plan, one after the other. Tune's own grid search copies the whole grid for
-    every trial."""
+    """Hands out the trials of a list in order.
 
-    def __init__(self, plan: Sequence[Planned]) -> None:
+    Tune's own grid search deep-copies the whole grid for every trial.
+    """
+
+    def __init__(self, trials: Sequence[PlannedTrial]) -> None:
         super().__init__()
-        self._left = iter(plan)
+        self._trials = iter(trials)
 
     def suggest(self, trial_id: str) -> Any:
-        planned = next(self._left, None)
-        return Searcher.FINISHED if planned is None else as_tune_has_it(planned)
+        planned = next(self._trials, None)
+        return Searcher.FINISHED if planned is None else tune_config(planned)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: what comes next does not depend on it."""
+        """Do nothing: the next trial does not depend on it."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the folder holds all that a resumed run needs."""
+        """Write an empty file: the run's folder holds all that a resumed run needs."""
         Path(checkpoint_path).write_bytes(b"")
 
 
 class Suggester(OptunaSearch):
-    """Proposes the trials of a search, and tells Optuna how they ended.
+    """Proposes the trials of a search and tells Optuna how they ended.
 
-    What is proposed is planned in the folder before it is trained. Trials that a scheduler
-    stopped are told as pruned, not as complete with an early value.
+    Each proposal joins the folder's plan before it is trained. Trials that a scheduler stopped
+    are told as pruned; Ray 2.60's `OptunaSearch` tells them as complete with an early value.
     """
 
     def __init__(self, search: Search, folder: RunFolder) -> None:
         assert search.study is not None
-        several = len(search.objectives) > 1
+        multi_objective = len(search.objectives) > 1
         modes = ["max" if maximized(name) else "min" for name in search.objectives]
-        with quiet():
+        with quiet_optuna():
             super().__init__(
                 lambda trial: propose(search.space, trial),
-                metric=list(search.objectives) if several else search.objectives[0],
-                mode=modes if several else modes[0],
+                metric=list(search.objectives) if multi_objective else search.objectives[0],
+                mode=modes if multi_objective else modes[0],
                 sampler=search.study.sampler,
                 study_name=search.study_name,
                 storage=search.study._storage,
@@ -71,67 +73,68 @@ class Suggester(OptunaSearch):
         self._study = search.study
         self._folder = folder
         self._pending = list(search.pending)
-        self._ends = math.inf if search.seconds is None else time.monotonic() + search.seconds
-        self._names: dict[str, Planned] = {}
+        limit = math.inf if search.seconds is None else search.seconds
+        self._deadline = time.monotonic() + limit
+        self._planned: dict[str, PlannedTrial] = {}
         self.timed_out = False
-        self.broken: OSError | None = None
-        """why nothing more can be proposed, if it is so"""
+        self.error: OSError | None = None
+        """set once the database or the folder is unreachable; nothing more is proposed"""
 
     @property
     def begun(self) -> list[str]:
-        """The names of the trials that were handed out."""
-        return [planned.name for planned in self._names.values()]
+        """Names of the trials that were handed out."""
+        return [planned.name for planned in self._planned.values()]
 
     def suggest(self, trial_id: str) -> Any:
-        if self.broken:
+        if self.error:
             return Searcher.FINISHED
-        if time.monotonic() > self._ends:
+        if time.monotonic() > self._deadline:
             self.timed_out = True
             return Searcher.FINISHED
         try:
-            with databases.losses():
+            with databases.translated_errors():
                 planned = self._next(trial_id)
         except OSError as error:
-            self.broken = error
+            self.error = error
             return Searcher.FINISHED
-        self._names[trial_id] = planned
-        return as_tune_has_it(planned)
+        self._planned[trial_id] = planned
+        return tune_config(planned)
 
-    def _next(self, trial_id: str) -> Planned:
+    def _next(self, trial_id: str) -> PlannedTrial:
         if self._pending:
             number, planned = self._pending.pop(0)
-            known = self._study.get_trials(deepcopy=False)[number]
-            self._ot_trials[trial_id] = optuna.trial.Trial(self._study, known._trial_id)
+            frozen = self._study.get_trials(deepcopy=False)[number]
+            self._ot_trials[trial_id] = optuna.trial.Trial(self._study, frozen._trial_id)
             return planned
-        with quiet():
+        with quiet_optuna():
             values = super().suggest(trial_id)
         config = self._search.config(values or {})
         number = self._ot_trials[trial_id].number
-        planned = Planned(name=trial_name(number, config), config=config)
-        # In this order: no trial is planned that a database brought elsewhere does not know.
-        self._folder.keep_database()
-        self._folder.extend([planned])
+        planned = PlannedTrial(name=trial_name(number, config), config=config)
+        # The database goes first, so no trial is planned that an uploaded database lacks.
+        self._folder.upload_database()
+        self._folder.extend_plan([planned])
         return planned
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: a trial is told with its whole curve, once it has ended."""
+        """Do nothing: Optuna is told the whole curve once the trial has ended."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        if error:  # Optuna is to learn nothing of it: a resumed run trains it again
+        if error:  # a resumed run trains the trial again, so Optuna is told nothing
             return
         number = self._ot_trials[trial_id].number
         stopped = result is not None and not result["ended_by_itself"]
-        # A trial is no worse for what does not listen: it is told when resumed.
+        # If Optuna's database is unreachable, the trial is told when the run is resumed.
         try:
-            records = self._folder.trial(self._names[trial_id].name).records()
+            records = self._folder.trial(self._planned[trial_id].name).records()
             with contextlib.suppress(optuna.exceptions.StorageInternalError):
                 self._search.tell(number, records, stopped=stopped)
-                self._folder.keep_database()
-        except OSError as away:
-            self.broken = away
+                self._folder.upload_database()
+        except OSError as unreachable:
+            self.error = unreachable
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the database and the folder hold all that a resumed search needs."""
+        """Write an empty file: database and folder hold all that a resumed search needs."""
         Path(checkpoint_path).write_bytes(b"")

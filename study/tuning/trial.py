@@ -1,4 +1,4 @@
-"""A trial: one config trained once, as Ray Tune runs it."""
+"""One trial: one config trained once, as Ray Tune runs it in a worker process."""
 
 from __future__ import annotations
 
@@ -6,64 +6,29 @@ import math
 import os
 import platform
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from ray import tune
 from tensorboardX import SummaryWriter
 
 from lenet.config import ConfigError, TrainConfig
-from lenet.datasets import Dataset, Samples
 from lenet.devices import describe_device, training_device
-from lenet.records import Record
+from lenet.records import Record, last_finite
 from lenet.training import Run, train
 from search_spaces.study import maximized
 from study.cluster.checkpoint import as_bytes, restore
-from study.runs.storage import OutOfReach, not_here, only_here, place_of
+from study.cluster.datasets import Shared, shared_dataset
+from study.runs.storage import OutOfReach, access_problem, import_problem, parse_location
 from study.runs.trial_folder import TrialFolder
-
-Shared = dict[str, Any]
-
-
-def share(dataset: Dataset) -> Shared:
-    """A data set as Ray's object store holds it: numpy arrays, which every process of a
-    node maps into its memory without a copy (torch tensors would be copied)."""
-    return {
-        "name": dataset.name,
-        "source": dataset.source,
-        "classes": dataset.classes,
-        "arrays": [
-            part.numpy()
-            for samples in (dataset.train, dataset.test)
-            for part in (samples.inputs, samples.targets)
-        ],
-    }
-
-
-def shared_dataset(shared: Shared) -> Dataset:
-    """The data set of `share`, on the memory that it was given."""
-    with warnings.catch_warnings():
-        # The arrays are read-only and torch cannot say so of a tensor; nothing writes to them.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        tensors = [torch.from_numpy(np.asarray(array)) for array in shared["arrays"]]
-    return Dataset(
-        shared["name"],
-        shared["source"],
-        Samples(*tensors[:2]),
-        Samples(*tensors[2:]),
-        shared["classes"],
-    )
 
 
 class Trial(tune.Trainable):
-    """Trains one planned config after the other in one worker process.
+    """Trains one config after another in one worker process.
 
-    Tune's config of a trial is {"trial": {"name": ..., "settings": {...}}}. What the trial
-    finds in its folder it goes on from, so a retry after a crash and a resumed run are the
-    same thing.
+    Tune's config of a trial is {"trial": {"name": ..., "settings": {...}}}. A trial continues from
+    whatever its folder holds, so a retry after a crash and a resumed run are the same code.
     """
 
     def setup(  # type: ignore[override]
@@ -80,31 +45,31 @@ class Trial(tune.Trainable):
         torch.set_num_threads(threads)
         self._threads = threads
         self._device = training_device(use_gpu)
-        # A machine whose driver is too old for torch, say: its GPU is granted and not used.
+        # Ray may grant a GPU that torch cannot use, for example because the driver is too old.
         self._lacks_gpu = platform.node() if use_gpu and self._device.type != "cuda" else ""
         self._datasets = {
             name: shared_dataset(shared).to(self._device) for name, shared in datasets.items()
         }
-        self._home = place_of(run_folder)
+        self._home = parse_location(run_folder)
         self._objectives = objectives
         self._seconds_between_reports = seconds_between_reports
         self._seconds_to_save = 0.0
         self._writer: SummaryWriter | None = None
-        self._next: dict[str, Any] | None = config["trial"]
+        self._next_trial: dict[str, Any] | None = config["trial"]
         self._run: Run | None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        # The trial begins with its first step: Tune retries a failure there, not here.
-        self._next = new_config["trial"]
+        # The trial begins in its first `step`, because Tune retries a failure there but not here.
+        self._next_trial = new_config["trial"]
         return True
 
     def _begin(self, trial: dict[str, Any]) -> None:
-        if (why := not_here(self._home)) is not None:
-            raise OutOfReach(why)
+        if (problem := access_problem(self._home)) is not None:
+            raise OutOfReach(problem)
         self._name: str = trial["name"]
         settings = TrainConfig.from_dict(trial["settings"])
-        self._folder = TrialFolder(self._home / "trials" / self._name)
-        if self._folder.complete:  # its worker died before it could say so
+        self._folder = TrialFolder.in_run(self._home, self._name)
+        if self._folder.complete:  # an earlier worker died before it could report this
             self._run, self._records = None, self._folder.records()
             self._begun_at = self._records[-1].step
             return
@@ -121,23 +86,23 @@ class Trial(tune.Trainable):
         try:
             self._run = Run(settings, self._datasets[settings.dataset], self._device)
         except ConfigError as error:
-            raise OutOfReach(only_here(error)) from error
-        self._records = restore(self._run, self._folder, _say)
+            raise OutOfReach(import_problem(error)) from error
+        self._records = restore(self._run, self._folder, _log)
         self._begun_at = self._run.step
         self._stream = train(self._run)
-        # Events behind the checkpoint come again: TensorBoard forgets the first ones.
+        # The records after the checkpoint are written again: TensorBoard drops the first ones.
         self._writer = SummaryWriter(
             str(self._folder.events),
             purge_step=self._run.step + 1,
-            filename_suffix=f".{os.getpid()}",  # no two attempts write to one file
+            filename_suffix=f".{os.getpid()}",  # each attempt writes to a file of its own
         )
-        _say(f"{self._name} begins at step {self._run.step}")
+        _log(f"{self._name} begins at step {self._run.step}")
 
     def step(self) -> dict[str, Any]:
-        if self._next is not None:
-            self._close()
-            self._begin(self._next)
-            self._next = None
+        if self._next_trial is not None:
+            self._close_writer()
+            self._begin(self._next_trial)
+            self._next_trial = None
         run = self._run
         if run is not None:
             self._advance(run)
@@ -148,16 +113,16 @@ class Trial(tune.Trainable):
             "epoch": last.epoch,
             "step": last.step,
             "begun_at": self._begun_at,
-            "total_steps": last.step if run is None else run.total_steps,
+            "total_steps": last.step if run is None else run.length.total_steps,
             "ended_by_itself": ended,
-            **{name: self._reached(name) for name in self._objectives},
-            "evaluated": any(map(math.isfinite, self._measured(self._objectives[0]))),
+            **{name: self._comparable(name) for name in self._objectives},
+            "evaluated": not math.isnan(last_finite(self._records, self._objectives[0])),
             "diverged": last.diverged,
             "lacks_gpu": self._lacks_gpu,
         }
 
     def _advance(self, run: Run) -> None:
-        """Train for as long as there need be no report, and keep what came of it."""
+        """Train until the next report is due, then write records, events and a checkpoint."""
         assert self._writer is not None
         started = time.monotonic()
         while not run.finished:
@@ -166,14 +131,14 @@ class Trial(tune.Trainable):
             _write_events(self._writer, record)
             if time.monotonic() - started > self._seconds_until_report():
                 break
-        last = self._records[-1]
+        last, objective = self._records[-1], self._objectives[0]
         self._writer.flush()
-        _say(
+        _log(
             f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4g} "
-            f"{self._objectives[0]} {self._reached(self._objectives[0]):.4g}"
+            f"{objective} {self._comparable(objective):.4g}"
         )
         started = time.monotonic()
-        self._folder.keep_events()
+        self._folder.save_events()
         if run.finished:
             self._folder.finish("diverged" if last.diverged else "finished", self._records)
         else:
@@ -181,38 +146,36 @@ class Trial(tune.Trainable):
         self._seconds_to_save = time.monotonic() - started
 
     def _seconds_until_report(self) -> float:
-        if not self._seconds_between_reports:  # a scheduler is to see every record
+        if not self._seconds_between_reports:  # a scheduler must see every record
             return 0.0
-        # A long curve takes long to write: never more than a twentieth of the time.
+        # A long curve takes long to write: spend at most a twentieth of the time on it.
         return max(self._seconds_between_reports, 20 * self._seconds_to_save)
 
-    def _reached(self, objective: str) -> float:
-        """An objective where it was last evaluated."""
-        reached = next(filter(math.isfinite, self._measured(objective)), math.nan)
-        if self._records[-1].diverged or math.isnan(reached):
-            # A scheduler compares numbers, and NaN with nothing.
-            return 0.0 if maximized(objective) else math.inf
-        return reached
+    def _comparable(self, objective: str) -> float:
+        """Return the last value of an objective, or the worst possible if there is none.
 
-    def _measured(self, objective: str) -> Iterator[float]:
-        """An objective at the records, the last one first; NaN where not evaluated."""
-        return (getattr(record, objective) for record in reversed(self._records))
+        Schedulers cannot compare NaN.
+        """
+        value = last_finite(self._records, objective)
+        if self._records[-1].diverged or math.isnan(value):
+            return 0.0 if maximized(objective) else math.inf
+        return value
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Checkpoints are in the trial's own folder, written by `step`; Tune keeps none."""
+        """Do nothing: `step` writes checkpoints into the trial's own folder."""
 
     def cleanup(self) -> None:
-        self._close()
+        self._close_writer()
 
-    def _close(self) -> None:
+    def _close_writer(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
             self._folder.close_events()
 
 
-def _say(line: str) -> None:
-    """A line in the worker's log, where the Ray dashboard shows it under its actor."""
+def _log(line: str) -> None:
+    """Write to the worker's log, which the Ray dashboard shows under its actor."""
     print(line, flush=True)
 
 
@@ -221,9 +184,9 @@ def _write_events(writer: SummaryWriter, record: Record) -> None:
     for name, value in record.observed.items():
         writer.add_scalar(f"observed/{name}", value, record.step)
     for quantity in ("loss", "accuracy"):
-        for part in ("train", "validation", "test"):
-            value = row[f"{part}_{quantity}"]
-            if value == value:
-                writer.add_scalar(f"{quantity}/{part}", value, record.step)
+        for split in ("train", "validation", "test"):
+            value = row[f"{split}_{quantity}"]
+            if not math.isnan(value):
+                writer.add_scalar(f"{quantity}/{split}", value, record.step)
     writer.add_scalar("lr", record.lr, record.step)
     writer.add_scalar("speed/samples_per_second", record.samples_per_second, record.step)

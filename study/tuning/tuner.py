@@ -1,4 +1,4 @@
-"""A plan, or a search, through Ray Tune: one config, one trial."""
+"""One `Tuner.fit` of Ray Tune over a list of trials, or over the proposals of a search."""
 
 from __future__ import annotations
 
@@ -19,53 +19,57 @@ from ray.tune.schedulers import (
 
 from lenet.config import ConfigError
 from lenet.datasets import Dataset
-from search_spaces.study import Planned, maximized
-from study.cluster.connection import Resources
-from study.interruption import heeding_ctrl_c_again
+from search_spaces.study import PlannedTrial, maximized
+from study.cluster.datasets import share
+from study.cluster.resources import Resources
+from study.interruption import restored_ctrl_c
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
 from study.tuning.progress import ProgressCallback, error_of
 from study.tuning.search import Search
 from study.tuning.suggester import InOrder, Suggester
-from study.tuning.trial import Trial, share
+from study.tuning.trial import Trial
 
 _RETRIES = 1
-_MOST_WAITING = 200  # enough for any autoscaler to see how much room is wanted
+_MAX_PENDING = 200  # enough for any autoscaler to see how much room is missing
 
 # A report costs the driver about a millisecond and a checkpoint the worker a few, so a trial
-# whose records come quicker reports several at once. A scheduler must see every one of them.
+# reports several quick records at once. A scheduler must see every record.
 SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """How a batch of trials ended."""
 
     interrupted: bool
     """Ctrl-C came before every trial had ended"""
     failed: frozenset[str]
-    """the trials that crashed once more after their retry"""
+    """names of the trials that failed again after their retry"""
 
 
 class _StatusCallback(tune.Callback):
-    """Marks the trials that a scheduler stopped, which the worker is not told, and collects those
-    that failed: Tune's results have no config of a trial without a report."""
+    """Collects how trials end, and marks those that a scheduler stopped.
+
+    The worker is not told that its trial was stopped, and Tune's results have no config for a
+    trial that failed before its first report.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self.failed: dict[str, str] = {}
-        """why, by the trial's name"""
-        self.not_marked: set[str] = set()
-        """of those that were stopped, for the folder was away"""
+        """error by trial name"""
+        self.unmarked: set[str] = set()
+        """stopped trials that could not be marked because the storage was unreachable"""
         self.out_of_reach: OutOfReach | None = None
-        """if a worker does not find the folder"""
+        """set once a worker cannot reach the run's folder"""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         if not trial.last_result["ended_by_itself"]:
             try:
                 self._folder.trial(str(trial)).mark("stopped")
-            except OSError:  # Tune would train it once more
-                self.not_marked.add(str(trial))
+            except OSError:  # raising would make Tune train the trial again
+                self.unmarked.add(str(trial))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         cause = getattr(error_of(trial), "cause", None)
@@ -76,8 +80,8 @@ class _StatusCallback(tune.Callback):
         self.failed[str(trial)] = str(error_of(trial))
 
 
-class _NoneIsSpared(tune.Stopper):
-    """Ends the run once a worker does not find its folder: none would."""
+class _StopWhenFolderUnreachable(tune.Stopper):
+    """Ends the run once a worker cannot reach the run's folder: no other worker could."""
 
     def __init__(self, statuses: _StatusCallback) -> None:
         self._statuses = statuses
@@ -91,7 +95,7 @@ class _NoneIsSpared(tune.Stopper):
 
 def run_trials(
     folder: RunFolder,
-    trials: Sequence[Planned] | Search,
+    trials: Sequence[PlannedTrial] | Search,
     datasets: Mapping[str, Dataset],
     resources: Resources,
     *,
@@ -100,15 +104,71 @@ def run_trials(
     scheduler: str,
     progress: ProgressCallback,
 ) -> Outcome:
-    """Train every trial of a plan, or as many as a search has left, at most
-    `resources.concurrent` at once. Where that is None, more trials wait than there is room for, a
-    plan's many and a search's one: machines that join the cluster are used, and an autoscaler
-    sees what to add.
+    """Train all `trials`, or as many as a search has left, at most `resources.concurrent` at once.
 
-    Workers are reused from trial to trial, and the data lie once in the object store. A
-    trial that crashes is retried once, from its own last checkpoint. Ctrl-C ends the run;
-    what is in `folder` can be resumed.
+    If `concurrent` is None, more trials are pending than fit (one for a search), so that machines
+    joining the cluster are used and an autoscaler sees what is missing. Workers are reused from
+    trial to trial, and the data sets lie once in the object store. A trial that crashes is retried
+    once, from its last checkpoint. Ctrl-C ends the run, which can be resumed from `folder`.
+
+    Raises `ConfigError` if a worker cannot reach the folder, `OSError` if the search's database is
+    unreachable.
     """
+    statuses = _StatusCallback(folder)
+    proposals: InOrder | Suggester
+    if isinstance(trials, Search):
+        samples, proposals = trials.left, Suggester(trials, folder)
+        max_pending = 1  # a later proposal can use more results
+    else:
+        samples, proposals = len(trials), InOrder(trials)
+        max_pending = _MAX_PENDING
+    with contextlib.ExitStack() as stack:
+        tune_folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="study-tune-"))
+        stack.enter_context(progress)
+        if resources.concurrent is None:
+            stack.enter_context(_pending_limit(max_pending))
+        tuner = tune.Tuner(
+            _trainable(folder, datasets, resources, study, objectives, scheduler),
+            tune_config=tune.TuneConfig(
+                scheduler=_scheduler(scheduler, objectives[0]),
+                search_alg=proposals,
+                num_samples=samples,
+                max_concurrent_trials=resources.concurrent,
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.path.name,
+                # For Tune's own snapshots. The run's folder holds all that a resumed run needs.
+                storage_path=tune_folder,
+                verbose=0,
+                stop=_StopWhenFolderUnreachable(statuses),
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                callbacks=[statuses, progress],
+            ),
+        )
+        with restored_ctrl_c():
+            tuner.fit()  # returns early on Ctrl-C
+    folder.check_held()  # before writing: another process may have taken the run over
+    if statuses.out_of_reach is not None:
+        raise ConfigError(str(statuses.out_of_reach))
+    for name in statuses.unmarked:
+        folder.trial(name).mark("stopped")
+    for name, error in statuses.failed.items():
+        folder.trial(name).mark("failed", error)
+    return _outcome(folder, proposals, samples, frozenset(statuses.failed))
+
+
+def _trainable(
+    folder: RunFolder,
+    datasets: Mapping[str, Dataset],
+    resources: Resources,
+    study: str,
+    objectives: Sequence[str],
+    scheduler: str,
+) -> Any:
     trainable = tune.with_resources(
         tune.with_parameters(
             Trial,
@@ -121,67 +181,30 @@ def run_trials(
         ),
         tune.PlacementGroupFactory([resources.bundle]),
     )
-    # The name that Ray's dashboard lists the workers under.
+    # Ray's dashboard lists the workers under this name.
     trainable.__name__ = trainable.__qualname__ = f"{study}_trial"
-    statuses = _StatusCallback(folder)
-    proposals: InOrder | Suggester
-    if isinstance(trials, Search):
-        samples, proposals = trials.left, Suggester(trials, folder)
-        most_waiting = 1  # what is proposed later knows more
-    else:
-        samples, proposals = len(trials), InOrder(trials)
-        most_waiting = _MOST_WAITING
-    with contextlib.ExitStack() as meanwhile:
-        tune_folder = meanwhile.enter_context(tempfile.TemporaryDirectory(prefix="study-tune-"))
-        meanwhile.enter_context(progress)
-        if resources.concurrent is None:
-            meanwhile.enter_context(_waiting(most_waiting))
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(
-                scheduler=_scheduler(scheduler, objectives[0]),
-                search_alg=proposals,
-                num_samples=samples,
-                max_concurrent_trials=resources.concurrent,
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=tune.RunConfig(
-                name=folder.path.name,
-                # Tune's own snapshots: our folder holds all that a resumed run needs.
-                storage_path=tune_folder,
-                verbose=0,
-                stop=_NoneIsSpared(statuses),
-                failure_config=tune.FailureConfig(max_failures=_RETRIES),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[statuses, progress],
-            ),
-        )
-        with heeding_ctrl_c_again():
-            tuner.fit()  # Ctrl-C makes it return, with the rest of the plan undone
-    folder.check_held()  # else what another run has made of these trials would be overwritten
-    if statuses.out_of_reach is not None:
-        raise ConfigError(str(statuses.out_of_reach))
-    for name in statuses.not_marked:
-        folder.trial(name).mark("stopped")
-    for name, error in statuses.failed.items():
-        folder.trial(name).mark("failed", error)
-    failed = frozenset(statuses.failed)
+    return trainable
+
+
+def _outcome(
+    folder: RunFolder, proposals: InOrder | Suggester, samples: int, failed: frozenset[str]
+) -> Outcome:
     if isinstance(proposals, InOrder):
-        undone = {planned.name for planned in folder.unfinished()} - failed
-        return Outcome(interrupted=bool(undone), failed=failed)
-    if proposals.broken:
-        raise proposals.broken
-    cut = len(proposals.begun) < samples and not proposals.timed_out
-    undone = {name for name in proposals.begun if not folder.trial(name).complete} - failed
-    return Outcome(interrupted=cut or bool(undone), failed=failed)
+        unfinished = {planned.name for planned in folder.unfinished()} - failed
+        return Outcome(interrupted=bool(unfinished), failed=failed)
+    if proposals.error:
+        raise proposals.error
+    unfinished = {name for name in proposals.begun if not folder.trial(name).complete} - failed
+    cut_short = len(proposals.begun) < samples and not proposals.timed_out
+    return Outcome(interrupted=cut_short or bool(unfinished), failed=failed)
 
 
 @contextlib.contextmanager
-def _waiting(trials: int) -> Iterator[None]:
-    """Let as many trials at the most wait for room: without a limit on those at once, Tune would
-    let one. What the user has set stands."""
+def _pending_limit(trials: int) -> Iterator[None]:
+    """Let Tune keep up to `trials` trials pending, unless the user set a limit.
+
+    Without `max_concurrent_trials`, Tune 2.60 keeps one.
+    """
     name = "TUNE_MAX_PENDING_TRIALS_PG"
     before = os.environ.get(name)
     os.environ.setdefault(name, str(trials))
@@ -201,12 +224,12 @@ def _scheduler(name: str, objective: str) -> TrialScheduler:
         return FIFOScheduler()
     mode = "max" if maximized(objective) else "min"
     if name == "median":
-        # From the second epoch on, what is worse than the median of the means so far.
+        # From the second epoch on, stops what is worse than the median of the running means.
         return MedianStoppingRule(
             time_attr="epoch", metric=objective, mode=mode, grace_period=1, min_samples_required=3
         )
-    # A third of the trials goes on after 1, 3, 9, ... epochs; `max_t` only has to be more
-    # epochs than any trial trains.
+    # A third of the trials continues after 1, 3, 9, ... epochs. `max_t` only has to exceed the
+    # epochs of any trial.
     return AsyncHyperBandScheduler(
         time_attr="epoch",
         metric=objective,

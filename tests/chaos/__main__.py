@@ -29,9 +29,10 @@ import torch
 from lenet import datasets, training
 from lenet.config import TrainConfig
 from lenet.records import Record
-from study.cluster import connection as cluster
+from study.cluster import connection
+from study.runs.bucket import BucketPath
 from study.runs.run_folder import RunFolder
-from study.runs.storage import BucketPath, Place
+from study.runs.storage import Location
 from study.runs.trial_folder import COMPLETE
 from tests.buckets import Storage
 from tests.chaos.faults import Faults, Target, small_disk
@@ -102,7 +103,7 @@ class Chaos:
     def say(self, what: str) -> None:
         print(f"{time.monotonic() - self._began:5.0f} s  {what}", flush=True)
 
-    def run(self, tool: str, home: Place) -> None:
+    def run(self, tool: str, home: Location) -> None:
         """Have `tool` train in `home`, disturbed until it is complete; then check all of it."""
         self.runs[f"{tool} in a {'bucket' if isinstance(home, BucketPath) else 'folder'}"] += 1
         self.say(f"{tool} --results {home}")
@@ -122,10 +123,10 @@ class Chaos:
                 self.resumes += 1
             time.sleep(6)  # Ray notices, and ends the workers of a driver that was killed
             if isinstance(home, BucketPath):
-                (home / ".lock").unlink()  # as if it had run out
+                (home / ".lock").delete()  # as if it had run out
         self._check(tool, RunFolder(home))
 
-    def _drive(self, tool: str, home: Place, typed: list[str]) -> int:
+    def _drive(self, tool: str, home: Location, typed: list[str]) -> int:
         """The exit code of one driver, disturbed while it runs."""
         folder = RunFolder(home)
         command = [sys.executable, "-m", tool, "--address", self._nodes.address, *typed]
@@ -183,7 +184,7 @@ class Chaos:
 def same(found: list[Record], alone: list[Record]) -> bool:
     """Whether they are the same records, to the last digit."""
     return len(found) == len(alone) and all(
-        one.same_learning(other) for one, other in zip(found, alone, strict=True)
+        one.equal_except_timing(other) for one, other in zip(found, alone, strict=True)
     )
 
 
@@ -198,8 +199,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="no fault after these (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the faults (0)")
     asked = parser.parse_args()
-    cluster.prepare_environment()
-    cluster.require_token()
+    connection.prepare_environment()
+    connection.require_token()
     from ray.cluster_utils import Cluster
 
     paths = [str(PROJECT), os.environ.get("PYTHONPATH")]

@@ -17,8 +17,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from study.runs.bucket import BucketPath
 from study.runs.run_folder import RunFolder
-from study.runs.storage import BucketPath
 from tests.buckets import Storage
 
 _DISK = 16 << 20  # bytes
@@ -34,7 +34,7 @@ class Target:
 
     def workers(self) -> list[int]:
         """The processes that train at the moment."""
-        states = self.folder.of_trials(lambda _, trial: trial.state())
+        states = self.folder.map_trials(lambda _, trial: trial.state())
         return [state["pid"] for state in states if state.get("status") == "running"]
 
 

@@ -16,7 +16,7 @@ import ray
 from ray.autoscaler.v2 import utils
 
 from study import grid, scaling
-from study.cluster import connection as cluster
+from study.cluster import connection
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +36,11 @@ class Autoscaled:
 
     def workers(self) -> int:
         """How many nodes there are beside the head."""
-        cluster.connect(self.address)
+        connection.connect(self.address)
         try:
-            return sum(node.cpus > 0 for node in cluster.cluster_nodes())
+            return sum(node.cpus > 0 for node in connection.cluster_nodes())
         finally:
-            cluster.disconnect()
+            connection.disconnect()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def autoscaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Autoscaled]
         ),
         encoding="utf-8",
     )
-    cluster.require_token()
+    connection.require_token()
     environment = os.environ | {
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),

@@ -12,13 +12,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-
 from study.cluster.connection import require_token
 
 TOKEN = "0123456789abcdef" * 4
 START = """
-from study.cluster import connection as cluster
-url = cluster.connect(None)
+from study.cluster import connection
+url = connection.connect(None)
 import ray
 print("at", url, ray.get_runtime_context().gcs_address, flush=True)
 input()

@@ -1,4 +1,4 @@
-"""Runs that lie in a bucket of a real S3 server: trained, killed, resumed and reported."""
+"""Runs in a bucket of an S3 server: trained, killed, resumed and reported."""
 
 import subprocess
 import sys
@@ -9,21 +9,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.analysis.search import number_of
+from study.analysis.search import trial_number
 from study.report import __main__ as report
+from study.runs.bucket import BucketPath
 from study.runs.run_folder import RunFolder
-from study.runs.storage import BucketPath, read_json
+from study.runs.storage import read_json
 from study.runs.trial_folder import COMPLETE
 from tests.drivers import kill, wait_for
 from tests.integration.test_grid import DIGITS, LONG, same, trained_alone
 
 
 def under_way(bucket):
-    """(trials that are complete, trials with a checkpoint), of those that have begun."""
+    """Return the names of complete trials, and of those with a checkpoint."""
     trials = bucket / "trials"
     names = trials.names()
-    complete = [n for n in names if (read_json(trials / n / "trial.json") or {}).get("status")]
-    complete = [n for n in complete if read_json(trials / n / "trial.json")["status"] in COMPLETE]
+    states = {name: read_json(trials / name / "trial.json") or {} for name in names}
+    complete = [name for name in names if states[name].get("status") in COMPLETE]
     return complete, [n for n in names if (trials / n / "checkpoint.pt").is_file()]
 
 
@@ -56,9 +57,9 @@ def test_killed_here_and_resumed_elsewhere(
     kept = {name: RunFolder(bucket).trial(name).records() for name in before}
 
     monkeypatch.chdir(elsewhere)
-    assert run_grid("--resume", url) == 2  # it cannot know that its writer is dead
+    assert run_grid("--resume", url) == 2  # nobody knows yet that its writer is dead
     assert "if it was killed, try again in" in capsys.readouterr().err
-    (bucket / ".lock").unlink()  # as if it had run out
+    (bucket / ".lock").delete()  # as if it had expired
     assert run_grid("--resume", url) == 0
     printed = capsys.readouterr().out
     assert str(elsewhere / "results" / "killed" / "figures") in printed
@@ -83,7 +84,7 @@ def test_killed_here_and_resumed_elsewhere(
 
 
 @pytest.mark.slow
-def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, monkeypatch):
+def test_a_bucket_that_is_down_for_a_while(storage, run_grid, digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bucket = BucketPath("s3://bucket/away")
     absences = []
@@ -105,13 +106,13 @@ def test_a_bucket_that_is_away_for_a_while(storage, run_grid, digits, tmp_path, 
     assert (code, len(absences)) == (0, 1)
     trials = pd.read_parquet("results/away/trials.parquet").set_index("trial")
     assert set(trials.status) == {"finished"}
-    assert set(trials.attempts) == {1}  # nobody crashed of it
+    assert set(trials.attempts) == {1}  # no worker crashed
     for name in trials.index:
         assert same(RunFolder(bucket).trial(name).records(), trained_alone(bucket, name, digits))
 
 
 @pytest.mark.slow
-def test_a_search_goes_on_once_its_bucket_is_back(storage, tmp_path, monkeypatch):
+def test_a_search_can_be_resumed_once_its_bucket_is_back(storage, tmp_path, monkeypatch):
     monkeypatch.setenv("STUDY_STORAGE_PATIENCE", "2")
     url = "s3://bucket/search"
     command = [sys.executable, "-m", "study.search"]
@@ -131,24 +132,24 @@ def test_a_search_goes_on_once_its_bucket_is_back(storage, tmp_path, monkeypatch
     assert "Traceback" not in printed
     assert f"python -m study.search --resume {url}" in printed
     assert "--max-concurrent 2" in printed
-    (BucketPath(url) / ".lock").unlink()  # as if it had run out
+    (BucketPath(url) / ".lock").delete()  # as if it had expired
     subprocess.run([*command, "--resume", url], cwd=tmp_path, check=True)
     trials = pd.read_parquet(tmp_path / "results" / "search" / "trials.parquet")
-    assert trials["trial"].map(number_of).notna().sum() == 4
+    assert trials["trial"].map(trial_number).notna().sum() == 4
     assert set(trials["status"]) == {"finished"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--results", "s3://no-such-bucket/run"), "cannot reach s3://no-such-bucket/run"),
         (("--storage", "s3://"), "type s3://BUCKET/FOLDER"),
         (("--results", "s3://bucket/a", "--storage", "s3://bucket"), "leave one out"),
-        (("--resume", "s3://bucket/none"), "is no run"),
+        (("--resume", "s3://bucket/none"), "is not a run"),
     ],
 )
-def test_what_cannot_be_is_said_before_ray_starts(
-    storage, run_grid, arguments, said, tmp_path, monkeypatch, capsys
+def test_bad_buckets_are_refused_before_ray_starts(
+    storage, run_grid, arguments, message, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     try:
@@ -156,5 +157,5 @@ def test_what_cannot_be_is_said_before_ray_starts(
     except SystemExit as refused:
         code = refused.code
     assert code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

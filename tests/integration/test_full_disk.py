@@ -1,4 +1,4 @@
-"""A run whose disk is full for a while: it waits, and nothing is lost."""
+"""A run whose disk is full for a while waits, and loses nothing."""
 
 import threading
 import time

@@ -35,7 +35,7 @@ def trained_alone(folder, trial, digits):
 
 def same(one, other):
     return len(one) == len(other) and all(
-        a.same_learning(b) for a, b in zip(one, other, strict=True)
+        a.equal_except_timing(b) for a, b in zip(one, other, strict=True)
     )
 
 
@@ -49,7 +49,7 @@ def progress(folder):
         return [], []
     trials = {p.name: RunFolder(folder).trial(p.name) for p in RunFolder(folder).plan}
     complete = [name for name, trial in trials.items() if trial.state().get("status") in COMPLETE]
-    return complete, [name for name, trial in trials.items() if trial.saved_checkpoint()]
+    return complete, [name for name, trial in trials.items() if trial.checkpoint()]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_four_trials_share_a_gpu_at_once(run_grid, tmp_path):
     assert code == 0  # else they would have waited for each other in vain
     assert set(statuses(folder)) == {"finished"}
     # The GPU is only a logical one, which what the numbers carry says; the driver cannot know.
-    assert RunFolder(folder).run["device"].startswith("GPUs of the cluster")
+    assert RunFolder(folder).run.device.startswith("GPUs of the cluster")
     assert pd.read_parquet(folder / "trials.parquet").device.str.startswith("cpu").all()
 
 
@@ -146,7 +146,7 @@ def killed_driver(grid_command, run_grid, tmp_path_factory):
     ]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as driver:
         wait_for(lambda: all(progress(folder)), "a complete trial and one under way", driver)
-        kill(driver, *RunFolder(folder).of_trials(lambda _, trial: trial.state()))
+        kill(driver, *RunFolder(folder).map_trials(lambda _, trial: trial.state()))
     complete, under_way = progress(folder)
     kept = {name: records(folder, name) for name in complete + under_way}
     code = run_grid("--resume", str(folder))
@@ -177,7 +177,7 @@ def test_a_resumed_run_with_other_resources_says_so(killed_driver, grid_command,
     folder = tmp_path / "copy"
     shutil.copytree(killed_driver[0], folder)
     trial = RunFolder(folder).trial(RunFolder(folder).plan[0].name)
-    (trial.path / "trial.json").unlink()
+    (trial.home / "trial.json").delete()
     command = [*grid_command, "--resume", str(folder), "--cpus-per-trial", "2", "--dry-run"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "began with cpus_per_trial 1.0, now 2.0: records may differ" in printed
@@ -316,7 +316,7 @@ def test_a_dry_run_lists_and_starts_nothing(run_grid, tmp_path, capsys):
         (("--set", "model=tests.own_models:WrongShape"), "WrongShape cannot be trained"),
         (
             ("--set", "optimizer=adagrad,proximal-adagrad", "--set", "initial_accumulator=0"),
-            "proximal-adagrad refuses its settings",
+            "proximal-adagrad rejects its settings",
         ),
         (("--scheduler", "asha", "--set", "dataset=digits,mnist"), "says nothing across data"),
     ],

@@ -125,7 +125,7 @@ def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
     # Of a run with other launches: nothing of them is left.
     run = json.loads((folder / "run.json").read_text())
     run["machine"]["cpus"] += 62
-    run["asked"]["cpus_per_worker"] = 1_000.0
+    run["options"]["cpus_per_worker"] = 1_000.0
     (folder / "run.json").write_text(json.dumps(run))
     assert scaling.main([*nowhere, "--autoscale"]) == 0
     assert "0 runs (budget smoke, 1 repeat; 1 more are complete)" in capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
     assert said in capsys.readouterr().err
     assert scaling.main(["--resume", str(folder)]) == 2
     assert "--workers 1 is more than fit" in capsys.readouterr().err
-    run["asked"]["cpus_per_worker"] = 1.0
+    run["options"]["cpus_per_worker"] = 1.0
     (folder / "run.json").write_text(json.dumps(run))
     # Damaged, as by a machine that went off while it wrote.
     (records,) = folder.glob("trials/*/records.json")
@@ -144,7 +144,7 @@ def test_resumed_it_needs_only_what_is_left(tmp_path, capsys):
     assert scaling.main(["--resume", str(folder)]) == 0
     began = re.compile(r"This run began with \d+ cpus, now \d+: seconds .* are not comparable")
     assert began.search(capsys.readouterr().out)
-    (elsewhere,) = RunFolder(folder).run["resumed_on"]
+    (elsewhere,) = RunFolder(folder).run.resumed_on
     assert elsewhere["machine"]["cpus"] == run["machine"]["cpus"] - 62
     assert len(pd.read_csv(folder / "trials.csv")) == 1
     run["choices"]["width"] = ["2"]

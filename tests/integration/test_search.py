@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from study import search
-from study.analysis.search import number_of, quiet
+from study.analysis.search import quiet_optuna, trial_number
 from study.report import __main__ as report
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
@@ -24,7 +24,7 @@ FAN = Path(__file__).parents[2] / "docs" / "results" / "fan"
 
 
 def optuna_trials(folder):
-    with quiet():
+    with quiet_optuna():
         names = optuna.get_all_study_names(databases.url_of(folder))
         (name,) = names
         return optuna.load_study(study_name=name, storage=databases.url_of(folder)).trials
@@ -57,7 +57,7 @@ def test_a_search_from_command_to_figures(searched):
     folder, code = searched
     assert code == 0
     trials = trials_of(folder)
-    ours = trials[trials.index.map(number_of).notna()]
+    ours = trials[trials.index.map(trial_number).notna()]
     assert len(ours) == 9
     assert set(ours["status"]) <= {"finished", "stopped", "diverged"}
     assert "stopped" in set(ours["status"])
@@ -70,7 +70,7 @@ def test_a_search_from_command_to_figures(searched):
 
 def test_the_test_set_is_read_by_the_confirmation_alone(searched):
     trials = trials_of(searched[0])
-    is_search = trials.index.map(number_of).notna()
+    is_search = trials.index.map(trial_number).notna()
     assert trials.loc[is_search, "test_accuracy"].isna().all()
     confirmation = trials[~is_search]
     assert len(confirmation) == 4
@@ -83,7 +83,7 @@ def test_the_test_set_is_read_by_the_confirmation_alone(searched):
 def test_optuna_knows_how_each_trial_ended(searched):
     folder, _ = searched
     trials = trials_of(folder)
-    by_number = {number_of(name): row for name, row in trials.iterrows()}
+    by_number = {trial_number(name): row for name, row in trials.iterrows()}
     expected = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
     for trial in optuna_trials(folder):
         row = by_number[trial.number]
@@ -96,7 +96,7 @@ def test_optuna_knows_how_each_trial_ended(searched):
 def test_the_report_tells_of_it_again(searched, tmp_path, capsys):
     assert report.main([str(searched[0]), "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "comes out as number" in printed
+    assert "The winner of the search, trial" in printed
     assert (tmp_path / "figures" / "confirmed.svg").is_file()
 
 
@@ -106,7 +106,7 @@ def test_more_trials_go_on_with_all_that_was_learnt(searched, run_search, capsys
     before = trials_of(folder)
     assert run_search("--resume", folder, "--trials", 11) == 0
     after = trials_of(folder)
-    numbers = sorted(number for number in after.index.map(number_of) if number == number)
+    numbers = sorted(number for number in after.index.map(trial_number) if number == number)
     assert numbers == list(range(11))
     assert after.loc[before.index, "attempts"].equals(before["attempts"])
     assert len(optuna_trials(folder)) == 11
@@ -140,7 +140,7 @@ def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_sear
     assert run_search("--resume", folder) == 0
     trials = trials_of(folder)
     # One that was proposed and not planned yet may have been given up: its number is gone.
-    assert len(set(trials.index.map(number_of))) == len(trials) == 6
+    assert len(set(trials.index.map(trial_number))) == len(trials) == 6
     assert set(trials["status"]) <= {"finished", "diverged"}
     assert set(trials.loc[before, "attempts"]) == {1}
     for name, records in kept.items():

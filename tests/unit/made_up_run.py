@@ -14,6 +14,7 @@ import pandas as pd
 from lenet.config import TrainConfig
 from search_spaces.fan import FAN as STUDY
 from study.analysis.results import Results
+from study.runs.metadata import DatasetInfo, RunMetadata
 
 EPOCHS = 5
 SECONDS = 12.5
@@ -37,7 +38,7 @@ def made_up_run(
     `status` gives the status of the trials whose names begin with its keys: `diverged` ends
     them in epoch 3, `stopped` after epoch 2, and `failed` and `unfinished` after epoch 1.
     """
-    plan = STUDY.narrowed(choices or {}).plan("quick", seeds)
+    plan = STUDY.with_choices(choices or {}).plan("quick", seeds)
     trials, records = [], []
     for planned in plan:
         state = next(
@@ -62,25 +63,23 @@ def made_up_run(
                 "best_validation_epoch": best["epoch"],
             }
         )
-    run = {
-        "study": "fan",
-        "budget": "quick",
-        "objective": "validation_accuracy",
-        "choices": dict(choices or {}),
-        "seeds": seeds,
-        "dataset": {"name": "mnist", "source": "made up"},
-        "device": "cpu (made up), 1 thread a trial",
-        "versions": {},
-        "command": "python -m study.grid",
-        "created": "2026-11-22T22:30:57+00:00",
-    }
+    run = RunMetadata(
+        study="fan",
+        budget="quick",
+        choices=dict(choices or {}),
+        seeds=seeds,
+        dataset=DatasetInfo("mnist", "made up"),
+        device="cpu (made up), 1 thread a trial",
+        command="python -m study.grid",
+        created="2026-11-22T22:30:57+00:00",
+    )
     return Results(run=run, trials=pd.DataFrame(trials), records=pd.DataFrame(records))
 
 
 def write(results: Results, directory: Path) -> Path:
     """The folder of a run as `study.runs.run_folder` leaves it, as far as it is read."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "run.json").write_text(json.dumps(dict(results.run)), encoding="utf-8")
+    (directory / "run.json").write_text(json.dumps(results.run.to_json()), encoding="utf-8")
     results.trials.to_parquet(directory / "trials.parquet", index=False)
     results.records.to_parquet(directory / "records.parquet", index=False)
     if not results.timings.empty:

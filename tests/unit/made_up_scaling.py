@@ -12,7 +12,8 @@ import pandas as pd
 from study.analysis.results import Results
 from study.analysis.speedup import LAUNCHERS
 from study.analysis.step_model import StepTime
-from study.scaling.plan import Scaling
+from study.runs.metadata import DatasetInfo, RunMetadata
+from study.scaling.plan import ScalingRequest
 
 STEPS = 48
 MODEL = StepTime(
@@ -51,7 +52,7 @@ def made_up_scaling(
 ) -> Results:
     """The tables of a run. Seconds of repeat r are 1 + r / 100 times those of the formula.
     `settings` are what `--set` gives."""
-    asked = Scaling(
+    request = ScalingRequest(
         study=study,
         budget="quick",
         repeats=repeats,
@@ -69,7 +70,7 @@ def made_up_scaling(
     trials: list[dict[str, Any]] = []
     records: list[dict[str, Any]] = []
     timings: list[dict[str, Any]] = []
-    for launch in asked.launches():
+    for launch in request.launches():
         for point in launch.points:
             config = point.config
             size = gradient_bytes(config.width)
@@ -79,8 +80,8 @@ def made_up_scaling(
             batch = min(config.batch_size, there_are)
             samples = math.ceil(batch / launch.workers)
             data = 1e-4 * slower
-            compute = MODEL.compute(samples, config.width, size) * slower - data
-            communication = MODEL.communication(launch.workers, size) * slower
+            compute = MODEL.compute_seconds(samples, config.width, size) * slower - data
+            communication = MODEL.communication_seconds(launch.workers, size) * slower
             for rank in range(launch.workers):
                 for step in range(1, STEPS + 1):
                     factor = WARM_UP_FACTOR if step <= 10 else 1.0
@@ -122,16 +123,15 @@ def made_up_scaling(
                     **config.to_dict(),
                 }
             )
-    run = {
-        "tool": "study.scaling",
-        "study": study,
-        "budget": "quick",
-        "objective": "validation_accuracy",
-        "seeds": repeats,
-        "dataset": {"name": "mnist", "source": "made up"},
-        "device": "cpu (made up)",
-        "machine": {"nodes": 1, "cpus": 2, "gpus": 0},
-    }
+    run = RunMetadata(
+        tool="study.scaling",
+        study=study,
+        budget="quick",
+        seeds=repeats,
+        dataset=DatasetInfo("mnist", "made up"),
+        device="cpu (made up)",
+        machine={"nodes": 1, "cpus": 2, "gpus": 0},
+    )
     return Results(
         run=run,
         trials=pd.DataFrame(trials),

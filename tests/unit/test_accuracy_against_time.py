@@ -1,4 +1,4 @@
-"""Accuracy against time, by what is in the axes."""
+"""The figure of accuracy against time: its axes, legend and footer."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from study.figures.accuracy_against_time import draw
 SMALL = {"batch_size": [32, 64], "lr": [0.1, 0.01]}
 
 
-def drawn(results: Results, **options: Any) -> Figure:
-    asked = {"colour": "optimizer", "marker": "batch_size"} | options
-    (figure,) = draw(results, "A title", **asked).values()
+def draw_one(results: Results, **options: Any) -> Figure:
+    options = {"colour": "optimizer", "marker": "batch_size"} | options
+    (figure,) = draw(results, "A title", **options).values()
     return figure
 
 
 def marks(axes: Axes) -> list[tuple[float, float]]:
-    """(seconds, accuracy in %) of every mark."""
+    """Return (seconds, accuracy in %) of every mark."""
     found = []
     for group in axes.containers:
         assert isinstance(group, ErrorbarContainer)
@@ -46,66 +46,69 @@ def written_on(figure: Figure) -> str:
 
 
 def test_a_mark_is_a_point_at_an_evaluated_record_averaged_over_seeds() -> None:
-    (axes,) = drawn(made_up_run(seeds=3, choices=SMALL)).axes
+    (axes,) = draw_one(made_up_run(seeds=3, choices=SMALL)).axes
     # The made-up run evaluates the test set at the last record alone.
     assert len(marks(axes)) == 8
     assert (12.5, pytest.approx(97.2)) in marks(axes)
-    (every,) = drawn(made_up_run(choices=SMALL), quantity="validation_accuracy").axes
+    (every,) = draw_one(made_up_run(choices=SMALL), quantity="validation_accuracy").axes
     assert len(marks(every)) == 8 * 5
 
 
 def test_bars_are_the_interval_over_seeds_and_one_seed_has_none() -> None:
-    (axes,) = drawn(made_up_run(seeds=3, choices=SMALL)).axes
+    (axes,) = draw_one(made_up_run(seeds=3, choices=SMALL)).axes
     (bars,) = axes.containers[0].lines[2]
     (low, high) = bars.get_segments()[0][:, 1]
     assert high - low == pytest.approx(2 * 100 * 4.30265 * 0.002 / 3**0.5, rel=1e-4)
     assert "95% intervals" in written_on(axes.figure)
-    one = drawn(made_up_run(choices=SMALL))
+    one = draw_one(made_up_run(choices=SMALL))
     assert not any(group.lines[2] for group in one.axes[0].containers)
     assert "intervals" not in written_on(one)
 
 
-def test_colours_and_markers_go_by_their_settings() -> None:
-    figure = drawn(made_up_run(choices=SMALL))
+def test_colors_and_markers_follow_their_settings() -> None:
+    figure = draw_one(made_up_run(choices=SMALL))
     lines = [group.lines[0] for group in figure.axes[0].containers]
     assert len({line.get_color() for line in lines}) == 2
     assert len({line.get_marker() for line in lines}) == 2
     assert legend_of(figure) == [
-        *("optimizer adam", "optimizer sgd", "batch size 32", "batch size 64")
+        "optimizer adam",
+        "optimizer sgd",
+        "batch size 32",
+        "batch size 64",
     ]
-    same = drawn(made_up_run(choices=SMALL), marker="optimizer")
+    same = draw_one(made_up_run(choices=SMALL), marker="optimizer")
     assert legend_of(same) == ["optimizer adam", "optimizer sgd"]
 
 
-def test_a_setting_that_does_not_vary_is_one_colour() -> None:
-    figure = drawn(made_up_run(choices=SMALL), colour="model")
+def test_a_setting_that_does_not_vary_has_one_color() -> None:
+    figure = draw_one(made_up_run(choices=SMALL), colour="model")
     assert legend_of(figure)[0] == "model lenet"
 
 
-def test_only_top_performers() -> None:
-    figure = drawn(made_up_run(choices=SMALL), above=0.95)
+def test_lower_accuracies_can_be_left_out() -> None:
+    figure = draw_one(made_up_run(choices=SMALL), above=0.95)
     assert sorted(y for _, y in marks(figure.axes[0])) == pytest.approx([96.0, 97.0])
     assert legend_of(figure)[0] == "optimizer sgd"
-    assert "Accuracies above 95% only" in written_on(figure)
+    assert "Only accuracies above 95% are shown." in written_on(figure)
     assert draw(made_up_run(), "A title", colour="optimizer", marker="batch_size", above=0.99) == {}
 
 
 def test_a_wide_range_of_times_takes_a_log_scale() -> None:
     results = made_up_run(choices=SMALL)
-    assert drawn(results).axes[0].get_xscale() == "linear"
+    assert draw_one(results).axes[0].get_xscale() == "linear"
     slow = results.records["trial"].str.startswith("sgd")
     results.records.loc[slow, "train_seconds"] *= 11
-    assert drawn(results).axes[0].get_xscale() == "log"
+    assert draw_one(results).axes[0].get_xscale() == "log"
 
 
-def test_the_footer_says_what_it_rests_on_and_what_is_left_out() -> None:
+def test_footer_states_provenance_and_omissions() -> None:
     status = {"sgd_lr0.1_batch32": "diverged", "sgd_lr0.1_batch64": "failed"}
-    figure = drawn(made_up_run(choices=SMALL, status=status))
+    figure = draw_one(made_up_run(choices=SMALL, status=status))
     assert len(marks(figure.axes[0])) == 6
     assert "A title" in written_on(figure)
     assert "data set mnist; budget quick; 1 seed" in written_on(figure)
-    assert "settings that vary: optimizer, learning rate, batch size" in written_on(figure)
-    assert "Not shown: 2 of 8 trials, diverged, failed or unfinished." in written_on(figure)
+    assert "Settings that vary: optimizer, learning rate, batch size." in written_on(figure)
+    assert "Not shown: 2 of 8 trials (diverged, failed or unfinished)." in written_on(figure)
 
 
 def test_runs_without_a_result_make_no_figure() -> None:
@@ -114,11 +117,11 @@ def test_runs_without_a_result_make_no_figure() -> None:
         assert draw(results, "A title", colour="optimizer", marker="batch_size") == {}
 
 
-def test_nothing_covers_anything(tmp_path: Path) -> None:
+def test_nothing_overlaps(tmp_path: Path) -> None:
     results = made_up_run(seeds=2)
     seconds = [0.5 * 3 ** (i % 5) for i in range(len(results.records))]
     results.records["train_seconds"] = seconds
-    figure = drawn(results, quantity="validation_accuracy", colour="lr")
+    figure = draw_one(results, quantity="validation_accuracy", colour="lr")
     figure.draw_without_rendering()
     boxes = [ax.get_tightbbox() for ax in figure.axes]
     boxes += [thing.get_window_extent() for thing in (*figure.legends, *figure.texts)]
@@ -147,4 +150,4 @@ def test_wrong_options_are_refused(
     options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        drawn(made_up_run(), **options)
+        draw_one(made_up_run(), **options)

@@ -13,9 +13,9 @@ from made_up_run import SECONDS, final_accuracy, made_up_run, write
 
 from lenet.config import TrainConfig
 from study.analysis import statistics
-from study.analysis.leaderboard import best_per_optimizer, leaderboard, left_out
+from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
 from study.analysis.results import Results, ResultsError, select
-from study.analysis.wording import provenance, value_text
+from study.analysis.wording import format_value, provenance
 
 # Student's t, 97.5%, from the printed table (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
 T_1, T_2 = 12.706, 4.303
@@ -143,7 +143,7 @@ def test_failed_and_unfinished_trials_are_left_out_and_counted() -> None:
         status={"sgd_lr0.1_batch32_seed0": "failed", "sgd_lr0.01_batch64": "unfinished"},
     )
     board = leaderboard(results)
-    assert left_out(results) == {"failed": 1, "unfinished": 2}
+    assert count_excluded(results) == {"failed": 1, "unfinished": 2}
     assert len(board) == 23
     halved = board[(board.optimizer == "sgd") & (board.lr == 0.1) & (board.batch_size == 32)]
     assert halved["seeds"].tolist() == [1]
@@ -197,7 +197,7 @@ def test_tables_come_back_as_written(tmp_path: Path) -> None:
     results = made_up_run(seeds=2, status={"sgd_lr0.1": "diverged", "adam_lr0.1": "failed"})
     loaded = Results.load(write(results, tmp_path / "run"))
     assert loaded.run == results.run
-    assert loaded.varied == ["optimizer", "lr", "batch_size"]
+    assert loaded.varied_settings == ["optimizer", "lr", "batch_size"]
     pd.testing.assert_frame_equal(leaderboard(loaded), leaderboard(results), check_dtype=False)
 
 
@@ -280,7 +280,7 @@ def _drop(path: Path, column: str) -> None:
     ],
 )
 def test_values_read_as_written_by_hand(value: object, text: str) -> None:
-    assert value_text(value) == text
+    assert format_value(value) == text
 
 
 def test_provenance_says_what_the_numbers_rest_on() -> None:
@@ -293,7 +293,7 @@ def test_provenance_says_what_the_numbers_rest_on() -> None:
 
 def test_provenance_of_all_the_training_data_does_not_mention_samples() -> None:
     results = made_up_run(choices={"train_samples": ["none"]})
-    assert json.loads(json.dumps(results.run))["seeds"] == 1
+    assert json.loads(json.dumps(results.run.to_json()))["seeds"] == 1
     assert provenance(results.run, results.trials) == (
         "data set mnist; budget quick; 1 seed (no interval); cpu (made up), 1 thread a trial"
     )
@@ -306,4 +306,4 @@ def test_provenance_of_a_run_counted_in_steps() -> None:
 
 def test_provenance_says_where_seeds_are_missing() -> None:
     results = made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed2": "failed"})
-    assert "2 to 3 seeds" in provenance(results.run, results.counted)
+    assert "2 to 3 seeds" in provenance(results.run, results.completed)

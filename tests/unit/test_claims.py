@@ -11,7 +11,8 @@ from search_spaces.fan import FAN
 from search_spaces.study import Claim
 from study.analysis.results import Results
 from study.claims import ClaimError, judge
-from study.claims.evidence import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED, Evidence
+from study.claims.evidence import Evidence
+from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
 
 DEFAULTS = {
     "dataset": "mnist",
@@ -22,7 +23,7 @@ DEFAULTS = {
 }
 
 
-def evidence(*trials, drawn=True):
+def evidence(*trials, stochastic=True):
     """Evidence of trials given as settings with a `curve`: validation accuracies, one per
     epoch, or dicts of record columns."""
     rows, records = [], []
@@ -36,7 +37,7 @@ def evidence(*trials, drawn=True):
             columns = point if isinstance(point, dict) else {"validation_accuracy": point}
             records.append({"trial": str(number), "epoch": epoch, "step": 10 * epoch, **columns})
     tables = pd.DataFrame(rows), pd.DataFrame(records)
-    return Evidence(Results({"study": "made up"}, *tables), drawn=drawn)
+    return Evidence(Results({"study": "made up"}, *tables), stochastic=drawn)
 
 
 def seeds(curves, **settings):
@@ -44,7 +45,7 @@ def seeds(curves, **settings):
 
 
 def claim_of(kind, **options):
-    return Claim(name="odd", source="?", says="?", published="none", kind=kind, options=options)
+    return Claim(name="odd", source="?", statement="?", published="none", kind=kind, options=options)
 
 
 def verdict(kind, of, **options):
@@ -71,7 +72,7 @@ def test_one_seed_decides_nothing_unless_nothing_is_drawn():
     options = {"where": {}, "quantity": "validation_accuracy", "below": 0.5}
     one = seeds([[0.1]])
     assert verdict("within", evidence(*one), **options).verdict == UNDECIDED
-    assert verdict("within", evidence(*one, drawn=False), **options).verdict == REPRODUCED
+    assert verdict("within", evidence(*one, stochastic=False), **options).verdict == REPRODUCED
 
 
 def test_a_moment_that_no_record_has_is_not_tested():
@@ -358,6 +359,6 @@ def test_every_claim_of_every_study_says_what_and_where():
         assert len(set(names)) == len(names)
         for claim in study.claims:
             judge.KINDS.find(claim.kind)
-            assert claim.says.endswith(".")
+            assert claim.statement.endswith(".")
             assert claim.source
             json.dumps(claim.published)

@@ -1,22 +1,39 @@
-"""What is refused before anything is loaded: one line, exit code 2."""
+"""Input that is refused before anything is loaded: one line, exit code 2."""
+
+import argparse
+import contextlib
+import io
 
 import pytest
 
-from study import grid
+from study import commandline, grid, lr_range, search
 from study.report import __main__ as report
+from study.scaling import __main__ as scaling
+
+_WITH_EVERY_RESUME = {"--help", "--resume", "--data-dir", "--address", "--autoscale", "--dry-run"}
+_TUNE = {"--cpus-per-trial", "--gpus-per-trial", "--max-concurrent"}
+ALLOWED_WITH_RESUME = {
+    grid: _TUNE,
+    lr_range: _TUNE,
+    search: _TUNE | {"--trials", "--time-limit", "--optuna-storage"},
+    scaling: {"--oversubscribe"},
+}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([""], "unknown study ''"),
-        (["--data-dir", "/no/such/folder"], "/no/such/folder is no folder"),
+        (["--data-dir", "/no/such/folder"], "/no/such/folder is not a folder"),
         (["--data-dir", ""], "an empty path names no folder"),
         (["--results", ""], "an empty path names no folder"),
         (["--resume", " "], "an empty path names no folder"),
+        (["--results", "one", "--storage", "all"], "use one"),
+        (["--address", ""], "--address is empty: type HOST:6379"),
+        (["--autoscale"], "--autoscale needs a cluster: add --address"),
         (["--cpus-per-trial", "1e-9"], "must be 0.01 or more"),
         (["--dry"], "unrecognized arguments: --dry"),
-        (["--set", "lr=0.1,,0.2"], "has a comma too many"),
+        (["--set", "lr=0.1,,0.2"], "has an extra comma"),
         (["--set", ""], "'' sets nothing"),
         (["--set", "learning_rate=0.1"], "it is called lr here"),
         (["--set", "epochs=1_0"], "epochs must be a whole number"),
@@ -25,22 +42,73 @@ from study.report import __main__ as report
         (["--set", "loss=sum-of-squares"], "use loss=cross-entropy or mse"),
         (["--set", "schedule=ramp-linear", "--set", "lr=2"], "set lr below final_lr"),
         (["--set", "validation_fraction=0"], "choose a fraction above 0"),
-        (["--set", "evaluate_at=5+3"], "evaluate_at must rise"),
+        (["--set", "evaluate_at=5+3"], "evaluate_at must increase"),
     ],
 )
-def test_a_grid_that_cannot_be(arguments, said, capsys):
-    try:
-        code = grid.main([*arguments, "--dry-run"])
-    except SystemExit as ended:  # from the parser
-        code = ended.code
-    assert code == 2
-    printed = capsys.readouterr().err
-    assert said in printed
-    assert printed.startswith("error: ")
-    assert printed.count("\n") == 1
+def test_an_invalid_grid_is_refused(arguments, message, capsys, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert exit_code(grid, [*arguments, "--dry-run"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
 
 
-def test_a_report_of_nothing(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        report.main([])
+def test_a_report_needs_a_run(capsys):
+    assert exit_code(report, []) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def exit_code(command, arguments):
+    try:
+        return command.main(arguments)
+    except SystemExit as exit:  # from the parser
+        return exit.code
+
+
+def typed_options(command):
+    """Yield every option of `command` as typed, with falsy values where its parser accepts them."""
+    for action in command._parser()._actions:
+        flag = action.option_strings[-1:]
+        if action.nargs == 0:
+            yield action, flag
+            continue
+        values = action.choices or ("0", "", "1", "0x0", "1s", ".")
+        accepted = [value for value in values if is_accepted(command, [*flag, value])]
+        assert accepted, f"add a value for {action.dest}"
+        falsy = [value for value in accepted if value in {"0", ""}]
+        for value in falsy or accepted[:1]:
+            yield action, [*flag, value]
+
+
+def is_accepted(command, arguments):
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+        command._parser().parse_args(arguments)
+        return True
+    return False
+
+
+REFUSED = [
+    pytest.param(command, name, words, id=f"{command.__name__.split('.')[1]} {words}")
+    for command, allowed in ALLOWED_WITH_RESUME.items()
+    for action, words in typed_options(command)
+    for name in [(action.option_strings or [action.dest])[-1]]
+    if name not in _WITH_EVERY_RESUME | allowed
+]
+
+
+@pytest.mark.parametrize(("command", "name", "words"), REFUSED)
+def test_an_option_that_a_run_began_with_is_refused_with_resume(command, name, words, capsys):
+    assert command.main(["--resume", "nowhere", *words]) == 2
+    error = capsys.readouterr().err
+    assert f"--resume finishes a run with the options it began with: omit {name}," in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ALLOWED_WITH_RESUME)
+def test_an_option_that_is_not_typed_counts_as_not_given(command):
+    parser = command._parser()
+    options = parser.parse_args([])
+    for action in parser._actions:
+        if not isinstance(action, argparse._HelpAction):
+            assert not commandline.is_given(options, action.dest)

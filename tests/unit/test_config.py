@@ -51,7 +51,7 @@ def test_every_setting_changes_the_id():
         ({"model": "lanet"}, "did you mean 'lenet'?"),
         ({"schedule": "step"}, "unknown schedule 'step'"),
         ({"schedule": "multistep"}, "set milestones too"),
-        ({"schedule": "multistep", "milestones": (5, 2)}, "milestones must rise"),
+        ({"schedule": "multistep", "milestones": (5, 2)}, "milestones must increase"),
         ({"optimizer": "adam", "momentum": 0.9}, "adam takes no momentum"),
         ({"gamma": 0.5}, "constant takes no gamma"),
         ({"shuffle": "perhaps"}, "shuffle must be true or false"),

@@ -1,4 +1,4 @@
-"""The curves, by what is in the axes, and the files they are saved as."""
+"""Figures of curves and paths: their axes, legends and footers, and the files they are saved as."""
 
 from __future__ import annotations
 
@@ -24,21 +24,17 @@ from study.figures import FigureError, curves, path, style
 from study.figures.draw import draw_all
 
 
-def drawn(results: Results, quantity: str = "accuracy", optimizer: str = "sgd") -> Picture:
-    """Figure 1 (or 2, 3, 4) of Fan's study, of these results."""
-    (figure,) = curves.draw(
-        results,
-        "A title",
-        where={"optimizer": optimizer},
-        quantity=quantity,
-        panel="batch_size",
-        line="lr",
-    ).values()
+def draw_fan(results: Results, quantity: str = "accuracy", optimizer: str = "sgd") -> Picture:
+    """Draw figure 1 (or 2, 3, 4) of Fan's study from these results."""
+    options = curves.Options(
+        where={"optimizer": optimizer}, quantity=quantity, panel="batch_size", line="lr"
+    )
+    (figure,) = curves.draw(results, "A title", options).values()
     return figure
 
 
 def curves_of(axes: Axes) -> list[Line2D]:
-    """The lines with a curve: not the marks of endings, not the thin single seeds."""
+    """Return the lines that are curves, without marks of endings and thin single seeds."""
     return [line for line in axes.lines if line.get_linestyle() != "None" and line.get_lw() > 1]
 
 
@@ -59,21 +55,24 @@ def written_on(figure: Picture) -> str:
 
 
 def test_a_panel_for_each_batch_size_with_its_lines() -> None:
-    figure = drawn(made_up_run())
+    figure = draw_fan(made_up_run())
     assert [ax.get_title() for ax in figure.axes] == [
         f"batch size {size}" for size in (32, 64, 128, 256)
     ]
     for ax in figure.axes:
         assert [line.get_linestyle() for line in curves_of(ax)] == ["-", "--"] * 3
     assert legend_of(figure) == [
-        *("learning rate 0.001", "learning rate 0.01", "learning rate 0.1"),
-        *("training", "validation"),
+        "learning rate 0.001",
+        "learning rate 0.01",
+        "learning rate 0.1",
+        "training",
+        "validation",
     ]
 
 
 def test_a_line_is_its_trials_records() -> None:
     results = made_up_run()
-    solid, dashed = curves_of(drawn(results).axes[0])[-2:]  # the last is learning rate 0.1
+    solid, dashed = curves_of(draw_fan(results).axes[0])[-2:]  # the last is learning rate 0.1
     records = results.records[results.records["trial"] == "sgd_lr0.1_batch32_seed0"]
     assert list(solid.get_xdata()) == [1, 2, 3, 4, 5]
     assert list(solid.get_ydata()) == pytest.approx(100 * records["train_accuracy"])
@@ -81,8 +80,8 @@ def test_a_line_is_its_trials_records() -> None:
 
 
 def test_seeds_become_a_mean_with_a_band() -> None:
-    axes = drawn(made_up_run(seeds=3)).axes[0]
-    one = drawn(made_up_run(seeds=1)).axes[0]
+    axes = draw_fan(made_up_run(seeds=3)).axes[0]
+    one = draw_fan(made_up_run(seeds=1)).axes[0]
     assert len(axes.collections) == 6
     assert len(one.collections) == 0
     solid = curves_of(axes)[-1]
@@ -92,7 +91,7 @@ def test_seeds_become_a_mean_with_a_band() -> None:
 
 
 def test_panels_share_their_axes() -> None:
-    figure = drawn(made_up_run())
+    figure = draw_fan(made_up_run())
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "epoch", "epoch"]
     assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy (%)", ""] * 2
@@ -100,37 +99,36 @@ def test_panels_share_their_axes() -> None:
 
 def test_a_wide_range_of_losses_takes_a_log_scale() -> None:
     results = made_up_run()
-    assert drawn(results, "loss").axes[0].get_yscale() == "log"
+    assert draw_fan(results, "loss").axes[0].get_yscale() == "log"
     flat = results.records.assign(train_loss=0.5, validation_loss=0.6)
     level = Results(run=results.run, trials=results.trials, records=flat)
-    assert drawn(level, "loss").axes[0].get_yscale() == "linear"
-    assert drawn(results, "accuracy").axes[0].get_yscale() == "linear"
+    assert draw_fan(level, "loss").axes[0].get_yscale() == "linear"
+    assert draw_fan(results, "accuracy").axes[0].get_yscale() == "linear"
 
 
-def test_the_footer_says_what_it_rests_on() -> None:
-    text = written_on(drawn(made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "failed"})))
+def test_footer_states_provenance_and_omissions() -> None:
+    text = written_on(draw_fan(made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "failed"})))
     flat = text.replace("\n", " ")
     assert "A title" in flat
     assert "data set mnist; budget quick; 1 to 2 seeds; cpu (made up)" in flat
     assert "at most 10,000 training samples; 5 epochs" in flat
-    assert "Not shown: 1 of 24 trials" in flat
+    assert "Not shown: 1 of 24 trials (failed or unfinished)." in flat
 
 
 # Runs that ended early
 
 
 def test_a_diverged_run_is_marked_where_it_ended() -> None:
-    figure = drawn(made_up_run(status={"sgd_lr0.1_batch32": "diverged"}))
+    figure = draw_fan(made_up_run(status={"sgd_lr0.1_batch32": "diverged"}))
     (mark,) = marks_of(figure.axes[0])
     assert list(mark.get_xdata()) == [3]
     assert all(not marks_of(ax) for ax in figure.axes[1:])
-    colour_of_line = curves_of(figure.axes[0])[-1].get_color()
-    assert mark.get_color() == colour_of_line
+    assert mark.get_color() == curves_of(figure.axes[0])[-1].get_color()
     assert any(text.startswith("diverged") for text in legend_of(figure))
 
 
 def test_a_loss_that_is_not_finite_is_marked_inside_the_panel_at_its_top() -> None:
-    figure = drawn(made_up_run(status={"sgd_lr0.1_batch32": "diverged"}), "loss")
+    figure = draw_fan(made_up_run(status={"sgd_lr0.1_batch32": "diverged"}), "loss")
     axes = figure.axes[0]
     (mark,) = marks_of(axes)
     x, y = axes.transAxes.inverted().transform(mark.get_transform().transform((3, 0.97)))
@@ -144,34 +142,34 @@ def test_runs_that_all_diverged_at_once_are_still_a_figure(tmp_path: Path) -> No
     results = made_up_run(choices={"batch_size": [32]}, status={"sgd": "diverged"})
     nan = float("nan")
     results.records[["train_loss", "validation_loss"]] = nan
-    figure = drawn(results, "loss")
+    figure = draw_fan(results, "loss")
     heights = [mark.get_ydata()[0] for mark in marks_of(figure.axes[0])]
     assert len(set(heights)) == 3  # none hides another
     style.save(figure, tmp_path / "all-diverged")
 
 
 def test_the_mean_ends_with_the_first_seed_and_the_others_go_on_alone() -> None:
-    figure = drawn(made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed1": "diverged"}))
+    figure = draw_fan(made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed1": "diverged"}))
     axes = figure.axes[0]
     solid = curves_of(axes)[-2]
     assert list(solid.get_xdata()) == [1, 2, 3]
     thin = [line for line in axes.lines if line.get_linestyle() == "-" and line.get_lw() < 1]
     assert [list(line.get_xdata()) for line in thin] == [[3, 4, 5]] * 2
-    assert "one seed, after another ended" in legend_of(figure)
+    assert "remaining seeds, after one ended" in legend_of(figure)
 
 
 def test_a_mark_stays_inside_its_panel() -> None:
     results = made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "diverged"})
     ended = (results.records["trial"] == "sgd_lr0.1_batch32_seed1") & results.records["diverged"]
     results.records.loc[ended, "train_accuracy"] = 0.02  # far below every mean
-    axes = drawn(results).axes[0]
+    axes = draw_fan(results).axes[0]
     (mark,) = marks_of(axes)
     assert mark.get_ydata()[0] == pytest.approx(2.0)
     assert axes.get_ylim()[0] <= 2.0
 
 
 def test_a_stopped_run_is_marked_apart_from_a_diverged_one() -> None:
-    figure = drawn(made_up_run(status={"sgd_lr0.1_batch32": "stopped"}))
+    figure = draw_fan(made_up_run(status={"sgd_lr0.1_batch32": "stopped"}))
     (mark,) = marks_of(figure.axes[0], "|")
     assert list(mark.get_xdata()) == [2]
     assert not marks_of(figure.axes[0])
@@ -184,7 +182,7 @@ def test_a_stopped_run_is_marked_apart_from_a_diverged_one() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
 def test_there_are_no_empty_panels(count: int) -> None:
     sizes = [2**k for k in range(3, 3 + count)]
-    figure = drawn(made_up_run(choices={"batch_size": sizes}))
+    figure = draw_fan(made_up_run(choices={"batch_size": sizes}))
     assert len(figure.axes) == count
     assert all(curves_of(ax) for ax in figure.axes)
     # Below every panel come either another one or the numbers of the epochs.
@@ -193,7 +191,7 @@ def test_there_are_no_empty_panels(count: int) -> None:
 
 
 def test_a_panel_whose_trials_all_failed_is_dropped() -> None:
-    figure = drawn(
+    figure = draw_fan(
         made_up_run(status={f"sgd_lr{lr}_batch64": "failed" for lr in (0.1, 0.01, 0.001)})
     )
     assert [ax.get_title() for ax in figure.axes] == [
@@ -202,43 +200,39 @@ def test_a_panel_whose_trials_all_failed_is_dropped() -> None:
 
 
 def test_a_combination_that_failed_leaves_the_other_lines() -> None:
-    figure = drawn(made_up_run(status={"sgd_lr0.1_batch64": "failed"}))
+    figure = draw_fan(made_up_run(status={"sgd_lr0.1_batch64": "failed"}))
     assert [len(curves_of(ax)) for ax in figure.axes] == [6, 4, 6, 6]
 
 
-def test_a_third_setting_makes_figures_of_its_own_and_is_not_averaged_over() -> None:
-    figures = curves.draw(
-        made_up_run(choices={"dropout": [0.0, 0.5]}),
-        "A title",
-        where={"optimizer": "sgd"},
-        quantity="loss",
-        panel="batch_size",
-        line="lr",
+def test_a_third_setting_splits_the_figure_and_is_not_averaged_over() -> None:
+    options = curves.Options(
+        where={"optimizer": "sgd"}, quantity="loss", panel="batch_size", line="lr"
     )
+    figures = curves.draw(made_up_run(choices={"dropout": [0.0, 0.5]}), "A title", options)
     assert sorted(figures) == ["-dropout0", "-dropout0.5"]
     assert "A title, dropout 0.5" in written_on(figures["-dropout0.5"])
     assert all(not ax.collections for figure in figures.values() for ax in figure.axes)
 
 
-def test_a_model_of_ones_own_makes_file_names_without_a_colon() -> None:
+def test_a_users_model_makes_file_names_without_a_colon() -> None:
     results = made_up_run(choices={"model": ["lenet", "my.models:Net"], "batch_size": [32]})
-    options = dict(STUDY.figures[0].options)
-    assert sorted(curves.draw(results, "A title", **options)) == [
+    options = curves.Options(**STUDY.figures[0].options)
+    assert sorted(curves.draw(results, "A title", options)) == [
         "-modellenet",
         "-modelmy.models-Net",
     ]
 
 
-def test_a_value_has_one_colour_whatever_else_is_drawn() -> None:
-    every = drawn(made_up_run())
-    left = drawn(made_up_run(status={"sgd_lr0.001": "failed", "sgd_lr0.01": "failed"}))
-    assert curves_of(left.axes[0])[-1].get_color() == curves_of(every.axes[0])[-1].get_color()
+def test_a_value_has_the_same_color_in_every_figure() -> None:
+    full = draw_fan(made_up_run())
+    partial = draw_fan(made_up_run(status={"sgd_lr0.001": "failed", "sgd_lr0.01": "failed"}))
+    assert curves_of(partial.axes[0])[-1].get_color() == curves_of(full.axes[0])[-1].get_color()
 
 
 @pytest.mark.parametrize("count", [1, 3, 6, 7, 12])
-def test_every_value_has_a_colour_of_its_own(count: int) -> None:
-    colours = style.colours(range(count))
-    assert len({to_hex(colour) for colour in colours.values()}) == count
+def test_values_have_distinct_colors(count: int) -> None:
+    colors = style.colors(range(count))
+    assert len({to_hex(color) for color in colors.values()}) == count
 
 
 # The page
@@ -248,8 +242,8 @@ def test_every_value_has_a_colour_of_its_own(count: int) -> None:
     ("lines", "sizes"),
     [(1, (64,)), (12, (64,)), (3, (32, 64)), (3, (32, 64, 128)), (12, (32, 64, 128, 256))],
 )
-def test_nothing_covers_anything(lines: int, sizes: Sequence[int]) -> None:
-    figure = drawn(
+def test_nothing_overlaps(lines: int, sizes: Sequence[int]) -> None:
+    figure = draw_fan(
         made_up_run(
             seeds=2,
             choices={"batch_size": sizes, "lr": [0.3 / 1.8**k for k in range(lines)]},
@@ -268,7 +262,7 @@ def test_nothing_covers_anything(lines: int, sizes: Sequence[int]) -> None:
         assert not any(box.overlaps(other) for other in boxes[:i] if other is not None)
 
 
-def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_files_are_reproducible_bytes(tmp_path: Path) -> None:
     results = made_up_run(seeds=2, choices={"batch_size": [32]})
     study = replace(STUDY, figures=STUDY.figures[:1])
     first = draw_all(study, results, tmp_path / "a")
@@ -281,21 +275,23 @@ def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert "<dc:date>" not in first[1].read_text()
 
 
-def test_drawing_leaves_the_style_of_others_alone() -> None:
+def test_drawing_does_not_change_the_global_style() -> None:
     before = dict(matplotlib.rcParams)
-    drawn(made_up_run())
+    draw_fan(made_up_run())
     assert dict(matplotlib.rcParams) == before
 
 
 # What cannot be drawn
 
 
-def test_a_figure_without_trials_is_not_drawn_which_is_said(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_figure_without_trials_is_skipped_with_a_note(tmp_path: Path) -> None:
+    notes: list[str] = []
     results = made_up_run(choices={"optimizer": ["adam"], "batch_size": [32]})
     study = replace(STUDY, figures=(STUDY.figures[0],))
-    assert draw_all(study, results, tmp_path, said.append) == []
-    assert said == ["figure-1-sgd-accuracy is not drawn: this run lacks what it shows"]
+    assert draw_all(study, results, tmp_path, notes.append) == []
+    assert notes == [
+        "Skipped figure figure-1-sgd-accuracy: this run does not have the data it needs."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -308,25 +304,25 @@ def test_a_figure_without_trials_is_not_drawn_which_is_said(tmp_path: Path) -> N
         ("curves", {"panel": "batchsize"}, ConfigError, "did you mean 'batch_size'"),
     ],
 )
-def test_a_figure_declared_wrongly_is_refused(
+def test_a_wrong_declaration_is_refused(
     tmp_path: Path, kind: str, options: Mapping[str, Any], error: type[Exception], message: str
 ) -> None:
-    every = dict(STUDY.figures[0].options) | options
-    figure = Figure(name="mine", kind=kind, title="Mine", options=every)
+    options = {**STUDY.figures[0].options, **options}
+    figure = Figure(name="mine", kind=kind, title="Mine", options=options)
     with pytest.raises(error, match=message):
         draw_all(replace(STUDY, figures=(figure,)), made_up_run(), tmp_path)
 
 
-def drawn_curves(results: Results, **options: Any) -> Any:
-    (figure,) = curves.draw(
-        results, "A title", where={"optimizer": "sgd", "batch_size": 32}, line="lr", **options
-    ).values()
+def draw_curves(results: Results, **options: Any) -> Any:
+    where = {"optimizer": "sgd", "batch_size": 32}
+    chosen = curves.Options(where=where, line="lr", **options)
+    (figure,) = curves.draw(results, "A title", chosen).values()
     return figure
 
 
 def test_any_column_of_the_records_can_be_drawn_by_step() -> None:
     results = made_up_run(choices={"batch_size": [32]})
-    figure = drawn_curves(results, quantity="lr", x="step", log=True)
+    figure = draw_curves(results, quantity="lr", x="step", log=True)
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "learning rate")
     assert axes.get_yscale() == "log"
@@ -335,9 +331,9 @@ def test_any_column_of_the_records_can_be_drawn_by_step() -> None:
     assert list(axes.get_lines()[0].get_xdata()) == [100, 200, 300, 400, 500]
 
 
-def test_a_part_that_is_alone_is_solid_and_ends_where_asked() -> None:
+def test_a_single_split_is_solid_and_ends_at_the_step_given() -> None:
     results = made_up_run(choices={"batch_size": [32]})
-    figure = drawn_curves(results, quantity="accuracy", parts=("validation",), until=300)
+    figure = draw_curves(results, quantity="accuracy", parts=("validation",), until=300)
     lines = figure.axes[0].get_lines()
     assert {line.get_linestyle() for line in lines} == {"-"}
     assert {max(line.get_xdata()) for line in lines} == {3.0}
@@ -347,24 +343,24 @@ def test_a_part_that_is_alone_is_solid_and_ends_where_asked() -> None:
 
 def test_training_values_can_be_averaged_over_steps() -> None:
     results = made_up_run(choices={"batch_size": [32], "lr": [0.1]})
-    figure = drawn_curves(results, quantity="loss", parts=("train",), average=200)
+    figure = draw_curves(results, quantity="loss", parts=("train",), average=200)
     (line,) = figure.axes[0].get_lines()
     trial = "sgd_lr0.1_batch32_seed0"
     losses = results.records.loc[results.records["trial"] == trial, "train_loss"].tolist()
     pairs = [(a + b) / 2 for a, b in itertools.pairwise(losses)]
     assert list(line.get_ydata()) == pytest.approx([losses[0], *pairs])
     with pytest.raises(FigureError, match="set record_every=50"):
-        drawn_curves(results, quantity="loss", parts=("train",), average=50)
+        draw_curves(results, quantity="loss", parts=("train",), average=50)
 
 
-def test_a_setting_that_goes_with_the_line_parts_no_figure() -> None:
+def test_a_setting_that_follows_from_the_line_does_not_split_the_figure() -> None:
     results = made_up_run(choices={"batch_size": [32]})
     results.trials["eps"] = results.trials["lr"] / 1000
-    figure = drawn_curves(results, quantity="accuracy")
+    figure = draw_curves(results, quantity="accuracy")
     assert len(figure.axes) == 1
 
 
-def test_paths_lead_from_the_start_to_the_last_step() -> None:
+def test_paths_run_from_the_start_to_the_last_step() -> None:
     results = made_up_run(choices={"batch_size": [32], "optimizer": ["sgd"]})
     results.records["observed_W"] = 1.0 - results.records["epoch"]
     results.records["observed_b"] = results.records["epoch"] / 5
@@ -373,10 +369,10 @@ def test_paths_lead_from_the_start_to_the_last_step() -> None:
     assert [ax.get_title() for ax in figure.axes] == [
         f"learning rate {lr}" for lr in ("0.001", "0.01", "0.1")
     ]
-    way = figure.axes[0].get_lines()[0]
-    assert list(way.get_xdata()) == [1, 0, -1, -2]
-    assert list(way.get_ydata()) == pytest.approx([0, 0.2, 0.4, 0.6])
-    # The line through the two points.
+    line = figure.axes[0].get_lines()[0]
+    assert list(line.get_xdata()) == [1, 0, -1, -2]
+    assert list(line.get_ydata()) == pytest.approx([0, 0.2, 0.4, 0.6])
+    # The minimum is the line through the two points.
     best = figure.axes[0].get_lines()[-1]
     assert (best.get_xdata()[0], best.get_ydata()[0]) == pytest.approx((-1, 1))
     with pytest.raises(FigureError, match="a path needs observed_W"):

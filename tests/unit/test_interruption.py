@@ -1,21 +1,20 @@
-"""Ending as by Ctrl-C."""
+"""Signals that end a command like Ctrl-C."""
 
 import os
 import signal
 import threading
-import time
 
 import pytest
 
-from study.interruption import end_as_by_ctrl_c, heeding_ctrl_c_again, interrupt
+from study.interruption import interrupt, restored_ctrl_c, treat_signals_as_ctrl_c
 
 
-@pytest.fixture(params=["in front", "in the background of a script"])
+@pytest.fixture(params=["in the foreground", "in the background of a script"])
 def job(request, ctrl_c):
-    """Whether Ctrl-C is heeded."""
-    if request.param != "in front":
+    """A command; a script's background jobs ignore SIGINT."""
+    if request.param != "in the foreground":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_as_by_ctrl_c()
+    treat_signals_as_ctrl_c()
 
 
 @pytest.mark.parametrize(
@@ -28,13 +27,14 @@ def test_a_command_ends_as_by_ctrl_c(job, end):
     other.join()
 
 
-def test_what_a_library_leaves_behind_is_undone(ctrl_c):
-    with heeding_ctrl_c_again():
+def test_the_handler_of_a_library_is_replaced_by_the_original(ctrl_c):
+    with restored_ctrl_c():
         signal.signal(signal.SIGINT, lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         start_and_wait(threading.Thread(target=interrupt))
 
 
 def start_and_wait(thread):
+    """Start `thread` and wait for the signal that it sends."""
     thread.start()
-    time.sleep(5)
+    threading.Event().wait(60)

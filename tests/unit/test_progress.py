@@ -1,19 +1,18 @@
-"""What one sees while trials run."""
+"""The progress of running trials, as the terminal shows it."""
 
 import io
-import time
 
 import pytest
 from rich.console import Console
 
-from study.cluster.estimate import clock
+from study.cluster.estimate import format_duration
 from study.tuning import progress
 from study.tuning.progress import ProgressCallback
 
 
 @pytest.fixture
-def moment(monkeypatch):
-    """The time, which a test sets."""
+def clock(monkeypatch):
+    """The monotonic clock in seconds, a list of one that a test changes."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
@@ -31,64 +30,65 @@ def result(step, accuracy=0.5, begun_at=0):
     }
 
 
-def followed(page, names, **more):
+def callback(page, names, **more):
     console = Console(file=page, width=200)
     return ProgressCallback(
         console,
         dict.fromkeys(names, 60.0),
-        **{"objective": "validation_accuracy", "already_done": 0, **more},
+        **{"objective": "validation_accuracy", "complete": 0, **more},
     )
 
 
-def test_a_line_now_and_then_where_there_is_no_terminal(moment):
+def test_without_a_terminal_a_line_is_printed_now_and_then(clock):
     page = io.StringIO()
-    seen = followed(page, ["a", "b"], already_done=3)
-    seen.on_trial_start(0, [], "a")
-    seen.on_trial_result(0, [], "a", result(10, 0.7))
-    assert page.getvalue() == ""  # a moment after the start nothing needs to be said
-    moment[0] += 20
-    seen.on_trial_result(0, [], "a", result(20, 0.6))
-    # 6 s of expected work took 20 s; 48 + 60 are left.
+    shown = callback(page, ["a", "b"], complete=3)
+    shown.on_trial_start(0, [], "a")
+    shown.on_trial_result(0, [], "a", result(10, 0.7))
+    assert page.getvalue() == ""  # right after the start there is nothing to report
+    clock[0] += 20
+    shown.on_trial_result(0, [], "a", result(20, 0.6))
+    # 6 s of expected work took 20 s; 48 + 60 s of it remain.
     assert page.getvalue() == (
         "3 of 5 trials done, 1 running, 6:00 left, best so far 70.00 % validation accuracy (a)\n"
     )
 
 
-def test_trials_that_end_early_leave_no_work(moment):
+def test_a_trial_that_ends_early_leaves_no_work(clock):
     page = io.StringIO()
-    seen = followed(page, ["a", "b"])
-    seen.on_trial_result(0, [], "a", result(10))
-    moment[0] += 20
-    seen.on_trial_complete(0, [], "a")
-    moment[0] += 20
-    seen.on_trial_result(0, [], "b", result(10))
+    shown = callback(page, ["a", "b"])
+    shown.on_trial_result(0, [], "a", result(10))
+    clock[0] += 20
+    shown.on_trial_complete(0, [], "a")
+    clock[0] += 20
+    shown.on_trial_result(0, [], "b", result(10))
     assert "1 of 2 trials done" in page.getvalue()
     assert "6:00 left" in page.getvalue().splitlines()[-1]  # 54 s of work, 6 in 40 s
 
 
-def test_what_a_resumed_trial_had_done_is_not_taken_for_speed(moment):
+def test_the_steps_before_a_resume_do_not_count_as_speed(clock):
     page = io.StringIO()
-    seen = followed(page, ["a"])
-    seen.on_trial_result(0, [], "a", result(80, begun_at=70))
-    moment[0] += 20
-    seen.on_trial_result(0, [], "a", result(90, begun_at=70))
+    shown = callback(page, ["a"])
+    shown.on_trial_result(0, [], "a", result(80, begun_at=70))
+    clock[0] += 20
+    shown.on_trial_result(0, [], "a", result(90, begun_at=70))
     assert "0:20 left" in page.getvalue()
 
 
-def test_a_gpu_that_torch_does_not_see_is_said_once_a_machine(moment):
+def test_a_gpu_that_torch_does_not_see_is_noted_once_per_machine(clock):
     page = io.StringIO()
-    seen = followed(page, ["a", "b", "c"])
+    shown = callback(page, ["a", "b", "c"])
     for name, host in (("a", "old"), ("b", "old"), ("c", "")):
-        seen.on_trial_result(0, [], name, result(10) | {"lacks_gpu": host})
-    assert page.getvalue().count("trials on old were granted a GPU, but torch sees none") == 1
+        shown.on_trial_result(0, [], name, result(10) | {"lacks_gpu": host})
+    assert "Ray granted trials on old a GPU, but torch sees none there." in page.getvalue()
+    assert page.getvalue().count("Note:") == 1
     assert page.getvalue().count("\n") == 1
 
 
-def test_failures_are_counted(moment):
+def test_failures_are_counted(clock):
     page = io.StringIO()
-    seen = followed(page, ["a", "b"])
-    moment[0] += 20
-    seen.on_trial_error(0, [], "a")
+    shown = callback(page, ["a", "b"])
+    clock[0] += 20
+    shown.on_trial_error(0, [], "a")
     assert "1 of 2 trials done, 1 failed" in page.getvalue()
 
 
@@ -96,10 +96,9 @@ def test_a_terminal_gets_a_panel():
     page = io.StringIO()
     console = Console(file=page, width=120, force_terminal=True)
     with ProgressCallback(
-        console, {"a": 60.0}, objective="validation_accuracy", already_done=0
-    ) as seen:
-        seen.on_trial_result(0, [], "a", result(10, 0.7))
-        time.sleep(0.4)
+        console, {"a": 60.0}, objective="validation_accuracy", complete=0
+    ) as shown:
+        shown.on_trial_result(0, [], "a", result(10, 0.7))
     assert "a: epoch 1, 70.00 % validation accuracy" in page.getvalue()
 
 
@@ -107,4 +106,4 @@ def test_a_terminal_gets_a_panel():
     ("seconds", "text"), [(0.4, "0:00"), (42, "0:42"), (725, "12:05"), (11250, "3:07:30")]
 )
 def test_durations(seconds, text):
-    assert clock(seconds) == text
+    assert format_duration(seconds) == text

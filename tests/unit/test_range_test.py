@@ -12,13 +12,14 @@ from study.analysis.range_test import (
     RULES,
     Suggestion,
     ramp_name,
-    read,
-    smoothed,
-    trained_at,
+    read_curve,
+    smooth_losses,
+    verification_lr,
 )
 from study.analysis.results import Results
-from study.analysis.verification import cases, learning_rates
+from study.analysis.verification import range_test_cases, verification_lrs
 from study.figures import range_test
+from study.runs.metadata import DatasetInfo, RunMetadata
 from study.tables import range_regret, range_suggestions
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -39,15 +40,15 @@ def cliff(points=2000, low=1e-6, high=1.0):
 def test_the_lowest_loss_gives_a_tenth_of_its_learning_rate():
     lrs, losses = cliff()
     at = lrs[np.argmin(losses)] / 10
-    assert read(curve(losses, lrs), ONE_ORDER_BELOW, blown_up=False).lr == pytest.approx(at)
+    assert read_curve(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False).lr == pytest.approx(at)
     # What is smoothed lags behind: the same rule on a running mean suggests more.
-    assert at < read(curve(losses, lrs), BY_NAME["minimum/10"], blown_up=False).lr < 1.5 * at
+    assert at < read_curve(curve(losses, lrs), BY_NAME["minimum/10"], diverged=False).lr < 1.5 * at
 
 
 def test_steepest_by_the_logarithm_or_by_the_learning_rate_itself():
     lrs, losses = cliff()
-    in_log = read(curve(losses, lrs), BY_NAME["steepest in log LR"], blown_up=False).lr
-    in_lr = read(curve(losses, lrs), BY_NAME["steepest in LR"], blown_up=False).lr
+    in_log = read_curve(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False).lr
+    in_lr = read_curve(curve(losses, lrs), BY_NAME["steepest in LR"], diverged=False).lr
     assert in_log == pytest.approx(1e-3, rel=0.5)
     # A slope per learning rate is steep where learning rates are small.
     assert in_lr < in_log / 2
@@ -72,7 +73,7 @@ def test_the_valley_is_the_middle_of_the_longest_fall():
 )
 def test_no_true_minimum_says_what_to_change(losses, advice):
     lrs = np.geomspace(1e-4, 1, len(losses))
-    reading = read(curve(losses, lrs), ONE_ORDER_BELOW, blown_up=False)
+    reading = read_curve(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False)
     assert reading.lr is None
     assert advice in reading.advice
 
@@ -80,29 +81,29 @@ def test_no_true_minimum_says_what_to_change(losses, advice):
 def test_a_ramp_that_ends_in_no_finite_loss_was_not_still_falling():
     lrs = np.geomspace(1e-4, 1, 100)
     falling = curve(np.linspace(5, 1, 100), lrs)
-    assert read(falling, ONE_ORDER_BELOW, blown_up=True).lr == pytest.approx(0.1)
+    assert read_curve(falling, ONE_ORDER_BELOW, diverged=True).lr == pytest.approx(0.1)
 
 
 def test_a_slope_needs_learning_rates_that_differ():
     lrs = np.repeat([0.1, 0.15, 0.225, 0.3375, 0.5, 0.76], 10)
     losses = np.r_[np.linspace(2, 0.5, 40), np.linspace(0.6, 3, 20)]
-    reading = read(curve(losses, lrs), BY_NAME["steepest in log LR"], blown_up=False)
+    reading = read_curve(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False)
     assert reading.lr in {0.1, 0.15, 0.225}
-    few = read(curve(losses[:40], lrs[:40]), BY_NAME["steepest in log LR"], blown_up=False)
+    few = read_curve(curve(losses[:40], lrs[:40]), BY_NAME["steepest in log LR"], diverged=False)
     assert "too few learning rates" in few.advice
 
 
 def test_smoothing_goes_by_steps_and_has_no_bias_at_the_start():
     dense = curve(np.full(50, 3.0), np.ones(50))
-    assert smoothed(dense, 0.98) == pytest.approx(np.full(50, 3.0))
+    assert smooth_losses(dense, 0.98) == pytest.approx(np.full(50, 3.0))
     sparse = pd.DataFrame({"step": [1, 101], "lr": [1.0, 1.0], "loss": [9.0, 1.0]})
     # A hundred steps later next to nothing is left of the first loss.
-    assert smoothed(sparse, 0.9)[-1] == pytest.approx(1.0, abs=0.01)
+    assert smooth_losses(sparse, 0.9)[-1] == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_suggestion_is_a_geometric_mean_with_its_interval():
     readings = [
-        read(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, blown_up=False)
+        read_curve(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, diverged=False)
         for rule in [ONE_ORDER_BELOW]
         for lrs in (np.geomspace(1e-4, 1, 100), np.geomspace(1e-3, 10, 100))
     ]
@@ -116,10 +117,10 @@ def test_a_suggestion_is_a_geometric_mean_with_its_interval():
 def test_most_seeds_must_have_a_minimum():
     good = curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], np.geomspace(1e-4, 1, 100))
     bad = curve(np.linspace(1, 5, 100), np.geomspace(1e-4, 1, 100))
-    half = [read(one, ONE_ORDER_BELOW, blown_up=False) for one in (good, bad)]
+    half = [read_curve(one, ONE_ORDER_BELOW, diverged=False) for one in (good, bad)]
     found = Suggestion(ONE_ORDER_BELOW, half)
     assert found.lr is None
-    assert found.without == 1
+    assert found.seeds_without_minimum == 1
     assert "begin the ramp lower" in found.advice
 
 
@@ -127,7 +128,7 @@ def test_most_seeds_must_have_a_minimum():
     ("lr", "trained"), [(0.0249, 0.02), (0.0033, 0.005), (0.9, 1.0), (1.2e-05, 1e-05), (7.5, 10.0)]
 )
 def test_a_suggestion_is_trained_at_1_2_or_5(lr, trained):
-    assert trained_at(lr) == trained
+    assert verification_lr(lr) == trained
 
 
 def test_ramps_have_names():
@@ -138,8 +139,8 @@ def test_ramps_have_names():
 def results(accuracies, quantity="train_loss", ended_at=10):
     """A run of one ramp by two seeds whose lowest loss is at 0.1, and of trainings at constant
     learning rates with these final accuracies by seed."""
-    study = lr_range.STUDIES[0].narrowed({"schedule": ["ramp-exponential"], "lr": [1e-6]})
-    study = study.narrowed({"optimizer": ["sgd"]})
+    study = lr_range.STUDIES[0].with_choices({"schedule": ["ramp-exponential"], "lr": [1e-6]})
+    study = study.with_choices({"optimizer": ["sgd"]})
     trials, records = [], []
     for planned in study.plan("quick", 2):
         ramp = {"trial": planned.name, "status": "finished", "validation_accuracy": math.nan}
@@ -175,7 +176,7 @@ def test_a_ramp_that_blew_up_was_not_still_falling(tmp_path):
         of.records.loc[of.records["step"] > 501, "train_loss"] = math.nan
         of.trials.to_parquet(tmp_path / "trials.parquet")
         of = Results(of.run, pd.read_parquet(tmp_path / "trials.parquet"), of.records)
-        (case,) = cases(of, "train_loss")
+        (case,) = range_test_cases(of, "train_loss")
         found = {s.rule.name: s for ramp in case.ramps for s in ramp.suggestions}
         return found["one order below"].advice, found["one order below"].lr
 
@@ -186,7 +187,7 @@ def test_a_ramp_that_blew_up_was_not_still_falling(tmp_path):
 def test_ramps_with_other_ends_are_other_ramps():
     of = results({})
     of.trials["final_lr"] = [0.5, 1.0]
-    (case,) = cases(of, "train_loss")
+    (case,) = range_test_cases(of, "train_loss")
     assert [ramp.name for ramp in case.ramps] == ["lambda, final lr 0.5", "lambda, final lr 1"]
     assert all(len(s.readings) == 1 for ramp in case.ramps for s in ramp.suggestions)
 
@@ -203,16 +204,16 @@ def test_another_model_is_no_other_seed():
 
 
 def test_what_is_trained_to_verify():
-    (case,) = cases(results({}), "train_loss")
+    (case,) = range_test_cases(results({}), "train_loss")
     found = {s.rule.name: s.lr for ramp in case.ramps for s in ramp.suggestions}
     assert found["one order below"] == pytest.approx(0.01)
-    assert {0.001, 0.01, 0.1} <= set(learning_rates(case))
+    assert {0.001, 0.01, 0.1} <= set(verification_lrs(case))
     assert case.best_lr is None
 
 
 def test_regret_is_what_is_lost_to_the_best():
     of = results({0.001: (0.90, 0.91), 0.01: (0.95, 0.97), 0.1: (0.99, 0.98), 1.0: (None, None)})
-    (case,) = cases(of, "train_loss")
+    (case,) = range_test_cases(of, "train_loss")
     assert case.best_lr == 0.1
     assert case.regret(0.01).mean == pytest.approx(0.025)
     assert case.regret(0.1).mean == 0
@@ -246,7 +247,9 @@ def test_a_ramp_that_blows_up_at_once_leaves_the_others_their_panels():
     trials = pd.concat([good.trials, bad.trials], ignore_index=True)
     trials = trials.assign(device="cpu (made up)", threads=1)
     records = pd.concat([good.records, few], ignore_index=True)
-    run = {"study": "lr-range", "budget": "quick", "dataset": {"name": "mnist"}}
+    run = RunMetadata(
+        study="lr-range", budget="quick", dataset=DatasetInfo("mnist"), device="cpu (made up)"
+    )
     drawn = range_test.draw(Results(run, trials, records), "made up", quantity="train_loss")
     (figure,) = drawn.values()
     adam, sgd = figure.axes

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -131,7 +132,7 @@ def test_a_long_leaderboard_is_cut_on_the_page_and_whole_in_the_file(tmp_path: P
 def test_a_study_that_is_not_here_is_ranked_and_not_drawn(tmp_path: Path) -> None:
     results = made_up_run()
     elsewhere = Results(
-        run=dict(results.run) | {"study": "mine"}, trials=results.trials, records=results.records
+        run=replace(results.run, study="mine"), trials=results.trials, records=results.records
     )
     text = printed(write(elsewhere, tmp_path / "run"))
     assert "Leaderboard" in text

@@ -8,39 +8,22 @@ import pandas as pd
 import pytest
 
 from lenet import ConfigError
-from lenet.records import Record
 from search_spaces.fan import FAN as STUDY
-from study.runs import storage as places
 from study.runs.collect import collect, tables_are_current
+from study.runs.local import LocalPath
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
-
-
-def record(step, accuracy=0.5, **more):
-    return Record(
-        step=step,
-        epoch=step / 10,
-        samples=step * 32,
-        lr=0.1,
-        train_loss=1.0,
-        train_accuracy=0.4,
-        validation_loss=1.1,
-        validation_accuracy=accuracy,
-        train_seconds=step * 0.5,
-        samples_per_second=100.0,
-        steps_per_second=3.0,
-        **more,
-    )
+from tests.runs import metadata, record
 
 
 @pytest.fixture
 def folder(tmp_path):
-    plan = STUDY.narrowed({"batch_size": ["32"]}).plan("smoke", seeds=1)
-    return RunFolder.create(tmp_path / "run", {"study": "fan"}, plan)
+    plan = STUDY.with_choices({"batch_size": ["32"]}).plan("smoke", seeds=1)
+    return RunFolder.create(tmp_path / "run", metadata(), plan)
 
 
 def test_a_plan_comes_back_as_it_was(folder):
-    assert RunFolder.open(folder.path).plan == STUDY.narrowed({"batch_size": ["32"]}).plan(
+    assert RunFolder.open(folder.path).plan == STUDY.with_choices({"batch_size": ["32"]}).plan(
         "smoke", seeds=1
     )
 
@@ -48,11 +31,11 @@ def test_a_plan_comes_back_as_it_was(folder):
 def test_records_and_checkpoint_come_back(folder):
     trial = folder.trial("one")
     trial.begin({"device": "cpu"})
-    assert trial.saved_checkpoint() is None
+    assert trial.checkpoint() is None
     trial.save([record(10), record(20, diverged=True)], b"weights")
     again = folder.trial("one")
-    assert again.saved_checkpoint() == b"weights"
-    assert again.records()[0].same_learning(record(10))  # with NaN where none was measured
+    assert again.checkpoint() == b"weights"
+    assert again.records()[0].equal_except_timing(record(10))  # with NaN where none was measured
     assert again.records()[1].diverged
     assert again.state()["status"] == "running"
 
@@ -62,7 +45,7 @@ def test_a_finished_trial_needs_no_checkpoint(folder):
     trial.begin({})
     trial.save([record(10)], b"weights")
     trial.finish("finished", [record(10), record(20)])
-    assert trial.saved_checkpoint() is None
+    assert trial.checkpoint() is None
     assert len(trial.records()) == 2
     assert trial.state()["status"] == "finished"
 
@@ -82,7 +65,7 @@ def test_a_worker_that_comes_back_late_does_not_write_over_what_another_trained(
     for write in (
         lambda: cut_off.save([record(10), record(20)], b"late"),
         lambda: cut_off.finish("finished", [record(10)]),
-        lambda: cut_off.keep_timings(np.zeros(1)),
+        lambda: cut_off.save_timings(np.zeros(1)),
     ):
         with pytest.raises(OutOfReach, match="was attempt 1, and attempt 2 has begun"):
             write()
@@ -90,19 +73,19 @@ def test_a_worker_that_comes_back_late_does_not_write_over_what_another_trained(
     with pytest.raises(OutOfReach):
         cut_off.save([record(10), record(20)], b"late")
     assert len(folder.trial("one").records()) == 3
-    assert folder.trial("one").saved_checkpoint() is None
+    assert folder.trial("one").checkpoint() is None
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    places.replace_file(path, b"old")
+    path = LocalPath(tmp_path / "file")
+    path.write_bytes(b"old")
 
     def fail(*_):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        places.replace_file(path, b"new")
+        path.write_bytes(b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -149,27 +132,27 @@ def test_a_run_without_records_still_has_tables(folder):
 
 def test_a_folder_that_is_taken_is_refused(folder, tmp_path):
     with pytest.raises(ConfigError, match=r"holds a run of fan.*--resume"):
-        RunFolder.create(folder.path, {}, [])
+        RunFolder.create(folder.path, metadata(), [])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
     with pytest.raises(ConfigError, match="not empty and holds no run"):
-        RunFolder.create(tmp_path / "other", {}, [])
+        RunFolder.create(tmp_path / "other", metadata(), [])
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot write to"):
-        RunFolder.create(tmp_path / "file" / "run", {}, [])
+        RunFolder.create(tmp_path / "file" / "run", metadata(), [])
 
 
 def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(ConfigError, match="name another folder with --results"):
-        RunFolder.create(tmp_path / "run", {}, [])
+    with pytest.raises(ConfigError, match="choose another folder with --results"):
+        RunFolder.create(tmp_path / "run", metadata(), [])
 
 
-def test_what_is_no_run_is_not_resumed(tmp_path, folder):
-    with pytest.raises(ConfigError, match="is no run"):
+def test_a_folder_without_a_run_is_not_resumed(tmp_path, folder):
+    with pytest.raises(ConfigError, match="is not a run"):
         RunFolder.open(tmp_path)
     for altered in ("{", "[]"):
         (folder.path / "plan.json").write_text(altered)
@@ -189,26 +172,26 @@ def test_two_runs_do_not_write_to_one_folder(folder):
         pass
 
 
-def test_damaged_files_of_a_trial_are_as_missing(folder):
+def test_damaged_files_of_a_trial_count_as_missing(folder):
     planned = folder.plan[0]
     trial = folder.trial(planned.name)
     trial.begin({})
     trial.finish("finished", [record(10)])
     assert planned not in folder.unfinished()
-    (trial.path / "records.json").write_bytes(b"[{")
+    (trial.home / "records.json").write_bytes(b"[{")
     assert planned in folder.unfinished()  # though its status is complete
     collect(folder)
     row = pd.read_parquet(folder.path / "trials.parquet").set_index("trial").loc[planned.name]
     assert (row.status, row.error) == ("unfinished", "its records are missing or damaged")
     for name in ("trial.json", "records.json"):
-        (trial.path / name).write_bytes(b"[{")
+        (trial.home / name).write_bytes(b"[{")
     assert planned in folder.unfinished()
     assert trial.records() == []
     collect(folder)
     assert set(pd.read_parquet(folder.path / "trials.parquet").status) == {"unfinished"}
 
 
-def test_the_best_trial_of_those_that_have_records(folder):
+def test_the_best_trial_is_among_those_with_records(folder):
     assert folder.best("validation_accuracy") is None
     for planned, accuracy in zip(folder.plan, (0.5, 0.9, math.nan), strict=False):
         folder.trial(planned.name).begin({})
@@ -216,9 +199,9 @@ def test_the_best_trial_of_those_that_have_records(folder):
     assert folder.best("validation_accuracy") == (folder.plan[1].name, 0.9)
 
 
-def test_what_a_killed_write_left_is_swept(folder):
+def test_a_new_attempt_deletes_what_a_killed_write_left(folder):
     trial = folder.trial("one")
     trial.begin({})
-    (trial.path / ".checkpoint.pt.abc123").touch()
+    (trial.home / ".checkpoint.pt.abc123").write_bytes(b"")
     trial.begin({})
-    assert [path.name for path in trial.path.iterdir()] == ["trial.json"]
+    assert trial.home.names() == ["trial.json"]

@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from study.analysis import scaling, statistics, step_model, step_seconds
+from study.analysis import speedup, statistics, step_model, step_seconds
 from study.analysis.conclusions import conclusions
 from study.figures import break_even, hardware, time_shares, worker_curves
 from study.tables import launchers, start_up, step_time, worker_learning, worker_times
@@ -15,30 +15,30 @@ from tests.unit.made_up_scaling import MODEL, RAY_COST, TWO_RATES, gradient_byte
 
 
 def test_rates_are_of_the_steps_behind_the_warm_up():
-    trained = scaling.runs(made_up_scaling(repeats=1)).set_index("trial")
+    trained = speedup.scaling_trials(made_up_scaling(repeats=1)).set_index("trial")
     run = trained.loc["ray_2cpu_width2_seed0"]
-    expected = MODEL.step(2, 128, 2, gradient_bytes(2)) * RAY_COST
+    expected = MODEL.step_seconds(2, 128, 2, gradient_bytes(2)) * RAY_COST
     assert run["step_seconds"] == pytest.approx(expected)
     assert run["samples_per_second"] == pytest.approx(128 / expected)
     assert run["epoch_seconds"] == pytest.approx(55_000 / 128 * expected)
     shares = run[["data_share", "compute_share", "communication_share"]]
     assert shares.sum() == pytest.approx(1)
-    sent = MODEL.communication(2, gradient_bytes(2)) * RAY_COST
+    sent = MODEL.communication_seconds(2, gradient_bytes(2)) * RAY_COST
     assert shares["communication_share"] == pytest.approx(sent / expected)
 
 
 def test_speed_up_and_efficiency_of_strong_and_weak_scaling():
     results = made_up_scaling(repeats=2)
-    one, two = (MODEL.step(n, 128, 4, gradient_bytes(4)) for n in (1, 2))
-    strong = scaling.compared(results, weak=False)
+    one, two = (MODEL.step_seconds(n, 128, 4, gradient_bytes(4)) for n in (1, 2))
+    strong = speedup.speedups(results, weak=False)
     rows = strong[(strong["workers"] == 2) & (strong["width"] == 4)]
     assert len(rows) == 2
-    assert rows["speed_up"].tolist() == pytest.approx([one / two] * 2)
+    assert rows["speedup"].tolist() == pytest.approx([one / two] * 2)
     assert rows["efficiency"].tolist() == pytest.approx([one / (2 * two)] * 2)
-    weak = scaling.compared(results, weak=True)
+    weak = speedup.speedups(results, weak=True)
     rows = weak[(weak["workers"] == 2) & (weak["width"] == 4)]
     assert rows["batch_size"].tolist() == [256, 256]
-    grown = MODEL.step(2, 256, 4, gradient_bytes(4))
+    grown = MODEL.step_seconds(2, 256, 4, gradient_bytes(4))
     assert rows["efficiency"].tolist() == pytest.approx([one / grown] * 2)
 
 
@@ -46,24 +46,30 @@ def test_time_to_an_accuracy_is_infinite_where_it_is_not_reached():
     results = made_up_scaling(repeats=1)
     trials = results.trials.head(1)
     half, whole = results.records["train_seconds"].head(2)
-    assert scaling.seconds_to(results, trials, 0.99).tolist() == [math.inf]
+    assert speedup.seconds_to_accuracy(results, trials, 0.99).tolist() == [math.inf]
     # Without timings the records' seconds are all there is.
     untimed = dataclasses.replace(results, timings=pd.DataFrame())
-    assert scaling.seconds_to(untimed, trials, 0.7).tolist() == [half]
-    assert scaling.seconds_to(untimed, trials, 0.9).tolist() == [whole]
+    assert speedup.seconds_to_accuracy(untimed, trials, 0.7).tolist() == [half]
+    assert speedup.seconds_to_accuracy(untimed, trials, 0.9).tolist() == [whole]
 
 
 def test_the_warm_up_is_no_part_of_the_time_to_an_accuracy():
     results = made_up_scaling(repeats=1)
-    trials = scaling.runs(results).set_index("trial", drop=False).loc[["ray_2cpu_width2_seed0"]]
-    step = MODEL.step(2, 128, 2, gradient_bytes(2)) * RAY_COST
-    assert scaling.seconds_to(results, trials, 0.7).tolist() == pytest.approx([24 * step])
-    assert scaling.seconds_to(results, trials, 0.9).tolist() == pytest.approx([48 * step])
+    trials = (
+        speedup.scaling_trials(results)
+        .set_index("trial", drop=False)
+        .loc[["ray_2cpu_width2_seed0"]]
+    )
+    step = MODEL.step_seconds(2, 128, 2, gradient_bytes(2)) * RAY_COST
+    assert speedup.seconds_to_accuracy(results, trials, 0.7).tolist() == pytest.approx([24 * step])
+    assert speedup.seconds_to_accuracy(results, trials, 0.9).tolist() == pytest.approx([48 * step])
     # The record has ten steps of five times as long in it, and so has the published time.
     assert trials["train_seconds"].tolist() == pytest.approx([(48 + 40) * step])
     # A resumed run has no timings of its first steps.
     resumed = results.timings[results.timings["step"] > 12]
-    seconds = scaling.seconds_to(dataclasses.replace(results, timings=resumed), trials, 0.9)
+    seconds = speedup.seconds_to_accuracy(
+        dataclasses.replace(results, timings=resumed), trials, 0.9
+    )
     assert seconds.tolist() == trials["train_seconds"].tolist()
 
 
@@ -71,10 +77,10 @@ def test_rates_count_a_straggler_which_the_median_does_not():
     results = made_up_scaling(repeats=1)
     timings = results.timings.copy()
     late = (timings["trial"] == "ray_1cpu_width1_seed0") & (timings["step"] == 30)
-    usual = MODEL.step(1, 128, 1, gradient_bytes(1)) * RAY_COST
+    usual = MODEL.step_seconds(1, 128, 1, gradient_bytes(1)) * RAY_COST
     timings.loc[late, "compute_seconds"] += 38 * usual  # of the 38 steps behind the warm-up
     changed = dataclasses.replace(results, timings=timings)
-    run = scaling.runs(changed).set_index("trial").loc["ray_1cpu_width1_seed0"]
+    run = speedup.scaling_trials(changed).set_index("trial").loc["ray_1cpu_width1_seed0"]
     assert run["step_seconds"] == pytest.approx(2 * usual)
     assert run["median_seconds"] == pytest.approx(usual)
     assert run["samples_per_second"] == pytest.approx(128 / (2 * usual))
@@ -90,10 +96,10 @@ def test_a_run_that_was_resumed_warms_up_again():
     again = timings["step"] > 40
     seconds = [name for name in timings if name.endswith("_seconds")]
     timings.loc[again & (timings["step"] <= 42), seconds] *= 9  # a quarter of its eight steps
-    slow = scaling.runs(dataclasses.replace(results, timings=timings))
+    slow = speedup.scaling_trials(dataclasses.replace(results, timings=timings))
     timings.loc[again, "begun_at"] = 40
-    resumed = scaling.runs(dataclasses.replace(results, timings=timings))
-    expected = scaling.runs(results)["step_seconds"]
+    resumed = speedup.scaling_trials(dataclasses.replace(results, timings=timings))
+    expected = speedup.scaling_trials(results)["step_seconds"]
     assert (slow["step_seconds"] > 1.3 * expected).all()
     assert resumed["step_seconds"].tolist() == pytest.approx(expected.tolist())
 
@@ -110,35 +116,42 @@ def test_the_shorter_last_batch_of_an_epoch_is_no_typical_step():
         }
     )
     # 250 samples in batches of 100: every third step has 50.
-    assert step_seconds.typical(steps, 250, 100)["step_seconds"] == 2
-    assert step_seconds.typical(steps, 300, 100)["step_seconds"] == pytest.approx(11 / 6)
+    assert step_seconds.typical_step(steps, 250, 100)["step_seconds"] == 2
+    assert step_seconds.typical_step(steps, 300, 100)["step_seconds"] == pytest.approx(11 / 6)
 
 
 def test_a_batch_larger_than_the_training_samples_is_cut_to_them():
     few = {"train_samples": ["100"]}
     results = made_up_scaling(repeats=2, widths=(1, 2), settings=few)
-    trained = scaling.runs(results)
+    trained = speedup.scaling_trials(results)
     assert set(trained["batch_size"]) == {128, 256}
     assert set(trained["batch"]) == {100}
-    step = MODEL.step(2, 100, 1, gradient_bytes(1)) * RAY_COST
+    step = MODEL.step_seconds(2, 100, 1, gradient_bytes(1)) * RAY_COST
     run = trained.set_index("trial").loc["ray_2cpu_width1_seed0"]
     assert run["samples_per_second"] == pytest.approx(100 / step)
     assert run["epoch_seconds"] == pytest.approx(step)
-    strong = scaling.compared(results, weak=False)
-    expected = MODEL.speed_up(2, 100, 1, gradient_bytes(1))
+    strong = speedup.speedups(results, weak=False)
+    expected = MODEL.speedup(2, 100, 1, gradient_bytes(1))
     both = strong[(strong["workers"] == 2) & (strong["width"] == 1)]
-    assert both["speed_up"].tolist() == pytest.approx([expected] * 2)
+    assert both["speedup"].tolist() == pytest.approx([expected] * 2)
     # It did not grow with the workers: that is no weak scaling.
     assert scaling_table.make(results, weak=True).empty
     assert set(scaling_table.make(results, weak=False)["batch"]) == {"100"}
-    (points, _) = scaling.repeats(results)
-    assert sorted(p.place for p in points) == [(1, 100, 1), (1, 100, 2), (2, 100, 1), (2, 100, 2)]
+    (points, _) = speedup.measurements_by_repeat(results)
+    assert sorted(p.workload for p in points) == [
+        (1, 100, 1),
+        (1, 100, 2),
+        (2, 100, 1),
+        (2, 100, 2),
+    ]
     model = step_model.fit(points)
-    assert model.step(2, 100, 1, gradient_bytes(1)) == pytest.approx(step)
+    assert model.step_seconds(2, 100, 1, gradient_bytes(1)) == pytest.approx(step)
 
 
 def test_oversubscribed_workers_are_not_in_the_fit():
-    repeats = scaling.repeats(made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,)))
+    repeats = speedup.measurements_by_repeat(
+        made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,))
+    )
     assert len(repeats) == 2
     assert all({p.workers for p in points} == {1, 2} for points in repeats)
 
@@ -148,40 +161,40 @@ def test_a_repeat_that_was_cut_short_is_not_fitted():
     trials = results.trials
     lost = trials["trial"] == "ray_2cpu_width2_seed2"
     cut = dataclasses.replace(results, trials=trials[~lost])
-    assert len(scaling.repeats(cut)) == 2
+    assert len(speedup.measurements_by_repeat(cut)) == 2
     # Where none is whole, the means over all stand for one.
     lost |= trials["trial"].isin(["ray_2cpu_width4_seed1", "ray_1cpu_width1_seed0"])
-    (means,) = scaling.repeats(dataclasses.replace(results, trials=trials[~lost]))
-    assert len(means) == len(scaling.repeats(results)[0])
-    (point,) = (p for p in means if p.place == (1, 128, 1))
-    whole = MODEL.step(1, 128, 1, gradient_bytes(1)) * RAY_COST
-    assert point.step == pytest.approx(1.015 * whole)  # of repeats 1 and 2
+    (means,) = speedup.measurements_by_repeat(dataclasses.replace(results, trials=trials[~lost]))
+    assert len(means) == len(speedup.measurements_by_repeat(results)[0])
+    (point,) = (p for p in means if p.workload == (1, 128, 1))
+    whole = MODEL.step_seconds(1, 128, 1, gradient_bytes(1)) * RAY_COST
+    assert point.step_seconds == pytest.approx(1.015 * whole)  # of repeats 1 and 2
 
 
 def test_workers_are_faster_where_the_whole_interval_says_so():
-    strong = scaling.compared(made_up_scaling(repeats=3), weak=False)
-    verdicts = scaling.judged(strong).set_index("width")["verdict"]
+    strong = speedup.speedups(made_up_scaling(repeats=3), weak=False)
+    verdicts = speedup.judge_speedups(strong).set_index("width")["verdict"]
     assert verdicts.to_dict() == {1: "not faster", 2: "not faster", 4: "faster than one"}
-    strong.loc[(strong["width"] == 4) & (strong["seed"] == 0), "speed_up"] = 0.5
-    assert scaling.judged(strong).set_index("width")["verdict"][4] == "undecided"
+    strong.loc[(strong["width"] == 4) & (strong["seed"] == 0), "speedup"] = 0.5
+    assert speedup.judge_speedups(strong).set_index("width")["verdict"][4] == "undecided"
 
 
 def test_points_share_the_level_of_their_verdicts():
-    strong = scaling.compared(made_up_scaling(repeats=3), weak=False)
+    strong = speedup.speedups(made_up_scaling(repeats=3), weak=False)
     wide = (strong["workers"] == 2) & (strong["width"] == 4)
     # Their mean of 1.2 is 4.9 times its standard error above 1: t(0.975, 2) is 4.303, but of one
     # of three points it is t(1 - 0.025 / 3, 2) = 7.649.
     deviation = 0.2 / 4.9 * math.sqrt(3)
-    strong.loc[wide, "speed_up"] = [1.2 - deviation, 1.2, 1.2 + deviation]
-    assert scaling.judged(strong).set_index("width")["verdict"][4] == "undecided"
+    strong.loc[wide, "speedup"] = [1.2 - deviation, 1.2, 1.2 + deviation]
+    assert speedup.judge_speedups(strong).set_index("width")["verdict"][4] == "undecided"
     alone = strong[(strong["width"] == 4)]
-    assert scaling.judged(alone)["verdict"].tolist() == ["faster than one"]
+    assert speedup.judge_speedups(alone)["verdict"].tolist() == ["faster than one"]
 
 
 def test_other_settings_are_no_repeats():
     results = made_up_scaling(repeats=1, widths=(4,), settings=TWO_RATES)
-    strong = scaling.compared(results, weak=False)
-    verdicts = scaling.judged(strong, scaling.others(results))
+    strong = speedup.speedups(results, weak=False)
+    verdicts = speedup.judge_speedups(strong, speedup.other_varied_settings(results))
     assert verdicts["lr"].tolist() == [0.01, 0.1]
     assert set(verdicts["verdict"]) == {"undecided"}  # a single repeat of each
     said = conclusions(results)
@@ -201,8 +214,8 @@ def test_other_settings_have_figures_and_rows_of_their_own():
 
 
 def test_one_repeat_decides_nothing():
-    strong = scaling.compared(made_up_scaling(repeats=1), weak=False)
-    assert set(scaling.judged(strong)["verdict"]) == {"undecided"}
+    strong = speedup.speedups(made_up_scaling(repeats=1), weak=False)
+    assert set(speedup.judge_speedups(strong)["verdict"]) == {"undecided"}
 
 
 def test_the_scaling_table_says_who_was_oversubscribed():
@@ -293,7 +306,9 @@ def test_numbers_of_workers_that_were_not_run_are_predictions():
     assert predicted["workers"].tolist() == ["8", "8", "8"]  # two workers were run
     assert set(predicted["measured ms"]) == {"not run"}
     size = gradient_bytes(4)
-    expected = MODEL.step(8, 128, 4, size) * RAY_COST * 1.005 * 1e3  # the mean of both repeats
+    expected = (
+        MODEL.step_seconds(8, 128, 4, size) * RAY_COST * 1.005 * 1e3
+    )  # the mean of both repeats
     wide = predicted[predicted["width"] == "4"].iloc[0]
     mean, half = map(float, wide["model ms"].split(" ± "))
     assert mean == pytest.approx(expected, rel=0.01)

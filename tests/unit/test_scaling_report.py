@@ -7,7 +7,7 @@ from matplotlib.container import ErrorbarContainer
 from rich.console import Console
 
 import search_spaces
-from study.analysis import scaling
+from study.analysis import speedup
 from study.analysis.conclusions import conclusions
 from study.claims.judge import judge_all
 from study.figures import break_even, hardware, time_shares
@@ -141,7 +141,7 @@ def test_the_shares_of_time_have_intervals_over_repeats():
     changed = dataclasses.replace(results, timings=timings)
     drawn = boundaries(changed)
     assert len(drawn) == 5  # the ends of two phases in three bars, one of which ends with one
-    run = scaling.runs(changed).query("launcher == 'ray' and workers == 2 and width == 1")
+    run = speedup.scaling_trials(changed).query("launcher == 'ray' and workers == 2 and width == 1")
     a, b = 100 - 100 * run.query("batch == 128").sort_values("seed")["communication_share"]
     (segment,) = drawn[2][2][0].get_segments()
     assert segment[:, 1].mean() == pytest.approx((a + b) / 2)
@@ -179,7 +179,7 @@ def test_no_break_even_of_a_single_width(tmp_path):
     said = []
     results = made_up_scaling(widths=(1,))
     draw_all(search_spaces.find("fan-hardware"), results, tmp_path, said.append)
-    assert said == ["break-even is not drawn: this run lacks what it shows"]
+    assert said == ["Skipped figure break-even: this run does not have the data it needs."]
 
 
 def test_the_conclusion_in_words(tmp_path, capsys):
@@ -259,6 +259,6 @@ def test_where_samples_cost_nothing_no_batch_pays():
 
 def test_a_grid_is_no_scaling_run():
     results = made_up_run()
-    assert not scaling.is_scaling(results)
-    assert scaling.runs(results).empty
+    assert not speedup.is_scaling(results)
+    assert speedup.scaling_trials(results).empty
     assert scaling_table.make(results, weak=False).empty

@@ -12,18 +12,19 @@ from study.analysis.results import Results
 from study.analysis.search import (
     best_points,
     confirmation_name,
-    confirmed,
+    confirmed_points,
     described,
-    front,
     importances,
-    said_of_winner,
+    pareto_front,
     trial_name,
+    winner_notes,
 )
 from study.figures.draw import draw_all
+from study.runs.metadata import DatasetInfo, RunMetadata
 from study.tables import confirmed as confirmed_table
 from study.tables import epochs_saved
 
-SEARCHED = STUDY.searched({}, "quick")
+SEARCHED = STUDY.search_space({}, "quick")
 
 
 def point(number):
@@ -67,15 +68,15 @@ def results(ends, fresh=None, objectives=("validation_accuracy",)):
             config = SEARCHED.config(point(number)).replace(seed=seed)
             name = confirmation_name(number, seed)
             add(name, config, "finished", accuracy, 1.0, test=accuracy - 0.01)
-    run = {
-        "study": "search",
-        "tool": "study.search",
-        "budget": "quick",
-        "dataset": {"name": "mnist"},
-        "device": "cpu",
-        "objective": objectives[0],
-        "asked": {"space": [described(d) for d in SPACE], "objectives": list(objectives)},
-    }
+    run = RunMetadata(
+        study="search",
+        tool="study.search",
+        budget="quick",
+        dataset=DatasetInfo("mnist"),
+        device="cpu",
+        objective=objectives[0],
+        options={"space": [described(d) for d in SPACE], "objectives": list(objectives)},
+    )
     trials = pd.DataFrame(rows).drop(columns=["milestones", "evaluate_at"])
     return Results(run, trials, pd.DataFrame({"trial": trials["trial"], "step": 1}))
 
@@ -89,13 +90,13 @@ FRESH = {1: [0.91, 0.93], 4: [0.95, 0.96]}
 
 def test_fresh_seeds_rank_and_the_lucky_winner_is_told():
     of = results(ENDS, FRESH)
-    found = confirmed(of)
+    found = confirmed_points(of)
     assert [(one.number, one.search_rank) for one in found] == [(4, 2), (1, 1)]
     assert found[0].objective.mean == pytest.approx(0.955)
     assert found[0].test_accuracy.mean == pytest.approx(0.945)
     assert found[1].search_value == 0.97
     # A stopped trial's early value is no rank, a diverged one has none.
-    assert "trial 1, comes out as number 2 of 2" in said_of_winner(of)[0]
+    assert "trial 1, comes out as number 2 of 2" in winner_notes(of)[0]
 
 
 def test_the_table_of_the_confirmed():
@@ -128,7 +129,7 @@ def test_confirmations_take_no_part_in_the_leaderboard():
 
 def test_the_front_is_what_nothing_beats_in_both():
     of = results(ENDS, objectives=("validation_accuracy", "train_seconds"))
-    best = front(of)
+    best = pareto_front(of)
     assert best["validation_accuracy"].tolist() == [0.95, 0.97]
     assert best["train_seconds"].tolist() == [2.0, 9.0]
 

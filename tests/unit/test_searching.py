@@ -1,4 +1,4 @@
-"""What a search knows: its database and its folder, brought together after whatever happened."""
+"""The state of a search: its database and its folder, reconciled after a killed run."""
 
 import sqlite3
 
@@ -7,21 +7,21 @@ import pytest
 from optuna.trial import TrialState
 
 from lenet.config import ConfigError
-from lenet.records import Record
 from search_spaces.search import STUDY
-from search_spaces.study import Planned
+from search_spaces.study import PlannedTrial
 from study import search as command
-from study.analysis.search import number_of, quiet, trial_name
+from study.analysis.search import quiet_optuna, trial_name, trial_number
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
 from study.tuning.search import Search, propose
+from tests.runs import metadata, record
 
 CHOICES = {"optimizer": ["adam"], "schedule": ["constant"]}
 
 
 def search_in(folder, **changes):
     made = {
-        "searched": STUDY.searched(CHOICES, "smoke"),
+        "searched": STUDY.search_space(CHOICES, "smoke"),
         "objectives": ("validation_accuracy",),
         "sampler": "random",
         "seed": 0,
@@ -33,36 +33,20 @@ def search_in(folder, **changes):
     return Search(**(made | changes))
 
 
-def record(epoch, accuracy, *, diverged=False):
-    return Record(
-        step=epoch,
-        epoch=epoch,
-        samples=epoch,
-        lr=0.1,
-        train_loss=1.0,
-        train_accuracy=0.5,
-        validation_accuracy=accuracy,
-        train_seconds=float(epoch),
-        samples_per_second=1.0,
-        steps_per_second=1.0,
-        diverged=diverged,
-    )
-
-
 @pytest.fixture
 def folder(tmp_path):
-    return RunFolder.create(tmp_path / "run", {"study": "search"}, [])
+    return RunFolder.create(tmp_path / "run", metadata("search"), [])
 
 
 def begin(search, folder, count):
-    """Propose and plan so many trials, as the suggester does; their planned selves."""
+    """Propose and plan `count` trials, as the suggester does, and return them."""
     begun = []
     for _ in range(count):
-        with quiet():
+        with quiet_optuna():
             trial = search.study.ask()
             config = search.config(propose(search.space, trial))
-        begun.append(Planned(name=trial_name(trial.number, config), config=config))
-        folder.extend(begun[-1:])
+        begun.append(PlannedTrial(name=trial_name(trial.number, config), config=config))
+        folder.extend_plan(begun[-1:])
         folder.trial(begun[-1].name).begin({})
     return begun
 
@@ -71,7 +55,7 @@ def states(search):
     return [trial.state for trial in search.study.get_trials(deepcopy=False)]
 
 
-def test_what_a_killed_search_left_is_settled(folder):
+def test_a_killed_search_is_reconciled_with_its_folder(folder):
     first = search_in(folder)
     first.open(folder, resumed=False)
     ended, stopped, diverged, failed, running = begin(first, folder, 5)
@@ -80,25 +64,29 @@ def test_what_a_killed_search_left_is_settled(folder):
     folder.trial(stopped.name).mark("stopped")
     folder.trial(diverged.name).finish("diverged", [record(1, float("nan"), diverged=True)])
     folder.trial(failed.name).mark("failed", "made up")
-    with quiet():
+    with quiet_optuna():
         first.study.ask()  # proposed, and killed before it was planned
 
     second = search_in(folder)
     second.open(folder, resumed=True)
     assert states(second) == [
-        *(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL),
-        *(TrialState.RUNNING, TrialState.RUNNING, TrialState.FAIL),
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+        TrialState.RUNNING,
+        TrialState.FAIL,
     ]
     assert second.study.trials[0].value == 0.9
-    # A stopped trial stands for what it had reached, so that samplers can rank it.
+    # A stopped trial counts with the value it had reached, so that samplers can rank it.
     assert second.study.trials[1].intermediate_values == {1: 0.3, 2: 0.4}
     assert second.study.trials[1].value == 0.4
-    # One that failed, of a lost node or a full disk, is trained again.
+    # A trial that failed, for example on a full disk, is trained again.
     assert second.pending == [(3, failed), (4, running)]
     assert (second.done, second.left) == (3, 7)
 
 
-def test_a_database_ahead_of_the_folder_is_followed(folder):
+def test_a_folder_behind_the_database_is_brought_up_to_date(folder):
     first = search_in(folder)
     first.open(folder, resumed=False)
     stopped, _ = begin(first, folder, 2)
@@ -108,15 +96,15 @@ def test_a_database_ahead_of_the_folder_is_followed(folder):
     second = search_in(folder, trials=1)
     second.open(folder, resumed=True)
     assert folder.trial(stopped.name).state()["status"] == "stopped"
-    # What is under way is finished, however few trials are asked for.
+    # Running trials are finished, even if fewer were requested.
     assert (second.done, second.left) == (1, 1)
 
 
-def test_a_known_point_that_was_given_up_is_proposed_again(folder):
+def test_an_abandoned_start_point_is_proposed_again(folder):
     point = {"lr": 0.01, "batch_size": 64}
     first = search_in(folder, start_from=[point])
     first.open(folder, resumed=False)
-    with quiet():
+    with quiet_optuna():
         first.study.ask()  # proposed, and killed before it was planned
     second = search_in(folder, start_from=[point])
     second.open(folder, resumed=True)
@@ -124,7 +112,7 @@ def test_a_known_point_that_was_given_up_is_proposed_again(folder):
     assert planned.config.to_dict().items() >= point.items()
 
 
-def test_a_resumed_sampler_does_not_propose_the_same_once_more(folder):
+def test_a_resumed_sampler_does_not_repeat_its_proposals(folder):
     first = search_in(folder)
     first.open(folder, resumed=False)
     before = [planned.config for planned in begin(first, folder, 3)]
@@ -134,7 +122,7 @@ def test_a_resumed_sampler_does_not_propose_the_same_once_more(folder):
     assert not set(before) & set(after)
 
 
-def test_known_points_come_first(folder):
+def test_start_points_come_first(folder):
     point = {"lr": 0.01, "batch_size": 64, "dropout": 0.25, "weight_decay": 1e-4}
     search = search_in(folder, start_from=[point])
     search.open(folder, resumed=False)
@@ -142,16 +130,16 @@ def test_known_points_come_first(folder):
     assert planned.config.to_dict().items() >= point.items()
 
 
-def test_of_two_objectives_a_diverged_trial_is_no_merit(folder):
+def test_with_two_objectives_a_diverged_trial_fails(folder):
     two = search_in(folder, objectives=("validation_accuracy", "train_seconds"))
     two.open(folder, resumed=False)
     good, bad = begin(two, folder, 2)
     two.tell(0, [record(2, 0.9)], stopped=False)
     two.tell(1, [record(1, float("nan"), diverged=True)], stopped=False)
     assert states(two) == [TrialState.COMPLETE, TrialState.FAIL]
-    assert two.study.trials[0].values == [0.9, 2.0]
+    assert two.study.trials[0].values == [0.9, 1.0]
     assert [d.name for d in two.study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    assert {number_of(good.name), number_of(bad.name)} == {0, 1}
+    assert {trial_number(good.name), trial_number(bad.name)} == {0, 1}
 
 
 def test_a_search_never_reads_the_test_set(folder):
@@ -164,43 +152,43 @@ def test_every_sampler_proposes(folder, sampler):
     search.open(folder, resumed=False)
     assert type(search.study.sampler).__name__.lower().removesuffix("sampler") == sampler
     for planned in (one for _ in range(14) for one in begin(search, folder, 1)):
-        search.tell(number_of(planned.name), [record(1, planned.config.dropout)], stopped=False)
+        search.tell(trial_number(planned.name), [record(1, planned.config.dropout)], stopped=False)
     assert states(search) == [TrialState.COMPLETE] * 14
 
 
 def test_a_locked_database_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(databases, "_SECONDS_FOR_A_LOCK", 0.1)
+    monkeypatch.setattr(databases, "_LOCK_TIMEOUT", 0.1)
     url = f"sqlite:///{tmp_path / 'some.db'}"
     databases.connect(url)
     holder = sqlite3.connect(tmp_path / "some.db")
     holder.execute("BEGIN EXCLUSIVE")
     try:
-        with pytest.raises(ConfigError, match=r"locked.*wait until who holds it is done"):
+        with pytest.raises(ConfigError, match=r"locked.*wait until the process that locked it"):
             databases.connect(url)
     finally:
         holder.close()
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path):
-    (tmp_path / "some.db").write_text("no database, and longer than a hundred bytes " * 9)
+def test_a_file_that_is_not_a_database_is_named(tmp_path):
+    (tmp_path / "some.db").write_text("not a database, and longer than a hundred bytes " * 9)
     with pytest.raises(ConfigError, match="cannot use the database"):
         databases.connect(f"sqlite:///{tmp_path / 'some.db'}")
 
 
 def test_a_database_of_another_study_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'some.db'}"
-    with quiet():
+    with quiet_optuna():
         optuna.create_study(storage=databases.connect(url), study_name="mine")
     databases.check(url, "mine", resumed=True)
     databases.check(url, "new", resumed=False)
-    with pytest.raises(ConfigError, match="has a study 'mine' already"):
+    with pytest.raises(ConfigError, match="already has a study 'mine'"):
         databases.check(url, "mine", resumed=False)
     with pytest.raises(ConfigError, match="has no study 'other'"):
         databases.check(url, "other", resumed=True)
 
 
 @pytest.mark.parametrize(
-    ("url", "kept"),
+    ("url", "shown"),
     [
         ("postgresql+psycopg://me:secret@host/base", "postgresql+psycopg://me:***@host/base"),
         (
@@ -213,8 +201,8 @@ def test_a_database_of_another_study_is_refused(tmp_path):
         ),
     ],
 )
-def test_no_password_is_kept(url, kept):
-    assert databases.without_password(url) == kept
+def test_passwords_are_hidden(url, shown):
+    assert databases.without_password(url) == shown
     words = ["--trials", "3", f"--optuna-storage={url}"]
     assert "secret" not in " ".join(databases.hide_passwords(words, url))
 
@@ -222,8 +210,8 @@ def test_no_password_is_kept(url, kept):
 @pytest.mark.parametrize(
     "url", ["postgres//me:secret@host/base", "postgresql://me:secret@host:x/b"]
 )
-def test_a_url_that_is_mistyped_is_not_said_again(url):
-    with pytest.raises(ConfigError, match="--optuna-storage is no URL of a database") as refused:
+def test_a_mistyped_url_is_not_repeated(url):
+    with pytest.raises(ConfigError, match="is not the URL of a database") as refused:
         databases.without_password(url)
     assert "secret" not in str(refused.value)
 
@@ -234,7 +222,7 @@ def test_a_url_that_is_mistyped_is_not_said_again(url):
         (["--sampler", "bayes"], "invalid choice: 'bayes'"),
         (["--objectives", "accurracy"], "unknown objective"),
         (["--objectives", ""], "unknown objective"),
-        (["--confirm", "0x5"], "or 0x0 for none"),
+        (["--confirm", "0x5"], "or 0x0 for no confirmation"),
         (["--objectives", "val_loss,val_loss"], "two different ones"),
         (["--objectives", "val_accuracy,train_seconds", "--scheduler", "asha"], "one objective"),
         (["--confirm", "5"], "5x5"),
@@ -244,13 +232,20 @@ def test_a_url_that_is_mistyped_is_not_said_again(url):
         (["--set", "optimizer=adam,ftrl"], "optimizer=ftrl takes no weight_decay"),
         (["--set", "milestones=2+3,4+5", "--set", "schedule=multistep"], "several numbers"),
         (["--set", "test_curve=true"], "never reads the test set"),
-        (["--set", "validation_fraction=0"], "leaves no validation_accuracy"),
-        (["--objectives", "test_accuracy"], "for the confirmation alone"),
+        (
+            ["--set", "validation_fraction=0"],
+            "validation_accuracy does not exist with",
+        ),
+        (["--objectives", "test_accuracy"], "test_accuracy is reserved for the confirmation"),
         (["--objectives", "val_accuracy,train_seconds", "--sampler", "cmaes"], "one objective"),
-        (["--optuna-storage", "postgresql://me:secret@host:port/base"], "no URL of a database"),
+        (
+            ["--optuna-storage", "postgresql://me:secret@host:port/base"],
+            "not the URL of a database",
+        ),
         (["--set", "lr=1..0.1"], "lower end first"),
-        (["flux"], "no one space"),
-        (["--optuna-storage", "nowhere"], "no URL of a database"),
+        (["flux"], "not one search space"),
+        (["--optuna-storage", ""], "not the URL of a database"),
+        (["--optuna-storage", "nowhere"], "not the URL of a database"),
         (["--optuna-storage", "postgresql+nothing://me@host/base"], "nothing"),
     ],
 )
@@ -259,8 +254,8 @@ def test_bad_input_is_one_line(arguments, message, capsys):
         code = command.main(arguments)
     except SystemExit as exit:
         code = exit.code
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert code == 2
-    assert message in said
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1

@@ -8,7 +8,7 @@ from lenet.config import ConfigError
 from search_spaces import space as spaces
 from search_spaces.search import SPACE, STUDY
 from search_spaces.space import Choice, Dimension, Range
-from study.analysis.search import at_the_edge, described, quiet, restored
+from study.analysis.search import described, edge_warnings, quiet_optuna, restored
 from study.tuning.search import propose
 
 MOMENTUM = Dimension("momentum", Range(0.5, 0.99), {"optimizer": frozenset({"momentum"})})
@@ -16,7 +16,7 @@ OPTIMIZER = Dimension("optimizer", Choice(("sgd", "momentum")))
 
 
 def points(space, count=40):
-    with quiet():
+    with quiet_optuna():
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
         return [propose(space, study.ask()) for _ in range(count)]
 
@@ -29,18 +29,18 @@ def test_a_dimension_is_there_with_its_condition_alone():
 
 
 def test_every_point_of_our_space_is_a_config():
-    searched = STUDY.searched({}, "quick")
+    searched = STUDY.search_space({}, "quick")
     configs = {searched.config(point) for point in points(SPACE)}
     assert len(configs) == 40
     assert {config.epochs for config in configs} == {5}
 
 
 def test_narrowing_fixes_chooses_and_sets_ranges():
-    searched = STUDY.searched(
+    searched = STUDY.search_space(
         {"optimizer": ["adam"], "batch_size": ["16", "32"], "lr": ["1e-4..0.1"], "epochs": ["3"]},
         "quick",
     )
-    found = {dimension.setting: dimension.over for dimension in searched.space}
+    found = {dimension.setting: dimension.domain for dimension in searched.space}
     assert found["batch_size"] == Choice((16, 32))
     assert found["lr"] == Range(1e-4, 0.1, log=True)
     # Adam has no momentum, so that dimension can no longer be there.
@@ -50,8 +50,8 @@ def test_narrowing_fixes_chooses_and_sets_ranges():
 
 
 def test_the_space_of_a_grid_is_its_ranges():
-    searched = search_spaces.find("fan").searched({}, "quick")
-    found = {dimension.setting: dimension.over for dimension in searched.space}
+    searched = search_spaces.find("fan").search_space({}, "quick")
+    found = {dimension.setting: dimension.domain for dimension in searched.space}
     assert found == {
         "optimizer": Choice(("sgd", "adam")),
         "lr": Range(0.001, 0.1, log=True),
@@ -77,23 +77,23 @@ def test_the_space_of_a_grid_is_its_ranges():
 )
 def test_what_is_no_value_is_refused(choices, message):
     with pytest.raises(ConfigError, match=message):
-        STUDY.searched(choices, "quick")
+        STUDY.search_space(choices, "quick")
 
 
 def test_a_search_with_nothing_left_is_refused():
     everything = {d.setting: [_one(d)] for d in SPACE}
     with pytest.raises(ConfigError, match="nothing is left to search"):
-        STUDY.searched(everything, "quick")
+        STUDY.search_space(everything, "quick")
 
 
 def _one(dimension):
-    over = dimension.over
+    over = dimension.domain
     return over.values[0] if isinstance(over, Choice) else over.low
 
 
 def test_several_grids_are_no_space():
     with pytest.raises(ConfigError, match="no one space"):
-        search_spaces.find("flux").searched({}, "quick")
+        search_spaces.find("flux").search_space({}, "quick")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_space_survives_its_json():
 
 def test_a_best_point_at_the_edge_is_named():
     def edges(**values):
-        lines = at_the_edge(SPACE, {"batch_size": 64, "optimizer": "adam", **values})
+        lines = edge_warnings(SPACE, {"batch_size": 64, "optimizer": "adam", **values})
         return [line.split(" of the best point")[0].removeprefix("Warning: ") for line in lines]
 
     assert edges(lr=0.01) == []

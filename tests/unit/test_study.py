@@ -25,7 +25,7 @@ def test_repeats_come_whole_and_names_are_unique():
 
 
 def test_a_dimension_is_narrowed_and_a_fixed_setting_replaced():
-    study = FAN.narrowed({"lr": ["0.3", "0.1"], "optimizer": ["sgd"], "epochs": ["3"]})
+    study = FAN.with_choices({"lr": ["0.3", "0.1"], "optimizer": ["sgd"], "epochs": ["3"]})
     configs = [p.config for p in study.plan("quick", seeds=1)]
     assert {c.lr for c in configs} == {0.3, 0.1}
     assert {c.optimizer for c in configs} == {"sgd"}
@@ -34,27 +34,27 @@ def test_a_dimension_is_narrowed_and_a_fixed_setting_replaced():
 
 
 def test_a_fixed_setting_becomes_a_dimension():
-    study = FAN.narrowed({"weight_decay": ["0", "0.01"], "lr": ["0.1"], "batch_size": ["32"]})
+    study = FAN.with_choices({"weight_decay": ["0", "0.01"], "lr": ["0.1"], "batch_size": ["32"]})
     plan = study.plan("quick", seeds=1)
     assert [p.config.weight_decay for p in plan] == [0, 0.01, 0, 0.01]
     assert len({p.name for p in plan}) == 4
 
 
 def test_dropout_is_a_dimension():
-    plan = FAN.narrowed({"dropout": ["0", "0.5"]}).plan("quick", seeds=1)
+    plan = FAN.with_choices({"dropout": ["0", "0.5"]}).plan("quick", seeds=1)
     assert len(plan) == 48
     assert sum("dropout0.5" in p.name for p in plan) == 24
 
 
 def test_an_impossible_point_is_refused():
-    study = FAN.narrowed({"optimizer": ["sgd", "momentum"], "momentum": ["0.5"]})
+    study = FAN.with_choices({"optimizer": ["sgd", "momentum"], "momentum": ["0.5"]})
     with pytest.raises(ConfigError, match="sgd takes no momentum"):
         study.plan("quick", seeds=1)
 
 
 def test_the_fallback_data_set_leaves_a_chosen_one_alone():
     assert {p.config.dataset for p in FAN.plan("quick", 1, "digits")} == {"digits"}
-    chosen = FAN.narrowed({"dataset": ["mnist", "kmnist"]})
+    chosen = FAN.with_choices({"dataset": ["mnist", "kmnist"]})
     assert {p.config.dataset for p in chosen.plan("quick", 1)} == {"mnist", "kmnist"}
 
 
@@ -74,7 +74,7 @@ LINES = Study(
         Grid(space={"optimizer": ("adagrad", "momentum"), "lr": (0.01,)}, settings={"epochs": 5}),
     ),
     budgets={"smoke": {}, "quick": {}, "paper": {}},
-    given=(({"optimizer": "adagrad"}, {"initial_accumulator": 0.1}),),
+    conditional_settings=(({"optimizer": "adagrad"}, {"initial_accumulator": 0.1}),),
 )
 
 
@@ -95,25 +95,25 @@ def test_each_grid_has_settings_and_budgets_of_its_own():
 
 
 def test_narrowing_goes_by_grid():
-    assert points(LINES.narrowed({"optimizer": ["adagrad"]})) == [("adagrad", 0.01, 5)]
+    assert points(LINES.with_choices({"optimizer": ["adagrad"]})) == [("adagrad", 0.01, 5)]
     # 0.01 stays where it is; 1 is new to both.
-    assert points(LINES.narrowed({"lr": ["1", "0.01"], "optimizer": ["sgd", "momentum"]})) == [
+    assert points(LINES.with_choices({"lr": ["1", "0.01"], "optimizer": ["sgd", "momentum"]})) == [
         ("sgd", 1, 2),
         ("sgd", 0.01, 2),
         ("momentum", 1, 5),
         ("momentum", 0.01, 5),
     ]
-    chosen = LINES.narrowed({"epochs": ["3"], "initial_accumulator": ["0.5"]})
-    assert {epochs for _, _, epochs in points(chosen.narrowed({"optimizer": ["adagrad"]}))} == {3}
-    (planned,) = chosen.narrowed({"optimizer": ["adagrad"]}).plan("paper", 1)
+    chosen = LINES.with_choices({"epochs": ["3"], "initial_accumulator": ["0.5"]})
+    assert {epochs for _, _, epochs in points(chosen.with_choices({"optimizer": ["adagrad"]}))} == {3}
+    (planned,) = chosen.with_choices({"optimizer": ["adagrad"]}).plan("paper", 1)
     assert planned.config.initial_accumulator == 0.5
 
 
 def test_a_point_that_two_grids_would_train_differently_is_refused():
-    study = LINES.narrowed({"optimizer": ["adam"], "lr": ["0.01"]})  # of 2 epochs and of 5
+    study = LINES.with_choices({"optimizer": ["adam"], "lr": ["0.01"]})  # of 2 epochs and of 5
     with pytest.raises(ConfigError, match=r"train lr0.01_seed0 with different epochs"):
         study.plan("quick", seeds=1)
-    assert study.narrowed({"epochs": ["3"]}).plan("quick", seeds=1)
+    assert study.with_choices({"epochs": ["3"]}).plan("quick", seeds=1)
 
 
 def test_an_unknown_study_names_the_nearest():

@@ -437,5 +437,5 @@ def test_every_kind_is_tested_here() -> None:
         assert callable(KINDS.find(name))
     with pytest.raises(TableError) as refused:
         KINDS.find("?")
-    known = str(refused.value).partition("known are ")[2].split(", ")
+    known = str(refused.value).partition("choose from ")[2].split(", ")
     assert set(known) == {*OPTIONS, *ELSEWHERE}

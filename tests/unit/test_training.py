@@ -19,7 +19,7 @@ def records_of(config, dataset):
 
 def same(one, other):
     return len(one) == len(other) and all(
-        a.same_learning(b) for a, b in zip(one, other, strict=True)
+        a.equal_except_timing(b) for a, b in zip(one, other, strict=True)
     )
 
 
@@ -229,7 +229,7 @@ def test_settings_reach_the_optimizer():
 
 def test_a_value_that_one_optimizer_alone_refuses():
     config = TrainConfig(optimizer="proximal-adagrad", initial_accumulator=0)
-    with pytest.raises(ConfigError, match="proximal-adagrad refuses its settings"):
+    with pytest.raises(ConfigError, match="proximal-adagrad rejects its settings"):
         build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lenet import TrainConfig
+from study.cluster.datasets import share
 from study.runs.storage import OutOfReach
 from study.runs.trial_folder import TrialFolder
-from study.tuning.trial import Trial, share
+from study.tuning.trial import Trial
 
 CONFIG = TrainConfig(dataset="digits", train_samples=128, batch_size=32, epochs=2)
 
@@ -32,7 +33,7 @@ def worker(tmp_path, digits):
     return begin
 
 
-def test_a_trial_whose_worker_died_once_it_was_complete_is_not_trained_again(worker, tmp_path):
+def test_a_complete_trial_whose_worker_died_is_not_trained_again(worker, tmp_path):
     first = worker()
     assert [first.step()["done"], first.step()["done"]] == [False, True]
     trained = TrialFolder(tmp_path / "trials" / "one").records()
@@ -44,7 +45,7 @@ def test_a_trial_whose_worker_died_once_it_was_complete_is_not_trained_again(wor
     assert (folder.state()["attempts"], folder.records()) == (1, trained)
 
 
-def test_a_worker_that_was_cut_off_ends_when_it_is_back(worker, tmp_path):
+def test_a_worker_that_lost_its_trial_to_another_attempt_ends(worker, tmp_path):
     cut_off, another = worker(), worker()
     cut_off.step()
     while not another.step()["done"]:
@@ -54,7 +55,7 @@ def test_a_worker_that_was_cut_off_ends_when_it_is_back(worker, tmp_path):
     assert TrialFolder(tmp_path / "trials" / "one").state()["status"] == "finished"
 
 
-def test_a_gpu_that_is_granted_and_not_seen_is_told(worker, monkeypatch):
+def test_a_granted_gpu_that_torch_does_not_see_is_reported(worker, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert worker(use_gpu=True).step()["lacks_gpu"] == platform.node()
     assert worker().step()["lacks_gpu"] == ""

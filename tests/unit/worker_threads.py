@@ -47,7 +47,7 @@ class ThreadReplica(Replica):
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         return self.meeting.exchange(self.rank, values)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         self.meeting.barrier.wait()
 
 

@@ -1,0 +1,107 @@
+"""Train, then report: the one way from a request to a finished run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from study import commandline
+from study.cluster import announce
+from study.cluster.engine import Ending, Engine
+from study.report.summary import summarize
+from study.request import Options, Request, ResourceRequest
+from study.runs.collect import refresh
+from study.runs.storage import reason
+from study.terminal import make_console
+from study.tuning.execution import TuningEngine
+from study.tuning.plan import FollowUp, MakeSearch, new_plan, resumed_plan
+
+
+def tune(
+    options: argparse.Namespace,
+    typed: Sequence[str],
+    *,
+    tool: str,
+    request: Request,
+    resources: ResourceRequest,
+    command_options: Options,
+    follow_up: FollowUp | None = None,
+    make_search: MakeSearch | None = None,
+) -> int:
+    """Plan a new or resumed run of Ray Tune, train it and report it. Return the exit code.
+
+    `options` are the parsed arguments, `typed` the words to show as the command, and
+    `command_options` what a resumed run of `tool` must know.
+    """
+    command = commandline.command_text(tool, typed)
+    if options.resume:
+        plan = resumed_plan(
+            options.resume,
+            resources,
+            options.data_dir,
+            command,
+            tool=tool,
+            options=command_options,
+            follow_up=follow_up,
+            make_search=make_search,
+        )
+    else:
+        plan = new_plan(
+            request,
+            resources,
+            commandline.new_place(options, request.study, request.budget),
+            options.data_dir,
+            command,
+            tool=tool,
+            options=command_options,
+            follow_up=follow_up,
+            make_search=make_search,
+        )
+    console = make_console()
+    return train_and_report(TuningEngine(plan, console), console, dry_run=options.dry_run)
+
+
+def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> int:
+    """Train what `engine` has planned, report it and publish it. Return the exit code.
+
+    Ctrl-C and a failing disk or bucket end the run with the command that resumes it.
+    """
+    try:
+        if not engine.prepare(dry_run=dry_run):
+            return 0
+        engine.folder.make()
+        with engine.folder.locked():
+            engine.write_plan()
+            return _train(engine, console)
+    finally:
+        engine.close()
+
+
+def _train(engine: Engine, console: Console) -> int:
+    folder = engine.folder
+
+    def explain(problem: str) -> None:
+        announce.how_to_resume(problem, engine.tool, folder, engine.resume_options, console)
+
+    try:
+        ending = engine.train()
+        if not folder.plan:
+            console.print("No trial began within the time limit: give --resume a longer one.")
+            return Ending.SOME_FAILED.value
+        refresh(folder)
+        summarize(folder.path, console)
+        folder.publish()
+        announce.published(folder, console)
+    except KeyboardInterrupt:
+        folder.check_held()
+        ending = Ending.INTERRUPTED
+    except OSError as error:
+        explain(f"cannot read or write {error.filename or folder.home} ({reason(error)})")
+        return Ending.SOME_FAILED.value
+    if ending is Ending.INTERRUPTED:
+        explain("Interrupted")
+    elif ending is Ending.SOME_FAILED:
+        explain(f"Some {engine.unit} failed")
+    return ending.value

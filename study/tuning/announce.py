@@ -1,0 +1,84 @@
+"""What the commands that use Ray Tune print before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from search_spaces.study import PlannedTrial, maximized
+from study.analysis.wording import label, pluralize
+from study.cluster import announce
+from study.cluster.estimate import Estimate, format_duration
+from study.cluster.resources import Resources
+from study.tuning.plan import TuningPlan
+
+if TYPE_CHECKING:
+    from study.tuning.search import Search
+
+
+def plan(plan: TuningPlan, resources: Resources, expected: Estimate, console: Console) -> None:
+    """Print what will be trained, on what, for how long, and where the results go."""
+    request = plan.request
+    announce.question(request.study, plan.datasets, console)
+    complete = f", {plan.complete} more are complete" if plan.complete else ""
+    if plan.search is not None:
+        console.print(f"  trials       {plan.search.left} (budget {request.budget}){complete}")
+        _search(plan.search, console)
+    else:
+        seeds = pluralize(request.seeds, "seed")
+        console.print(
+            f"  trials       {len(plan.trials)} (budget {request.budget}, {seeds}){complete}"
+        )
+    if request.scheduler != "none":
+        console.print(f"  scheduler    {request.scheduler}, which stops weak trials early")
+    console.print(f"  device       {device(resources)}")
+    console.print(f"  concurrency  {_concurrency(resources, plan)}")
+    follow_up = "; follow-up trials not included" if plan.follow_up is not None else ""
+    console.print(
+        f"  time         about {format_duration(expected.total_seconds)}, from training steps "
+        f"timed on this machine{follow_up}"
+    )
+    announce.results(plan.folder, console)
+
+
+def _concurrency(resources: Resources, plan: TuningPlan) -> str:
+    trials = plan.search.left if plan.search else len(plan.trials)
+    limit = min(resources.concurrent or trials, trials)
+    at_once = f"{resources.at_first} at once"
+    if limit > resources.at_first:
+        at_once += f", {limit} if machines join"
+    gpus = f" and {resources.gpus_per_trial:g} GPU" if resources.gpus_per_trial else ""
+    return f"{at_once}, {resources.cpus_per_trial:g} CPU{gpus} each"
+
+
+def _search(search: Search, console: Console) -> None:
+    goals = " and ".join(
+        f"{'maximize' if maximized(name) else 'minimize'} {label(name)}"
+        for name in search.objectives
+    )
+    console.print(f"  search       {search.sampler} (seed {search.seed}): {goals}")
+    for dimension in search.space:
+        conditions = " and ".join(
+            f"{name} {' or '.join(sorted(map(str, values)))}"
+            for name, values in dimension.condition.items()
+        )
+        only_with = f", only with {conditions}" if conditions else ""
+        console.print(f"    {dimension.setting:14} {dimension.domain}{only_with}")
+
+
+def device(resources: Resources) -> str:
+    """Name what trials train on, as far as the driver knows. Each trial records its own device."""
+    name = announce.processor(on_gpu=resources.gpus_per_trial > 0)
+    return f"{name}, {pluralize(resources.threads, 'thread')} a trial"
+
+
+def trials(trials: Sequence[PlannedTrial], expected: Estimate, console: Console) -> None:
+    """List the trials of a dry run with their expected durations."""
+    if not trials:  # a search has none yet
+        return
+    console.print("Trials, not started (--dry-run), with their expected durations:")
+    for planned in trials:
+        seconds = expected.trial_seconds[planned.config.id]
+        console.print(f"  {planned.name}  {format_duration(seconds)}")
