@@ -1,11 +1,11 @@
-"""How fast one trial trains on one core, against the loop that tutorials teach.
+"""Training throughput of one trial on one core, compared with the loop of most tutorials.
 
     python -m benchmarks.training_throughput [--rounds 40] [--steps 10] [--batch-size 128]
 
-Three loops train the same network (LeNet, 61,706 weights) on MNIST in one process with one
-torch thread, in turns: a block of steps each, then the next, so that whatever else the
-machine does slows all of them alike. A ratio is taken between neighbouring blocks. Beside
-the wall clock stands CPU time, which does not count time when another process had the core.
+Three loops train the same network (LeNet, 61,706 weights) on MNIST, in one process with one torch
+thread. They take turns, one block of steps each, so that other load slows all of them equally.
+Ratios compare neighboring blocks. CPU time, shown beside wall-clock time, excludes the time when
+another process had the core.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 
 class PublishedLeNet(nn.Module):
-    """Code block 1 of Fan's report, as printed: it reads 32x32 images."""
+    """Code block 1 of Fan's report, unchanged. It reads 32x32 images."""
 
     def __init__(self, input_channels: int = 1, num_classes: int = 10) -> None:
         super().__init__()
@@ -59,8 +59,8 @@ class PublishedLeNet(nn.Module):
 
 
 def from_loader(root: Path, batch_size: int) -> Batches:
-    """Batches as torchvision's examples make them: image by image, on demand."""
-    # Padding before ToTensor (as PIL) is the faster of the two usual orders.
+    """Yield batches as torchvision's examples do: image by image, on demand."""
+    # Padding the PIL image before ToTensor is faster than padding the tensor.
     to_input = transforms.Compose([transforms.Pad(2), transforms.ToTensor()])
     mnist = torchvision.datasets.MNIST(root, train=True, transform=to_input)
     loader: Iterable[tuple[torch.Tensor, torch.Tensor]] = torch.utils.data.DataLoader(
@@ -71,7 +71,7 @@ def from_loader(root: Path, batch_size: int) -> Batches:
 
 
 def from_memory(dataset: datasets.Dataset, batch_size: int) -> Batches:
-    """The same batches, cut out of one tensor of padded images."""
+    """Yield the same batches from one tensor of padded images."""
     images, labels = F.pad(dataset.train.inputs, (2, 2, 2, 2)), dataset.train.targets
     while True:
         for batch in torch.randperm(len(images)).split(batch_size):
@@ -79,7 +79,7 @@ def from_memory(dataset: datasets.Dataset, batch_size: int) -> Batches:
 
 
 def ordinary_loop(batches: Batches, optimizer_name: str, steps: int) -> Iterator[int]:
-    """Train as a tutorial does; the number of samples seen, every `steps` steps."""
+    """Train as tutorials do; yield the number of samples of every `steps` steps."""
     model = PublishedLeNet()
     lr = LEARNING_RATES[optimizer_name]
     optimizer: torch.optim.Optimizer = (
@@ -90,7 +90,7 @@ def ordinary_loop(batches: Batches, optimizer_name: str, steps: int) -> Iterator
     criterion = nn.CrossEntropyLoss()
     model.train()
     while True:
-        running_loss, seen = 0.0, 0
+        running_loss, samples = 0.0, 0
         for _ in range(steps):
             images, labels = next(batches)
             optimizer.zero_grad()
@@ -98,16 +98,16 @@ def ordinary_loop(batches: Batches, optimizer_name: str, steps: int) -> Iterator
             loss.backward()
             optimizer.step()
             running_loss += loss.item()
-            seen += len(labels)
-        yield seen
+            samples += len(labels)
+        yield samples
 
 
 def our_loop(dataset: datasets.Dataset, config: TrainConfig) -> Iterator[int]:
-    """The project's loop; the number of samples seen at every record."""
-    seen = 0
+    """Train with the project's loop; yield the number of samples of every record."""
+    previous = 0
     for record in train(Run(config, dataset)):
-        yield record.samples - seen
-        seen = record.samples
+        yield record.samples - previous
+        previous = record.samples
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Rates:
 
 
 def measure(loops: dict[str, Iterator[int]], rounds: int) -> dict[str, list[Rates]]:
-    """A block of every loop in turn, `rounds` times; entry i of each list is round i."""
+    """Run a block of every loop in turn, `rounds` times. Entry i of each list is round i."""
     rates: dict[str, list[Rates]] = {name: [] for name in loops}
     for number in range(-WARM_UP_BLOCKS, rounds):
         for name, loop in loops.items():
@@ -131,8 +131,8 @@ def measure(loops: dict[str, Iterator[int]], rounds: int) -> dict[str, list[Rate
     return rates
 
 
-def print_table(optimizer: str, rates: dict[str, list[Rates]]) -> bool:
-    """The table of one optimizer; whether the target is met in wall-clock time."""
+def print_table(optimizer: str, rates: dict[str, list[Rates]]) -> None:
+    """Print the table of one optimizer."""
     print(f"\n{optimizer:<30}{'samples/s':>22}{'ratio, wall clock':>24}{'ratio, CPU time':>24}")
     clocks: tuple[Callable[[Rates], float], ...] = (lambda r: r.wall, lambda r: r.cpu)
     ratio = 0.0
@@ -146,9 +146,8 @@ def print_table(optimizer: str, rates: dict[str, list[Rates]]) -> bool:
             if clock is clocks[0]:
                 wall_ratio = ratio
         print(line)
-    met = wall_ratio >= TARGET
-    print(f"target {TARGET}x of the {BASELINE}: {'met' if met else 'missed'} ({wall_ratio:.2f}x)")
-    return met
+    verdict = "met" if wall_ratio >= TARGET else "missed"
+    print(f"target {TARGET}x of the {BASELINE}: {verdict} ({wall_ratio:.2f}x)")
 
 
 def main() -> int:
@@ -157,12 +156,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10, help="steps in a block")
     parser.add_argument("--batch-size", type=int, default=128)
     options = parser.parse_args()
-    places = datasets.search_path(None)
-    root = next((place for place in places if (place / "MNIST" / "raw").is_dir()), None)
+    folders = datasets.search_path(None)
+    root = next((folder for folder in folders if (folder / "MNIST" / "raw").is_dir()), None)
     title = f"Training throughput of one LeNet trial, MNIST, batch {options.batch_size}, one thread"
     print(header(title, typed_command("training_throughput")))
     if root is None:
-        print(f"not measured: MNIST is not in {', '.join(map(str, places))}")
+        print(f"not measured: MNIST is not in {', '.join(map(str, folders))}")
         return 0
     torch.set_num_threads(1)
     dataset = datasets.load("mnist", root)
@@ -176,8 +175,8 @@ def main() -> int:
             lr=lr,
             batch_size=options.batch_size,
             record_every=options.steps,
-            epochs=10_000,  # never reached: the loops are stopped from outside
-            validation_fraction=1e-4,  # evaluation is no part of what is compared
+            epochs=10_000,  # never reached
+            validation_fraction=1e-4,  # keeps evaluation out of the comparison
         )
         loops = {
             BASELINE: ordinary_loop(

@@ -74,7 +74,8 @@ class Dimension:
         if "choice" in document:
             domain = Choice(tuple(document["choice"]))
         else:
-            domain = Range(*document["range"], log=document["log"])
+            low, high = document["range"]
+            domain = Range(low, high, document["log"])
         condition = {name: frozenset(values) for name, values in document["where"].items()}
         return cls(document["setting"], domain, condition)
 

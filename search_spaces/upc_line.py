@@ -42,7 +42,7 @@ _AT_LR_0_01 = {"lr": 0.01}
 _POINTS = ((1.0, 0.0), (2.0, -1.0), (3.0, -2.0), (4.0, -3.0))
 _QUANTITIES = (
     ("loss", "Loss", "loss", False),
-    ("log-loss", "Loss (log scale)", "loss", True),
+    ("log-loss", "Loss (log)", "loss", True),
     ("W", "Slope W", "observed_W", False),
     ("b", "Intercept b", "observed_b", False),
 )
@@ -103,8 +103,8 @@ STUDY = Study(
     figures=(
         *_curves("2.a.1", "of gradient descent", 1_000, {"optimizer": "sgd"}, "lr"),
         *_curves("2.a.1", "of gradient descent", 30_000, {"optimizer": "sgd"}, "lr"),
-        *_curves("2.b.1", "by optimizer at lr 0.01", 1_000, _AT_LR_0_01, "optimizer"),
-        *_curves("2.b.1", "by optimizer at lr 0.01", 2_500, _AT_LR_0_01, "optimizer"),
+        *_curves("2.b.1", "by optimizer, lr 0.01", 1_000, _AT_LR_0_01, "optimizer"),
+        *_curves("2.b.1", "by optimizer, lr 0.01", 2_500, _AT_LR_0_01, "optimizer"),
         Figure(
             name="paths-learning-rates",
             kind="path",

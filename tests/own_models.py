@@ -1,4 +1,4 @@
-"""Models as a user would bring them, some of which misbehave."""
+"""Models as a user would write them. Some of them misbehave."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ class Linear(nn.Module):
 
 
 class WantsMore(nn.Module):
-    """Takes a keyword that nobody gives it."""
+    """Requires a keyword that no model receives."""
 
     def __init__(self, *, input_shape, classes, dropout, generator, more):
         super().__init__()
@@ -37,8 +37,8 @@ class Normalized(Linear):
 
 
 class FailsInTraining(Linear):
-    """Fails at the third batch: smoke budget's two epochs of 256 samples are two batches
-    of 256, or eight of 64. Only in a worker: a driver would see it before it begins."""
+    """Fails at the third batch. The two epochs of 256 samples at the smoke budget are two batches of
+    256, or eight of 64. It only fails in a worker, so that the driver's estimate succeeds."""
 
     def __init__(self, **keywords):
         super().__init__(**keywords)
@@ -60,8 +60,8 @@ class FailsUnderTorchrun(Linear):
 
 
 class EndsUnderTorchrun(Linear):
-    """Killed as by the kernel, where memory is short: one worker says no word, the others that
-    they lost it."""
+    """Kills its last worker, as the kernel does when memory runs out. The other workers only report
+    that they lost it."""
 
     def __init__(self, **keywords):
         super().__init__(**keywords)
@@ -71,8 +71,8 @@ class EndsUnderTorchrun(Linear):
 
 
 class KillsItsWorker(Linear):
-    """Ends the process that it would be trained in at the first batch of 64, before there is a
-    record; not the driver, which only estimates."""
+    """Ends its worker at the first batch of 64, before the first record. It does not end the driver,
+    which only estimates."""
 
     def forward(self, x):
         if self.training and len(x) == 64 and "STUDY_TEST_MEETING" in os.environ:
@@ -81,7 +81,7 @@ class KillsItsWorker(Linear):
 
 
 class MeetsThreeOthers(Linear):
-    """Waits in its worker until four trials exist at the same time."""
+    """Waits in its worker until four trials run at the same time."""
 
     def __init__(self, **keywords):
         super().__init__(**keywords)
@@ -97,8 +97,8 @@ class MeetsThreeOthers(Linear):
 
 
 class MeetsAcrossNodes(Linear):
-    """Waits in its worker until seven others exist at the same time, and leaves a file that
-    says on which node and which GPU it does: NODE_GPU_PROCESS."""
+    """Waits in its worker until eight trials run at the same time. Each creates a file that names
+    its node and its GPU: NODE_GPU_PROCESS."""
 
     def __init__(self, **keywords):
         super().__init__(**keywords)
@@ -117,7 +117,7 @@ class MeetsAcrossNodes(Linear):
 
 
 class WrongShape(Linear):
-    """Does not fit its input."""
+    """Does not accept its input."""
 
     def forward(self, x):
         return self.layer(x.flatten(1)[:, 1:])

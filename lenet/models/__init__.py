@@ -84,7 +84,7 @@ def _select_keywords(
     for setting, default in (("dropout", TrainConfig.dropout), ("width", TrainConfig.width)):
         if setting not in taken and offered[setting] != default:
             raise ConfigError(
-                f"model={name} takes no {setting}, only {', '.join(taken)}: leave {setting} out, "
-                "or use a model that takes it, such as lenet"
+                f"model={name} takes no {setting} (its keywords: {', '.join(taken) or 'none'}): "
+                f"leave {setting} out, or use a model that takes it, such as lenet"
             )
     return {keyword: offered[keyword] for keyword in taken}

@@ -125,8 +125,8 @@ def importances(results: Results) -> dict[str, float]:
         return {}
     space = searched_space(results)
     with quiet_optuna():
-        direction = "maximize" if maximized(objective) else "minimize"
-        study = optuna.create_study(direction=direction)
+        up = maximized(objective)
+        study = optuna.create_study(direction="maximize" if up else "minimize")
     for row in trials.to_dict("records"):
         point = {str(name): value for name, value in row.items()}
         active = {d.setting: d for d in space if d.is_active(point)}

@@ -32,7 +32,6 @@ LAUNCHERS = ("ray", "torchrun", "plain", "dataparallel")
 """Ray Train's TorchTrainer; torch's own launcher; one process without either; one process that
 drives several GPUs (`torch.nn.DataParallel`)."""
 
-START_UP_COLUMNS = ("ray_seconds", "launch_seconds", "group_seconds", "load_seconds")
 FASTER, NOT_FASTER, UNDECIDED = "faster than one", "not faster", "undecided"
 
 

@@ -37,10 +37,11 @@ def workload(trials: pd.DataFrame) -> str:
 
 def footer(results: Results, trials: pd.DataFrame, notes: str) -> list[str]:
     """Return the footer: provenance and load of the machine, `notes`, and what a star means."""
-    loads = trials["load_average"]
-    # The loads of some trials do not speak for the others.
-    load = f"; load average {loads.min():.0f} to {loads.max():.0f}" if loads.notna().all() else ""
-    lines = [f"{provenance(results.run, trials)}{load}.", notes]
+    source, loads = provenance(results.run, trials), trials["load_average"]
+    if loads.notna().all():  # the load of some trials does not speak for the others
+        low, high = f"{loads.min():.0f}", f"{loads.max():.0f}"
+        source += f"; load average {low if low == high else f'{low} to {high}'}"
+    lines = [source + ".", notes]
     if trials["oversubscribed"].any():
         lines.append("* Oversubscribed: more workers than CPUs.")
     return lines

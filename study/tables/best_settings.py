@@ -1,4 +1,4 @@
-"""Best settings: the best learning rate of each model, optimizer or the like."""
+"""Table: the best learning rate of each model, optimizer or the like."""
 
 from __future__ import annotations
 
@@ -8,42 +8,51 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.wording import column_heading, label, format_value
+from study.analysis.wording import column_heading, format_value, label
 from study.tables import TableError
-from study.tables.cells import best_point, check_names, measure, setting_cells, split_by_other_settings
+from study.tables.cells import (
+    best_point,
+    check_names,
+    measure,
+    setting_cells,
+    split_by_other_settings,
+)
 
 _SELECTED_BY = "validation_accuracy"
 _MEASURED = (_SELECTED_BY, "test_loss", "test_accuracy")
 
 
 def make(results: Results, *, where: Mapping[str, Any], per: Sequence[str]) -> pd.DataFrame:
-    """For each combination of the settings `per`, the learning rate with the best mean
-    validation accuracy and what it came to, at the trials' last record: means over seeds with
-    half of their 95% interval, accuracies in percent, losses as `lenet.records.Record` has them.
+    """Return the best learning rate for each combination of the settings `per`.
 
-    A learning rate with which some seed diverged comes after all with which none did. Where
-    all diverged, or nothing was validated, there is no best one.
+    It has the highest mean validation accuracy over seeds at the last record. A learning rate with
+    diverged seeds comes after all without. The cells are means over seeds with half of their 95%
+    interval, or `-` if nothing was validated.
     """
-    check_names(results, (*where, *per), _MEASURED)
+    check_names(results, settings=(*where, *per), quantities=_MEASURED)
     if "lr" in per:
-        raise TableError("the learning rate is what is chosen: leave lr out of `per`")
-    shown = select(results.completed, where)
-    made = []
-    for part, trials in split_by_other_settings(results, shown, [*per, "lr"]):
-        for key, inside in trials.groupby(list(per), dropna=False):
-            points = {lr: runs for lr, runs in inside.groupby("lr")}
-            chosen = best_point({lr: measure(results, t, _SELECTED_BY) for lr, t in points.items()})
-            runs = inside if chosen is None else points[chosen]
-            if chosen is not None:
-                cells = {column_heading(q): measure(results, runs, q).text(q) for q in _MEASURED}
+        raise TableError("this table chooses the learning rate: remove lr from `per`")
+    selected = select(results.completed, where)
+    rows = []
+    for prefix, trials in split_by_other_settings(results, selected, [*per, "lr"]):
+        for key, group in trials.groupby(list(per), dropna=False):
+            points = {lr: point for lr, point in group.groupby("lr")}
+            best = best_point({lr: measure(results, t, _SELECTED_BY) for lr, t in points.items()})
+            if best is None:
+                point = group
+                text = "diverged" if (group["status"] == "diverged").all() else "-"
+                cells = {column_heading(name): text for name in _MEASURED}
             else:
-                nothing = "diverged" if (inside["status"] == "diverged").all() else "-"
-                cells = {column_heading(q): nothing for q in _MEASURED}
-            made.append(
-                part
+                point = points[best]
+                cells = {
+                    column_heading(name): measure(results, point, name).text(name)
+                    for name in _MEASURED
+                }
+            rows.append(
+                prefix
                 | setting_cells(per, key)
-                | {label("lr"): "-" if chosen is None else format_value(chosen)}
+                | {label("lr"): "-" if best is None else format_value(best)}
                 | cells
-                | {"seeds": str(runs["seed"].nunique())}
+                | {"seeds": str(point["seed"].nunique())}
             )
-    return pd.DataFrame(made)
+    return pd.DataFrame(rows)

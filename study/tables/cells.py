@@ -58,14 +58,26 @@ class Measurement:
         )
 
 
-def check_names(results: Results, settings: Iterable[str], quantities: Iterable[str]) -> None:
-    """Raise `ConfigError` for an unknown setting, `TableError` for an unknown quantity."""
+def check_names(
+    results: Results,
+    *,
+    settings: Iterable[str] = (),
+    quantities: Iterable[str] = (),
+    columns: Iterable[str] = (),
+) -> None:
+    """Validate the names in the options of a table; `columns` are those of the records.
+
+    Raises: ConfigError for an unknown setting, TableError for an unknown quantity or column.
+    """
     for name in settings:
         check_setting(name)
+    known = {*results.records} - _NO_QUANTITIES
     for quantity in quantities:
-        if Quantity.parse(quantity).column not in {*results.records} - _NO_QUANTITIES:
-            known = {*results.records, "test_accuracy_at_best"} - _NO_QUANTITIES
-            raise TableError(unknown_name(quantity, known, "quantity"))
+        if Quantity.parse(quantity).column not in known:
+            raise TableError(unknown_name(quantity, known | {"test_accuracy_at_best"}, "quantity"))
+    for column in columns:
+        if column not in known:
+            raise TableError(unknown_name(column, known, "quantity"))
 
 
 def split_by_other_settings(
@@ -158,9 +170,8 @@ def format_repeats(values: pd.Series) -> str:
     An infinite value was not reached.
     """
     missed = sum(math.isinf(value) for value in values)
-    if missed == len(values):
-        return "not reached"
     if missed:
-        return f"not reached in {missed} of {len(values)}"
+        in_some = "" if missed == len(values) else f" in {missed} of {len(values)}"
+        return f"not reached{in_some}"
     mean = statistics.mean(values)
     return format_mean("", mean.mean, mean.half_width)

@@ -1,4 +1,4 @@
-"""Checkpoints: a row per step, a column per value of a setting."""
+"""Table: a quantity at several steps, with a column per value of a setting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.wording import label, format_value
+from study.analysis.wording import format_value, label
 from study.tables.cells import check_names, measure, split_by_other_settings
 
 
@@ -20,26 +20,27 @@ def make(
     columns: str,
     quantity: str = "test_accuracy",
 ) -> pd.DataFrame:
-    """A column of the records at exactly the given steps, those that any trial came to, over the
-    trials with the settings in `where`: means over seeds with half of their 95% interval,
-    accuracies in percent, `-` where one of the seeds was not evaluated.
+    """Return a row for each of `steps` that a trial reached, a column per value of `columns`.
+
+    Cells are means over seeds with half of their 95% interval, of the trials with the settings
+    `where`, or `-` if a seed was not evaluated at this step.
     """
-    check_names(results, (*where, columns), [quantity])
-    shown = select(results.completed, where)
-    if shown.empty:
+    check_names(results, settings=(*where, columns), quantities=[quantity])
+    selected = select(results.completed, where)
+    if selected.empty:
         return pd.DataFrame()
-    across = [v for v in results.values_of(columns) if not select(shown, {columns: v}).empty]
-    made = []
-    for part, trials in split_by_other_settings(results, shown, [columns]):
-        of_part = results.records[results.records["trial"].isin(trials["trial"])]
+    values = [v for v in results.values_of(columns) if not select(selected, {columns: v}).empty]
+    rows = []
+    for prefix, trials in split_by_other_settings(results, selected, [columns]):
+        records = results.records[results.records["trial"].isin(trials["trial"])]
         for step in steps:
-            if step > of_part["step"].max():
+            if step > records["step"].max():
                 continue
             cells = {
-                f"{label(columns)} {format_value(v)}": measure(
-                    results, select(trials, {columns: v}), quantity, step
+                f"{label(columns)} {format_value(value)}": measure(
+                    results, select(trials, {columns: value}), quantity, step
                 ).text(quantity)
-                for v in across
+                for value in values
             }
-            made.append(part | {"step": f"{step:,}"} | cells)
-    return pd.DataFrame(made)
+            rows.append(prefix | {"step": f"{step:,}"} | cells)
+    return pd.DataFrame(rows)

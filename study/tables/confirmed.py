@@ -1,4 +1,4 @@
-"""Confirmed: the best settings of a search with fresh seeds, and where the search had them."""
+"""Table: the best settings of a search, retrained with fresh seeds."""
 
 from __future__ import annotations
 
@@ -6,36 +6,44 @@ import pandas as pd
 
 from study.analysis.results import Results
 from study.analysis.search import confirmed_points, search_objectives
-from study.analysis.wording import format_measurement, column_heading, label, format_value, format_mean
+from study.analysis.wording import (
+    column_heading,
+    format_mean,
+    format_measurement,
+    format_value,
+    label,
+)
 
 
 def make(results: Results) -> pd.DataFrame:
-    """A row per confirmed point, best first: the mean of the objective over the fresh seeds with
-    half of its 95% interval (accuracies in percent), the test accuracy, what the search saw with
-    its own seed, and its rank there. No rows where nothing was confirmed."""
+    """Return a row per confirmed point, best first; empty if there is none.
+
+    It has the mean of the objective over the fresh seeds with half of its 95% interval, the test
+    accuracy, and the value and rank of the point in the search.
+    """
     objective = search_objectives(results)[0]
-    found = confirmed_points(results)
     rows = []
-    for rank, one in enumerate(found, 1):
-        settings = {label(name): format_value(value) for name, value in one.settings.items()}
-        test = one.test_accuracy
-        mean = format_mean(objective, one.objective.mean, one.objective.half_width)
+    settings: dict[str, None] = {}
+    for rank, point in enumerate(confirmed_points(results), 1):
+        point_settings = {label(name): format_value(v) for name, v in point.settings.items()}
+        settings |= dict.fromkeys(point_settings)
+        test = point.test_accuracy
+        mean = format_mean(objective, point.objective.mean, point.objective.half_width)
         rows.append(
             {
                 "rank": rank,
-                "trial": one.number,
-                **settings,
+                "trial": point.number,
+                **point_settings,
                 column_heading(objective): mean,
                 "test %": format_mean("_accuracy", test.mean, test.half_width) if test else "-",
-                "seeds": one.objective.n + one.diverged,
-                "diverged": one.diverged,
-                "in the search": format_measurement(objective, one.search_value),
-                "rank there": one.search_rank,
+                "seeds": point.objective.n + point.diverged,
+                "diverged": point.diverged,
+                "in the search": format_measurement(objective, point.search_value),
+                "rank there": point.search_rank,
             }
         )
-    # Settings that only some of them have come before the measurements, too.
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    measured = list(rows[0])[-6:] if rows else []
-    ordered = [name for name in columns if name not in measured] + measured
-    table = pd.DataFrame(rows, columns=ordered).fillna("-")
+    # Settings come before measurements, even those that only some points have.
+    measurements = list(rows[0])[-6:] if rows else []
+    columns = ["rank", "trial", *settings, *measurements] if rows else []
+    table = pd.DataFrame(rows, columns=columns).fillna("-")
     return table if not rows or table["diverged"].any() else table.drop(columns="diverged")

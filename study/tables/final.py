@@ -1,4 +1,4 @@
-"""Final: what each point came to in the end, or at one step."""
+"""Table: final values of each point, or its values at one step."""
 
 from __future__ import annotations
 
@@ -22,34 +22,37 @@ def make(
     quantities: Sequence[str],
     where_step: int | None = None,
 ) -> pd.DataFrame:
-    """A row per combination of the `settings` that occurs, with columns of the records at the
-    trials' last record, or at that of the step `where_step`, over the trials with the settings
-    in `where`: means over seeds with half of their 95% interval, accuracies in percent.
+    """Return a row per combination of `settings`, with `quantities` at the last record.
 
-    Sorted by the first quantity, accuracies falling and all else rising; points that diverged
-    with every seed come last. With `where_step`, points none of whose trials came so far are
-    left out, unless they diverged before.
+    Cells are means over seeds with half of their 95% interval, of the trials with the settings
+    `where`. Rows are sorted by the first quantity, the highest accuracy or the lowest other value
+    first; points that diverged with every seed come last.
+
+    `where_step`: take the record of this step instead of the last one, and omit points of which no
+    trial reached it, unless one diverged.
     """
-    check_names(results, (*where, *settings), quantities)
+    check_names(results, settings=(*where, *settings), quantities=quantities)
     if not settings or not quantities:
-        raise TableError("a table of final values needs settings and quantities: name one each")
+        raise TableError("a table of final values needs at least one setting and one quantity")
     sign = -1 if quantities[0].endswith("accuracy") else 1
-    shown = select(results.completed, where)
+    selected = select(results.completed, where)
     if where_step is not None:
         last = results.records.groupby("trial")["step"].max()
-        came = shown["trial"].map(last) >= where_step
-        keys = shown.groupby(list(settings), dropna=False).ngroup()
-        shown = shown[keys.isin(keys[came | (shown["status"] == "diverged")])]
-    made = []
-    for part, trials in split_by_other_settings(results, shown, settings):
-        rows = []
-        for key, inside in trials.groupby(list(settings), dropna=False):
-            measured = {q: measure(results, inside, q, where_step) for q in quantities}
-            first = measured[quantities[0]]
+        counts = (selected["trial"].map(last) >= where_step) | (selected["status"] == "diverged")
+        points = selected.groupby(list(settings), dropna=False).ngroup()
+        selected = selected[points.isin(points[counts])]
+    rows = []
+    for prefix, trials in split_by_other_settings(results, selected, settings):
+        group_rows = []
+        for key, point in trials.groupby(list(settings), dropna=False):
+            measured = {name: measure(results, point, name, where_step) for name in quantities}
             cells = {
-                column_heading(q.removeprefix("observed_")): value.text(q) for q, value in measured.items()
+                column_heading(name.removeprefix("observed_")): value.text(name)
+                for name, value in measured.items()
             }
-            height = math.inf if first.mean != first.mean else sign * first.mean
-            rows.append(((first.over_seeds is None, height), part | setting_cells(settings, key) | cells))
-        made += [row for _, row in sorted(rows, key=lambda row: row[0])]
-    return pd.DataFrame(made)
+            first = measured[quantities[0]]
+            order = math.inf if math.isnan(first.mean) else sign * first.mean
+            row = prefix | setting_cells(settings, key) | cells
+            group_rows.append(((first.over_seeds is None, order), row))
+        rows += [row for _, row in sorted(group_rows, key=lambda item: item[0])]
+    return pd.DataFrame(rows)

@@ -12,15 +12,16 @@ from study.tables import TableError
 KINDS = Kinds("study.tables", "make", "table", frozenset({"make", "cells"}), TableError)
 
 
-def make_all(asked: Study, results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
-    """The study's tables by name, in their order, each with its declaration.
+def make_all(study: Study, results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
+    """Return each table of the study with its declaration, by name.
 
-    A table that no trial of this run belongs to is left out. Raises `TableError` on a kind
-    that does not exist or options that it does not take, `ConfigError` on a setting that does
-    not exist.
+    A table to which no trial of this run belongs is omitted.
+
+    Raises: TableError if a kind does not exist or does not take the options of a table, ConfigError
+    if a setting does not exist.
     """
     tables: dict[str, tuple[Table, pd.DataFrame]] = {}
-    for table in asked.tables:
+    for table in study.tables:
         made: pd.DataFrame = KINDS.call(table, results)
         if not made.empty:
             tables[table.name] = (table, made)

@@ -1,4 +1,4 @@
-"""Optimizers compared: Fan's table 1, whose words are put as measured quantities."""
+"""Table: optimizers compared, Fan's table 1 with its words turned into measured quantities."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lenet import registry
 from lenet.config import unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
-from study.analysis.wording import pluralize, format_percent
+from study.analysis.wording import describe_settings, format_percent, pluralize
 from study.tables import TableError
-from study.tables.cells import best_point, measure, setting_cells, split_by_other_settings
+from study.tables.cells import best_point, measure, split_by_other_settings
 
 _POINT = 0.01
 """One percentage point of accuracy."""
 _GOOD = 0.9
-_ROUNDING = 1e-9  # a difference of exactly one point may come out above one
+_ROUNDING = 1e-9  # rounding may turn a difference of one point into slightly more
 _DEFINITIONS = {
     "sensitivity": "standard deviation of the final validation accuracy over the learning "
     "rates, in points, averaged over the batch sizes; none where a trial diverged",
@@ -34,47 +34,47 @@ _DEFINITIONS = {
 
 
 def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd.DataFrame:
-    """A row per metric with its definition, a column per optimizer that was run, over all
-    points of learning rate and batch size.
+    """Return a row per metric with its definition, and a column per optimizer that was run.
 
-    The first three metrics are computed for each seed, over its trials that did not diverge,
-    and then averaged with half of their 95% interval; best performance has that of its point.
-    Accuracies are those of the last record unless the definition says otherwise. The standard
-    deviation is the sample's. A point with a larger share of diverged seeds than the best
-    point's does not count as coming near it.
+    The metrics are over all points of learning rate and batch size. The first three are computed
+    for each seed over its trials that did not diverge, then averaged, with half of their 95%
+    interval. Accuracies are those of the last record unless the definition says otherwise. The
+    standard deviation is that of the sample. A point with a larger share of diverged seeds than the
+    best point's does not come close to it.
     """
     for name in optimizers:
         if name not in registry.OPTIMIZERS:
             raise TableError(unknown_name(name, registry.OPTIMIZERS, "optimizer"))
-    shown = results.completed[results.completed["optimizer"].isin(list(optimizers))]
-    if shown.empty:
+    selected = results.completed[results.completed["optimizer"].isin(list(optimizers))]
+    if selected.empty:
         return pd.DataFrame()
-    made = []
-    for part, trials in split_by_other_settings(results, shown, ("optimizer", "lr", "batch_size")):
-        of_each = {name: select(trials, {"optimizer": name}) for name in optimizers}
-        metrics = {name: _metrics(results, t) for name, t in of_each.items() if not t.empty}
+    rows = []
+    settings = ("optimizer", "lr", "batch_size")
+    for prefix, trials in split_by_other_settings(results, selected, settings):
+        by_optimizer = {name: select(trials, {"optimizer": name}) for name in optimizers}
+        metrics = {name: _metrics(results, t) for name, t in by_optimizer.items() if not t.empty}
         for metric, definition in _DEFINITIONS.items():
             cells = {name: values[metric] for name, values in metrics.items()}
-            made.append(part | {"metric": metric, "definition": definition} | cells)
-    return pd.DataFrame(made).fillna("-")
+            rows.append(prefix | {"metric": metric, "definition": definition} | cells)
+    return pd.DataFrame(rows).fillna("-")
 
 
 def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
-    """The metrics of one optimizer, as text."""
+    """Return the metrics of one optimizer, as text."""
     curves = _curves(results, trials[trials["status"] != "diverged"])
     good = int((curves["best"] > _GOOD).sum())
     diverged = int((trials["status"] == "diverged").sum())
     by_point = dict(iter(trials.groupby(["lr", "batch_size"])))
     points = {key: measure(results, t, "validation_accuracy") for key, t in by_point.items()}
-    top = best_point(points)
-    performance, near = "-", 0
-    if top is not None:
-        at = ", ".join(f"{name} {v}" for name, v in setting_cells(["lr", "batch_size"], top).items())
-        tested = measure(results, by_point[top], "test_accuracy").text("test_accuracy")
-        performance = f"{tested} ({at})"
-        near = sum(
-            point.mean >= points[top].mean - _POINT - _ROUNDING
-            and point.diverged_share <= points[top].diverged_share
+    best = best_point(points)
+    performance, near_best = "-", 0
+    if best is not None:
+        settings = describe_settings(dict(zip(("lr", "batch_size"), best, strict=True)))
+        accuracy = measure(results, by_point[best], "test_accuracy").text("test_accuracy")
+        performance = f"{accuracy} ({settings})"
+        near_best = sum(
+            point.mean >= points[best].mean - _POINT - _ROUNDING
+            and point.diverged_share <= points[best].diverged_share
             for point in points.values()
         )
     return {
@@ -83,17 +83,17 @@ def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
         f"({good:,} of {pluralize(len(trials), 'trial')})",
         "stability": _over_seeds(curves, _fall),
         "best performance": performance,
-        "tuning effort": f"{format_percent(near / len(points))}% "
-        f"({near:,} of {pluralize(len(points), 'point')})",
+        "tuning effort": f"{format_percent(near_best / len(points))}% "
+        f"({near_best:,} of {pluralize(len(points), 'point')})",
         "diverged": f"{diverged:,} of {pluralize(len(trials), 'trial')}",
     }
 
 
 def _curves(results: Results, trials: pd.DataFrame) -> pd.DataFrame:
-    """What the metrics need of each trial's validation curve; accuracies in [0, 1].
+    """Return a row per trial with features of its validation curve, accuracies in [0, 1].
 
-    `near` is the epoch of the first record within a point of the `best`, `fall` the largest
-    fall between two records, missing where there is one record only.
+    `near`: epoch of the first record within a point of the `best`. `fall`: largest fall from one
+    record to the next, NaN if there is only one record.
     """
     rows = []
     validated = results.records.dropna(subset="validation_accuracy").sort_values("step")

@@ -1,16 +1,24 @@
-"""Published: accuracies that a report prints, beside those measured here."""
+"""Table: published accuracies beside the measured ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from lenet.config import coerce
+from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
 from study.tables import TableError
-from study.tables.cells import Measurement, check_names, measure, setting_cells, split_by_other_settings
+from study.tables.cells import (
+    Measurement,
+    check_names,
+    measure,
+    setting_cells,
+    split_by_other_settings,
+)
 
 
 def make(
@@ -22,54 +30,58 @@ def make(
     panel: str | None,
     quantity: str = "test_accuracy_at_best",
 ) -> pd.DataFrame:
-    """A row per value of the setting `by`, in the order of `published`, which maps it to an
-    accuracy in percent; with `panel`, it maps the values of that setting to such mappings.
+    """Return a row per published value of the setting `by`.
 
-    Measured is the mean over seeds with half of its 95% interval; the difference is measured
-    less published, in percentage points; whether the published value lies within the interval
-    cannot be said of one seed. The accuracy is the test accuracy at each trial's record with the
-    best validation accuracy: the selection is on validation data, where the reports took the
-    best epoch on data that they do not name. A value without a result was `not run`.
+    `published` maps each value of `by` to an accuracy in percent, or, with `panel`, the values of
+    that setting to such mappings.
+
+    `measured %` is the mean over seeds with half of its 95% interval, or `not run`. `difference` is
+    measured minus published, in percentage points. `within interval` tells whether the published
+    accuracy lies in the interval, which one seed does not have.
+
+    By default, the accuracy is the test accuracy at the record with the best validation accuracy:
+    the reports select the best epoch on data that they do not name.
     """
-    check_names(results, (*where, by, *([panel] if panel else [])), [quantity])
-    if not quantity.removesuffix("_at_best").endswith("_accuracy"):
-        raise TableError(f"quantity {quantity} is not compared in percent: name an accuracy")
-    printed: dict[tuple[Any, ...], float]
+    check_names(results, settings=(*where, by, *([panel] if panel else [])), quantities=[quantity])
+    if not Quantity.parse(quantity).column.endswith("_accuracy"):
+        raise TableError(f"quantity {quantity} is not a percentage: name an accuracy")
+    accuracies: dict[tuple[Any, ...], float]
     if panel:
-        printed = {
-            (coerce(panel, outer), coerce(by, inner)): number
-            for outer, numbers in published.items()
-            for inner, number in numbers.items()
+        accuracies = {
+            (coerce(panel, outer), coerce(by, inner)): accuracy
+            for outer, by_value in published.items()
+            for inner, accuracy in by_value.items()
         }
     else:
-        printed = {(coerce(by, value),): number for value, number in published.items()}
+        accuracies = {(coerce(by, value),): accuracy for value, accuracy in published.items()}
     settings = [panel, by] if panel else [by]
     candidates = select(results.completed, where)
-    of_each = [select(candidates, dict(zip(settings, key, strict=True))) for key in printed]
-    shown = candidates[candidates["trial"].isin([name for t in of_each for name in t["trial"]])]
-    if shown.empty:
+    points = [select(candidates, dict(zip(settings, key, strict=True))) for key in accuracies]
+    names = [name for point in points for name in point["trial"]]
+    selected = candidates[candidates["trial"].isin(names)]
+    if selected.empty:
         return pd.DataFrame()
-    made = []
-    for part, trials in split_by_other_settings(results, shown, settings):
-        for key, number in printed.items():
-            inside = select(trials, dict(zip(settings, key, strict=True)))
-            measured = measure(results, inside, quantity)
+    rows = []
+    for prefix, trials in split_by_other_settings(results, selected, settings):
+        for key, accuracy in accuracies.items():
+            point = select(trials, dict(zip(settings, key, strict=True)))
+            measured = measure(results, point, quantity)
             cells = {
-                "published %": f"{number:g}",
+                "published %": f"{accuracy:g}",
                 "measured %": measured.text(quantity) if measured.seeds else "not run",
-                **_compared(measured, number),
+                **_comparison(measured, accuracy),
             }
-            made.append(part | setting_cells(settings, key) | cells)
-    return pd.DataFrame(made)
+            rows.append(prefix | setting_cells(settings, key) | cells)
+    return pd.DataFrame(rows)
 
 
-def _compared(measured: Measurement, published: float) -> dict[str, str]:
-    difference, within = "-", "-"
-    if measured.over_seeds and measured.mean == measured.mean:
-        off = 100 * measured.mean - published
-        difference = f"{off:+.2f}"
-        if measured.over_seeds.n == 1:
-            within = "one seed"
-        else:
-            within = "yes" if abs(off) <= 100 * measured.over_seeds.half_width else "no"
-    return {"difference": difference, "within interval": within}
+def _comparison(measured: Measurement, published: float) -> dict[str, str]:
+    mean = measured.over_seeds
+    if mean is None or math.isnan(mean.mean):
+        return {"difference": "-", "within interval": "-"}
+    difference = 100 * mean.mean - published
+    if mean.n == 1:
+        within = "one seed"
+    else:
+        within = "yes" if abs(difference) <= 100 * mean.half_width else "no"
+    return {"difference": f"{difference:+.2f}", "within interval": within}

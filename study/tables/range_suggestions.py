@@ -1,4 +1,4 @@
-"""Range suggestions: what each rule reads off the ramps of a learning-rate range test."""
+"""Table: the learning rate that each rule of a range test suggests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.range_test import RULES, RAMP_SETTINGS, Suggestion, split_by_ramp, ramp_trials, suggest
+from study.analysis.range_test import (
+    RAMP_SETTINGS,
+    RULES,
+    Suggestion,
+    ramp_trials,
+    split_by_ramp,
+    suggest,
+)
 from study.analysis.results import Results, select
 from study.tables.cells import check_names, setting_cells, split_by_other_settings
 
@@ -20,48 +27,44 @@ def make(
     rules: Sequence[str] = (),
     published: Mapping[tuple[str, str], str] = {},
 ) -> pd.DataFrame:
-    """A row per ramp and rule, over the ramps with the settings in `where` and, if given, the
-    rules named: the geometric mean over seeds with its 95% interval, or that there is no true
-    minimum, and then what to change about the ramp.
+    """Return a row per ramp and rule, for the ramps with the settings `where`.
 
-    `published` has what a report says, by optimizer and schedule.
+    It has the geometric mean over seeds with its 95% interval, or that there is no true minimum and
+    how to change the ramp. `rules`: names of the rules, all by default. `published`: what a report
+    says, by optimizer and schedule.
     """
-    check_names(results, where, [quantity])
-    shown = select(ramp_trials(results), where)
-    if shown.empty:
+    check_names(results, settings=where, columns=[quantity])
+    selected = select(ramp_trials(results), where)
+    if selected.empty:
         return pd.DataFrame()
-    made = []
-    # A run of an earlier version may lack what was no setting then.
-    ramp = [name for name in ("optimizer", "schedule", "lr", *RAMP_SETTINGS) if name in shown]
-    for part, trials in split_by_other_settings(results, shown, ramp):
-        for optimizer, own in trials.groupby("optimizer"):
-            for name, over_seeds in split_by_ramp(own):
+    rows = []
+    # A run of an earlier version lacks settings that did not exist then.
+    ramp = [name for name in ("optimizer", "schedule", "lr", *RAMP_SETTINGS) if name in selected]
+    for prefix, trials in split_by_other_settings(results, selected, ramp):
+        for optimizer, group in trials.groupby("optimizer"):
+            for name, seeds in split_by_ramp(group):
                 for rule in RULES:
                     if rules and rule.name not in rules:
                         continue
-                    found = suggest(results, over_seeds, rule, quantity)
-                    row = part | setting_cells(["optimizer"], [optimizer])
-                    row |= {"ramp": name, "rule": rule.name, **_cells(found)}
+                    suggestion = suggest(results, seeds, rule, quantity)
+                    row = prefix | setting_cells(["optimizer"], [optimizer])
+                    row |= {"ramp": name, "rule": rule.name, **_cells(suggestion)}
                     if published:
-                        key = (str(optimizer), str(over_seeds["schedule"].iloc[0]))
+                        key = (str(optimizer), str(seeds["schedule"].iloc[0]))
                         row["published"] = published.get(key, "-")
-                    made.append(row)
-    return pd.DataFrame(made)
+                    rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _cells(found: Suggestion) -> dict[str, str]:
-    seeds = len(found.readings)
-    if found.lr is None:
-        suggested, interval = "no true minimum", "-"
-    else:
-        suggested = f"{found.lr:.3g}"
-        interval = "-"
-        if found.interval:
-            low, high = found.interval
-            interval = f"{low:.2g} to {high:.2g}"
+def _cells(suggestion: Suggestion) -> dict[str, str]:
+    interval = "-"
+    if suggestion.interval:
+        low, high = suggestion.interval
+        interval = f"{low:.2g} to {high:.2g}"
+    without = suggestion.seeds_without_minimum
     return {
-        "suggested LR": suggested,
+        "suggested LR": "no true minimum" if suggestion.lr is None else f"{suggestion.lr:.3g}",
         "95% interval": interval,
-        "seeds without minimum": f"{found.seeds_without_minimum} of {seeds}",
-        "advice": found.advice or "-",
+        "seeds without minimum": f"{without} of {len(suggestion.readings)}",
+        "advice": suggestion.advice or "-",
     }

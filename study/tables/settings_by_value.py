@@ -1,4 +1,4 @@
-"""Settings by value: a row per value of one setting, a column per another's."""
+"""Table: a quantity with a row per value of one setting and a column per value of another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.wording import label, format_value
+from study.analysis.wording import format_value, label
 from study.tables.cells import check_names, measure, setting_cells, split_by_other_settings
 
 
@@ -20,24 +20,25 @@ def make(
     columns: str,
     quantity: str = "test_accuracy",
 ) -> pd.DataFrame:
-    """A column of the records at the trials' last record, by the settings `rows` and `columns`,
-    over the trials with the settings in `where`: means over seeds with half of their 95%
-    interval, accuracies in percent, `-` for a combination without a result.
+    """Return a row per value of the setting `rows`, a column per value of `columns`.
+
+    Cells are means of `quantity` over seeds at the last record, with half of their 95% interval, of
+    the trials with the settings `where`, or `-` for a combination without a result.
     """
-    check_names(results, (*where, rows, columns), [quantity])
-    shown = select(results.completed, where)
-    across = [v for v in results.values_of(columns) if not select(shown, {columns: v}).empty]
-    made = []
-    for part, trials in split_by_other_settings(results, shown, (rows, columns)):
-        for value in results.values_of(rows):
-            inside = select(trials, {rows: value})
-            if inside.empty:
+    check_names(results, settings=(*where, rows, columns), quantities=[quantity])
+    selected = select(results.completed, where)
+    values = [v for v in results.values_of(columns) if not select(selected, {columns: v}).empty]
+    table = []
+    for prefix, trials in split_by_other_settings(results, selected, (rows, columns)):
+        for row_value in results.values_of(rows):
+            row = select(trials, {rows: row_value})
+            if row.empty:
                 continue
             cells = {
-                f"{label(columns)} {format_value(v)}": measure(
-                    results, select(inside, {columns: v}), quantity
+                f"{label(columns)} {format_value(value)}": measure(
+                    results, select(row, {columns: value}), quantity
                 ).text(quantity)
-                for v in across
+                for value in values
             }
-            made.append(part | setting_cells([rows], [value]) | cells)
-    return pd.DataFrame(made)
+            table.append(prefix | setting_cells([rows], [row_value]) | cells)
+    return pd.DataFrame(table)

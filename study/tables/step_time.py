@@ -1,4 +1,4 @@
-"""Step time: the model of a step's seconds against what was measured, and its predictions."""
+"""Table: predictions of the step-time model beside measured steps."""
 
 from __future__ import annotations
 
@@ -7,74 +7,81 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import format_interval, fit_step_model
+from study.analysis.speedup import fit_step_model, format_interval
 from study.analysis.step_model import FittedModels, StepMeasurement, StepTime, relative_error
 
 
 def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame:
-    """A row per measured point, those that the model was fitted on and those held out, and then
-    the numbers of workers `predicted` that were not run, marked so, at the batch of strong
-    scaling: predictions are for workers with a processor each. What is measured and what the model
-    says, fitted to each repeat by itself, are means over repeats with half of their 95% interval;
-    beside the measured mean step stands the median.
+    """Return a row per measured workload, then rows for numbers of workers that were not run.
 
-    No rows where there are too few points to fit, and no predictions that they do not settle
-    (see `step_model.Fitted`).
+    Measured workloads are those that the model was fitted on, then those held out. The numbers of
+    workers `predicted` have the batches of one worker and a processor each. Cells are means over
+    repeats, to each of which the model is fitted separately, with half of their 95% interval. The
+    median step is beside the mean.
+
+    Empty if there are too few measurements to fit. Predictions that the fits do not determine are
+    omitted (see `study.analysis.step_model.FittedModels`).
     """
     model = fit_step_model(results)
     if model is None:
         return pd.DataFrame()
-    measured, places, fitted = model
-    ordered = sorted(zip(*measured, strict=True), key=lambda each: each[0].place in places)
+    repeats, held_out, fitted = model
+    by_workload = sorted(
+        zip(*repeats, strict=True), key=lambda group: group[0].workload in held_out
+    )
     rows = [
-        _measured(fitted, each, "held out" if each[0].place in places else "fitted on")
-        for each in ordered
+        _measured(fitted, group, "held out" if group[0].workload in held_out else "fitted on")
+        for group in by_workload
     ]
-    ran = {p.workers for p in measured[0]}
-    for single in (p for p in measured[0] if p.workers == 1):
-        for workers in (n for n in predicted if n not in ran):
+    measured_workers = {m.workers for m in repeats[0]}
+    for single in (m for m in repeats[0] if m.workers == 1):
+        for workers in (n for n in predicted if n not in measured_workers):
             if fitted.determines_step(workers, single.batch, single.width, single.gradient_bytes):
-                rows.append(_prediction(fitted, workers, single))
+                rows.append(_predicted(fitted, workers, single))
     return pd.DataFrame(rows)
 
 
-def _measured(fitted: FittedModels, each: Sequence[StepMeasurement], kind: str) -> dict[str, str]:
-    """`each` is one point as the repeats measured it."""
-    errors = [100 * relative_error(model, p) for model, p in zip(fitted.models, each, strict=True)]
+def _measured(fitted: FittedModels, group: Sequence[StepMeasurement], kind: str) -> dict[str, str]:
+    """Return the row of one workload; `group` has its measurement of each repeat."""
+    workload = group[0]
+    errors = [100 * relative_error(model, m) for model, m in zip(fitted.models, group, strict=True)]
     error = format_interval(errors, "{:.1f}".format)
-    signed = error if error.startswith("-") else f"+{error}"
     return {
-        **_place(each[0].workers, each[0]),
-        "measured ms": format_interval([1e3 * p.step for p in each], "{:.3g}".format),
-        "median ms": format_interval([1e3 * p.median for p in each], "{:.3g}".format),
-        **_modelled(fitted, each[0].workers, each[0], signed),
+        **_workload_cells(workload.workers, workload),
+        "measured ms": format_interval([1e3 * m.step_seconds for m in group], "{:.3g}".format),
+        "median ms": format_interval([1e3 * m.median_seconds for m in group], "{:.3g}".format),
+        **_model_cells(
+            fitted, workload.workers, workload, error if error.startswith("-") else f"+{error}"
+        ),
         "kind": kind,
     }
 
 
-def _prediction(fitted: FittedModels, workers: int, single: StepMeasurement) -> dict[str, str]:
+def _predicted(fitted: FittedModels, workers: int, single: StepMeasurement) -> dict[str, str]:
     return {
-        **_place(workers, single),
+        **_workload_cells(workers, single),
         "measured ms": "not run",
         "median ms": "not run",
-        **_modelled(fitted, workers, single, "-"),
+        **_model_cells(fitted, workers, single, "-"),
         "kind": "prediction",
     }
 
 
-def _modelled(fitted: FittedModels, workers: int, p: StepMeasurement, error: str) -> dict[str, str]:
-    def milliseconds(model: StepTime) -> float:
-        return 1e3 * model.step(workers, p.batch, p.width, p.gradient_bytes)
+def _workload_cells(workers: int, m: StepMeasurement) -> dict[str, str]:
+    return {"width": str(m.width), "batch": str(m.batch), "workers": str(workers)}
 
-    def speed_up(model: StepTime) -> float:
-        return model.speed_up(workers, p.batch, p.width, p.gradient_bytes)
+
+def _model_cells(
+    fitted: FittedModels, workers: int, m: StepMeasurement, error: str
+) -> dict[str, str]:
+    def milliseconds(model: StepTime) -> float:
+        return 1e3 * model.step_seconds(workers, m.batch, m.width, m.gradient_bytes)
+
+    def speedup(model: StepTime) -> float:
+        return model.speedup(workers, m.batch, m.width, m.gradient_bytes)
 
     return {
-        "model ms": format_interval(fitted.each(milliseconds), "{:.3g}".format),
+        "model ms": format_interval(fitted.per_repeat(milliseconds), "{:.3g}".format),
         "error %": error,
-        "speed-up by the model": format_interval(fitted.each(speed_up), "{:.2f}".format),
+        "speed-up by the model": format_interval(fitted.per_repeat(speedup), "{:.2f}".format),
     }
-
-
-def _place(workers: int, p: StepMeasurement) -> dict[str, str]:
-    return {"width": str(p.width), "batch": str(p.batch), "workers": str(workers)}

@@ -1,4 +1,4 @@
-"""Worker learning: how far several workers end from one that trained the same batches."""
+"""Table: how far training on several workers ends from training the same batches on one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pandas as pd
 
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.speedup import speedups, other_varied_settings
-from study.analysis.wording import format_measurement, format_mean
-from study.tables.cells import setting_cells, format_workers
+from study.analysis.speedup import other_varied_settings, speedups
+from study.analysis.wording import format_mean, format_measurement
+from study.tables.cells import format_workers, setting_cells
 
-_ENDS = {
+_HEADINGS = {
     "train_loss": "training loss",
     "validation_loss": "validation loss",
     "validation_accuracy": "accuracy, points",
@@ -18,44 +18,46 @@ _ENDS = {
 
 
 def make(results: Results) -> pd.DataFrame:
-    """A row per number of Ray's workers and point of strong scaling: the loss and the accuracy of
-    the last record less those of one worker of the same repeat, means over repeats with half of
-    their 95% interval, and the largest of these differences of the validation loss. Workers sum
-    in another order; training amplifies what that rounds off, so single repeats drift apart, to
-    either side.
+    """Return a row per number of Ray's workers and point of strong scaling.
 
-    What was not measured at the last record, or diverged, has no difference.
+    Cells are the last record's loss and accuracy minus those of one worker in the same repeat:
+    means over repeats with half of their 95% interval, and the largest difference of the validation
+    loss. Several workers add numbers in another order, and training amplifies the rounding, so
+    single repeats drift apart in either direction.
+
+    Trials that diverged or were not evaluated at the last record have no difference.
     """
-    shown = speedups(results, weak=False)
-    if not shown.empty:
-        shown = shown[shown["status"] != "diverged"]
-    if shown.empty or shown["workers"].max() == 1:
+    trials = speedups(results, weak=False)
+    if not trials.empty:
+        trials = trials[trials["status"] != "diverged"]
+    if trials.empty or trials["workers"].max() == 1:
         return pd.DataFrame()
-    by = ["processor", "width", *other_varied_settings(results), "base_batch"]
-    keys = [*by, "seed"]
-    single = shown[shown["workers"] == 1][[*keys, *_ENDS]]
-    paired = shown[shown["workers"] > 1].merge(single, on=keys, suffixes=("", "_of_one"))
+    named = ["processor", "width", *other_varied_settings(results)]
+    keys = [*named, "base_batch", "seed"]
+    single = trials[trials["workers"] == 1][[*keys, *_HEADINGS]]
+    paired = trials[trials["workers"] > 1].merge(single, on=keys, suffixes=("", "_of_one"))
     rows = []
-    for key, inside in paired.groupby([*by, "workers"], dropna=False):
-        cells = dict(zip([*by, "workers"], key, strict=True))
-        more = {name: inside[name] - inside[f"{name}_of_one"] for name in _ENDS}
-        largest = more["validation_loss"].abs().max()
+    for key, point in paired.groupby([*named, "base_batch", "workers"], dropna=False):
+        *settings, _, workers = key
+        differences = {name: point[name] - point[f"{name}_of_one"] for name in _HEADINGS}
+        largest = differences["validation_loss"].abs().max()
         rows.append(
             {
-                "workers": format_workers(int(str(cells["workers"])), inside),
-                **setting_cells(["processor", "width"], [cells["processor"], cells["width"]]),
-                **setting_cells(other_varied_settings(results), [cells[name] for name in other_varied_settings(results)]),
-                "batch": str(int(inside["batch"].iloc[0])),
-                **{called: _mean(name, more[name].dropna()) for name, called in _ENDS.items()},
+                "workers": format_workers(int(str(workers)), point),
+                **setting_cells(named, settings),
+                "batch": str(int(point["batch"].iloc[0])),
+                **{
+                    heading: _mean(name, differences[name].dropna())
+                    for name, heading in _HEADINGS.items()
+                },
                 "validation loss, at the most": format_measurement("validation_loss", largest),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _mean(measured: str, values: pd.Series) -> str:
-    """With half of its 95% interval; accuracies in points."""
+def _mean(measurement: str, values: pd.Series) -> str:
     if values.empty:
         return "-"
-    over = statistics.mean(values)
-    return format_mean(measured, over.mean, over.half_width)
+    mean = statistics.mean(values)
+    return format_mean(measurement, mean.mean, mean.half_width)

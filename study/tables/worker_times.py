@@ -1,4 +1,4 @@
-"""Worker times: the total training time that a report prints by number of GPUs, beside ours."""
+"""Table: published total training times by number of GPUs, beside the measured ones."""
 
 from __future__ import annotations
 
@@ -7,42 +7,41 @@ from collections.abc import Mapping
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import smallest_workload, other_varied_settings, scaling_trials
-from study.tables.cells import setting_cells, format_converged_repeats, format_workers
+from study.analysis.speedup import other_varied_settings, scaling_trials, smallest_workload
+from study.tables.cells import format_converged_repeats, format_workers, setting_cells
 
 
 def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
-    """A row per processor and number of Ray's workers, and per published number of GPUs: the
-    seconds printed and those measured, means over repeats with half of their 95% interval, for
-    each value of other settings that vary.
+    """Return a row per processor and number of Ray's workers, measured or published.
 
-    The seconds are those of all training steps, as published: the warm-up is in, start-up and
-    evaluation are not. Runs that diverged end early: they are not in the mean, which the cell
-    says."""
-    trained = smallest_workload(scaling_trials(results))
-    if trained.empty:
+    `published`: seconds by number of GPUs. Measured seconds are means over repeats with half of
+    their 95% interval, for each value of other settings that vary. As in the reports, they are the
+    seconds of all training steps: they include the warm-up and exclude start-up and evaluation.
+    """
+    trials = smallest_workload(scaling_trials(results))
+    if trials.empty:
         return pd.DataFrame()
-    trained = trained[trained["launcher"] == "ray"]
+    trials = trials[trials["launcher"] == "ray"]
     varied = other_varied_settings(results)
-    parts = list(trained.groupby(varied, dropna=False)) if varied else [((), trained)]
+    groups = list(trials.groupby(varied, dropna=False)) if varied else [((), trials)]
     rows = []
-    for key, part in parts:
+    for key, group in groups:
         measured = {
-            (str(processor), int(str(workers))): inside
-            for (processor, workers), inside in part.groupby(["processor", "workers"])
+            (str(processor), int(str(workers))): point
+            for (processor, workers), point in group.groupby(["processor", "workers"])
         }
         for processor, workers in sorted({*measured, *(("gpu", n) for n in published)}):
-            inside = measured.get((processor, workers))
-            printed = processor == "gpu" and workers in published
+            point = measured.get((processor, workers))
+            is_published = processor == "gpu" and workers in published
             rows.append(
                 {
                     "processor": processor,
-                    "workers": str(workers) if inside is None else format_workers(workers, inside),
+                    "workers": str(workers) if point is None else format_workers(workers, point),
                     **setting_cells(varied, key),
-                    "published s": f"{published[workers]:g}" if printed else "-",
+                    "published s": f"{published[workers]:g}" if is_published else "-",
                     "measured s": "not run"
-                    if inside is None
-                    else format_converged_repeats(inside, "train_seconds"),
+                    if point is None
+                    else format_converged_repeats(point, "train_seconds"),
                 }
             )
     return pd.DataFrame(rows)

@@ -36,7 +36,7 @@ from study.runs.storage import Location
 from study.runs.trial_folder import COMPLETE
 from tests.buckets import Storage
 from tests.chaos.faults import Faults, Target, small_disk
-from tests.unit.worker_threads import team, together
+from tests.unit.worker_threads import run_together, team
 
 PROJECT = Path(__file__).parents[2]
 _SECONDS_BETWEEN = (3.0, 9.0)
@@ -74,7 +74,7 @@ class Undisturbed:
             runs = [
                 training.Run(config, self._digits, replica=replica) for replica in team(workers)
             ]
-            each = together([lambda run=run: self._train(run) for run in runs])
+            each = run_together([lambda run=run: self._train(run) for run in runs])
             self._known[config.id, workers] = each[0]
         return self._known[config.id, workers]
 

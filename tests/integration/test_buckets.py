@@ -15,8 +15,9 @@ from study.runs.bucket import BucketPath
 from study.runs.run_folder import RunFolder
 from study.runs.storage import read_json
 from study.runs.trial_folder import COMPLETE
+from tests.comparison import same
 from tests.drivers import kill, wait_for
-from tests.integration.test_grid import DIGITS, LONG, same, trained_alone
+from tests.integration.grid_runs import DIGITS, LONG, trained_alone
 
 
 def under_way(bucket):

@@ -8,7 +8,8 @@ import pytest
 
 from study.runs.run_folder import RunFolder
 from tests.chaos.faults import fill, small_disk
-from tests.integration.test_grid import LONG, progress, same, trained_alone
+from tests.comparison import same
+from tests.integration.grid_runs import LONG, progress, trained_alone
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Results, intervals and the leaderboard, on made-up runs whose numbers are known."""
+"""Results, intervals and the leaderboard, on made-up runs with known numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T_1, T_2 = 12.706, 4.303
 # Means and intervals
 
 
-def test_the_interval_is_students() -> None:
+def test_the_interval_is_student_s() -> None:
     found = statistics.mean([1.0, 2.0, 3.0])
     assert (found.mean, found.n) == (2.0, 3)
     assert found.half_width == pytest.approx(T_2 * 1.0 / math.sqrt(3), rel=1e-3)
@@ -95,7 +95,7 @@ def test_seeds_are_averaged_and_are_no_dimension() -> None:
     assert len(board) == 24
     assert "seed" not in board
     best = board.iloc[0]
-    # Seeds lie 0.002 apart: so far is s of three of them.
+    # Seeds are 0.002 apart, which is the standard deviation of three of them.
     assert best["validation_accuracy"] == pytest.approx(0.98 + 0.002)
     assert best["validation_accuracy_ci95"] == pytest.approx(T_2 * 0.002 / math.sqrt(3), rel=1e-3)
     assert best["test_accuracy"] == pytest.approx(0.98 + 0.002 - 0.01)
@@ -112,7 +112,7 @@ def test_selection_is_on_validation_not_on_test() -> None:
 
 def test_a_diverged_point_ranks_last_however_good_it_was() -> None:
     results = made_up_run(status={"sgd_lr0.1_batch32": "diverged"})
-    # Even an accuracy that was measured before must not lift it.
+    # An accuracy measured before it diverged must not raise its rank.
     results.trials.loc[results.trials["status"] == "diverged", "validation_accuracy"] = 1.0
     last = leaderboard(results).iloc[-1]
     assert (last["optimizer"], last["lr"], last["batch_size"]) == ("sgd", 0.1, 32)
@@ -137,7 +137,7 @@ def test_fewer_diverged_seeds_rank_before_more_and_after_none() -> None:
     assert (board["diverged"].iloc[:-2] == 0).all()
 
 
-def test_failed_and_unfinished_trials_are_left_out_and_counted() -> None:
+def test_failed_and_unfinished_trials_are_excluded_and_counted() -> None:
     results = made_up_run(
         seeds=2,
         status={"sgd_lr0.1_batch32_seed0": "failed", "sgd_lr0.01_batch64": "unfinished"},
@@ -150,7 +150,7 @@ def test_failed_and_unfinished_trials_are_left_out_and_counted() -> None:
     assert halved["validation_accuracy"].tolist() == pytest.approx([0.98 + 0.002])
 
 
-def test_a_stopped_trial_counts_with_what_it_reached() -> None:
+def test_a_stopped_trial_counts_with_its_last_record() -> None:
     results = made_up_run(status={"adam_lr0.001_batch32": "stopped"})
     board = leaderboard(results).set_index(["optimizer", "lr", "batch_size"])
     stopped = board.loc[("adam", 0.001, 32)]
@@ -159,7 +159,7 @@ def test_a_stopped_trial_counts_with_what_it_reached() -> None:
     assert math.isnan(stopped["test_accuracy"])
 
 
-def test_the_best_of_each_optimizer() -> None:
+def test_the_best_setting_of_each_optimizer() -> None:
     best = best_per_optimizer(leaderboard(made_up_run(status={"adam_lr0.001_batch32": "failed"})))
     assert best[["optimizer", "lr", "batch_size"]].to_numpy().tolist() == [
         ["sgd", 0.1, 32],
@@ -168,7 +168,7 @@ def test_the_best_of_each_optimizer() -> None:
     assert best["rank"].tolist() == [1, 2]
 
 
-def test_ranks_do_not_compare_data_sets() -> None:
+def test_each_data_set_has_its_own_ranks() -> None:
     board = leaderboard(made_up_run(choices={"dataset": ["mnist", "kmnist"], "lr": [0.1]}))
     assert board.groupby("dataset")["rank"].max().to_dict() == {"kmnist": 8, "mnist": 8}
     assert len(best_per_optimizer(board)) == 4
@@ -180,12 +180,11 @@ def test_a_run_without_results_has_an_empty_leaderboard() -> None:
     assert best_per_optimizer(board).empty
 
 
-def test_a_narrowed_run_still_says_which_settings_it_ranks() -> None:
+def test_the_leaderboard_names_its_settings_even_if_they_do_not_vary() -> None:
     choices = {"optimizer": ["adam"], "lr": [0.01], "batch_size": [64]}
     (row,) = leaderboard(made_up_run(choices=choices)).to_dict("records")
-    assert (row["dataset"], row["optimizer"], row["lr"], row["batch_size"]) == (
-        *("mnist", "adam", 0.01, 64),
-    )
+    settings = row["dataset"], row["optimizer"], row["lr"], row["batch_size"]
+    assert settings == ("mnist", "adam", 0.01, 64)
     config = TrainConfig(optimizer="adam", lr=0.01, batch_size=64)
     assert row["validation_accuracy"] == pytest.approx(final_accuracy(config))
 
@@ -201,7 +200,7 @@ def test_tables_come_back_as_written(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(leaderboard(loaded), leaderboard(results), check_dtype=False)
 
 
-def test_a_setting_of_several_numbers_can_be_grouped_by(tmp_path: Path) -> None:
+def test_a_setting_of_several_numbers_can_be_grouped_and_selected(tmp_path: Path) -> None:
     results = made_up_run(
         choices={"schedule": ["multistep"], "milestones": ["1+2", "3"], "lr": [0.1]}
     )
@@ -211,11 +210,11 @@ def test_a_setting_of_several_numbers_can_be_grouped_by(tmp_path: Path) -> None:
     assert "milestones" in leaderboard(loaded)
 
 
-def test_values_are_ordered_whatever_the_order_of_the_trials() -> None:
+def test_values_are_sorted_whatever_the_order_of_the_trials() -> None:
     results = made_up_run()
     results.trials["momentum"] = [0.9, None] * 12
-    turned = Results(run=results.run, trials=results.trials[::-1], records=results.records)
-    for one in (results, turned):
+    reversed_order = Results(run=results.run, trials=results.trials[::-1], records=results.records)
+    for one in (results, reversed_order):
         assert one.values_of("lr") == [0.001, 0.01, 0.1]
         assert one.values_of("optimizer") == ["adam", "sgd"]
         assert one.values_of("momentum") == [None, 0.9]
@@ -235,7 +234,7 @@ def test_values_are_ordered_whatever_the_order_of_the_trials() -> None:
         (lambda d: _drop(d / "trials.parquet", "status"), r"trials.parquet lacks status"),
     ],
 )
-def test_a_damaged_run_is_told_in_one_line(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_run_is_reported_in_one_line(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
     directory = write(made_up_run(), tmp_path / "run")
     damage(directory)
     with pytest.raises(ResultsError, match=message) as raised:
@@ -243,14 +242,14 @@ def test_a_damaged_run_is_told_in_one_line(tmp_path: Path, damage, message: str)
     assert "\n" not in str(raised.value)
 
 
-def test_a_folder_of_runs_names_the_one_to_give(tmp_path: Path) -> None:
+def test_a_folder_of_runs_suggests_the_newest_run(tmp_path: Path) -> None:
     directory = write(made_up_run(), tmp_path / "run")
     with pytest.raises(ResultsError, match=f"did you mean {directory}"):
         Results.load(tmp_path)
 
 
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="no folder"):
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="not a folder"):
         Results.load(tmp_path / "nowhere")
 
 
@@ -279,11 +278,11 @@ def _drop(path: Path, column: str) -> None:
         ("sgd", "sgd"),
     ],
 )
-def test_values_read_as_written_by_hand(value: object, text: str) -> None:
+def test_values_are_formatted_as_written_by_hand(value: object, text: str) -> None:
     assert format_value(value) == text
 
 
-def test_provenance_says_what_the_numbers_rest_on() -> None:
+def test_provenance_names_data_budget_seeds_and_device() -> None:
     results = made_up_run(seeds=3)
     assert provenance(results.run, results.trials) == (
         "data set mnist; budget quick; 3 seeds; cpu (made up), 1 thread a trial; "
@@ -291,7 +290,7 @@ def test_provenance_says_what_the_numbers_rest_on() -> None:
     )
 
 
-def test_provenance_of_all_the_training_data_does_not_mention_samples() -> None:
+def test_provenance_does_not_mention_the_whole_training_set() -> None:
     results = made_up_run(choices={"train_samples": ["none"]})
     assert json.loads(json.dumps(results.run.to_json()))["seeds"] == 1
     assert provenance(results.run, results.trials) == (
@@ -299,11 +298,11 @@ def test_provenance_of_all_the_training_data_does_not_mention_samples() -> None:
     )
 
 
-def test_provenance_of_a_run_counted_in_steps() -> None:
+def test_provenance_of_a_run_with_a_length_in_steps() -> None:
     results = made_up_run(choices={"train_samples": ["none"], "steps": [2000]})
     assert provenance(results.run, results.trials).endswith("1 thread a trial; 2,000 steps")
 
 
-def test_provenance_says_where_seeds_are_missing() -> None:
+def test_provenance_tells_of_missing_seeds() -> None:
     results = made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed2": "failed"})
     assert "2 to 3 seeds" in provenance(results.run, results.completed)

@@ -1,4 +1,4 @@
-"""Each kind of claim on made-up results that must give each verdict."""
+"""Each kind of claim, on made-up results for each verdict."""
 
 import json
 
@@ -24,15 +24,17 @@ DEFAULTS = {
 
 
 def evidence(*trials, stochastic=True):
-    """Evidence of trials given as settings with a `curve`: validation accuracies, one per
-    epoch, or dicts of record columns."""
+    """Return evidence of trials, each a dict of settings with a `curve`.
+
+    A curve has a validation accuracy per epoch, or a dict of the columns of a record.
+    """
     rows, records = [], []
-    for number, given in enumerate(trials):
-        settings = DEFAULTS | given
+    for number, trial in enumerate(trials):
+        settings = DEFAULTS | trial
         curve = settings.pop("curve")
-        ended = {"step": 10 * len(curve), "steps": None}
-        ended |= {"epoch": len(curve), "epochs": len(curve)}
-        rows.append({"trial": str(number), **ended, **settings})
+        length = {"step": 10 * len(curve), "steps": None}
+        length |= {"epoch": len(curve), "epochs": len(curve)}
+        rows.append({"trial": str(number), **length, **settings})
         for epoch, point in enumerate(curve, 1):
             columns = point if isinstance(point, dict) else {"validation_accuracy": point}
             records.append({"trial": str(number), "epoch": epoch, "step": 10 * epoch, **columns})
@@ -45,7 +47,9 @@ def seeds(curves, **settings):
 
 
 def claim_of(kind, **options):
-    return Claim(name="odd", source="?", statement="?", published="none", kind=kind, options=options)
+    return Claim(
+        name="odd", source="?", statement="?", published="none", kind=kind, options=options
+    )
 
 
 def verdict(kind, of, **options):
@@ -63,19 +67,19 @@ def test_an_accuracy_within_bounds():
     assert verdict("within", of, where={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
     assert verdict("within", of, where={"lr": 0.001}, **options).verdict == UNDECIDED
     assert verdict("within", of, where={"lr": 7.0}, **options).verdict == NOT_TESTED
-    # Every point counts: one that is outside refutes the claim about all.
+    # One point outside refutes the claim about all points.
     assert verdict("within", of, where={}, per=("lr",), **options).verdict == NOT_REPRODUCED
     assert "11.00 %" in verdict("within", of, where={"lr": 0.1}, **options).evidence
 
 
-def test_one_seed_decides_nothing_unless_nothing_is_drawn():
+def test_one_seed_decides_nothing_unless_the_study_is_deterministic():
     options = {"where": {}, "quantity": "validation_accuracy", "below": 0.5}
     one = seeds([[0.1]])
     assert verdict("within", evidence(*one), **options).verdict == UNDECIDED
     assert verdict("within", evidence(*one, stochastic=False), **options).verdict == REPRODUCED
 
 
-def test_a_moment_that_no_record_has_is_not_tested():
+def test_a_claim_about_a_moment_without_a_record_is_not_tested():
     of = evidence(*seeds([[0.1, 0.9], [0.1, 0.9]]))
     options = {"where": {}, "quantity": "validation_accuracy", "above": 0.5}
     assert verdict("within", of, at={"epoch": 2}, **options).verdict == REPRODUCED
@@ -99,13 +103,13 @@ def test_one_group_ahead_of_another():
     assert compared([0.90, 0.92, 0.94], [0.80, 0.81, 0.85]) == REPRODUCED
     assert compared([0.80, 0.81, 0.85], [0.90, 0.92, 0.94]) == NOT_REPRODUCED
     assert compared([0.80, 0.95, 0.85], [0.90, 0.82, 0.84]) == UNDECIDED
-    # Paired by seed: a difference that is the same in all of them is sure.
+    # Differences are paired by seed, so one that all seeds share is certain.
     assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89]) == REPRODUCED
     assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89], by=0.05) == NOT_REPRODUCED
     assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89], less_than=0.005) == NOT_REPRODUCED
 
 
-def test_two_groups_alike():
+def test_two_equivalent_groups():
     assert compared([0.90, 0.91], [0.901, 0.911], alike=0.01) == REPRODUCED
     assert compared([0.90, 0.91], [0.80, 0.81], alike=0.01) == NOT_REPRODUCED
     assert compared([0.90, 0.91], [0.91, 0.90], alike=0.01) == UNDECIDED
@@ -149,7 +153,7 @@ def test_the_best_value_over_all_else():
     assert verdict("best_value", of, best=either, **options).verdict == REPRODUCED
 
 
-def test_a_group_that_depends_less_on_a_setting():
+def test_one_group_depends_less_on_a_setting():
     of = evidence(
         *seeds([[0.90], [0.91]], optimizer="adam", lr=0.1),
         *seeds([[0.91], [0.90]], optimizer="adam", lr=0.01),
@@ -177,7 +181,7 @@ def ramp(*losses):
 
 
 def test_a_range_test():
-    # The minimum is at 0.1, so 0.01 is suggested.
+    # The minimum is at 0.1, so the rule suggests 0.01.
     of = evidence(*seeds([ramp(4, 3, 2, 1, 9), ramp(4, 3, 2, 1, 8)]))
     assert verdict("range_test", of, where={}, lr=0.01).verdict == REPRODUCED
     assert verdict("range_test", of, where={}, lr=0.1).verdict == NOT_REPRODUCED
@@ -215,8 +219,8 @@ def test_a_fall_from_the_best():
     assert "10.00 points below its best" in found.evidence
     of = evidence(*seeds([steady, steady]))
     assert verdict("within", of, **options).verdict == NOT_REPRODUCED
-    gone = evidence(*seeds([falling, falling], status="diverged"))
-    assert verdict("within", gone, **options).verdict == REPRODUCED
+    diverged = evidence(*seeds([falling, falling], status="diverged"))
+    assert verdict("within", diverged, **options).verdict == REPRODUCED
 
 
 def test_the_test_accuracy_at_the_best_validation():
@@ -229,7 +233,7 @@ def test_the_test_accuracy_at_the_best_validation():
     assert verdict("within", of, above=0.79, below=0.81, **options).verdict == REPRODUCED
 
 
-def test_a_claim_declared_wrongly_says_so():
+def test_an_invalid_claim_is_refused():
     of = evidence(*seeds([[0.1]]))
     with pytest.raises(ClaimError, match="did you mean 'within'"):
         verdict("withing", of)
@@ -243,23 +247,23 @@ ORDERED = {"where": {}, "setting": "lr", "best_first": (0.1, 0.01)}
 ORDERED |= {"quantity": "validation_accuracy"}
 
 
-def two_rates(one, other, **more):
-    return evidence(*seeds(one, lr=0.1, **more), *seeds(other, lr=0.01))
+def two_rates(one, other, **settings):
+    return evidence(*seeds(one, lr=0.1, **settings), *seeds(other, lr=0.01))
 
 
-def test_a_trial_is_as_good_as_it_was_until_it_diverges():
-    # Ahead at epoch 1, gone in epoch 2.
+def test_a_trial_counts_with_its_measurements_until_it_diverges():
+    # The trials at 0.1 are ahead at epoch 1 and diverge in epoch 2.
     of = two_rates([[0.9, 0.9], [0.91, 0.9]], [[0.5, 0.6], [0.51, 0.6]], status="diverged")
     assert verdict("ordered", of, **ORDERED, at={"epoch": 1}).verdict == REPRODUCED
     assert verdict("ordered", of, **ORDERED).verdict == NOT_REPRODUCED
     assert verdict("ordered", of, **ORDERED, at={"epoch": 2}).verdict == NOT_REPRODUCED
 
 
-def test_what_diverges_or_never_learns_settles_nowhere():
+def test_a_trial_that_diverges_or_never_learns_never_settles():
     options = {"where": {"lr": 0.1}, "quantity": "validation_accuracy"}
     options |= {"by": {"epoch": 2}, "within": 0.1, "beyond": 0.5}
-    gone = two_rates([[0.3, 0.9], [0.3, 0.9]], [[0.1], [0.1]], status="diverged")
-    assert verdict("settled_by", gone, **options).verdict == NOT_REPRODUCED
+    diverged = two_rates([[0.3, 0.9], [0.3, 0.9]], [[0.1], [0.1]], status="diverged")
+    assert verdict("settled_by", diverged, **options).verdict == NOT_REPRODUCED
     stuck = two_rates([[0.1, 0.1], [0.1, 0.1]], [[0.1], [0.1]])
     assert verdict("settled_by", stuck, **options).verdict == NOT_REPRODUCED
     unsure = two_rates([[0.5, 0.8, 0.98], [0.5, 0.97, 0.98]], [[0.1], [0.1]])
@@ -268,14 +272,14 @@ def test_what_diverges_or_never_learns_settles_nowhere():
     assert verdict("settled_by", short, **options).verdict == NOT_TESTED
 
 
-def test_two_that_diverged_are_not_alike():
+def test_two_diverged_groups_are_not_equivalent():
     of = two_rates([[0.9], [0.9]], [[0.9], [0.9]], status="diverged")
     of.results.trials["status"] = "diverged"
     sides = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": "validation_accuracy"}
     assert verdict("compared", of, **sides, alike=0.1).verdict == NOT_TESTED
 
 
-def test_what_varies_besides_is_no_seed():
+def test_trials_that_differ_in_another_setting_are_not_seeds():
     trials = [{"lr": 0.1, "seed": 0, "dropout": d, "curve": [0.9 + d / 100]} for d in (0, 1, 2)]
     found = verdict(
         "within", evidence(*trials), where={}, quantity="validation_accuracy", above=0.8
@@ -284,7 +288,7 @@ def test_what_varies_besides_is_no_seed():
     assert "dropout varies" in found.evidence
 
 
-def test_a_missing_value_leaves_a_claim_untested():
+def test_a_claim_about_a_missing_value_is_not_tested():
     of = two_rates([[0.9], [0.91]], [[0.8], [0.81]])
     options = ORDERED | {"best_first": (0.1, 0.01, 0.001)}
     found = verdict("ordered", of, **options)
@@ -298,39 +302,39 @@ def published_run(status=None, choices=None, dataset="mnist", model="lenet"):
     return {claim.name: found for claim, found in judge.judge_all(FAN, results)}
 
 
-def test_a_claim_is_about_all_points_of_its_study():
-    whole = published_run()
-    assert whole["sgd-faster-with-larger-lr"].verdict == REPRODUCED
-    assert whole["adam-0.1-fails"].verdict == NOT_REPRODUCED
-    assert whole["more-gpus-do-not-help"].verdict == NOT_TESTED
-    narrowed = published_run(choices={"lr": [0.1, 0.01]})
-    assert narrowed["sgd-faster-with-larger-lr"].verdict == NOT_TESTED
-    assert "learning rate 0.001" in narrowed["sgd-faster-with-larger-lr"].evidence
-    # This one is about 0.1 alone.
-    assert narrowed["adam-0.1-fails"].verdict == NOT_REPRODUCED
-    # What was tried beside the published points does not count.
+def test_a_claim_is_about_all_published_points():
+    complete = published_run()
+    assert complete["sgd-faster-with-larger-lr"].verdict == REPRODUCED
+    assert complete["adam-0.1-fails"].verdict == NOT_REPRODUCED
+    assert complete["more-gpus-do-not-help"].verdict == NOT_TESTED
+    partial = published_run(choices={"lr": [0.1, 0.01]})
+    assert partial["sgd-faster-with-larger-lr"].verdict == NOT_TESTED
+    assert "learning rate 0.001" in partial["sgd-faster-with-larger-lr"].evidence
+    # This claim is only about 0.1.
+    assert partial["adam-0.1-fails"].verdict == NOT_REPRODUCED
+    # Points that were not published do not count.
     wider = published_run(choices={"dropout": [0.0, 0.5]})
-    assert wider["sgd-faster-with-larger-lr"] == whole["sgd-faster-with-larger-lr"]
+    assert wider["sgd-faster-with-larger-lr"] == complete["sgd-faster-with-larger-lr"]
 
 
-def test_trials_that_failed_or_were_stopped_leave_a_claim_untested():
+def test_a_claim_about_failed_or_stopped_trials_is_not_tested():
     for status in ("failed", "stopped"):
         found = published_run(status={"sgd_lr0.01_batch64": status})
         assert found["sgd-faster-with-larger-lr"].verdict == NOT_TESTED
         assert found["adam-0.1-fails"].verdict == NOT_REPRODUCED
 
 
-def test_other_data_than_the_report_s_test_nothing():
+def test_a_run_on_other_data_tests_no_claim():
     found = published_run(dataset="digits")
     assert {verdict.verdict for verdict in found.values()} == {NOT_TESTED}
     assert "this run on digits" in found["adam-0.1-fails"].evidence
 
 
-def test_another_model_than_the_report_s_tests_nothing():
+def test_a_run_of_another_model_tests_no_claim():
     found = published_run(model="mine:Net")
     assert {verdict.verdict for verdict in found.values()} == {NOT_TESTED}
-    said = "the report is about model lenet, this run on mine:Net"
-    assert found["adam-0.1-fails"].evidence == said
+    reason = "the report is about model lenet, this run on mine:Net"
+    assert found["adam-0.1-fails"].evidence == reason
 
 
 def test_other_kinds_are_undecided_where_seeds_disagree():
@@ -353,7 +357,7 @@ def test_other_kinds_are_undecided_where_seeds_disagree():
     assert verdict("steadier", evidence(*both), **sides).verdict == UNDECIDED
 
 
-def test_every_claim_of_every_study_says_what_and_where():
+def test_every_claim_has_a_statement_and_a_source():
     for study in search_spaces.studies().values():
         names = [claim.name for claim in study.claims]
         assert len(set(names)) == len(names)

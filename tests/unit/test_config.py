@@ -1,4 +1,4 @@
-"""TrainConfig and the command line of the grid: what is accepted, and what is said."""
+"""TrainConfig and the grid's command line: valid and invalid settings, and their messages."""
 
 import json
 
@@ -8,7 +8,7 @@ from lenet import ConfigError, TrainConfig, registry
 from study import grid
 
 
-def test_json_both_ways():
+def test_json_round_trip():
     config = TrainConfig(
         optimizer="momentum", momentum=0.8, schedule="multistep", milestones=(2, 5)
     )
@@ -39,7 +39,7 @@ def test_every_setting_changes_the_id():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"lr": -1}, "lr=-1 is out of range: lr must be above 0"),
         ({"lr": float("nan")}, "lr must be a finite number"),
@@ -59,10 +59,10 @@ def test_every_setting_changes_the_id():
         ({"learning_rate": 0.1}, "unknown setting 'learning_rate'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(settings, said):
+def test_invalid_settings_are_refused_in_one_line(settings, message):
     with pytest.raises(ConfigError) as error:
         TrainConfig.from_dict(settings)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -74,7 +74,7 @@ def test_every_optimizer_takes_every_setting_it_lists():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["fam"], "did you mean 'fan'?"),
         (["--set", "optimizer=sdg"], "did you mean 'sgd'?"),
@@ -87,14 +87,14 @@ def test_every_optimizer_takes_every_setting_it_lists():
         (["--set", "lr=0.1,0.1"], "lr has a value twice"),
         (["--set", "lr=0.1", "--set", "lr=0.2"], "lr is set twice"),
         (["--set", "seed=3"], "use --seeds N"),
-        (["--resume", "nowhere"], "nowhere is no run"),
-        (["--resume", "nowhere", "--seeds", "2"], "leave out --seeds"),
+        (["--resume", "nowhere"], "nowhere is not a run"),
+        (["--resume", "nowhere", "--seeds", "2"], "omit --seeds"),
     ],
 )
-def test_bad_input_ends_with_one_line_and_exit_code_2(arguments, said, capsys):
+def test_bad_input_ends_with_one_line_and_exit_code_2(arguments, message, capsys):
     assert grid.main(arguments) == 2
     printed = capsys.readouterr()
-    assert said in printed.err
+    assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
 

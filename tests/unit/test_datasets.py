@@ -1,4 +1,4 @@
-"""Data sets: what is in them, how they split, and what is refused."""
+"""Data sets: their contents, their splits, and files that are refused."""
 
 import shutil
 
@@ -8,7 +8,7 @@ import torch
 from lenet import ConfigError, TrainConfig, datasets
 
 
-def test_digits_are_whole_and_scaled(digits):
+def test_digits_are_complete_and_scaled(digits):
     assert digits.train.inputs.shape == (1500, 1, 28, 28)
     assert digits.test.inputs.shape == (297, 1, 28, 28)
     assert digits.input_shape == (1, 28, 28)
@@ -19,14 +19,14 @@ def test_digits_are_whole_and_scaled(digits):
 
 
 def test_validation_is_the_same_for_every_subset_and_never_trained_on(digits):
-    whole, held_out = digits.split(TrainConfig())
-    part, same = digits.split(TrainConfig(train_samples=100, seed=3))
-    assert len(held_out) == 125
-    assert len(whole) == 1375
-    assert len(part) == 100
-    assert torch.equal(held_out.inputs, same.inputs)
-    rows = {row.numpy().tobytes() for row in held_out.inputs}
-    assert not any(row.numpy().tobytes() in rows for row in whole.inputs)
+    train, validation = digits.split(TrainConfig())
+    subset, validation_of_subset = digits.split(TrainConfig(train_samples=100, seed=3))
+    assert len(validation) == 125
+    assert len(train) == 1375
+    assert len(subset) == 100
+    assert torch.equal(validation.inputs, validation_of_subset.inputs)
+    images = {image.numpy().tobytes() for image in validation.inputs}
+    assert not any(image.numpy().tobytes() in images for image in train.inputs)
 
 
 def test_a_split_shares_memory_with_the_data_set(digits):
@@ -36,24 +36,24 @@ def test_a_split_shares_memory_with_the_data_set(digits):
     assert validation.inputs.untyped_storage().data_ptr() == storage
 
 
-def test_a_split_that_leaves_nothing_is_refused(digits):
+def test_an_empty_split_is_refused(digits):
     with pytest.raises(ConfigError, match="both need at least one"):
         digits.split(TrainConfig(validation_fraction=1e-9))
 
 
-def test_mnist_is_the_published_one(mnist_folder):
+def test_mnist_is_the_published_data_set(mnist_folder):
     mnist = datasets.load("mnist", mnist_folder.parents[1])
     assert mnist.train.inputs.shape == (60_000, 1, 28, 28)
     assert mnist.test.inputs.shape == (10_000, 1, 28, 28)
     # LeCun's page: 980 zeros and 1135 ones among the test digits.
     assert mnist.test.targets.bincount()[:2].tolist() == [980, 1135]
-    # The mean and deviation that half of the world's scripts normalise with.
+    # The well-known mean and standard deviation of normalized MNIST.
     assert mnist.train.inputs.mean().item() == pytest.approx(0.1307, abs=1e-4)
     assert mnist.train.inputs.std().item() == pytest.approx(0.3081, abs=1e-4)
     assert str(mnist_folder) in mnist.source
 
 
-def damaged(mnist_folder, root):
+def copy_of(mnist_folder, root):
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for file in mnist_folder.iterdir():
@@ -62,7 +62,7 @@ def damaged(mnist_folder, root):
 
 
 def test_an_altered_file_is_refused(mnist_folder, tmp_path):
-    file = damaged(mnist_folder, tmp_path) / "train-labels-idx1-ubyte"
+    file = copy_of(mnist_folder, tmp_path) / "train-labels-idx1-ubyte"
     content = bytearray(file.read_bytes())
     content[1000] ^= 1
     file.write_bytes(content)
@@ -70,8 +70,8 @@ def test_an_altered_file_is_refused(mnist_folder, tmp_path):
         datasets.load("mnist", tmp_path)
 
 
-def test_a_file_cut_short_is_refused(mnist_folder, tmp_path):
-    file = damaged(mnist_folder, tmp_path) / "t10k-images-idx3-ubyte"
+def test_a_truncated_file_is_refused(mnist_folder, tmp_path):
+    file = copy_of(mnist_folder, tmp_path) / "t10k-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:5000])
     with pytest.raises(datasets.DataError, match=r"t10k-images.* has 5,000 bytes"):
         datasets.load("mnist", tmp_path)
@@ -92,14 +92,14 @@ def offline(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("offline")
 def test_a_missing_file_that_cannot_be_downloaded_is_named(mnist_folder, tmp_path):
-    (damaged(mnist_folder, tmp_path / "here") / "t10k-labels-idx1-ubyte").unlink()
+    (copy_of(mnist_folder, tmp_path / "here") / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(datasets.DataError, match=r"t10k-labels-idx1-ubyte is missing") as error:
         datasets.load("mnist", tmp_path / "here")
     assert not isinstance(error.value, datasets.DataUnavailable)
 
 
 @pytest.mark.usefixtures("offline")
-def test_data_that_cannot_be_had_say_where_to_put_them():
-    for _ in range(2):  # the failed attempt leaves nothing that is taken for the data
+def test_the_error_for_unavailable_data_says_where_to_put_them():
+    for _ in range(2):  # the first failure must not leave files behind that pass for the data
         with pytest.raises(datasets.DataUnavailable, match=r"KMNIST/raw.*dataset=digits"):
             datasets.load("kmnist")

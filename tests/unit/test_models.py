@@ -1,7 +1,8 @@
-"""Shapes, sizes, initial values and refusals of every architecture."""
+"""Shapes, sizes and initial values of every architecture, and the keywords that it takes."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lenet import registry
 from lenet.config import ConfigError, TrainConfig
+from lenet.loading import load_object
 from lenet.models import build_model
 from lenet.models.deep_mnist import DeepMnist
 from lenet.models.lenet import LeNet
@@ -29,16 +32,15 @@ IMAGE_MODELS: list[type[nn.Module]] = [
 FLUX_MODELS: list[type[nn.Module]] = [FourLayerSigmoid, ThreeLayerSigmoid, TwoLayerRelu]
 
 
-def build(model: type[nn.Module], **changes: Any) -> nn.Module:
+def build(model: type[nn.Module] | str, **changes: Any) -> nn.Module:
+    name = model if isinstance(model, str) else f"{model.__module__}:{model.__qualname__}"
     settings: dict[str, Any] = {
         "input_shape": (1, 28, 28),
         "classes": 10,
-        "dropout": 0.0,
         "generator": torch.Generator().manual_seed(0),
+        "seed": 0,
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return model(**(settings | changes))
+    return build_model(name, **(settings | changes))
 
 
 def images(count: int) -> torch.Tensor:
@@ -83,13 +85,71 @@ def test_gradient_reaches_every_weight(model: type[nn.Module]) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("model", [m for m in IMAGE_MODELS if m != DeepMnist])
-def test_dropout_is_refused_where_there_is_none(model: type[nn.Module]) -> None:
-    with pytest.raises(ConfigError, match="has no dropout layers"):
-        build(model, dropout=0.5)
+class TakesShapeAndClasses(nn.Module):
+    def __init__(self, *, input_shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(math.prod(input_shape), classes)
 
 
-def test_softmax_regression_starts_undecided() -> None:
+class TakesNothing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+
+
+class TakesAnything(nn.Module):
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__()
+        self.keywords = keywords
+        self.linear = nn.Linear(math.prod(keywords["input_shape"]), keywords["classes"])
+
+
+class PassesOn(LeNet):
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+
+
+@pytest.mark.parametrize("model", [TakesShapeAndClasses, TakesNothing, TakesAnything, PassesOn])
+def test_a_model_receives_the_keywords_that_it_declares(model: type[nn.Module]) -> None:
+    assert isinstance(build(model), model)
+
+
+def test_a_model_that_takes_anything_receives_everything() -> None:
+    taken = build(TakesAnything, dropout=0.5, width=2).keywords
+    assert isinstance(taken, dict)
+    assert set(taken) == {"input_shape", "classes", "dropout", "generator", "width"}
+    assert (taken["dropout"], taken["width"]) == (0.5, 2)
+    # The class behind **kwargs may not take a width.
+    assert "width" not in build(TakesAnything).keywords
+    assert build(PassesOn, width=2).get_parameter("fc3.weight").shape == (10, 168)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("dropout", 0.5), ("width", 2)])
+@pytest.mark.parametrize(
+    "model",
+    [*sorted(set(registry.MODELS) - registry.SCALABLE), f"{__name__}:TakesShapeAndClasses"],
+)
+def test_a_setting_that_a_model_does_not_take_is_refused(
+    model: str, setting: str, value: float
+) -> None:
+    expected = rf"takes no {setting} \(its keywords: input_shape, classes\): leave {setting} out"
+    with pytest.raises(ConfigError, match=expected):
+        build(model, **{setting: value})
+
+
+def test_scalable_lists_the_models_that_take_a_width() -> None:
+    signatures = {
+        name: inspect.signature(load_object(path)) for name, path in registry.MODELS.items()
+    }
+    assert {name for name, s in signatures.items() if "width" in s.parameters} == registry.SCALABLE
+
+
+def test_a_width_is_refused_before_torch_is_needed() -> None:
+    with pytest.raises(ConfigError, match="model=softmax takes no width: leave it out, or use"):
+        TrainConfig(model="softmax", width=2)
+
+
+def test_softmax_regression_starts_at_zero() -> None:
     outputs = build(SoftmaxRegression)(images(2))
     assert torch.equal(outputs, torch.zeros(2, 10))
 
@@ -101,13 +161,13 @@ def test_flux_nets_start_glorot_uniform(model: type[nn.Module]) -> None:
         limit = math.sqrt(6 / (layer.in_features + layer.out_features))
         assert layer.bias.eq(0).all()
         assert layer.weight.abs().max() <= limit
-        # The standard error of a uniform's standard deviation is below its value / sqrt(2 n).
+        # The standard error of a uniform sample's standard deviation is below value / sqrt(2 n).
         deviation = limit / math.sqrt(3)
         error = deviation / math.sqrt(2 * layer.weight.numel())
         assert layer.weight.std().item() == pytest.approx(deviation, abs=4 * error)
 
 
-def test_flux_nets_as_formulas() -> None:
+def test_flux_nets_equal_their_formulas() -> None:
     x = images(5)
     for model in (FourLayerSigmoid, ThreeLayerSigmoid):
         net = build(model)
@@ -128,11 +188,11 @@ def test_deep_mnist_starts_as_in_the_tutorial() -> None:
             assert parameter.eq(0.1).all(), name
         else:
             assert parameter.abs().max() <= 0.2, name
-    # A normal distribution truncated at two sigma has 0.8796 of its standard deviation.
+    # Truncation at two sigma multiplies the standard deviation of a normal by 0.8796.
     assert net.get_parameter("fc1.weight").std().item() == pytest.approx(0.08796, rel=2e-3)
 
 
-def test_deep_mnist_pools_first_and_nothing_changes() -> None:
+def test_pooling_first_does_not_change_deep_mnist() -> None:
     net = build(DeepMnist).eval()
     x = images(4)
 
@@ -153,7 +213,7 @@ def test_deep_mnist_pools_first_and_nothing_changes() -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_deep_mnist_drops_while_training_only_and_from_the_runs_generator() -> None:
+def test_deep_mnist_drops_only_in_training_and_with_the_given_generator() -> None:
     x = images(2)
     first, second = build(DeepMnist, dropout=0.5), build(DeepMnist, dropout=0.5)
     assert torch.equal(first(x), second(x)), "equal generators, equal masks"
@@ -164,7 +224,7 @@ def test_deep_mnist_drops_while_training_only_and_from_the_runs_generator() -> N
     assert torch.equal(first(x), build(DeepMnist)(x))
 
 
-def test_lenet5_tanh_pads_as_the_1998_net_does() -> None:
+def test_padding_in_lenet5_tanh_equals_padding_the_image() -> None:
     net = build(LeNet5Tanh)
     x = images(3)
     expected = F.pad(x, (2, 2, 2, 2))
@@ -177,7 +237,7 @@ def test_lenet5_tanh_pads_as_the_1998_net_does() -> None:
     assert torch.allclose(net(x), net.get_submodule("fc2")(expected), rtol=1e-5, atol=1e-6)
 
 
-def test_lenet5_tanh_reads_28x28_only() -> None:
+def test_lenet5_tanh_refuses_other_sizes_than_28x28() -> None:
     with pytest.raises(ConfigError, match="28x28"):
         build(LeNet5Tanh, input_shape=(1, 32, 32))
     assert build(LeNet5Tanh, input_shape=(3, 28, 28))(torch.zeros(1, 3, 28, 28)).shape == (1, 10)
@@ -198,18 +258,3 @@ def test_a_width_scales_channels_and_hidden_units(
     built = build(model, width=width)
     assert sum(p.numel() for p in built.parameters()) == weights
     assert built(images(2)).shape == (2, 10)
-
-
-def test_a_model_of_one_width_is_refused_another() -> None:
-    with pytest.raises(ConfigError, match="model=softmax has one width: leave width out, or use"):
-        TrainConfig(model="softmax", width=2)
-    with pytest.raises(ConfigError, match="and width if it is to have several"):
-        build_model(
-            "tests.own_models:Linear",
-            input_shape=(1, 28, 28),
-            classes=10,
-            dropout=0.0,
-            width=2,
-            seed=0,
-            generator=torch.Generator(),
-        )

@@ -1,4 +1,4 @@
-"""The rules of the learning-rate range test on curves whose answers are known."""
+"""The rules of the learning-rate range test, on curves with known answers."""
 
 import math
 
@@ -31,7 +31,7 @@ def curve(losses, lrs):
 
 
 def cliff(points=2000, low=1e-6, high=1.0):
-    """Flat, then falling by a logistic centred at 1e-3 in log LR, then rising from 0.1 on."""
+    """A flat loss that falls by a logistic centered at 1e-3 in log LR and rises from 0.1 on."""
     lrs = np.geomspace(low, high, points)
     fall = 2.0 / (1 + np.exp(-3 * (np.log10(lrs) + 3)))
     return lrs, 2.3 - fall + 5.0 * np.clip(np.log10(lrs) + 1, 0, None) ** 2
@@ -41,7 +41,7 @@ def test_the_lowest_loss_gives_a_tenth_of_its_learning_rate():
     lrs, losses = cliff()
     at = lrs[np.argmin(losses)] / 10
     assert read_curve(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False).lr == pytest.approx(at)
-    # What is smoothed lags behind: the same rule on a running mean suggests more.
+    # Smoothing delays the minimum, so the same rule suggests more.
     assert at < read_curve(curve(losses, lrs), BY_NAME["minimum/10"], diverged=False).lr < 1.5 * at
 
 
@@ -50,7 +50,7 @@ def test_steepest_by_the_logarithm_or_by_the_learning_rate_itself():
     in_log = read_curve(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False).lr
     in_lr = read_curve(curve(losses, lrs), BY_NAME["steepest in LR"], diverged=False).lr
     assert in_log == pytest.approx(1e-3, rel=0.5)
-    # A slope per learning rate is steep where learning rates are small.
+    # The slope by learning rate is steepest at small learning rates.
     assert in_lr < in_log / 2
 
 
@@ -58,7 +58,7 @@ def test_the_valley_is_the_middle_of_the_longest_fall():
     lrs = np.geomspace(1e-5, 1.0, 101)
     losses = np.r_[np.full(20, 5.0), np.linspace(4.0, 1.0, 61), np.linspace(2.0, 9.0, 20)]
     rule = BY_NAME["valley"]
-    # Unsmoothed, the fall has 62 points, of which the last is the 81st; a third and a sixth of 62.
+    # Without smoothing the fall has 62 points, the last of which is the 81st.
     assert rule.pick(lrs, losses) == pytest.approx(lrs[80 - 62 + 20 + 10])
 
 
@@ -71,20 +71,20 @@ def test_the_valley_is_the_middle_of_the_longest_fall():
         ([2.0, 1.0, 3.0], "too few records"),
     ],
 )
-def test_no_true_minimum_says_what_to_change(losses, advice):
+def test_no_true_minimum_comes_with_advice(losses, advice):
     lrs = np.geomspace(1e-4, 1, len(losses))
     reading = read_curve(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False)
     assert reading.lr is None
     assert advice in reading.advice
 
 
-def test_a_ramp_that_ends_in_no_finite_loss_was_not_still_falling():
+def test_a_ramp_that_diverged_was_not_still_falling():
     lrs = np.geomspace(1e-4, 1, 100)
     falling = curve(np.linspace(5, 1, 100), lrs)
     assert read_curve(falling, ONE_ORDER_BELOW, diverged=True).lr == pytest.approx(0.1)
 
 
-def test_a_slope_needs_learning_rates_that_differ():
+def test_a_slope_needs_distinct_learning_rates():
     lrs = np.repeat([0.1, 0.15, 0.225, 0.3375, 0.5, 0.76], 10)
     losses = np.r_[np.linspace(2, 0.5, 40), np.linspace(0.6, 3, 20)]
     reading = read_curve(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False)
@@ -93,15 +93,15 @@ def test_a_slope_needs_learning_rates_that_differ():
     assert "too few learning rates" in few.advice
 
 
-def test_smoothing_goes_by_steps_and_has_no_bias_at_the_start():
+def test_smoothing_decays_per_step_and_has_no_initial_bias():
     dense = curve(np.full(50, 3.0), np.ones(50))
     assert smooth_losses(dense, 0.98) == pytest.approx(np.full(50, 3.0))
     sparse = pd.DataFrame({"step": [1, 101], "lr": [1.0, 1.0], "loss": [9.0, 1.0]})
-    # A hundred steps later next to nothing is left of the first loss.
+    # After a hundred steps the first loss has almost no weight.
     assert smooth_losses(sparse, 0.9)[-1] == pytest.approx(1.0, abs=0.01)
 
 
-def test_a_suggestion_is_a_geometric_mean_with_its_interval():
+def test_a_suggestion_is_a_geometric_mean_with_an_interval():
     readings = [
         read_curve(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, diverged=False)
         for rule in [ONE_ORDER_BELOW]
@@ -117,8 +117,8 @@ def test_a_suggestion_is_a_geometric_mean_with_its_interval():
 def test_most_seeds_must_have_a_minimum():
     good = curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], np.geomspace(1e-4, 1, 100))
     bad = curve(np.linspace(1, 5, 100), np.geomspace(1e-4, 1, 100))
-    half = [read_curve(one, ONE_ORDER_BELOW, diverged=False) for one in (good, bad)]
-    found = Suggestion(ONE_ORDER_BELOW, half)
+    readings = [read_curve(one, ONE_ORDER_BELOW, diverged=False) for one in (good, bad)]
+    found = Suggestion(ONE_ORDER_BELOW, readings)
     assert found.lr is None
     assert found.seeds_without_minimum == 1
     assert "begin the ramp lower" in found.advice
@@ -127,7 +127,7 @@ def test_most_seeds_must_have_a_minimum():
 @pytest.mark.parametrize(
     ("lr", "trained"), [(0.0249, 0.02), (0.0033, 0.005), (0.9, 1.0), (1.2e-05, 1e-05), (7.5, 10.0)]
 )
-def test_a_suggestion_is_trained_at_1_2_or_5(lr, trained):
+def test_a_suggestion_is_verified_at_1_2_or_5(lr, trained):
     assert verification_lr(lr) == trained
 
 
@@ -137,8 +137,10 @@ def test_ramps_have_names():
 
 
 def results(accuracies, quantity="train_loss", ended_at=10):
-    """A run of one ramp by two seeds whose lowest loss is at 0.1, and of trainings at constant
-    learning rates with these final accuracies by seed."""
+    """Return a run of a ramp with two seeds, whose lowest loss is at 0.1, and of its verification.
+
+    `accuracies`: the final accuracy of each seed, by constant learning rate; None if it diverged.
+    """
     study = lr_range.STUDIES[0].with_choices({"schedule": ["ramp-exponential"], "lr": [1e-6]})
     study = study.with_choices({"optimizer": ["sgd"]})
     trials, records = [], []
@@ -164,12 +166,12 @@ def results(accuracies, quantity="train_loss", ended_at=10):
                     **settings,
                 }
             )
-    table = pd.DataFrame(trials).drop(columns="evaluate_at")  # a list, as no table holds it
+    table = pd.DataFrame(trials).drop(columns="evaluate_at")  # parquet tables hold no tuples
     return Results({"study": "lr-range"}, table, pd.DataFrame(records))
 
 
-def test_a_ramp_that_blew_up_was_not_still_falling(tmp_path):
-    """Read off a table as a run leaves it, where what is unset is None or NaN as it comes."""
+def test_a_ramp_that_ended_early_was_not_still_falling(tmp_path):
+    """In a table on disk, unset settings are None or NaN."""
 
     def advice(ended_at):
         of = results({}, ended_at=ended_at)
@@ -184,7 +186,7 @@ def test_a_ramp_that_blew_up_was_not_still_falling(tmp_path):
     assert "end the ramp higher" in advice(ended_at=10)[0]
 
 
-def test_ramps_with_other_ends_are_other_ramps():
+def test_ramps_with_different_ends_are_different_ramps():
     of = results({})
     of.trials["final_lr"] = [0.5, 1.0]
     (case,) = range_test_cases(of, "train_loss")
@@ -192,18 +194,18 @@ def test_ramps_with_other_ends_are_other_ramps():
     assert all(len(s.readings) == 1 for ramp in case.ramps for s in ramp.suggestions)
 
 
-def test_another_model_is_no_other_seed():
+def test_trials_of_another_model_are_not_seeds():
     of = results({})
     of.trials["model"] = ["lenet", "lenet5-tanh"]
     of.trials["seed"] = 0
-    without = of.trials.drop(columns="blow_up")  # as a run of before that was a setting
+    without = of.trials.drop(columns="blow_up")  # as in runs of earlier versions
     for trials in (of.trials, without):
         table = range_suggestions.make(Results(of.run, trials, of.records), quantity="train_loss")
         assert len(table) == 2 * len(BY_NAME)
         assert set(table["seeds without minimum"]) == {"0 of 1"}
 
 
-def test_what_is_trained_to_verify():
+def test_learning_rates_of_the_verification():
     (case,) = range_test_cases(results({}), "train_loss")
     found = {s.rule.name: s.lr for ramp in case.ramps for s in ramp.suggestions}
     assert found["one order below"] == pytest.approx(0.01)
@@ -211,7 +213,7 @@ def test_what_is_trained_to_verify():
     assert case.best_lr is None
 
 
-def test_regret_is_what_is_lost_to_the_best():
+def test_regret_is_the_accuracy_below_the_best():
     of = results({0.001: (0.90, 0.91), 0.01: (0.95, 0.97), 0.1: (0.99, 0.98), 1.0: (None, None)})
     (case,) = range_test_cases(of, "train_loss")
     assert case.best_lr == 0.1
@@ -237,8 +239,8 @@ def test_the_table_of_suggestions():
     assert row["published"] == "0.03"
 
 
-def test_a_ramp_that_blows_up_at_once_leaves_the_others_their_panels():
-    """Two optimizers, one of which never leaves its first learning rate."""
+def test_a_ramp_that_diverges_at_once_does_not_affect_other_panels():
+    """One of two optimizers never leaves its first learning rate."""
     good, bad = results({}), results({})
     bad.trials["optimizer"] = "adam"
     bad.trials["trial"] = "bad-" + bad.trials["trial"]

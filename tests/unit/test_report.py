@@ -1,9 +1,10 @@
-"""`python -m study.report`: what it writes and prints, and what it refuses."""
+"""`python -m study.report`: what it writes, prints and refuses."""
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up_run import made_up_run, write
 from rich.console import Console
 
 from study.analysis.results import Results
@@ -19,6 +19,7 @@ from study.report import __main__ as report
 from study.report import summary
 from study.runs import collect
 from study.runs.run_folder import RunFolder
+from tests.unit.made_up_run import made_up_run, write
 
 SMALL = {"batch_size": [32, 64]}
 
@@ -53,48 +54,66 @@ def test_out_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     assert report.main([str(directory), "--out", str(tmp_path / "a" / "b")]) == 0
     assert sorted(directory.iterdir()) == before
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [
-        *("best_per_optimizer.csv", "claims.csv", "figures", "leaderboard.csv", "tables"),
+        "best_per_optimizer.csv",
+        "claims.csv",
+        "figures",
+        "leaderboard.csv",
+        "tables",
     ]
 
 
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The printed part alone: drawing takes seconds."""
+    """Print only: drawing takes seconds."""
     monkeypatch.setattr(summary, "draw_all", lambda *_: [])
+
+
+@pytest.fixture
+def two_dropouts(tmp_path: Path) -> Path:
+    """The folder of a run whose leaderboard has many columns."""
+    choices = {"dropout": [0.25, 0.5], "batch_size": [32]}
+    results = made_up_run(seeds=2, choices=choices, status={"sgd_lr0.1": "diverged"})
+    return write(results, tmp_path / "run")
 
 
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("soft_wrap", [True, False])
-def test_a_pipe_gets_plain_text_and_whole_cells(tmp_path: Path, soft_wrap: bool) -> None:
-    choices = {"dropout": [0.25, 0.5], "batch_size": [32]}
-    results = made_up_run(seeds=2, choices=choices, status={"sgd_lr0.1": "diverged"})
-    directory = write(results, tmp_path / "run")
-    text = printed(directory, width=40, soft_wrap=soft_wrap)
+def test_a_pipe_gets_plain_text_and_whole_cells(two_dropouts: Path, soft_wrap: bool) -> None:
+    text = printed(two_dropouts, width=100, soft_wrap=soft_wrap)
     assert "\x1b" not in text
     assert "…" not in text
-    head = next(line for line in text.splitlines() if line.startswith("rank"))
-    for name in ("dropout", "optimizer", "learning rate", "batch size", "validation %", "diverged"):
+    board = text.split("Leaderboard")[1].split("Best setting per optimizer")[0]
+    head, *rows = board.split("rank", 1)[1].splitlines()
+    for name in ("dropout", "optimizer", "learning rate", "validation %", "test %", "diverged"):
         assert name in head
-    first = next(line for line in text.splitlines() if line.lstrip().startswith("1 "))
-    assert first.split() == [
-        *("1", "0.25", "adam", "0.001", "32", "98.10", "±", "1.27", "97.10", "±", "1.27"),
-        *("2", "0", "12.5"),
+    cells = ["1", "0.25", "adam", "0.001", "98.10 ± 1.27", "97.10 ± 1.27", "0", "12.5"]
+    assert re.split(r" {2,}", rows[0].strip()) == cells
+    assert "Same in all rows: data set mnist, batch size 32, seeds 2." in board
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_table_that_is_too_wide_is_printed_row_by_row(two_dropouts: Path) -> None:
+    lines = printed(two_dropouts, width=40).split("Leaderboard")[1].splitlines()
+    assert lines[lines.index("rank 1") + 1 :][:6] == [
+        "  dropout        0.25        ",
+        "  optimizer      adam        ",
+        "  learning rate  0.001       ",
+        "  validation %   98.10 ± 1.27",
+        "  test %         97.10 ± 1.27",
+        "  diverged       0           ",
     ]
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_narrow_terminal_loses_no_letter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [80, 60, 50])
+def test_a_narrow_terminal_loses_no_letter(tmp_path: Path, width: int) -> None:
     directory = write(made_up_run(seeds=2), tmp_path / "run")
-    text = printed(directory, width=60, force_terminal=True, color_system=None)
+    text = printed(directory, width=width, force_terminal=True, color_system=None)
     assert "…" not in text
-    assert max(map(len, text.split("Leaderboard")[1].split("Best")[0].splitlines())) <= 60
-
-
-@pytest.mark.usefixtures("no_figures")
-def test_the_width_of_the_console_is_given_back(tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), width=40)
-    summary.summarize(write(made_up_run(), tmp_path / "run"), console)
-    assert console.width == 40
+    board = text.split("Leaderboard")[1].split("Best setting per optimizer")[0]
+    assert max(map(len, board.splitlines())) <= width
+    for word in ("optimizer", "learning", "rate", "batch", "size", "validation", "seconds"):
+        assert word in board
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -106,7 +125,7 @@ def test_one_seed_is_shown_without_interval(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_trials_that_do_not_count_are_said(tmp_path: Path) -> None:
+def test_trials_that_do_not_count_are_listed(tmp_path: Path) -> None:
     status = {"sgd_lr0.1_batch32": "failed", "sgd_lr0.01": "unfinished"}
     text = printed(write(made_up_run(status=status), tmp_path / "run"))
     assert "Not counted: 4 unfinished, 1 failed of 24 trials" in text
@@ -121,22 +140,22 @@ def test_a_run_without_results_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_long_leaderboard_is_cut_on_the_page_and_whole_in_the_file(tmp_path: Path) -> None:
+def test_a_long_leaderboard_is_cut_on_the_terminal_and_whole_in_the_file(tmp_path: Path) -> None:
     choices = {"lr": [0.3 / 1.5**k for k in range(10)]}
     results = made_up_run(choices=choices, status={"sgd_lr0.3": "diverged"})
     directory = write(results, tmp_path / "run")
-    assert "... and 50 more in leaderboard.csv, of which 4 diverged." in printed(directory)
+    assert "... and 50 more in leaderboard.csv, 4 of them diverged." in printed(directory)
     assert len(pd.read_csv(directory / "leaderboard.csv")) == 80
 
 
-def test_a_study_that_is_not_here_is_ranked_and_not_drawn(tmp_path: Path) -> None:
+def test_an_unknown_study_is_ranked_and_not_drawn(tmp_path: Path) -> None:
     results = made_up_run()
     elsewhere = Results(
         run=replace(results.run, study="mine"), trials=results.trials, records=results.records
     )
     text = printed(write(elsewhere, tmp_path / "run"))
     assert "Leaderboard" in text
-    assert "No figures: this copy of the project has no study 'mine'" in text
+    assert "No figures: this installation has no study 'mine'" in text
 
 
 def test_missing_tables_are_collected_first(
@@ -156,7 +175,7 @@ def test_missing_tables_are_collected_first(
     assert report.main([str(directory)]) == 0
     assert collected == [directory]
     assert report.main([str(directory)]) == 0
-    assert collected == [directory]  # the second time they are there
+    assert collected == [directory]  # the second time, the tables exist
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "cut"])
@@ -173,7 +192,7 @@ def test_bad_input_is_one_line_and_code_2(
     assert err.count("\n") == 1
 
 
-def test_a_place_that_cannot_be_written_is_one_line(
+def test_an_out_that_cannot_be_written_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = write(made_up_run(), tmp_path / "run")
@@ -182,6 +201,17 @@ def test_a_place_that_cannot_be_written_is_one_line(
     err = capsys.readouterr().err
     assert "name another folder with --out" in err
     assert err.count("\n") == 1
+
+
+def test_ctrl_c_is_one_line_and_code_130(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "summarize", interrupted)
+    assert report.main([str(write(made_up_run(), tmp_path / "run"))]) == 130
+    assert capsys.readouterr().err == "Interrupted; nothing is lost.\n"
 
 
 def test_reading_a_run_needs_neither_torch_nor_ray(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--launchers", "dataparallel"], "at least two GPUs and no dropout: add ray"),
         (
             ["--set", "dataset=digits", "--set", "model=tests.own_models:Normalized"],
-            "cannot be trained by several workers: each would have another norm",
+            "cannot be trained by several workers: each would compute its own norm",
         ),
         (["--launchers", "mpi"], "unknown launcher 'mpi'"),
         (["--launchers", ""], "unknown launcher ''"),

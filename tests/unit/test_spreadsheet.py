@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up_run import made_up_run, write
 
 from study.report import SpreadsheetError, spreadsheet
 from study.report import __main__ as report
+from tests.unit.made_up_run import made_up_run, write
 
 
 def test_a_sheet_per_family_of_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,11 +22,11 @@ def test_a_sheet_per_family_of_curves(tmp_path: Path, capsys: pytest.CaptureFixt
     assert sheet.columns.tolist() == ["step", *results.trials["trial"]]
     for trial, records in results.records.groupby("trial"):
         assert sheet[trial].tolist() == pytest.approx(records["validation_accuracy"].tolist())
-    # Only the last record has one.
+    # Only the last record has a test accuracy.
     assert len(book["test_accuracy"]) == 1
 
 
-def test_what_no_spreadsheet_holds_is_refused(
+def test_a_run_too_large_for_a_spreadsheet_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spreadsheet, "_MOST_COLUMNS", 5)

@@ -1,4 +1,4 @@
-"""Studies as data: their plans, and narrowing them."""
+"""Studies: their plans, and the choices of the user."""
 
 import pytest
 
@@ -17,14 +17,14 @@ def test_fan_is_the_published_grid():
     assert {p.config.dropout for p in plan} == {0}
 
 
-def test_repeats_come_whole_and_names_are_unique():
+def test_seeds_are_the_outermost_loop_and_names_are_unique():
     plan = FAN.plan("quick", seeds=3)
     assert [p.config.seed for p in plan] == [0] * 24 + [1] * 24 + [2] * 24
     assert len({p.name for p in plan}) == len(plan)
     assert plan[0].name == "sgd_lr0.1_batch32_seed0"
 
 
-def test_a_dimension_is_narrowed_and_a_fixed_setting_replaced():
+def test_choices_replace_dimensions_and_fixed_settings():
     study = FAN.with_choices({"lr": ["0.3", "0.1"], "optimizer": ["sgd"], "epochs": ["3"]})
     configs = [p.config for p in study.plan("quick", seeds=1)]
     assert {c.lr for c in configs} == {0.3, 0.1}
@@ -46,13 +46,13 @@ def test_dropout_is_a_dimension():
     assert sum("dropout0.5" in p.name for p in plan) == 24
 
 
-def test_an_impossible_point_is_refused():
+def test_an_invalid_point_is_refused():
     study = FAN.with_choices({"optimizer": ["sgd", "momentum"], "momentum": ["0.5"]})
     with pytest.raises(ConfigError, match="sgd takes no momentum"):
         study.plan("quick", seeds=1)
 
 
-def test_the_fallback_data_set_leaves_a_chosen_one_alone():
+def test_the_fallback_data_set_does_not_replace_a_chosen_one():
     assert {p.config.dataset for p in FAN.plan("quick", 1, "digits")} == {"digits"}
     chosen = FAN.with_choices({"dataset": ["mnist", "kmnist"]})
     assert {p.config.dataset for p in chosen.plan("quick", 1)} == {"mnist", "kmnist"}
@@ -82,7 +82,7 @@ def points(study, budget="quick"):
     return [(p.config.optimizer, p.config.lr, p.config.epochs) for p in study.plan(budget, 1)]
 
 
-def test_each_grid_has_settings_and_budgets_of_its_own():
+def test_each_grid_has_its_own_settings_and_budgets():
     assert points(LINES) == [
         ("sgd", 0.1, 2),
         ("sgd", 0.01, 2),
@@ -90,13 +90,13 @@ def test_each_grid_has_settings_and_budgets_of_its_own():
         ("momentum", 0.01, 5),
     ]
     assert points(LINES, "paper")[0] == ("sgd", 0.1, 9)
-    starts = [p.config.initial_accumulator for p in LINES.plan("quick", 1)]
-    assert starts == [None, None, 0.1, None]
+    accumulators = [p.config.initial_accumulator for p in LINES.plan("quick", 1)]
+    assert accumulators == [None, None, 0.1, None]
 
 
-def test_narrowing_goes_by_grid():
+def test_choices_apply_to_each_grid():
     assert points(LINES.with_choices({"optimizer": ["adagrad"]})) == [("adagrad", 0.01, 5)]
-    # 0.01 stays where it is; 1 is new to both.
+    # 0.01 stays in the grids that have it; 1 goes to both.
     assert points(LINES.with_choices({"lr": ["1", "0.01"], "optimizer": ["sgd", "momentum"]})) == [
         ("sgd", 1, 2),
         ("sgd", 0.01, 2),
@@ -104,7 +104,9 @@ def test_narrowing_goes_by_grid():
         ("momentum", 0.01, 5),
     ]
     chosen = LINES.with_choices({"epochs": ["3"], "initial_accumulator": ["0.5"]})
-    assert {epochs for _, _, epochs in points(chosen.with_choices({"optimizer": ["adagrad"]}))} == {3}
+    assert {epochs for _, _, epochs in points(chosen.with_choices({"optimizer": ["adagrad"]}))} == {
+        3
+    }
     (planned,) = chosen.with_choices({"optimizer": ["adagrad"]}).plan("paper", 1)
     assert planned.config.initial_accumulator == 0.5
 

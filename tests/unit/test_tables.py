@@ -1,6 +1,6 @@
-"""The tables, against numbers worked out by hand from the made-up run's formula.
+"""The tables, compared with numbers computed by hand from the formula of the made-up run.
 
-There a test accuracy is 0.97 - 0.03 per decade from the best learning rate - 0.01 per doubling
+A test accuracy is 0.97 - 0.03 per decade from the best learning rate - 0.01 per doubling
 of the batch size from 32, + 0.002 per seed. Three seeds 0.002 apart have a half-width of
 4.3027 * 0.002 / sqrt(3) = 0.00497; two that are 0.004 apart, 12.706 * 0.004 / 2 = 0.0254.
 """
@@ -41,15 +41,23 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "optimizers_compared": {},
     "final": {"where": SGD, "settings": ("lr",), "quantities": ("test_loss",)},
 }
-# Kinds that are about other runs than a grid's, each with the tests of its analysis.
-ELSEWHERE = {
-    *("range_regret", "range_suggestions", "confirmed", "epochs_saved"),
-    *("speedup", "launchers", "start_up", "step_time", "worker_learning", "worker_times"),
+# Kinds for other runs than grids, tested together with their analysis.
+TESTED_ELSEWHERE = {
+    "range_regret",
+    "range_suggestions",
+    "confirmed",
+    "epochs_saved",
+    "speedup",
+    "launchers",
+    "start_up",
+    "step_time",
+    "worker_learning",
+    "worker_times",
 }
 
 
 def with_curves(results: Results, column: str, curves: Mapping[str, Sequence[float]]) -> Results:
-    """The run with these values of a column, for the trials whose names begin so."""
+    """Set a column of the records to these curves, by prefix of the names of the trials."""
     records = results.records.copy()
     for start, curve in curves.items():
         for _, rows in records[records["trial"].str.startswith(start)].groupby("trial"):
@@ -64,7 +72,7 @@ def rows(table: pd.DataFrame) -> list[list[str]]:
 # Settings by value
 
 
-def test_settings_by_value_are_means_over_seeds_with_their_interval() -> None:
+def test_settings_by_value_are_means_over_seeds_with_an_interval() -> None:
     results = made_up_run(seeds=3, choices={"batch_size": [32, 64]})
     table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
     assert list(table.columns) == ["learning rate", "batch size 32", "batch size 64"]
@@ -83,14 +91,14 @@ def test_one_seed_has_no_interval_and_a_combination_without_a_result_is_a_dash()
     assert rows(table) == [["0.01", "94.00", "93.00"], ["0.1", "97.00", "-"]]
 
 
-def test_diverged_seeds_are_not_in_the_mean_which_is_said() -> None:
+def test_a_mean_excludes_diverged_seeds_and_counts_them() -> None:
     status = {"sgd_lr0.1_batch32_seed1": "diverged", "sgd_lr0.1_batch64": "diverged"}
     results = made_up_run(seeds=3, choices={"batch_size": [32, 64]}, status=status)
     table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
     assert rows(table)[-1] == ["0.1", "97.20 ± 2.54 (1 of 3 diverged)", "diverged"]
 
 
-def test_other_settings_that_vary_are_not_averaged_over() -> None:
+def test_other_varied_settings_are_not_averaged_over() -> None:
     results = made_up_run(choices={"dropout": [0.0, 0.5], "batch_size": [32], "lr": [0.1, 0.01]})
     table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
     assert list(table.columns) == ["dropout", "learning rate", "batch size 32"]
@@ -105,7 +113,7 @@ def test_other_settings_that_vary_are_not_averaged_over() -> None:
 # Published
 
 
-def test_published_stands_beside_measured_in_its_own_order() -> None:
+def test_published_accuracies_keep_their_order() -> None:
     results = made_up_run(seeds=3, choices={"batch_size": [32]})
     table = published.make(
         results,
@@ -114,9 +122,8 @@ def test_published_stands_beside_measured_in_its_own_order() -> None:
         published={0.1: 97.5, 0.001: 95, 0.5: 12.25},
         panel=None,
     )
-    assert list(table.columns) == [
-        *("learning rate", "published %", "measured %", "difference", "within interval")
-    ]
+    columns = ["learning rate", "published %", "measured %", "difference", "within interval"]
+    assert list(table.columns) == columns
     assert rows(table) == [
         ["0.1", "97.5", "97.20 ± 0.50", "-0.30", "yes"],
         ["0.001", "95", "91.20 ± 0.50", "-3.80", "no"],
@@ -142,7 +149,7 @@ def test_published_by_panel_of_one_seed_and_of_a_diverged_trial() -> None:
     ]
 
 
-def test_the_best_record_is_chosen_on_validation_data() -> None:
+def test_the_best_record_is_selected_on_validation_data() -> None:
     results = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd", "adam"]})
     results = with_curves(results, "validation_accuracy", {"sgd": [0.1, 0.9, 0.95, 0.95, 0.9]})
     results = with_curves(results, "test_accuracy", {"sgd": [0.99, 0.9, 0.93, 0.94, 0.98]})
@@ -152,7 +159,7 @@ def test_the_best_record_is_chosen_on_validation_data() -> None:
     assert rows(last)[0][2] == "98.00"
 
 
-def test_only_accuracies_are_compared_in_percent() -> None:
+def test_only_accuracies_are_percentages() -> None:
     with pytest.raises(TableError, match="name an accuracy"):
         published.make(made_up_run(), **OPTIONS["published"], quantity="test_loss")
 
@@ -160,7 +167,7 @@ def test_only_accuracies_are_compared_in_percent() -> None:
 # Checkpoints
 
 
-def test_checkpoints_are_the_records_of_exactly_these_steps() -> None:
+def test_checkpoints_are_records_at_exactly_these_steps() -> None:
     results = made_up_run(
         seeds=3,
         choices={"batch_size": [32], "lr": [0.1, 0.01]},
@@ -201,9 +208,8 @@ def test_effort_is_seconds_per_point_at_the_best_record() -> None:
         },
     )
     table = effort.make(results)
-    assert list(table.columns) == [
-        *("optimizer", "learning rate", "step", "test %", "seconds", "effort")
-    ]
+    columns = ["optimizer", "learning rate", "step", "test %", "seconds", "effort"]
+    assert list(table.columns) == columns
     assert rows(table) == [
         ["adam", "0.01", "100", "92.00 ± 0.00", "2.5", "0.02717"],
         ["sgd", "0.1", "200", "96.00 ± 0.00", "5.0", "0.05208"],
@@ -221,12 +227,11 @@ def test_effort_of_a_single_point_and_of_diverged_trials() -> None:
     assert rows(effort.make(one_diverged))[0][1] == "97.20 ± 2.54 (1 of 3 diverged)"
 
 
-def test_a_setting_that_goes_with_another_is_no_column_of_its_own() -> None:
+def test_a_setting_that_another_determines_has_no_column() -> None:
     results = made_up_run(choices={"batch_size": [32, 64], "lr": [0.1, 0.01]})
     results.trials["epochs"] = results.trials["batch_size"] // 32
-    assert list(effort.make(results).columns)[:4] == [
-        *("optimizer", "learning rate", "batch size", "step")
-    ]
+    columns = ["optimizer", "learning rate", "batch size", "step"]
+    assert list(effort.make(results).columns)[:4] == columns
     twice = Results(
         run=results.run,
         trials=pd.concat(
@@ -240,20 +245,19 @@ def test_a_setting_that_goes_with_another_is_no_column_of_its_own() -> None:
 
 
 def test_effort_is_of_accuracies_only() -> None:
-    with pytest.raises(TableError, match="price of accuracy"):
+    with pytest.raises(TableError, match="name an accuracy"):
         effort.make(made_up_run(), quantity="test_loss")
 
 
 # Best settings
 
 
-def test_the_best_learning_rate_is_chosen_on_validation_data() -> None:
+def test_the_best_learning_rate_is_selected_on_validation_data() -> None:
     results = made_up_run(seeds=3, choices={"batch_size": [32]})
     results = with_curves(results, "test_accuracy", {"sgd_lr0.01": [0.999] * 5})
     table = best_settings.make(results, where={}, per=("optimizer",))
-    assert list(table.columns) == [
-        *("optimizer", "learning rate", "validation %", "test loss", "test %", "seeds")
-    ]
+    columns = ["optimizer", "learning rate", "validation %", "test loss", "test %", "seeds"]
+    assert list(table.columns) == columns
     # The loss is 2.3 * (1 - 0.982) + 0.02, its half-width 2.3 * 0.00497.
     best = ["98.20 ± 0.50", "0.0614 ± 0.01143", "97.20 ± 0.50", "3"]
     assert rows(table) == [["adam", "0.001", *best], ["sgd", "0.1", *best]]
@@ -267,8 +271,8 @@ def test_a_learning_rate_that_diverged_comes_after_one_that_did_not() -> None:
     assert rows(table)[1][:2] == ["sgd", "0.01"]
 
 
-def test_the_learning_rate_cannot_be_given_where_it_is_chosen() -> None:
-    with pytest.raises(TableError, match="leave lr out"):
+def test_the_chosen_learning_rate_cannot_be_a_setting_of_the_rows() -> None:
+    with pytest.raises(TableError, match="remove lr"):
         best_settings.make(made_up_run(), where={}, per=("optimizer", "lr"))
 
 
@@ -301,7 +305,7 @@ def test_the_metrics_of_the_optimizers() -> None:
     }
 
 
-def test_the_metrics_have_intervals_over_seeds_and_leave_diverged_trials_out() -> None:
+def test_the_metrics_have_intervals_over_seeds_and_exclude_diverged_trials() -> None:
     results = made_up_run(
         seeds=2,
         choices={"batch_size": [32], "lr": [0.1, 0.01]},
@@ -326,11 +330,16 @@ def test_the_metrics_have_intervals_over_seeds_and_leave_diverged_trials_out() -
         "1 of 4 trials",
     ]
     assert table["adam"].tolist() == [
-        *("-", "- (0 of 4 trials)", "-", "-", "0.00% (0 of 2 points)", "4 of 4 trials")
+        "-",
+        "- (0 of 4 trials)",
+        "-",
+        "-",
+        "0.00% (0 of 2 points)",
+        "4 of 4 trials",
     ]
 
 
-def test_an_optimizer_that_was_not_run_has_no_column_and_one_that_is_none_is_refused() -> None:
+def test_an_optimizer_that_was_not_run_has_no_column_and_an_unknown_one_is_refused() -> None:
     table = optimizers_compared.make(made_up_run(choices={"optimizer": ["sgd"]}))
     assert list(table.columns) == ["metric", "definition", "sgd"]
     with pytest.raises(TableError, match="did you mean 'adam'"):
@@ -340,7 +349,7 @@ def test_an_optimizer_that_was_not_run_has_no_column_and_one_that_is_none_is_ref
 # Final
 
 
-def test_final_values_sorted_by_the_first_quantity_diverged_last() -> None:
+def test_final_values_are_sorted_by_the_first_quantity_diverged_last() -> None:
     results = made_up_run(
         seeds=3, choices={"batch_size": [32]}, status={"sgd_lr0.1_batch32": "diverged"}
     )
@@ -356,14 +365,14 @@ def test_final_values_sorted_by_the_first_quantity_diverged_last() -> None:
     assert falling["learning rate"].tolist() == ["0.01", "0.001", "0.1"]
 
 
-def test_final_values_at_a_step_that_not_all_points_came_to() -> None:
+def test_final_values_at_a_step_that_not_all_points_reached() -> None:
     results = made_up_run(
         choices={"batch_size": [32]},
         status={"sgd_lr0.1_batch32": "diverged", "sgd_lr0.01_batch32": "stopped"},
     )
     records = results.records.assign(observed_W=results.records["step"] / 1000)
     observed = Results(run=results.run, trials=results.trials, records=records)
-    options: dict[str, Any] = {**{"where": SGD, "settings": ("lr",), "quantities": ("observed_W",)}}
+    options: dict[str, Any] = {"where": SGD, "settings": ("lr",), "quantities": ("observed_W",)}
     assert rows(final.make(observed, **options, where_step=200)) == [
         ["0.001", "0.2"],
         ["0.01", "0.2"],
@@ -374,7 +383,7 @@ def test_final_values_at_a_step_that_not_all_points_came_to() -> None:
     assert rows(table) == [["0.001", "0.4"], ["0.1", "diverged"]]
 
 
-def test_a_step_that_no_trial_came_to_makes_an_empty_table() -> None:
+def test_a_step_that_no_trial_reached_makes_an_empty_table() -> None:
     results = made_up_run(choices={"batch_size": [32]})
     assert final.make(results, **OPTIONS["final"], where_step=30_000).empty
     assert checkpoints.make(results, where=SGD, steps=(30_000,), columns="lr").empty
@@ -390,7 +399,7 @@ def declared(**kinds: Mapping[str, Any]) -> Any:
     )
 
 
-def test_all_tables_of_a_study_come_in_their_order_as_text() -> None:
+def test_all_tables_of_a_study_are_text_in_the_declared_order() -> None:
     made = make_all(declared(**OPTIONS), made_up_run(seeds=2))
     assert list(made) == list(OPTIONS)
     for table, frame in made.values():
@@ -400,7 +409,7 @@ def test_all_tables_of_a_study_come_in_their_order_as_text() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_table_without_trials_is_left_out(name: str) -> None:
+def test_a_table_without_trials_is_omitted(name: str) -> None:
     failed = made_up_run(choices={"batch_size": [32]}, status={"sgd": "failed", "adam": "failed"})
     assert make_all(declared(**{name: OPTIONS[name]}), failed) == {}
     if "where" in OPTIONS[name]:
@@ -425,7 +434,7 @@ def test_a_table_without_trials_is_left_out(name: str) -> None:
         ),
     ],
 )
-def test_a_table_declared_wrongly_is_refused(
+def test_an_invalid_table_is_refused(
     name: str, options: Mapping[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -438,4 +447,4 @@ def test_every_kind_is_tested_here() -> None:
     with pytest.raises(TableError) as refused:
         KINDS.find("?")
     known = str(refused.value).partition("choose from ")[2].split(", ")
-    assert set(known) == {*OPTIONS, *ELSEWHERE}
+    assert set(known) == {*OPTIONS, *TESTED_ELSEWHERE}

@@ -35,10 +35,10 @@ def take_step(optimizer: Optimizer, parameter: torch.nn.Parameter, *gradient: fl
 # ---- Golden values
 
 
-# TensorFlow 1's "getting started" line after 1,000 steps at lr 0.01, as computed in float32
-# with numpy. A rounding error shrinks by the slowest mode of the loss, 1 - 0.01 * 1.19 a
-# step under gradient descent, so errors of half an ulp (3e-8) add up to at most
-# 3e-8 / 0.0119 = 2.5e-6; the others move less far and are known to the digits printed.
+# TensorFlow 1's "getting started" line after 1,000 steps at lr 0.01, computed in float32 with
+# numpy. Under gradient descent, a rounding error shrinks by 1 - 0.01 * 1.19 per step, the slowest
+# mode of the loss. Errors of half an ulp (3e-8) therefore add up to at most 3e-8 / 0.0119 = 2.5e-6.
+# The other optimizers move less far; their values are exact to the digits shown.
 @pytest.mark.parametrize(
     ("build", "settings", "slope", "intercept", "loss"),
     [
@@ -65,7 +65,7 @@ def test_line_after_1000_steps(
         optimizer.zero_grad()
         (line(x) - y).square().sum().backward()
         optimizer.step()
-    exact = abs(slope) > 0.99  # at the optimum the table has all of float32's digits
+    exact = abs(slope) > 0.99  # at the optimum, the table has all digits of a float32
     tolerance = 2.5e-6 if exact else 1e-5
     assert line.weight.item() == pytest.approx(slope, abs=tolerance)
     assert line.bias.item() == pytest.approx(intercept, abs=tolerance)
@@ -74,7 +74,7 @@ def test_line_after_1000_steps(
     assert final == pytest.approx(loss, rel=0 if exact else 1e-4, abs=2e-10)
 
 
-# ---- The rules by hand
+# ---- Update rules by hand
 
 
 def test_proximal_gd_by_hand() -> None:
@@ -110,7 +110,7 @@ def test_ftrl_by_hand() -> None:
 
 
 def tf1_step(kind: Build, w: float, g: float, slots: dict[str, float], **h: float) -> float:
-    """One step of one weight, spelled as in the reference: sign, max, select."""
+    """Return one weight after one step, computed as in the reference: sign, max, select."""
     lr, l1, l2 = h["lr"], h["l1"], h["l2"]
 
     def prox(v: float, eta: float) -> float:
@@ -163,7 +163,7 @@ def test_without_penalties_it_is(ours: Build, torchs: Build, settings: dict[str,
         net = small_net()
         train(net, build(net.parameters(), lr=0.1, **extra), steps=50)
         ends.append(torch.nn.utils.parameters_to_vector(net.parameters()).detach())
-    # ProximalGD does SGD's own operation; ProximalAdagrad rounds eta before it multiplies.
+    # ProximalGD does the same operation as SGD. ProximalAdagrad rounds eta before multiplying.
     tolerance = 0.0 if torchs is SGD else 1e-5
     torch.testing.assert_close(ends[0], ends[1], rtol=tolerance, atol=tolerance / 10)
 
@@ -194,12 +194,12 @@ def test_ftrl_forgets_weights_that_never_had_a_gradient() -> None:
         assert w.tolist() == [0.0, 0.0]
 
 
-def test_ftrl_keeps_the_documented_share_of_a_weight() -> None:
+def test_ftrl_keeps_the_documented_fraction_of_a_weight() -> None:
     w, lr, g = weight(2.0), 0.01, 0.3
     take_step(Ftrl([w], lr=lr), w, g)
     root = math.sqrt(0.1 + g * g)
-    kept = 1 - math.sqrt(0.1) / root
-    assert w.item() == pytest.approx(2.0 * kept - lr * g / root, rel=1e-12)
+    fraction = 1 - math.sqrt(0.1) / root
+    assert w.item() == pytest.approx(2.0 * fraction - lr * g / root, rel=1e-12)
 
 
 # ---- Penalties
@@ -218,7 +218,7 @@ def test_l1_and_l2_reach_the_exact_minimum(kind: Build) -> None:
 
 
 def test_l1_keeps_ftrl_sparse() -> None:
-    # A weight stays at 0 for as long as the gradients seen so far sum to l1 or less.
+    # A weight stays at 0 as long as the sum of its gradients is at most l1.
     w = weight(0.0, 0.0, 0.0)
     optimizer = Ftrl([w], lr=0.1, l1=1.0)
     for step in range(1, 11):
@@ -226,8 +226,8 @@ def test_l1_keeps_ftrl_sparse() -> None:
         assert [value == 0 for value in w.tolist()] == [True, step <= 4, True]
 
 
-def test_l2_shrinks_as_worked_out() -> None:
-    # Without a gradient each step divides by 1 + eta * l2.
+def test_l2_divides_the_weight_at_every_step() -> None:
+    # Without a gradient, each step divides by 1 + eta * l2.
     for optimizer_class, eta in ((ProximalGD, 0.1), (ProximalAdagrad, 0.1 / math.sqrt(0.1))):
         w = weight(2.0, -3.0)
         optimizer = optimizer_class([w], lr=0.1, l2=0.5)
@@ -246,7 +246,7 @@ def test_ftrl_l2_is_in_the_denominator() -> None:
     assert ends == pytest.approx([-0.5 / 10, -0.5 / (10 + 2 * 5)], rel=1e-12)
 
 
-# ---- What every optimizer owes its users
+# ---- The interface of torch.optim
 
 
 def small_net() -> torch.nn.Module:

@@ -8,7 +8,9 @@ import torch
 
 from lenet import ConfigError, TrainConfig, datasets, losses, registry, training
 from lenet.optimizers import build_optimizer
+from lenet.run_length import RunLength
 from lenet.schedules import learning_rate
+from tests.comparison import same
 
 SMALL = TrainConfig(dataset="digits", train_samples=250, batch_size=32, epochs=3, dropout=0.3)
 
@@ -17,15 +19,9 @@ def records_of(config, dataset):
     return list(training.train(training.Run(config, dataset)))
 
 
-def same(one, other):
-    return len(one) == len(other) and all(
-        a.equal_except_timing(b) for a, b in zip(one, other, strict=True)
-    )
-
-
-def test_records_count_what_was_done(digits):
+def test_records_count_steps_samples_and_epochs(digits):
     records = records_of(SMALL, digits)
-    # 250 samples in batches of 32: seven whole ones and a rest of 26.
+    # 250 samples in batches of 32: seven full batches and one of 26.
     assert [r.step for r in records] == [8, 16, 24]
     assert [r.samples for r in records] == [250, 500, 750]
     assert [r.epoch for r in records] == [1, 2, 3]
@@ -34,7 +30,7 @@ def test_records_count_what_was_done(digits):
     assert records[0].train_seconds < records[1].train_seconds < records[2].train_seconds
 
 
-def test_records_by_steps_cover_the_same_training(digits):
+def test_the_record_interval_does_not_change_training(digits):
     by_epoch = records_of(SMALL, digits)
     by_steps = records_of(SMALL.replace(record_every=5), digits)
     assert [r.step for r in by_steps] == [5, 10, 15, 20, 24]
@@ -42,7 +38,7 @@ def test_records_by_steps_cover_the_same_training(digits):
     assert by_steps[1].samples == 250 + 2 * 32
 
 
-def test_the_step_count_ends_a_run(digits):
+def test_steps_limit_a_run(digits):
     assert [r.step for r in records_of(SMALL.replace(steps=10), digits)] == [8, 10]
 
 
@@ -58,12 +54,12 @@ def test_the_same_config_gives_the_same_records(digits):
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"lr": 0.002}, {"dropout": 0.0}])
-def test_another_config_gives_other_records(change, digits):
+def test_a_different_config_gives_different_records(change, digits):
     one, other = records_of(SMALL, digits), records_of(SMALL.replace(**change), digits)
     assert one[0].train_loss != other[0].train_loss
 
 
-def test_runs_side_by_side_do_not_disturb_each_other(digits):
+def test_runs_in_one_process_do_not_affect_each_other(digits):
     alone = records_of(SMALL, digits)
     one, other = (training.Run(SMALL.replace(seed=seed), digits) for seed in (0, 5))
     state_before = torch.get_rng_state()
@@ -71,51 +67,51 @@ def test_runs_side_by_side_do_not_disturb_each_other(digits):
     while not one.finished:
         together.append(one.advance())
         other.advance()
-        torch.randperm(10)  # somebody else draws from the global generator
+        torch.randperm(10)  # other code draws from the global generator
     assert same(together, alone)
     torch.set_rng_state(state_before)
 
 
 @pytest.mark.parametrize("optimizer", sorted(registry.OPTIMIZERS))
-def test_a_resumed_run_goes_on_as_if_nothing_had_happened(optimizer, digits):
+def test_a_resumed_run_gives_the_same_records(optimizer, digits):
     config = SMALL.replace(optimizer=optimizer, schedule="exponential", lr=0.01)
     whole = records_of(config, digits)
     first = training.Run(config, digits)
     record = first.advance()
     state = copy.deepcopy(first.state_dict())
-    first.advance()  # what the first run does afterwards must not matter
+    first.advance()  # must not change the state
     second = training.Run(config, digits)
     second.load_state_dict(state)
     assert same([record, *training.train(second)], whole)
 
 
-def test_a_run_ends_once_its_loss_blows_up(digits):
+def test_a_run_stops_when_its_loss_blows_up(digits):
     ramp = SMALL.replace(
         optimizer="sgd", schedule="ramp-exponential", lr=1e-3, final_lr=100.0, epochs=40
     )
     ramp = ramp.replace(record_every=1, evaluate_at=())
     whole = records_of(ramp, digits)
-    most = ramp.replace(blow_up=1.5)
-    records = records_of(most, digits)
+    limited = ramp.replace(blow_up=1.5)
+    records = records_of(limited, digits)
     assert not records[-1].diverged
     assert same(records[:-1], whole[: len(records) - 1])
     assert len(records) < len(whole)
     assert math.isfinite(records[-1].validation_accuracy)
-    # One bad batch is no blow-up: it is the running mean that counts.
+    # The running mean decides, so one bad batch is no blow-up.
     mean, lowest = records[0].train_loss, math.inf
     for record in records:
         mean = 0.9 * mean + 0.1 * record.train_loss
         lowest = min(lowest, mean)
     assert mean > 1.5 * lowest
-    # A resumed run ends at the same step.
-    first = training.Run(most, digits)
-    kept = [first.advance() for _ in range(len(records) // 2)]
-    second = training.Run(most, digits)
+    # A resumed run stops at the same step.
+    first = training.Run(limited, digits)
+    before = [first.advance() for _ in range(len(records) // 2)]
+    second = training.Run(limited, digits)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    assert same([*kept, *training.train(second)], records)
+    assert same([*before, *training.train(second)], records)
 
 
-def test_divergence_is_a_result(digits):
+def test_divergence_ends_a_run_with_a_record(digits):
     records = records_of(SMALL.replace(optimizer="sgd", lr=1e6, epochs=50), digits)
     assert records[-1].diverged
     assert not math.isfinite(records[-1].train_loss)
@@ -123,31 +119,27 @@ def test_divergence_is_a_result(digits):
     assert not any(r.diverged for r in records[:-1])
 
 
-def test_divergence_in_the_very_last_step_is_seen(digits):
+def test_divergence_in_the_last_step_is_detected(digits):
     config = SMALL.replace(optimizer="sgd", lr=1e30, steps=1)
     (record,) = records_of(config, digits)
-    assert math.isfinite(record.train_loss)  # taken before the step that went too far
+    assert math.isfinite(record.train_loss)  # from before the update that diverged
     assert record.diverged
 
 
-def test_a_state_of_another_kind_of_device_is_refused(digits):
+def test_a_state_from_another_kind_of_device_is_refused(digits):
     run = training.Run(SMALL, digits)
     with pytest.raises(ValueError, match="on cuda, not cpu"):
         training.Run(SMALL, digits).load_state_dict(run.state_dict() | {"device": "cuda"})
 
 
-def test_without_shuffling_every_epoch_has_one_order(digits):
+def test_without_shuffling_all_epochs_have_the_same_order(digits):
     def orders(shuffle):
         run = training.Run(SMALL.replace(shuffle=shuffle), digits)
-        drawn = []
-        for step in range(0, 24, 8):
-            run.step = step
-            drawn.append(torch.cat([batch_at(run, step + i) for i in range(8)]))
-        return drawn
+        return [torch.cat([batch_at(run, step + i) for i in range(8)]) for step in range(0, 24, 8)]
 
     def batch_at(run, step):
         run.step = step
-        return run._batch()
+        return run._next_batch()
 
     shuffled, fixed = orders(True), orders(False)
     for order in (*shuffled, *fixed):
@@ -156,7 +148,7 @@ def test_without_shuffling_every_epoch_has_one_order(digits):
     assert not torch.equal(shuffled[0], shuffled[1])
 
 
-def test_a_batch_larger_than_the_data_is_the_whole(digits):
+def test_a_batch_size_above_the_data_size_takes_all_samples(digits):
     records = records_of(SMALL.replace(batch_size=10_000, epochs=2), digits)
     assert [r.samples for r in records] == [250, 500]
 
@@ -187,14 +179,14 @@ def test_schedules(settings, expected):
         ({"schedule": "ramp-multistep", "gamma": 2}, {10: 32e-4}),
     ],
 )
-def test_ramps_rise_to_their_end(settings, expected):
+def test_ramps_increase_to_their_end(settings, expected):
     rate = learning_rate(TrainConfig(lr=1e-4, **settings), steps_per_epoch=4, total_steps=11)
     assert {step: rate(step) for step in expected} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", sorted(registry.OPTIMIZERS))
-def test_an_optimizer_by_name_is_the_one_of_torch(name):
-    """Three steps on a quadratic agree with the class built by hand with its defaults."""
+def test_an_optimizer_by_name_equals_torchs(name):
+    """Three steps on a quadratic agree with the torch class at its defaults."""
     by_hand = {
         "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
         "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
@@ -206,7 +198,7 @@ def test_an_optimizer_by_name_is_the_one_of_torch(name):
         "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.1),
     }
     if name not in by_hand:
-        pytest.skip("one of ours; it has tests of its own")
+        pytest.skip("our own class, tested elsewhere")
     results = []
     for build in (by_hand[name], lambda p: build_optimizer(TrainConfig(optimizer=name, lr=0.1), p)):
         weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
@@ -227,19 +219,19 @@ def test_settings_reach_the_optimizer():
     assert (group["eps"], group["weight_decay"]) == (1e-3, 0.1)
 
 
-def test_a_value_that_one_optimizer_alone_refuses():
+def test_a_value_that_only_one_optimizer_rejects():
     config = TrainConfig(optimizer="proximal-adagrad", initial_accumulator=0)
     with pytest.raises(ConfigError, match="proximal-adagrad rejects its settings"):
         build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.MODELS) - registry.REGRESSIONS))
-def test_every_model_by_name_trains(name, digits):
+def test_every_model_trains(name, digits):
     config = SMALL.replace(model=name, dropout=0.0, steps=3)
     assert math.isfinite(records_of(config, digits)[-1].test_loss)
 
 
-def test_mean_squared_error_is_that_of_the_one_hot_classes(digits):
+def test_mean_squared_error_compares_with_one_hot_classes(digits):
     outputs = torch.tensor([[0.5, 0.0, 1.0], [1.0, 0.0, 0.0]])
     targets = torch.tensor([2, 1])
     # (0.25 + 0 + 0 + 1 + 1 + 0) / 6
@@ -265,18 +257,18 @@ LINE = TrainConfig(
 
 
 def test_the_line_of_the_tutorial():
-    """W, b and the sum of squares that TensorFlow 1's first tutorial prints after 1000 steps."""
+    """W, b and the loss equal what TensorFlow 1's first tutorial prints after 1000 steps."""
     records = records_of(LINE, datasets.load("line"))
     last = records[-1]
     assert last.step == 1000
     assert last.observed["W"] == pytest.approx(-0.9999969, abs=2.5e-6)
     assert last.observed["b"] == pytest.approx(0.9999908, abs=2.5e-6)
     assert last.test_loss == pytest.approx(5.69997e-11, abs=2e-10)
-    # Over 100 steps, so more than at the last of them.
+    # The training loss is a mean over 100 steps, so it exceeds the loss after the last.
     assert records[0].train_loss > records[0].test_loss > records[1].test_loss
     for unknown in (last.validation_loss, last.train_accuracy, last.test_accuracy):
         assert math.isnan(unknown)
-    # The seed only orders the four terms of a sum.
+    # The seed only changes the order of the four terms of a sum.
     other = records_of(LINE.replace(seed=7), datasets.load("line"))
     assert other[0].observed == pytest.approx(records[0].observed, abs=1e-6)
 
@@ -288,35 +280,36 @@ def test_a_first_step_on_the_line_by_hand():
     assert record.observed == pytest.approx({"W": 0.3 - 0.52, "b": -0.3 - 0.156})
 
 
-def test_held_out_data_are_evaluated_where_asked(digits):
+def test_held_out_data_are_evaluated_at_the_given_steps(digits):
     config = SMALL.replace(epochs=1, record_every=3, evaluate_at="2+6", test_curve=True)
     records = records_of(config, digits)
-    # Eight steps: records every third, where asked, and at the end.
+    # Eight steps: records at every third, at the given steps and at the end.
     assert [r.step for r in records] == [2, 3, 6, 8]
-    for part in ("validation", "test"):
-        seen = [r.step for r in records if math.isfinite(getattr(r, f"{part}_loss"))]
-        assert seen == [2, 6, 8]
-    nowhere = SMALL.replace(epochs=1, record_every=3, evaluate_at=())
-    seen = [math.isfinite(r.validation_loss) for r in records_of(nowhere, digits)]
-    assert seen == [False, False, True]
-    # Looking elsewhere changes nothing of what is learnt.
+    for split in ("validation", "test"):
+        evaluated = [r.step for r in records if math.isfinite(getattr(r, f"{split}_loss"))]
+        assert evaluated == [2, 6, 8]
+    assert RunLength(config, 250).evaluations == 3
+    config = SMALL.replace(epochs=1, record_every=3, evaluate_at=())
+    evaluated = [math.isfinite(r.validation_loss) for r in records_of(config, digits)]
+    assert evaluated == [False, False, True]
+    # Evaluation does not affect training.
     assert records[-1].test_loss == records_of(SMALL.replace(epochs=1), digits)[-1].test_loss
 
 
-def test_a_model_of_ones_own(digits):
+def test_the_users_own_model(digits):
     config = SMALL.replace(model="tests.own_models:Linear", dropout=0.0)
     assert records_of(config, digits)[-1].validation_accuracy > 0.3
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         ("tests.own_models:Nothing", "cannot load"),
         ("no_such_package:Net", "cannot load"),
         ("tests.own_models:WantsMore", "cannot be built"),
-        ("builtins:dict", "is no torch.nn.Module"),
+        ("builtins:dict", "is not a torch.nn.Module"),
     ],
 )
-def test_a_model_that_cannot_be_built_says_so(model, said, digits):
-    with pytest.raises(ConfigError, match=said):
+def test_a_model_that_cannot_be_built_is_refused(model, message, digits):
+    with pytest.raises(ConfigError, match=message):
         training.Run(SMALL.replace(model=model), digits)

@@ -17,27 +17,27 @@ T = TypeVar("T")
 
 @dataclass
 class Meeting:
-    """Where the workers of one run lay down what they share."""
+    """Where the workers of one run exchange tensors."""
 
     workers: int
-    given: list[torch.Tensor] = field(default_factory=list)
+    contributions: list[torch.Tensor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.given = [torch.empty(0)] * self.workers
+        self.contributions = [torch.empty(0)] * self.workers
         self.barrier = threading.Barrier(self.workers, timeout=60)
 
     def exchange(self, rank: int, values: torch.Tensor) -> torch.Tensor:
-        """(workers, *shape) of what all have given."""
-        self.given[rank] = values.clone()
+        """Return the values of all workers, shape (workers, *shape)."""
+        self.contributions[rank] = values.clone()
         self.barrier.wait()
-        everything = torch.stack(self.given)
+        gathered = torch.stack(self.contributions)
         self.barrier.wait()
-        return everything
+        return gathered
 
 
 @dataclass(frozen=True)
 class ThreadReplica(Replica):
-    """A `Replica` that talks to other threads."""
+    """A `Replica` that communicates with other threads."""
 
     meeting: Meeting = field(default_factory=lambda: Meeting(1))
 
@@ -52,12 +52,12 @@ class ThreadReplica(Replica):
 
 
 def team(workers: int) -> list[Replica]:
-    """The replicas of one run."""
+    """Create the replicas of one run."""
     meeting = Meeting(workers)
     return [ThreadReplica(rank, workers, meeting) for rank in range(workers)]
 
 
-def together(each: list[Callable[[], T]]) -> list[T]:
-    """What each worker returns, all running at once."""
-    with ThreadPoolExecutor(len(each)) as threads:
-        return [started.result() for started in [threads.submit(one) for one in each]]
+def run_together(functions: list[Callable[[], T]]) -> list[T]:
+    """Return the results of `functions`, which run at the same time."""
+    with ThreadPoolExecutor(len(functions)) as threads:
+        return [future.result() for future in [threads.submit(f) for f in functions]]

@@ -1,0 +1,177 @@
+"""Text of the user's or a worker's is printed literally, never read as Rich markup or emoji."""
+
+import ast
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import search_spaces
+from search_spaces.study import Claim
+from study import __main__ as overview
+from study import grid, lr_range, search, terminal
+from study.report import __main__ as report
+from study.report import summary
+from study.report.console_table import print_table
+from study.runs.run_folder import RunFolder
+from study.scaling import __main__ as scaling
+from study.scaling.launchers import Launchers
+from study.scaling.plan import ScalingRequest
+from study.terminal import make_console, print_error, print_note
+from study.tuning import progress
+from tests.runs import metadata
+from tests.unit.made_up_run import made_up_run, write
+
+PROJECT = Path(__file__).parents[2]
+# The brackets with a slash are gloo's own. Rich would raise MarkupError on them.
+HOSTILE = "[old] [/__w/pytorch/pair.cc:1] [bold] :smile:"
+SMALL = ["--budget", "smoke", "--set", "dataset=digits"]
+
+
+@pytest.fixture
+def hostile_studies(monkeypatch):
+    """All studies, with hostile text in everything that is printed of them."""
+    claim = Claim(
+        name="hostile",
+        source=f"{HOSTILE} source",
+        statement=f"{HOSTILE} claim",
+        published=HOSTILE,
+        kind="untested",
+        options={"why": f"{HOSTILE} reason"},
+    )
+    studies = {
+        name: replace(study, question=f"{HOSTILE} question", source=HOSTILE, claims=(claim,))
+        for name, study in search_spaces.studies().items()
+    }
+    monkeypatch.setattr(search_spaces, "studies", lambda: studies)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        (grid, ["--set", "optimizer=sgd", "--set", "lr=0.1", "--set", "batch_size=64"]),
+        (lr_range, ["--set", "optimizer=sgd", "--seeds", "1"]),
+        (search, ["--trials", "1"]),
+        (scaling, ["--workers", "1", "--device", "cpu"]),
+    ],
+    ids=["grid", "lr_range", "search", "scaling"],
+)
+def test_a_dry_run_prints_hostile_text(
+    command, typed, tmp_path, capsys, monkeypatch, hostile_studies
+):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    results = tmp_path / HOSTILE
+    assert command.main([*SMALL, *typed, "--results", str(results), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert f"results      {results}\n" in printed
+    assert f"{HOSTILE} question\n" in printed
+
+
+@pytest.mark.parametrize("command", [grid, lr_range, search, scaling, report])
+def test_an_error_prints_hostile_text(command, capsys):
+    place = f"nowhere/{HOSTILE}"
+    typed = [place] if command is report else ["--resume", place]
+    assert command.main(typed) == 2
+    error = capsys.readouterr().err
+    assert f"{place} is not a " in error
+    assert error.count("\n") == 1
+
+
+def test_the_overview_prints_hostile_text(capsys, hostile_studies):
+    assert overview.main() == 0
+    assert f"{HOSTILE} question\n" in capsys.readouterr().out
+
+
+def test_a_report_prints_hostile_text(tmp_path, capsys, monkeypatch, hostile_studies):
+    monkeypatch.setattr(summary, "draw_all", lambda *_: [])  # drawing takes seconds
+    results = made_up_run(choices={"batch_size": [32]}, status={"sgd_lr0.1": "failed"})
+    failed = results.trials["status"] == "failed"
+    results.trials.loc[failed, "error"] = f"Traceback ...\nRuntimeError: {HOSTILE}"
+    results.trials["device"] = HOSTILE
+    directory = write(results, tmp_path / HOSTILE)
+    assert report.main([str(directory)]) == 0
+    printed = capsys.readouterr().out
+    assert f"failed: RuntimeError: {HOSTILE}\n" in printed
+    assert f"records   {directory}/trials.parquet" in printed
+    assert f"{HOSTILE} claim\n" in printed
+    assert f"{HOSTILE} source. Published: {HOSTILE}.\n" in printed
+    assert f"Here: {HOSTILE} reason.\n" in printed
+
+
+def test_a_launch_that_fails_prints_hostile_text(tmp_path, capsys, monkeypatch):
+    request = ScalingRequest(
+        study="fan-hardware",
+        budget="smoke",
+        repeats=1,
+        choices={},
+        workers={"cpu": [1]},
+        weak=False,
+        launchers=["plain"],
+        cpus_per_worker=1.0,
+        placement="pack",
+    )
+    (launch,) = request.launches()
+    folder = RunFolder.create(tmp_path / "run", metadata("fan-hardware"), launch.points)
+    launchers = Launchers(
+        request,
+        folder,
+        data_dir=None,
+        address=None,
+        nodes=[],
+        oversubscribed={},
+        datasets={},
+        console=make_console(),
+    )
+    monkeypatch.setattr(launchers, "_run", lambda _: f"exit code 1: {HOSTILE}")
+    assert launchers.train([launch], ray_seconds=0.0)
+    assert f"failed: exit code 1: {HOSTILE}\n" in capsys.readouterr().out
+
+
+def test_a_retried_trial_prints_hostile_text(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "error_of", lambda _: RuntimeError(HOSTILE))
+    callback = progress.ProgressCallback(
+        make_console(), {HOSTILE: 1.0}, objective="validation_accuracy", complete=0
+    )
+    callback.on_trial_recover(0, [], HOSTILE)
+    assert capsys.readouterr().out == f"{HOSTILE}: {HOSTILE}; retrying once\n"
+
+
+def test_the_panel_of_a_terminal_shows_hostile_text(monkeypatch):
+    page = io.StringIO()
+    monkeypatch.setattr(
+        terminal, "Console", lambda **options: Console(**options, file=page, force_terminal=True)
+    )
+    with progress.ProgressCallback(
+        make_console(), {HOSTILE: 1.0}, objective="validation_accuracy", complete=0
+    ) as callback:
+        callback.on_trial_start(0, [], HOSTILE)
+    assert f"  {HOSTILE}: starting" in page.getvalue()
+
+
+def test_tables_notes_and_errors_print_hostile_text(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    console = make_console()
+    print_table(console, HOSTILE, ["model", HOSTILE], [[HOSTILE, "a"], ["b", HOSTILE]])
+    print_table(console, HOSTILE, ["model", HOSTILE], [["a", HOSTILE], ["b", HOSTILE]])
+    print_note(console, HOSTILE)
+    print_error(HOSTILE)
+    printed, error = capsys.readouterr()
+    in_tables, in_notes = (1 + 1 + 2) + (1 + 2), 1
+    assert printed.count(HOSTILE) == in_tables + in_notes
+    assert f"Same in all rows: {HOSTILE} {HOSTILE}.\n" in printed
+    assert f"Note: {HOSTILE}\n" in printed
+    assert error == f"error: {HOSTILE}\n"
+
+
+def test_only_the_terminal_module_creates_a_console():
+    creators = [
+        path.relative_to(PROJECT).as_posix()
+        for package in ("study", "search_spaces", "lenet")
+        for path in (PROJECT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "id", None) or getattr(node.func, "attr", None)) == "Console"
+    ]
+    assert creators == ["study/terminal.py"]
