@@ -11,7 +11,7 @@ A ramp ends when its smoothed training loss exceeds four times its minimum. fast
 stop at four times the minimum, pytorch-lr-finder at five.
 
 The test is from Leslie N. Smith, Cyclical Learning Rates for Training Neural Networks, 2017. All
-other settings are those of LeNet in the other studies: batches of 128, no dropout.
+other settings are as in the other studies of LeNet: batches of 128, no dropout.
 """
 
 from __future__ import annotations

@@ -125,8 +125,8 @@ class Study:
 
         Several values make a dimension. A single value stays a dimension if the setting was one,
         else it becomes a fixed setting. If the study's grids have different values of a dimension,
-        each grid keeps those of its own values that are chosen. Values that no grid has go to all
-        grids, and a grid with none of the values is removed.
+        each grid keeps its own values that are chosen. Values that no grid has go to all grids, and
+        a grid with none of the values is removed.
 
         Raises: ConfigError if a setting is unknown or is the seed, or a value has the wrong type
         or is given twice.

@@ -37,7 +37,7 @@ class Normalized(Linear):
 
 
 class FailsInTraining(Linear):
-    """Fails at the third batch. The two epochs of 256 samples at the smoke budget are two batches of
+    """Fails at the third batch. At the smoke budget, two epochs of 256 samples are two batches of
     256, or eight of 64. It only fails in a worker, so that the driver's estimate succeeds."""
 
     def __init__(self, **keywords):
@@ -71,8 +71,8 @@ class EndsUnderTorchrun(Linear):
 
 
 class KillsItsWorker(Linear):
-    """Ends its worker at the first batch of 64, before the first record. It does not end the driver,
-    which only estimates."""
+    """Ends its worker at the first batch of 64, before the first record. It does not end the
+    driver, which only estimates."""
 
     def forward(self, x):
         if self.training and len(x) == 64 and "STUDY_TEST_MEETING" in os.environ:

@@ -142,7 +142,7 @@ def _describe_errors(errors: Sequence[Sequence[float]]) -> str:
 def _break_even(measurements: Sequence[StepMeasurement], fitted: FittedModels) -> list[str]:
     """Return a sentence on the break-even batch of each number of workers.
 
-    `measurements`: all those of one repeat, fitted on or held out.
+    `measurements`: all measurements of one repeat, fitted on or held out.
     """
     nets = sorted({(m.width, m.gradient_bytes) for m in measurements})
     smallest = smallest_batch(measurements)

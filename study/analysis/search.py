@@ -214,8 +214,8 @@ def confirmed_points(results: Results) -> list[ConfirmedPoint]:
 def winner_notes(results: Results) -> list[str]:
     """Return what the user should know about the best point.
 
-    A line tells how the winner of the search ranks with fresh seeds, if it was confirmed. Others
-    warn of settings at the edge of the space (see `edge_warnings`).
+    The first note is the rank of the search's winner with fresh seeds, if it was confirmed. The
+    others warn of settings at the edge of the space (see `edge_warnings`).
     """
     objective = search_objectives(results)[0]
     order = rank_trials(search_trials(results), objective)

@@ -10,9 +10,9 @@ The trials of a scaling run have these columns in addition to their settings:
   (until the first worker runs, including processes and imports; NaN if an earlier attempt
   crashed), `group_seconds` (process group) and `load_seconds` (data, in the worker)
 
-A repeat is a seed. Rates are those of the mean step after the warm-up (see
-`study.analysis.step_seconds`), with the batch that was trained: one larger than the training set is
-cut to it.
+A repeat is a seed. Rates are based on the mean step after the warm-up (see
+`study.analysis.step_seconds`) and on the batch that was trained: a batch larger than the training
+set is cut to it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def other_varied_settings(results: Results) -> list[str]:
 def scaling_trials(results: Results) -> pd.DataFrame:
     """Return the trials with a result and timings, with their speed.
 
-    Added columns: `batch` (samples of a step over all workers), those of
+    Added columns: `batch` (samples of a step over all workers), the results of
     `step_seconds.typical_step`, `samples_per_second`, `steps_per_second` and `epoch_seconds`.
     Empty for other runs.
     """
@@ -162,8 +162,8 @@ def _warm_seconds(results: Results, trials: pd.DataFrame, until: pd.DataFrame) -
 def measurements_by_repeat(results: Results) -> list[list[StepMeasurement]]:
     """Return the measurements that the step-time model describes, by repeat.
 
-    They are those of Ray's workers that are not oversubscribed, because the model's workers share
-    no processor; of several kinds of processors, the GPU's. A repeat that lacks a workload is
+    Only Ray's workers count that are not oversubscribed, because the model's workers share no
+    processor. If there are CPUs and GPUs, only the GPUs count. A repeat that lacks a workload is
     excluded. If no repeat is complete, the means over all repeats stand for one.
 
     Empty if settings vary that the model does not describe, or if workers exchanged messages within

@@ -106,7 +106,7 @@ class StepTime:
         return self.latency * ring_messages(workers) + self.seconds_per_byte * sent
 
     def step_seconds(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
-        """Return the duration of a step: that of its largest shard, for which all workers wait."""
+        """Return the duration of a step. All workers wait for the largest shard."""
         alone = self.compute_seconds(math.ceil(batch / workers), width, gradient_bytes)
         communication = self.communication_seconds(workers, gradient_bytes)
         return self.slowdown(workers) * alone + communication
@@ -287,8 +287,8 @@ def relative_errors(
 def extrapolation_errors(repeats: Repeats) -> tuple[int, list[list[float]]] | None:
     """Return the largest number of workers, and the errors of the models fitted without it.
 
-    The relative errors are those of each repeat, on all workloads of that number of workers. None
-    if the other workloads do not determine them.
+    The relative errors are on all workloads of that number of workers, by repeat. None if the other
+    workloads do not determine these.
     """
     most = max(m.workers for m in repeats[0])
     excluded = [m for m in repeats[0] if m.workers == most]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from rich import box
@@ -15,77 +17,102 @@ _NUMERIC = re.compile(r"[-+±\d.,%e\s]*")
 _GAP = 2  # spaces between columns
 
 
+@dataclass(frozen=True)
+class _Column:
+    header: str
+    cells: tuple[str, ...]
+
+    @property
+    def is_numeric(self) -> bool:
+        return all(_NUMERIC.fullmatch(cell) for cell in self.cells)
+
+    @property
+    def full_width(self) -> int:
+        return max(map(len, (self.header, *self.cells)))
+
+    @property
+    def min_width(self) -> int:
+        """The width if the header and text wrap at every space."""
+        if self.is_numeric:
+            return max(_longest_word(self.header), *map(len, self.cells))
+        return max(map(_longest_word, (self.header, *self.cells)))
+
+
 def print_table(
     console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Print `rows` under `headers`, in records of one line per column if the table is too wide.
+    """Print `rows` under `headers`, as several tables below each other if one is too wide.
 
-    Columns that hold the same value in every row are printed once below the table. Text wraps at
-    spaces; numbers stay whole.
+    Each of them repeats the first columns that tell the rows apart. Columns that hold the same
+    value in every row are printed once below. Text wraps at spaces; numbers stay whole.
     """
-    constant = {
-        header: cells[0]
-        for header, cells in zip(headers, zip(*rows, strict=True), strict=True)
-        if len(rows) > 1 and len(set(cells)) == 1 and header != headers[0]
-    }
-    kept = [i for i, header in enumerate(headers) if header not in constant]
-    headers = [headers[i] for i in kept]
-    rows = [[row[i] for i in kept] for row in rows]
+    columns = [_Column(h, c) for h, c in zip(headers, zip(*rows, strict=True), strict=True)]
+    constant = [c for c in columns[1:] if len(rows) > 1 and len(set(c.cells)) == 1]
+    columns = [column for column in columns if column not in constant]
     console.print()
     console.print(Text(title, style="bold"))
-    if table := _table(console, headers, rows):
-        console.print(table, soft_wrap=False)
-    else:
-        _print_records(console, headers, rows)
+    for i, group in enumerate(_groups(columns, _line_width(console))):
+        if i:
+            console.print()
+        console.print(_table(console, group), soft_wrap=False)
     if constant:
-        same = ", ".join(f"{header} {value}" for header, value in constant.items())
-        console.print(f"Same in all rows: {same}.", soft_wrap=False)
+        same = ", ".join(f"{column.header} {column.cells[0]}" for column in constant)
+        lines = textwrap.wrap(
+            f"Same in all rows: {same}.",
+            console.width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        console.print("\n".join(lines))
 
 
-def _is_numeric(cells: Sequence[str]) -> bool:
-    return all(_NUMERIC.fullmatch(cell) for cell in cells)
+def _line_width(console: Console) -> int:
+    """Return the characters for columns and gaps; a frame has blanks at both ends."""
+    return console.width - 2 if console.is_terminal else console.width
 
 
-def _table(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table | None:
-    """Return the table, or None if it does not fit even with every header and text wrapped."""
-    columns = list(zip(headers, zip(*rows, strict=True), strict=True))
+def _groups(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
+    """Split the columns into groups that fit side by side, the keys of the rows in each."""
+    keys = _keys(columns)
+    groups: list[list[_Column]] = []
+    group = list(keys)
+    for column in columns[len(keys) :]:
+        if _total([*group, column]) > width and len(group) > len(keys):
+            groups.append(group)
+            group = list(keys)
+        group.append(column)
+    return [*groups, group]
+
+
+def _keys(columns: Sequence[_Column]) -> list[_Column]:
+    """Return the first columns, at least one, that together differ in every row."""
+    for count in range(1, len(columns)):
+        rows = list(zip(*(column.cells for column in columns[:count]), strict=True))
+        if len(set(rows)) == len(rows):
+            return list(columns[:count])
+    return list(columns[:1])
+
+
+def _total(columns: Sequence[_Column]) -> int:
+    return sum(column.min_width for column in columns) + _GAP * (len(columns) - 1)
+
+
+def _table(console: Console, columns: Sequence[_Column]) -> Table:
     # A frame helps the eye. In a file or a pipe it is in the way. Its dividers are blank.
     frame = box.HORIZONTALS if console.is_terminal else None
     gap = _GAP - 1 if frame else _GAP
     table = Table(box=frame, padding=(0, gap, 0, 0), pad_edge=False)
-    spare = console.width - _GAP * len(columns) - (1 if frame else 0)
-    spare -= sum(_min_width(header, cells) for header, cells in columns)
-    if spare < 0:
-        return None
-    for header, cells in columns:
-        width = _min_width(header, cells)
-        wanted = max(map(len, (header, *cells))) - width
-        justify: Literal["left", "right"] = "right" if _is_numeric(cells) else "left"
-        table.add_column(header, justify=justify, width=width + min(wanted, spare))
-        spare -= min(wanted, spare)
-    for row in rows:
+    spare = max(0, _line_width(console) - _total(columns))
+    for column in columns:
+        extra = min(column.full_width - column.min_width, spare)
+        spare -= extra
+        justify: Literal["left", "right"] = "right" if column.is_numeric else "left"
+        table.add_column(column.header, justify=justify, width=column.min_width + extra)
+    for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*row)
     return table
 
 
-def _min_width(header: str, cells: Sequence[str]) -> int:
-    """Return the width of a column whose header and text wrap at every space."""
-    if _is_numeric(cells):
-        return max(_longest_word(header), *map(len, cells))
-    return max(map(_longest_word, (header, *cells)))
-
-
 def _longest_word(text: str) -> int:
-    return max(map(len, text.split()), default=0)
-
-
-def _print_records(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    width = max(map(len, headers[1:]))
-    for row in rows:
-        console.print(Text(f"{headers[0]} {row[0]}".strip(), style="bold"), soft_wrap=False)
-        record = Table.grid(padding=(0, _GAP, 0, 0))
-        record.add_column(width=width + _GAP)
-        record.add_column()
-        for header, cell in zip(headers[1:], row[1:], strict=True):
-            record.add_row(f"  {header}", cell)
-        console.print(record, soft_wrap=False)
+    whole_means = text.replace(" ± ", "_±_")  # "98.9 ± 0.3" stays on one line
+    return max(map(len, whole_means.split()), default=0)

@@ -2,7 +2,7 @@
 
 A cell is a mean over seeds with half of its 95% interval. Other settings that vary are never
 averaged over: `split_by_other_settings` gives them their own columns. Diverged seeds are excluded
-from the mean, and the cell says how many there are. Accuracies are in percent.
+from the mean, and the cell gives their number. Accuracies are in percent.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def measure(
 ) -> Measurement:
     """Measure a quantity (see `study.analysis.quantity.Quantity`) on trials of one point.
 
-    It is that of the last record, or of exactly the step `step`. The mean is NaN if a seed was not
-    evaluated. A trial counts as diverged only from the step on at which it diverged.
+    The record is the last one, or the one of exactly the step `step`. The mean is NaN if a seed was
+    not evaluated. A trial counts as diverged only from the step on at which it diverged.
     """
     records = results.records[results.records["trial"].isin(trials["trial"])].sort_values("step")
     diverged = trials.loc[trials["status"] == "diverged", "trial"]

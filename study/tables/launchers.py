@@ -16,9 +16,9 @@ def make(results: Results) -> pd.DataFrame:
 
     - `steps/s, ratio`: Ray's steps per second divided by the baseline's; 1 is no cost.
     - `processes and group, s more`: additional seconds to start the processes and their group.
-      Ray itself, which starts once, is excluded, and so is a start that a crash left unknown.
+      Ray itself, which starts once, is excluded, and so is a start whose time a crash lost.
     - `data, s more`: additional seconds to load the data. Ray's workers read the object store,
-      those of the baselines read files.
+      the baselines' workers read files.
     """
     trials = scaling_trials(results)
     if trials.empty:

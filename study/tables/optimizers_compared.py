@@ -38,9 +38,9 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
 
     The metrics are over all points of learning rate and batch size. The first three are computed
     for each seed over its trials that did not diverge, then averaged, with half of their 95%
-    interval. Accuracies are those of the last record unless the definition says otherwise. The
-    standard deviation is that of the sample. A point with a larger share of diverged seeds than the
-    best point's does not come close to it.
+    interval. Accuracies are of the last record unless the definition differs. The standard
+    deviation is the sample's. A point with a larger share of diverged seeds than the best point's
+    does not come close to it.
     """
     for name in optimizers:
         if name not in registry.OPTIMIZERS:

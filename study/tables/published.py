@@ -36,8 +36,8 @@ def make(
     that setting to such mappings.
 
     `measured %` is the mean over seeds with half of its 95% interval, or `not run`. `difference` is
-    measured minus published, in percentage points. `within interval` tells whether the published
-    accuracy lies in the interval, which one seed does not have.
+    measured minus published, in percentage points. `within interval` is whether the published
+    accuracy lies in the interval; one seed has no interval.
 
     By default, the accuracy is the test accuracy at the record with the best validation accuracy:
     the reports select the best epoch on data that they do not name.

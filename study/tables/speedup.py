@@ -12,8 +12,8 @@ from study.tables.cells import format_repeats, format_workers, setting_cells
 def make(results: Results, *, weak: bool, target: float = 0.95) -> pd.DataFrame:
     """Return a row per point of Ray's workers in strong or weak scaling.
 
-    Cells are means over repeats with half of their 95% interval. Rates are those of the mean step
-    after the warm-up; the median step is beside them. `target` is a validation accuracy in [0, 1];
+    Cells are means over repeats with half of their 95% interval. Rates use the mean step after
+    the warm-up; the median step has its own column. `target` is a validation accuracy in [0, 1];
     the time to reach it excludes start-up, evaluation and the warm-up.
 
     Empty if the run has only one worker.
@@ -22,14 +22,14 @@ def make(results: Results, *, weak: bool, target: float = 0.95) -> pd.DataFrame:
     if trials.empty or trials["workers"].max() == 1:
         return pd.DataFrame()
     trials = trials.assign(target=seconds_to_accuracy(results, trials, target))
-    named = ["processor", "width", *other_varied_settings(results)]
+    settings = ["processor", "width", *other_varied_settings(results)]
     rows = []
-    for key, point in trials.groupby([*named, "base_batch", "workers"], dropna=False):
-        *settings, _, workers = key
+    for key, point in trials.groupby([*settings, "base_batch", "workers"], dropna=False):
+        *values, _, workers = key
         rows.append(
             {
                 "workers": format_workers(int(str(workers)), point),
-                **setting_cells(named, settings),
+                **setting_cells(settings, values),
                 "batch": str(int(point["batch"].iloc[0])),
                 "samples/s": format_repeats(point["samples_per_second"]),
                 "steps/s": format_repeats(point["steps_per_second"]),

@@ -21,7 +21,7 @@ def make(results: Results) -> pd.DataFrame:
     Cells are means in seconds over launches, with half of their 95% interval. `processes` is the
     time until the first worker runs, including its imports. A launch starts once for all points
     that it trains. Ray itself starts once for all launches of a session, so a run that was never
-    resumed has one measurement of it. A start that a crash left unknown is excluded.
+    resumed has one measurement of it. A start whose time a crash lost is excluded.
     """
     trials = scaling_trials(results)
     if trials.empty:

@@ -32,19 +32,19 @@ def make(results: Results) -> pd.DataFrame:
         trials = trials[trials["status"] != "diverged"]
     if trials.empty or trials["workers"].max() == 1:
         return pd.DataFrame()
-    named = ["processor", "width", *other_varied_settings(results)]
-    keys = [*named, "base_batch", "seed"]
+    settings = ["processor", "width", *other_varied_settings(results)]
+    keys = [*settings, "base_batch", "seed"]
     single = trials[trials["workers"] == 1][[*keys, *_HEADINGS]]
     paired = trials[trials["workers"] > 1].merge(single, on=keys, suffixes=("", "_of_one"))
     rows = []
-    for key, point in paired.groupby([*named, "base_batch", "workers"], dropna=False):
-        *settings, _, workers = key
+    for key, point in paired.groupby([*settings, "base_batch", "workers"], dropna=False):
+        *values, _, workers = key
         differences = {name: point[name] - point[f"{name}_of_one"] for name in _HEADINGS}
         largest = differences["validation_loss"].abs().max()
         rows.append(
             {
                 "workers": format_workers(int(str(workers)), point),
-                **setting_cells(named, settings),
+                **setting_cells(settings, values),
                 "batch": str(int(point["batch"].iloc[0])),
                 **{
                     heading: _mean(name, differences[name].dropna())

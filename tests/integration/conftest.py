@@ -13,7 +13,7 @@ from tests.buckets import Storage
 
 @pytest.fixture(scope="session")
 def ray_address(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> Iterator[str]:
-    """The address of a Ray node with 4 logical CPUs and 1 logical GPU, and the key to `storage`."""
+    """The address of a Ray node with 4 logical CPUs, 1 logical GPU, and the key to `storage`."""
     from ray.cluster_utils import Cluster
 
     # Workers import the models of `tests`.
@@ -29,8 +29,10 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> I
 
 @pytest.fixture(scope="session")
 def run_grid(ray_address: str) -> Callable[..., int]:
-    """`study.grid` in this process, on that node, two trials at once if nothing else is said: each
-    worker takes seconds of a core to import torch. Its exit code."""
+    """Runs `study.grid` in this process on that node and returns its exit code.
+
+    Two trials at once by default: each worker takes seconds of a core to import torch.
+    """
 
     def run(*arguments: str) -> int:
         return grid.main(["--address", ray_address, "--max-concurrent", "2", *arguments])
@@ -40,5 +42,5 @@ def run_grid(ray_address: str) -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def grid_command(ray_address: str) -> list[str]:
-    """The same as a command for a process of its own, which can be killed."""
+    """The same as a command for its own process, which can be killed."""
     return [sys.executable, "-m", "study.grid", "--address", ray_address]

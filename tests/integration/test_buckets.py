@@ -55,7 +55,7 @@ def test_killed_here_and_resumed_elsewhere(
         trials = bucket / "trials"
         kill(driver, *(read_json(trials / name / "trial.json") or {} for name in trials.names()))
     before, _ = under_way(bucket)
-    kept = {name: RunFolder(bucket).trial(name).records() for name in before}
+    saved = {name: RunFolder(bucket).trial(name).records() for name in before}
 
     monkeypatch.chdir(elsewhere)
     assert run_grid("--resume", url) == 2  # nobody knows yet that its writer is dead
@@ -71,7 +71,7 @@ def test_killed_here_and_resumed_elsewhere(
     for name in trials.index:
         records = RunFolder(bucket).trial(name).records()
         assert same(records, trained_alone(bucket, name, digits))
-        assert same(records, kept.get(name, records))
+        assert same(records, saved.get(name, records))
 
     monkeypatch.chdir(third)
     assert report.main([url]) == 0
@@ -145,7 +145,7 @@ def test_a_search_can_be_resumed_once_its_bucket_is_back(storage, tmp_path, monk
     [
         (("--results", "s3://no-such-bucket/run"), "cannot reach s3://no-such-bucket/run"),
         (("--storage", "s3://"), "type s3://BUCKET/FOLDER"),
-        (("--results", "s3://bucket/a", "--storage", "s3://bucket"), "leave one out"),
+        (("--results", "s3://bucket/a", "--storage", "s3://bucket"), "use one"),
         (("--resume", "s3://bucket/none"), "is not a run"),
     ],
 )

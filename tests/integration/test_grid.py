@@ -18,6 +18,8 @@ from tests.comparison import same
 from tests.drivers import kill, wait_for
 from tests.integration.grid_runs import DIGITS, LONG, progress, records_of, trained_alone
 
+OWN = "tests.own_models"
+
 
 def statuses(folder):
     return pd.read_parquet(Path(folder) / "trials.parquet").set_index("trial").status
@@ -187,12 +189,7 @@ def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
         assert same(records_of(folder, trial), trained_alone(folder, trial, digits))
 
 
-OWN = "tests.own_models"
-
-
-def test_a_trial_that_crashes_is_retried_and_reported_and_the_others_count(
-    run_grid, tmp_path, capsys
-):
+def test_a_crashing_trial_is_retried_and_reported_and_others_count(run_grid, tmp_path, capsys):
     folder = tmp_path / "run"
     code = run_grid(
         *DIGITS,

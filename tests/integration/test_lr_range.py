@@ -52,7 +52,7 @@ def test_a_ramp_ends_where_its_loss_blows_up(verified):
 
 
 @pytest.mark.slow
-def test_an_earlier_run_is_counted_in(verified, run_lr_range, tmp_path):
+def test_the_trials_of_an_earlier_run_are_adopted(verified, run_lr_range, tmp_path):
     first, _ = verified
     folder = tmp_path / "second"
     code = run_lr_range(*DIGITS, *ONE, "--verify", "--grid", first, "--results", folder)
@@ -61,14 +61,14 @@ def test_an_earlier_run_is_counted_in(verified, run_lr_range, tmp_path):
         pd.read_parquet(place / "trials.parquet").query("schedule == 'constant'").set_index("trial")
         for place in (first, folder)
     ]
-    # The same suggestions ask for the same trainings, none of which is done twice.
+    # The same suggestions need the same trials. None is trained twice.
     assert constant[1]["started"].to_dict() == constant[0]["started"].to_dict()
     assert (
         constant[1]["validation_accuracy"].to_dict() == constant[0]["validation_accuracy"].to_dict()
     )
 
 
-def test_a_finished_run_is_resumed_to_nothing(verified, run_lr_range, capsys):
+def test_a_finished_run_has_nothing_to_resume(verified, run_lr_range, capsys):
     assert run_lr_range("--resume", verified[0]) == 0
     assert "are complete" in capsys.readouterr().out
 
@@ -77,22 +77,22 @@ def test_a_finished_run_is_resumed_to_nothing(verified, run_lr_range, capsys):
     ("arguments", "message"),
     [
         (["--ramps", "exponentail"], "did you mean 'exponential'"),
-        (["--verify-epochs", "3"], "type --verify, too"),
+        (["--verify-epochs", "3"], "--verify-epochs belongs to the verification: add --verify"),
         (["--ramps", ""], "unknown ramp"),
-        (["--set", "schedule=constant"], "--ramps"),
+        (["--set", "schedule=constant"], "choose them with --ramps"),
         (["--set", "blow_up=0.5"], "above 1"),
         (["--set", "lr=100"], "set lr below final_lr"),
         (["--set", "final_lr=1e-9"], "set lr below final_lr"),
-        (["--resume", "nowhere"], "is no run"),
+        (["--resume", "nowhere"], "is not a run"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, capsys):
     assert lr_range.main(arguments) == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
-def test_a_grid_that_is_not_like_it_is_refused(verified, run_lr_range, capsys):
+def test_a_grid_with_other_settings_is_refused(verified, run_lr_range, capsys):
     assert run_lr_range(*DIGITS, "--verify", "--verify-epochs", 7, "--grid", verified[0]) == 2
-    assert "epochs=7" in capsys.readouterr().err
+    assert "matches the verification, which needs epochs=7" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from study.tuning import databases
 from tests.drivers import kill, wait_for
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
-# One good learning rate and many bad ones, so that there is something to stop.
+# Few good learning rates and many bad ones, so that the scheduler stops some trials.
 SPACE = ("--set", "optimizer=adam,sgd", "--set", "lr=1e-5..0.01", "--set", "schedule=constant")
 FAN = Path(__file__).parents[2] / "docs" / "results" / "fan"
 
@@ -57,10 +57,10 @@ def test_a_search_from_command_to_figures(searched):
     folder, code = searched
     assert code == 0
     trials = trials_of(folder)
-    ours = trials[trials.index.map(trial_number).notna()]
-    assert len(ours) == 9
-    assert set(ours["status"]) <= {"finished", "stopped", "diverged"}
-    assert "stopped" in set(ours["status"])
+    of_search = trials[trials.index.map(trial_number).notna()]
+    assert len(of_search) == 9
+    assert set(of_search["status"]) <= {"finished", "stopped", "diverged"}
+    assert "stopped" in set(of_search["status"])
     figures = {path.stem for path in (folder / "figures").glob("*.png")}
     assert figures >= {"history", "timeline", "confirmed", "slices", "parallel"}
     confirmed = pd.read_csv(folder / "tables" / "confirmed.csv")
@@ -68,13 +68,13 @@ def test_a_search_from_command_to_figures(searched):
     assert set(confirmed["seeds"]) == {2}
 
 
-def test_the_test_set_is_read_by_the_confirmation_alone(searched):
+def test_only_the_confirmation_reads_the_test_set(searched):
     trials = trials_of(searched[0])
     is_search = trials.index.map(trial_number).notna()
     assert trials.loc[is_search, "test_accuracy"].isna().all()
     confirmation = trials[~is_search]
     assert len(confirmation) == 4
-    # Trained whole, with seeds that the search has not seen.
+    # Trained to the end, with seeds that the search has not used.
     assert set(confirmation["status"]) == {"finished"}
     assert set(confirmation["seed"]) == {1, 2}
     assert confirmation["test_accuracy"].notna().all()
@@ -93,7 +93,7 @@ def test_optuna_knows_how_each_trial_ended(searched):
             assert trial.value == pytest.approx(row["validation_accuracy"])
 
 
-def test_the_report_tells_of_it_again(searched, tmp_path, capsys):
+def test_the_report_is_made_again(searched, tmp_path, capsys):
     assert report.main([str(searched[0]), "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "The winner of the search, trial" in printed
@@ -101,7 +101,7 @@ def test_the_report_tells_of_it_again(searched, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_more_trials_go_on_with_all_that_was_learnt(searched, run_search, capsys):
+def test_more_trials_continue_the_search(searched, run_search, capsys):
     folder, _ = searched
     before = trials_of(folder)
     assert run_search("--resume", folder, "--trials", 11) == 0
@@ -136,14 +136,14 @@ def test_a_killed_search_loses_nothing_and_repeats_nothing(ray_address, run_sear
         wait_for(complete, "a complete trial", driver)
         kill(driver, *states().values())
     before = complete()
-    kept = {name: RunFolder(folder).trial(name).records() for name in before}
+    records_before = {name: RunFolder(folder).trial(name).records() for name in before}
     assert run_search("--resume", folder) == 0
     trials = trials_of(folder)
-    # One that was proposed and not planned yet may have been given up: its number is gone.
+    # A trial that was proposed and not planned yet may be abandoned: its number is missing.
     assert len(set(trials.index.map(trial_number))) == len(trials) == 6
     assert set(trials["status"]) <= {"finished", "diverged"}
     assert set(trials.loc[before, "attempts"]) == {1}
-    for name, records in kept.items():
+    for name, records in records_before.items():
         assert RunFolder(folder).trial(name).records() == records
     in_optuna = [trial.state for trial in optuna_trials(folder)]
     assert in_optuna.count(TrialState.COMPLETE) == (trials["status"] == "finished").sum()
@@ -166,15 +166,15 @@ def test_two_objectives_from_the_best_of_a_grid(run_search, tmp_path):
     assert not (folder / "figures" / "history.png").exists()
 
 
-def test_a_search_is_resumed_by_its_own_command(searched, run_grid, capsys):
+def test_a_search_is_resumed_by_study_search(searched, run_grid, capsys):
     assert run_grid("--resume", str(searched[0])) == 2
     assert "python -m study.search --resume" in capsys.readouterr().err
 
 
-def test_a_lost_database_is_said(searched, run_search, tmp_path, capsys):
+def test_a_lost_database_is_named(searched, run_search, tmp_path, capsys):
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in ("run.json", "plan.json"):
         (moved / name).write_bytes((searched[0] / name).read_bytes())
     assert run_search("--resume", moved, "--trials", 20) == 2
-    assert "optuna.db" in capsys.readouterr().err
+    assert "lacks optuna.db, the database of its search" in capsys.readouterr().err

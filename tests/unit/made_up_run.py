@@ -1,5 +1,7 @@
-"""A made-up run of Fan's study: its real plan, with curves from a formula instead of a
-training, so that every number in its tables is known."""
+"""A made-up run of Fan's study: its real plan, with curves from a formula.
+
+Every number in its tables is known.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ SECONDS = 12.5
 
 
 def final_accuracy(config: TrainConfig) -> float:
-    """The made-up validation accuracy of a config at its last epoch; the test accuracy is
-    0.01 below it. Seeds lie 0.002 apart."""
+    """Return the validation accuracy of a config at its last epoch.
+
+    The test accuracy is 0.01 lower. Seeds are 0.002 apart.
+    """
     best_lr = {"sgd": 0.1, "adam": 0.001}.get(config.optimizer, 0.01)
     decades = abs(math.log10(config.lr / best_lr))
     return 0.98 - 0.03 * decades - 0.01 * math.log2(config.batch_size / 32) + 0.002 * config.seed
@@ -33,10 +37,10 @@ def made_up_run(
     choices: Mapping[str, Sequence[Any]] | None = None,
     status: Mapping[str, str] | None = None,
 ) -> Results:
-    """The tables of a run over `seeds` seeds, narrowed by `choices`.
+    """Return the tables of a run with `choices` of settings.
 
-    `status` gives the status of the trials whose names begin with its keys: `diverged` ends
-    them in epoch 3, `stopped` after epoch 2, and `failed` and `unfinished` after epoch 1.
+    `status`: status of trials by the beginning of their names. A `diverged` trial ends in epoch 3,
+    a `stopped` one after epoch 2, a `failed` or `unfinished` one after epoch 1.
     """
     plan = STUDY.with_choices(choices or {}).plan("quick", seeds)
     trials, records = [], []
@@ -100,9 +104,9 @@ def _curve(config: TrainConfig, status: str) -> list[dict[str, Any]]:
 def _record(
     config: TrainConfig, epoch: int, final: float, pace: float, *, diverged: bool
 ) -> dict[str, Any]:
-    # Exactly `final` at the last epoch, from about 10% at the start.
-    learnt = (1 - math.exp(-pace * epoch)) / (1 - math.exp(-pace * EPOCHS))
-    accuracy = 0.1 + (final - 0.1) * learnt
+    # The accuracy rises from about 10% to exactly `final` at the last epoch.
+    learned = (1 - math.exp(-pace * epoch)) / (1 - math.exp(-pace * EPOCHS))
+    accuracy = 0.1 + (final - 0.1) * learned
     loss = 2.3 * (1 - accuracy) + 0.02
     nan = math.nan
     return {

@@ -1,5 +1,7 @@
-"""A made-up scaling run: its real plan, with step times from a formula, so that every number in
-its tables is known."""
+"""A made-up scaling run: its real plan, with step times from a formula.
+
+Every number in its tables is known.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,13 @@ MODEL = StepTime(
     seconds_per_byte=2e-9,
 )
 WARM_UP_FACTOR = 5.0
-"""How many times as long each of the first ten steps takes."""
+"""Factor by which each of the first ten steps takes longer."""
 START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0, "dataparallel": 5.0}
 RAY_COST = 1.25
-"""How many times as long a step takes under Ray as without."""
+"""Factor by which a step takes longer under Ray than without."""
 
 TWO_RATES = {"lr": ["0.1", "0.01"]}
-"""a setting that varies beside the workers"""
+"""A setting that varies in addition to the workers."""
 
 
 def gradient_bytes(width: int) -> int:
@@ -76,8 +78,8 @@ def made_up_scaling(
             size = gradient_bytes(config.width)
             slower = (1 + launch.repeat / 100) * (RAY_COST if launch.launcher == "ray" else 1.0)
             slower *= 0.1 if launch.processor == "gpu" else 1.0
-            there_are = config.train_samples or 55_000
-            batch = min(config.batch_size, there_are)
+            train_samples = config.train_samples or 55_000
+            batch = min(config.batch_size, train_samples)
             samples = math.ceil(batch / launch.workers)
             data = 1e-4 * slower
             compute = MODEL.compute_seconds(samples, config.width, size) * slower - data
@@ -97,7 +99,7 @@ def made_up_scaling(
                         }
                     )
             rows = [
-                _record(point.name, step, batch, there_are, data + compute + communication)
+                _record(point.name, step, batch, train_samples, data + compute + communication)
                 for step in (STEPS // 2, STEPS)
             ]
             records += rows
@@ -140,14 +142,16 @@ def made_up_scaling(
     )
 
 
-def _record(trial: str, step: int, batch: int, there_are: int, seconds: float) -> dict[str, Any]:
+def _record(
+    trial: str, step: int, batch: int, train_samples: int, seconds: float
+) -> dict[str, Any]:
     accuracy = 0.5 + 0.45 * step / STEPS
-    epochs, steps = divmod(step, math.ceil(there_are / batch))
-    samples = epochs * there_are + steps * batch
+    epochs, steps = divmod(step, math.ceil(train_samples / batch))
+    samples = epochs * train_samples + steps * batch
     return {
         "trial": trial,
         "step": step,
-        "epoch": samples / there_are,
+        "epoch": samples / train_samples,
         "samples": samples,
         "train_loss": 1 - accuracy,
         "train_accuracy": accuracy,

@@ -39,7 +39,7 @@ def evidence(*trials, stochastic=True):
             columns = point if isinstance(point, dict) else {"validation_accuracy": point}
             records.append({"trial": str(number), "epoch": epoch, "step": 10 * epoch, **columns})
     tables = pd.DataFrame(rows), pd.DataFrame(records)
-    return Evidence(Results({"study": "made up"}, *tables), stochastic=drawn)
+    return Evidence(Results({"study": "made up"}, *tables), stochastic=stochastic)
 
 
 def seeds(curves, **settings):

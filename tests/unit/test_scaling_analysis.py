@@ -1,4 +1,4 @@
-"""What several workers are worth, on made-up timings with known answers."""
+"""The analysis of scaling runs, on made-up timings with known answers."""
 
 import dataclasses
 import math
@@ -10,11 +10,11 @@ from study.analysis import speedup, statistics, step_model, step_seconds
 from study.analysis.conclusions import conclusions
 from study.figures import break_even, hardware, time_shares, worker_curves
 from study.tables import launchers, start_up, step_time, worker_learning, worker_times
-from study.tables import speedup as scaling_table
+from study.tables import speedup as speedup_table
 from tests.unit.made_up_scaling import MODEL, RAY_COST, TWO_RATES, gradient_bytes, made_up_scaling
 
 
-def test_rates_are_of_the_steps_behind_the_warm_up():
+def test_rates_exclude_the_warm_up():
     trained = speedup.scaling_trials(made_up_scaling(repeats=1)).set_index("trial")
     run = trained.loc["ray_2cpu_width2_seed0"]
     expected = MODEL.step_seconds(2, 128, 2, gradient_bytes(2)) * RAY_COST
@@ -42,18 +42,18 @@ def test_speed_up_and_efficiency_of_strong_and_weak_scaling():
     assert rows["efficiency"].tolist() == pytest.approx([one / grown] * 2)
 
 
-def test_time_to_an_accuracy_is_infinite_where_it_is_not_reached():
+def test_time_to_an_accuracy_is_infinite_if_it_is_never_reached():
     results = made_up_scaling(repeats=1)
     trials = results.trials.head(1)
     half, whole = results.records["train_seconds"].head(2)
     assert speedup.seconds_to_accuracy(results, trials, 0.99).tolist() == [math.inf]
-    # Without timings the records' seconds are all there is.
+    # Without timings, the seconds of the records count.
     untimed = dataclasses.replace(results, timings=pd.DataFrame())
     assert speedup.seconds_to_accuracy(untimed, trials, 0.7).tolist() == [half]
     assert speedup.seconds_to_accuracy(untimed, trials, 0.9).tolist() == [whole]
 
 
-def test_the_warm_up_is_no_part_of_the_time_to_an_accuracy():
+def test_the_time_to_an_accuracy_excludes_the_warm_up():
     results = made_up_scaling(repeats=1)
     trials = (
         speedup.scaling_trials(results)
@@ -63,9 +63,9 @@ def test_the_warm_up_is_no_part_of_the_time_to_an_accuracy():
     step = MODEL.step_seconds(2, 128, 2, gradient_bytes(2)) * RAY_COST
     assert speedup.seconds_to_accuracy(results, trials, 0.7).tolist() == pytest.approx([24 * step])
     assert speedup.seconds_to_accuracy(results, trials, 0.9).tolist() == pytest.approx([48 * step])
-    # The record has ten steps of five times as long in it, and so has the published time.
+    # The record includes ten steps that take five times as long, and so does the published time.
     assert trials["train_seconds"].tolist() == pytest.approx([(48 + 40) * step])
-    # A resumed run has no timings of its first steps.
+    # A resumed run lacks timings of its first steps.
     resumed = results.timings[results.timings["step"] > 12]
     seconds = speedup.seconds_to_accuracy(
         dataclasses.replace(results, timings=resumed), trials, 0.9
@@ -73,24 +73,24 @@ def test_the_warm_up_is_no_part_of_the_time_to_an_accuracy():
     assert seconds.tolist() == trials["train_seconds"].tolist()
 
 
-def test_rates_count_a_straggler_which_the_median_does_not():
+def test_rates_include_a_slow_step_and_the_median_does_not():
     results = made_up_scaling(repeats=1)
     timings = results.timings.copy()
     late = (timings["trial"] == "ray_1cpu_width1_seed0") & (timings["step"] == 30)
     usual = MODEL.step_seconds(1, 128, 1, gradient_bytes(1)) * RAY_COST
-    timings.loc[late, "compute_seconds"] += 38 * usual  # of the 38 steps behind the warm-up
+    timings.loc[late, "compute_seconds"] += 38 * usual  # there are 38 steps after the warm-up
     changed = dataclasses.replace(results, timings=timings)
     run = speedup.scaling_trials(changed).set_index("trial").loc["ray_1cpu_width1_seed0"]
     assert run["step_seconds"] == pytest.approx(2 * usual)
     assert run["median_seconds"] == pytest.approx(usual)
     assert run["samples_per_second"] == pytest.approx(128 / (2 * usual))
     assert run["epoch_seconds"] == pytest.approx(55_000 / 128 * 2 * usual)
-    made = scaling_table.make(changed, weak=False).set_index(["workers", "width"]).loc[("1", "1")]
+    made = speedup_table.make(changed, weak=False).set_index(["workers", "width"]).loc[("1", "1")]
     assert float(made["steps/s"]) == pytest.approx(1 / (2 * usual), rel=1e-3)
     assert float(made["median step, ms"]) == pytest.approx(1e3 * usual, rel=1e-3)
 
 
-def test_a_run_that_was_resumed_warms_up_again():
+def test_a_resumed_run_warms_up_again():
     results = made_up_scaling((1,), (1,), repeats=1)
     timings = results.timings.copy()
     again = timings["step"] > 40
@@ -104,7 +104,7 @@ def test_a_run_that_was_resumed_warms_up_again():
     assert resumed["step_seconds"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_the_shorter_last_batch_of_an_epoch_is_no_typical_step():
+def test_a_typical_step_excludes_the_smaller_last_batch_of_an_epoch():
     steps = pd.DataFrame(
         {
             "rank": 0,
@@ -134,9 +134,9 @@ def test_a_batch_larger_than_the_training_samples_is_cut_to_them():
     expected = MODEL.speedup(2, 100, 1, gradient_bytes(1))
     both = strong[(strong["workers"] == 2) & (strong["width"] == 1)]
     assert both["speedup"].tolist() == pytest.approx([expected] * 2)
-    # It did not grow with the workers: that is no weak scaling.
-    assert scaling_table.make(results, weak=True).empty
-    assert set(scaling_table.make(results, weak=False)["batch"]) == {"100"}
+    # The batch did not grow with the workers, so this is not weak scaling.
+    assert speedup_table.make(results, weak=True).empty
+    assert set(speedup_table.make(results, weak=False)["batch"]) == {"100"}
     (points, _) = speedup.measurements_by_repeat(results)
     assert sorted(p.workload for p in points) == [
         (1, 100, 1),
@@ -148,7 +148,7 @@ def test_a_batch_larger_than_the_training_samples_is_cut_to_them():
     assert model.step_seconds(2, 100, 1, gradient_bytes(1)) == pytest.approx(step)
 
 
-def test_oversubscribed_workers_are_not_in_the_fit():
+def test_the_fit_excludes_oversubscribed_workers():
     repeats = speedup.measurements_by_repeat(
         made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,))
     )
@@ -156,22 +156,22 @@ def test_oversubscribed_workers_are_not_in_the_fit():
     assert all({p.workers for p in points} == {1, 2} for points in repeats)
 
 
-def test_a_repeat_that_was_cut_short_is_not_fitted():
+def test_the_fit_excludes_an_incomplete_repeat():
     results = made_up_scaling(repeats=3)
     trials = results.trials
-    lost = trials["trial"] == "ray_2cpu_width2_seed2"
-    cut = dataclasses.replace(results, trials=trials[~lost])
+    missing = trials["trial"] == "ray_2cpu_width2_seed2"
+    cut = dataclasses.replace(results, trials=trials[~missing])
     assert len(speedup.measurements_by_repeat(cut)) == 2
-    # Where none is whole, the means over all stand for one.
-    lost |= trials["trial"].isin(["ray_2cpu_width4_seed1", "ray_1cpu_width1_seed0"])
-    (means,) = speedup.measurements_by_repeat(dataclasses.replace(results, trials=trials[~lost]))
+    # If no repeat is complete, the means over all repeats stand for one.
+    missing |= trials["trial"].isin(["ray_2cpu_width4_seed1", "ray_1cpu_width1_seed0"])
+    (means,) = speedup.measurements_by_repeat(dataclasses.replace(results, trials=trials[~missing]))
     assert len(means) == len(speedup.measurements_by_repeat(results)[0])
     (point,) = (p for p in means if p.workload == (1, 128, 1))
     whole = MODEL.step_seconds(1, 128, 1, gradient_bytes(1)) * RAY_COST
     assert point.step_seconds == pytest.approx(1.015 * whole)  # of repeats 1 and 2
 
 
-def test_workers_are_faster_where_the_whole_interval_says_so():
+def test_workers_are_faster_if_the_whole_interval_is_above_1():
     strong = speedup.speedups(made_up_scaling(repeats=3), weak=False)
     verdicts = speedup.judge_speedups(strong).set_index("width")["verdict"]
     assert verdicts.to_dict() == {1: "not faster", 2: "not faster", 4: "faster than one"}
@@ -179,11 +179,11 @@ def test_workers_are_faster_where_the_whole_interval_says_so():
     assert speedup.judge_speedups(strong).set_index("width")["verdict"][4] == "undecided"
 
 
-def test_points_share_the_level_of_their_verdicts():
+def test_points_share_the_confidence_of_their_verdicts():
     strong = speedup.speedups(made_up_scaling(repeats=3), weak=False)
     wide = (strong["workers"] == 2) & (strong["width"] == 4)
-    # Their mean of 1.2 is 4.9 times its standard error above 1: t(0.975, 2) is 4.303, but of one
-    # of three points it is t(1 - 0.025 / 3, 2) = 7.649.
+    # The mean of 1.2 is 4.9 standard errors above 1: t(0.975, 2) is 4.303, but for one of three
+    # points it is t(1 - 0.025 / 3, 2) = 7.649.
     deviation = 0.2 / 4.9 * math.sqrt(3)
     strong.loc[wide, "speedup"] = [1.2 - deviation, 1.2, 1.2 + deviation]
     assert speedup.judge_speedups(strong).set_index("width")["verdict"][4] == "undecided"
@@ -191,19 +191,21 @@ def test_points_share_the_level_of_their_verdicts():
     assert speedup.judge_speedups(alone)["verdict"].tolist() == ["faster than one"]
 
 
-def test_other_settings_are_no_repeats():
+def test_other_settings_are_not_repeats():
     results = made_up_scaling(repeats=1, widths=(4,), settings=TWO_RATES)
     strong = speedup.speedups(results, weak=False)
     verdicts = speedup.judge_speedups(strong, speedup.other_varied_settings(results))
     assert verdicts["lr"].tolist() == [0.01, 0.1]
     assert set(verdicts["verdict"]) == {"undecided"}  # a single repeat of each
-    said = conclusions(results)
-    assert "width 4 at batch 128, learning rate 0.1 (" in said[0]
-    assert said[-1].startswith("No model of the step's time: it knows nothing of learning rate")
-    assert "--weak" not in said[-1]
+    sentences = conclusions(results)
+    assert "width 4 at batch 128, learning rate 0.1 (" in sentences[0]
+    assert sentences[-1].startswith(
+        "No model of the step's time: it knows nothing of learning rate"
+    )
+    assert "--weak" not in sentences[-1]
 
 
-def test_other_settings_have_figures_and_rows_of_their_own():
+def test_other_settings_have_separate_figures_and_rows():
     results = made_up_scaling(repeats=2, widths=(1, 2), settings=TWO_RATES, study="upc-gpus")
     for module in (hardware, time_shares, worker_curves):
         assert set(module.draw(results, "Title")) == {"-lr0.01", "-lr0.1"}
@@ -218,27 +220,27 @@ def test_one_repeat_decides_nothing():
     assert set(speedup.judge_speedups(strong)["verdict"]) == {"undecided"}
 
 
-def test_the_scaling_table_says_who_was_oversubscribed():
+def test_the_speedup_table_marks_oversubscribed_workers():
     results = made_up_scaling(workers=(1, 2, 4), widths=(1,), oversubscribed=(4,))
-    made = scaling_table.make(results, weak=False, target=0.9)
+    made = speedup_table.make(results, weak=False, target=0.9)
     assert made["workers"].tolist() == ["1", "2", "4 oversubscribed"]
     assert made["speed-up"].tolist()[0] == "1 ± 0"
     assert all("±" in cell for cell in made["samples/s"])
-    assert scaling_table.make(results, weak=True)["batch"].tolist() == ["128", "256", "512"]
-    late = scaling_table.make(results, weak=False, target=0.99)
+    assert speedup_table.make(results, weak=True)["batch"].tolist() == ["128", "256", "512"]
+    late = speedup_table.make(results, weak=False, target=0.99)
     assert late["s to 99 %"].tolist() == ["not reached"] * 3
 
 
-def test_no_weak_scaling_where_it_was_not_asked_for():
-    assert scaling_table.make(made_up_scaling(weak=False), weak=True).empty
+def test_no_weak_scaling_unless_requested():
+    assert speedup_table.make(made_up_scaling(weak=False), weak=True).empty
 
 
-def test_where_several_workers_end_is_paired_with_where_one_does():
+def test_final_metrics_of_several_workers_are_paired_with_those_of_one():
     results = made_up_scaling((1, 2), (1,), repeats=3)
     trials = results.trials.copy()
     two = (trials["launcher"] == "ray") & (trials["workers"] == 2) & (trials["batch_size"] == 128)
     trials.loc[two, "validation_loss"] += trials.loc[two, "seed"].map({0: 0.03, 1: 0.0, 2: -0.06})
-    trials["validation_loss"] += trials["seed"]  # in which one worker and two are alike
+    trials["validation_loss"] += trials["seed"]  # equal for one worker and two
     made = worker_learning.make(dataclasses.replace(results, trials=trials))
     (row,) = made.to_dict("records")
     assert (row["workers"], row["batch"], row["training loss"]) == ("2", "128", "0 ± 0")
@@ -251,7 +253,7 @@ def test_where_several_workers_end_is_paired_with_where_one_does():
     assert worker_learning.make(made_up_scaling((1,), (1,))).empty
 
 
-def test_what_ray_costs():
+def test_the_cost_of_ray():
     made = launchers.make(made_up_scaling())
     assert made["Ray against"].tolist() == ["torchrun", "torchrun", "plain"]
     assert [cell.split(" ± ")[0] for cell in made["steps/s, ratio"]] == ["0.8"] * 3
@@ -267,7 +269,7 @@ def test_start_up_counts_each_launch_once():
     assert ray["sum per launch (s)"] == "32 ± 0"
 
 
-def test_ray_is_measured_once_a_session_however_many_launches_it_has():
+def test_start_up_counts_ray_once_per_session():
     results = made_up_scaling(repeats=3)
     trials = results.trials.copy()
     trials.loc[(trials["seed"] == 2) & (trials["launcher"] == "ray"), "ray_seconds"] = 12.0
@@ -277,14 +279,17 @@ def test_ray_is_measured_once_a_session_however_many_launches_it_has():
     assert ray["Ray and data, once (s)"] == "11 ± 12.71"  # of 10 and 12, t(0.975, 1) = 12.706
 
 
-def test_a_start_behind_a_crash_is_left_out():
+def test_start_up_excludes_a_start_after_a_crash():
     results = made_up_scaling(repeats=3)
     trials = results.trials.copy()
     crashed = (trials["launch"] == "ray-2cpu-repeat1") & (trials["width"] == 1)
     trials.loc[crashed, "launch_seconds"] = math.nan
     made = start_up.make(dataclasses.replace(results, trials=trials))
     ray = made[(made["launcher"] == "ray") & (made["workers"] == "2")].iloc[0]
-    assert (ray["launches"], ray["processes (s)"]) == ("3", "30.5 ± 0")  # its other points know
+    assert (ray["launches"], ray["processes (s)"]) == (
+        "3",
+        "30.5 ± 0",
+    )  # other points of the launch have it
     trials.loc[trials["launch"] == "ray-2cpu-repeat1", "launch_seconds"] = math.nan
     changed = dataclasses.replace(results, trials=trials)
     ray = start_up.make(changed).query("launcher == 'ray' and workers == '2'").iloc[0]
@@ -299,7 +304,7 @@ def test_a_start_behind_a_crash_is_left_out():
     ]
 
 
-def test_numbers_of_workers_that_were_not_run_are_predictions():
+def test_predictions_are_for_numbers_of_workers_that_were_not_run():
     made = step_time.make(made_up_scaling(), predicted=(2, 8))
     assert set(made["kind"]) == {"fitted on", "held out", "prediction"}
     predicted = made[made["kind"] == "prediction"]
@@ -322,22 +327,22 @@ def test_numbers_of_workers_that_were_not_run_are_predictions():
     assert not single.map(lambda cell: "±" in cell).any(axis=None)
 
 
-def test_no_prediction_where_the_points_do_not_settle_it():
+def test_no_prediction_that_the_measurements_do_not_determine():
     sizes = {"batch_size": ["64", "128", "256"]}
     results = made_up_scaling(widths=(1,), weak=False, settings=sizes)
     made = step_time.make(results, predicted=(4, 8))
     assert set(made["kind"]) == {"fitted on", "held out"}
-    said = conclusions(results)
+    sentences = conclusions(results)
     assert any(
-        "2 workers are faster than one from these batches on" in sentence for sentence in said
+        "2 workers are faster than one from these batches on" in sentence for sentence in sentences
     )
     assert any(
         sentence.startswith("No break-even batch of 4 workers: the points fitted on, of so few")
-        for sentence in said
+        for sentence in sentences
     )
 
 
-def test_published_times_are_beside_ours():
+def test_published_times_beside_measured_ones():
     results = made_up_scaling(study="upc-gpus", widths=(1,))
     made = worker_times.make(results, published={1: 19.254, 4: 18.234})
     assert made["processor"].tolist() == ["cpu", "cpu", "gpu", "gpu"]

@@ -1,4 +1,4 @@
-"""What is drawn, judged and said of a scaling run, on made-up timings with known answers."""
+"""Figures, verdicts and conclusions of a scaling run, on made-up timings with known answers."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from study.claims.judge import judge_all
 from study.figures import break_even, hardware, time_shares
 from study.figures.draw import draw_all
 from study.report.summary import summarize
-from study.tables import speedup as scaling_table
+from study.tables import speedup as speedup_table
 from study.tables import worker_times
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import MODEL, TWO_RATES, gradient_bytes, made_up_scaling
@@ -25,7 +25,7 @@ def test_cpu_workers_test_no_claim_about_gpus():
     assert all("no GPU" in verdict.evidence for _, verdict in verdicts)
 
 
-def test_claims_about_gpus_where_there_are_some():
+def test_claims_about_gpus_on_gpus():
     study = search_spaces.find("upc-gpus")
     gpus = made_up_scaling((1, 2, 4), (1,), study="upc-gpus", processors=("gpu",))
     ((_, verdict),) = judge_all(study, gpus)
@@ -39,7 +39,7 @@ def test_claims_about_gpus_where_there_are_some():
     assert more[1].evidence == "this run has nothing of 3 GPUs"
 
 
-def test_a_slow_first_step_makes_no_numbers_of_workers_alike():
+def test_time_ratios_exclude_a_slow_first_step():
     gpus = made_up_scaling((1, 2, 4), (1,), study="upc-gpus", processors=("gpu",))
     timings, trials = gpus.timings.copy(), gpus.trials.copy()
     timings.loc[timings["step"] == 1, "compute_seconds"] += 100.0
@@ -49,7 +49,7 @@ def test_a_slow_first_step_makes_no_numbers_of_workers_alike():
     assert verdict.verdict == "not reproduced"
 
 
-def test_no_claim_is_judged_of_trials_that_differ_in_more_than_the_repeat():
+def test_a_claim_about_trials_that_differ_in_more_than_the_repeat_is_not_tested():
     results = made_up_scaling((1, 2, 4), (1,), settings=TWO_RATES, processors=("gpu",))
     verdicts = judge_all(search_spaces.find("fan-hardware"), results)
     cpu = made_up_scaling((1,), (1,), settings=TWO_RATES, processors=("cpu", "gpu"))
@@ -59,11 +59,11 @@ def test_no_claim_is_judged_of_trials_that_differ_in_more_than_the_repeat():
     assert {verdict.verdict for _, verdict in verdicts} == {"not tested"}
 
 
-def test_no_claim_is_judged_where_no_repeat_has_both_sides():
+def test_a_claim_is_not_tested_if_no_repeat_has_both_sides():
     results = made_up_scaling((1,), (1,), processors=("cpu", "gpu"))
     trials = results.trials
-    kept = (trials["seed"] == 0) == (trials["processor"] == "cpu")
-    apart = dataclasses.replace(results, trials=trials[kept])
+    one_side = (trials["seed"] == 0) == (trials["processor"] == "cpu")
+    apart = dataclasses.replace(results, trials=trials[one_side])
     ((_, verdict), _) = judge_all(search_spaces.find("fan-hardware"), apart)
     assert verdict.evidence == "no repeat of this run has both sides of 1 GPU to 1 CPU"
 
@@ -73,7 +73,7 @@ def bars(axes):
 
 
 def ends(axes):
-    """The lowest and the highest end of the axes' intervals."""
+    """Return the lowest and the highest end of the intervals of the axes."""
     segments = [
         segment[:, 1]
         for container in axes.containers
@@ -83,7 +83,7 @@ def ends(axes):
     return min(map(min, segments)), max(map(max, segments))
 
 
-def test_a_single_repeat_has_no_bar_and_long_ones_are_whole():
+def test_a_single_repeat_has_no_error_bar_and_long_bars_fit_into_the_axes():
     figure = hardware.draw(made_up_scaling(repeats=1), "Title")[""]
     assert not any(any(bars(axes)) for axes in figure.axes)
     results = made_up_scaling(repeats=2)
@@ -98,32 +98,34 @@ def test_a_single_repeat_has_no_bar_and_long_ones_are_whole():
     assert ends(figure.axes[0])[0] < 0
 
 
-def test_total_times_leave_out_what_diverged():
+def test_total_times_exclude_diverged_trials():
     results = made_up_scaling((1, 2), (1,), repeats=3)
     trials = results.trials.copy()
-    gone = (trials["launcher"] == "ray") & (trials["workers"] == 2) & (trials["seed"] == 2)
-    trials.loc[gone, ["status", "train_seconds"]] = ["diverged", 1e-6]
-    none = (trials["launcher"] == "ray") & (trials["workers"] == 1)
-    trials.loc[none, "status"] = "diverged"
+    diverged = (trials["launcher"] == "ray") & (trials["workers"] == 2) & (trials["seed"] == 2)
+    trials.loc[diverged, ["status", "train_seconds"]] = ["diverged", 1e-6]
+    all_of_one = (trials["launcher"] == "ray") & (trials["workers"] == 1)
+    trials.loc[all_of_one, "status"] = "diverged"
     changed = dataclasses.replace(results, trials=trials)
     made = worker_times.make(changed, published={1: 19.254}).set_index(["processor", "workers"])
-    kept = trials.query("launcher == 'ray' and workers == 2 and width == 1 and batch_size == 128")
-    mean = kept.query("seed < 2")["train_seconds"].mean()
-    said = made["measured s"]
-    assert said["cpu", "2"].startswith(f"{mean:.4g} ± ")
-    assert said["cpu", "2"].endswith(" (1 of 3 diverged)")
-    assert said["cpu", "1"] == "diverged"
+    expected = trials.query(
+        "launcher == 'ray' and workers == 2 and width == 1 and batch_size == 128"
+    )
+    mean = expected.query("seed < 2")["train_seconds"].mean()
+    cells = made["measured s"]
+    assert cells["cpu", "2"].startswith(f"{mean:.4g} ± ")
+    assert cells["cpu", "2"].endswith(" (1 of 3 diverged)")
+    assert cells["cpu", "1"] == "diverged"
     total, speed = hardware.draw(changed, "Title")[""].axes
     assert len(speed.containers) - len(total.containers) == 1
     assert ends(total)[0] > 0
     assert "not in T" in " ".join(text.get_text() for text in total.figure.texts)
 
 
-def test_workers_on_several_machines_are_told_apart():
+def test_workers_on_several_machines_are_marked():
     results = made_up_scaling((1, 2), (1,))
     trials = results.trials.assign(machines=results.trials["workers"])
     spread = dataclasses.replace(results, trials=trials)
-    made = scaling_table.make(spread, weak=False)
+    made = speedup_table.make(spread, weak=False)
     assert made["workers"].tolist() == ["1", "2 on 2 machines"]
     figure = hardware.draw(spread, "Title")[""]
     assert "workers on 1 to 2 machines" in " ".join(text.get_text() for text in figure.texts)
@@ -140,7 +142,7 @@ def test_the_shares_of_time_have_intervals_over_repeats():
     timings.loc[timings["trial"].str.endswith("seed1"), "communication_seconds"] *= 1.1
     changed = dataclasses.replace(results, timings=timings)
     drawn = boundaries(changed)
-    assert len(drawn) == 5  # the ends of two phases in three bars, one of which ends with one
+    assert len(drawn) == 5  # of two phases in three bars, one of which has only one
     run = speedup.scaling_trials(changed).query("launcher == 'ray' and workers == 2 and width == 1")
     a, b = 100 - 100 * run.query("batch == 128").sort_values("seed")["communication_share"]
     (segment,) = drawn[2][2][0].get_segments()
@@ -157,7 +159,7 @@ def test_break_even_lines_have_intervals_over_repeats():
     assert bands(2) == 3  # of 2, 4 and 8 workers
 
 
-def test_a_band_that_goes_on_below_0_ends_at_the_foot_of_the_axis():
+def test_a_band_that_reaches_below_0_ends_at_the_bottom_of_the_axis():
     results = made_up_scaling(repeats=2)
     timings = results.timings.copy()
     timings.loc[timings["trial"].str.endswith("seed1"), "communication_seconds"] *= 3
@@ -176,89 +178,91 @@ def test_all_figures_are_drawn(tmp_path):
 
 
 def test_no_break_even_of_a_single_width(tmp_path):
-    said = []
+    notes = []
     results = made_up_scaling(widths=(1,))
-    draw_all(search_spaces.find("fan-hardware"), results, tmp_path, said.append)
-    assert said == ["Skipped figure break-even: this run does not have the data it needs."]
+    draw_all(search_spaces.find("fan-hardware"), results, tmp_path, notes.append)
+    assert notes == ["Skipped figure break-even: this run does not have the data it needs."]
 
 
-def test_the_conclusion_in_words(tmp_path, capsys):
+def test_conclusions_are_printed_and_written(tmp_path, capsys):
     folder = write(made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,)), tmp_path / "run")
     summarize(folder, Console(width=200))
     printed = capsys.readouterr().out
-    said = (folder / "conclusion.txt").read_text()
-    assert "4 cpu workers (oversubscribed), measured" in said
-    assert "is off by 0 % ± 0 % on the mean and by 0 % at the most on the 2 points" in said
-    assert "which leaves too few points here" in said
-    assert "4 workers are faster than one from these batches on: " in said
-    assert "(prediction: so many were not run with a processor each, and may slow" in said
-    assert "Each of 2 workers computes 1.00 ± 0.00 times as long as one that is alone with" in said
-    assert "data set mnist; budget quick; 2 seeds" in said
+    text = (folder / "conclusion.txt").read_text()
+    assert "4 cpu workers (oversubscribed), measured" in text
+    assert "is off by 0 % ± 0 % on the mean and by 0 % at the most on the 2 points" in text
+    assert "which leaves too few points here" in text
+    assert "4 workers are faster than one from these batches on: " in text
+    assert "(prediction: so many were not run with a processor each, and may slow" in text
+    assert "Each of 2 workers computes 1.00 ± 0.00 times as long as one that is alone with" in text
+    assert "data set mnist; budget quick; 2 seeds" in text
     assert "2 workers are faster than one" in printed
     # Repeats differ by a factor, which leaves the batch as it is.
     batch = MODEL.break_even_batch(2, 1, gradient_bytes(1))
-    assert f"2 workers are faster than one from these batches on: {batch:,.0f} ± 0 at width" in said
+    assert f"2 workers are faster than one from these batches on: {batch:,.0f} ± 0 at width" in text
     assert "Leaderboard" not in printed
     assert not (folder / "leaderboard.csv").exists()
 
 
-def test_the_conclusion_says_how_far_it_goes_beyond_what_was_fitted():
+def test_the_conclusions_give_the_error_of_extrapolation():
     small_ones = {"batch_size": ["16", "128"]}
-    said = conclusions(made_up_scaling(workers=(1, 2, 4), settings=small_ones))
+    sentences = conclusions(made_up_scaling(workers=(1, 2, 4), settings=small_ones))
     assert (
         "Fitted without the runs of 4 workers, the most there are, it is off by 0 % ± 0 % on the "
-        "mean and by 0 % at the most on these." in said
+        "mean and by 0 % at the most on these." in sentences
     )
     # Four workers were run, held out or not.
-    (four,) = [s for s in said if s.startswith("4 workers are faster than one from")]
+    (four,) = [s for s in sentences if s.startswith("4 workers are faster than one from")]
     assert four.endswith("(by the model).")
 
 
-def test_what_is_said_of_batches_smaller_than_any_that_was_run_is_a_prediction():
+def test_a_break_even_below_the_smallest_batch_is_a_prediction():
     batch = MODEL.break_even_batch(2, 1, gradient_bytes(1))
-    for smaller, said in (
+    for has_smaller, basis in (
         (False, "prediction: some of it is below 512"),
         (True, "by the model)"),
     ):
-        sizes = {"batch_size": ["512", "1024", *(["8"] if smaller else [])]}
+        sizes = {"batch_size": ["512", "1024", *(["8"] if has_smaller else [])]}
         results = made_up_scaling(settings=sizes)
         assert 8 < batch < 512
         (two,) = [s for s in conclusions(results) if s.startswith("2 workers are faster")]
-        assert f"({said}" in two
+        assert f"({basis}" in two
         (axes,) = break_even.draw(results, "Title")[""].axes
-        assert axes.lines[0].get_linestyle() == ("-" if smaller else "--")
+        assert axes.lines[0].get_linestyle() == ("-" if has_smaller else "--")
 
 
-def test_all_numbers_of_workers_that_were_run_have_a_break_even():
-    said = conclusions(made_up_scaling(workers=(1, 3, 8)))
-    begun = [s.split()[0] for s in said if "workers are faster than one from these" in s]
-    assert begun == ["2", "3", "4", "8"]
+def test_every_number_of_workers_that_was_run_has_a_break_even():
+    sentences = conclusions(made_up_scaling(workers=(1, 3, 8)))
+    numbers = [s.split()[0] for s in sentences if "workers are faster than one from these" in s]
+    assert numbers == ["2", "3", "4", "8"]
 
 
-def test_no_model_of_workers_that_were_near_in_some_runs_and_far_in_others():
+def test_no_model_of_workers_with_mixed_placement():
     results = made_up_scaling(workers=(1, 2, 4))
     machines = (results.trials["workers"] // 2).clip(lower=1)
     apart = dataclasses.replace(results, trials=results.trials.assign(machines=machines))
     assert any("on one machine in some runs and on several" in s for s in conclusions(apart))
     assert not break_even.draw(apart, "Title")
-    # What is no part of the model is none of its troubles.
-    crowded = made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,))
-    apart = dataclasses.replace(crowded, trials=crowded.trials.assign(machines=machines))
+    # Oversubscribed workers are not part of the model, so their placement does not matter.
+    oversubscribed = made_up_scaling(workers=(1, 2, 4), oversubscribed=(4,))
+    apart = dataclasses.replace(
+        oversubscribed, trials=oversubscribed.trials.assign(machines=machines)
+    )
     assert break_even.draw(apart, "Title")
     assert not any("on one machine in some runs" in s for s in conclusions(apart))
 
 
-def test_where_samples_cost_nothing_no_batch_pays():
+def test_no_batch_breaks_even_if_samples_cost_nothing():
     results = made_up_scaling()
     timings = results.timings.copy()
     timings["compute_seconds"] = timings["step"].map(lambda step: 0.05 if step <= 10 else 0.01)
-    said = conclusions(dataclasses.replace(results, timings=timings))
+    sentences = conclusions(dataclasses.replace(results, timings=timings))
     at_none = "at no batch at width 1, at width 2, at width 4 (by the model"
-    assert any(s.startswith(f"2 workers are faster than one {at_none}") for s in said)
+    assert any(s.startswith(f"2 workers are faster than one {at_none}") for s in sentences)
 
 
-def test_a_grid_is_no_scaling_run():
+def test_a_grid_is_not_a_scaling_run():
     results = made_up_run()
     assert not speedup.is_scaling(results)
     assert speedup.scaling_trials(results).empty
-    assert scaling_table.make(results, weak=False).empty
+    assert speedup_table.make(results, weak=False).empty

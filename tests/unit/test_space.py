@@ -67,7 +67,7 @@ def test_a_grid_becomes_ranges_and_choices():
     [
         ({"lr": ["1..0.1"]}, "lower end first"),
         ({"lr": ["0..0.1"]}, "start its range above 0"),
-        ({"lr": ["a..b"]}, "lr=a cannot be"),
+        ({"lr": ["a..b"]}, "lr=a is invalid"),
         ({"lr": ["1e-5..1..2"]}, "one range"),
         ({"lr": ["1e-5..1e-3", "0.1..1"]}, "one range"),
         ({"lr": ["0.1..0.1"]}, "a single value"),

@@ -1,4 +1,4 @@
-"""The model of a step's time and its break-even, on made-up timings with known answers."""
+"""The step-time model and its break-even batch, on made-up timings with known answers."""
 
 import dataclasses
 import math
@@ -29,8 +29,8 @@ def made_up_points(model, workers=(1, 2, 4), batches=(64, 128, 512), widths=(1, 
     ]
 
 
-def apart(points):
-    """Those to fit on, and those held out."""
+def split(points):
+    """Return the measurements to fit on, and those held out."""
     places = step_model.held_out_workloads(points)
     return [p for p in points if p.workload not in places], [
         p for p in points if p.workload in places
@@ -38,7 +38,7 @@ def apart(points):
 
 
 def test_the_fit_finds_the_model_that_made_the_timings():
-    on, held_out = apart(made_up_points(MODEL))
+    on, held_out = split(made_up_points(MODEL))
     model = step_model.fit(on)
     assert terms(model) == pytest.approx(terms(MODEL), rel=1e-6)
     assert model.slowdowns == pytest.approx({2: 1, 4: 1})
@@ -51,16 +51,16 @@ def terms(model):
     return [getattr(model, f.name) for f in dataclasses.fields(model) if f.name != "slowdowns"]
 
 
-def test_how_much_workers_slow_each_other_down_is_told_from_what_a_sample_costs():
+def test_slowdowns_are_separated_from_the_cost_of_samples():
     model = dataclasses.replace(MODEL, slowdowns={2: 1.25, 4: 1.5})
-    on, held_out = apart(made_up_points(model))
+    on, held_out = split(made_up_points(model))
     found = step_model.fit(on)
     assert terms(found) == pytest.approx(terms(MODEL), rel=1e-6)
     assert found.slowdowns == pytest.approx(model.slowdowns)
     assert [found.slowdown(n) for n in (1, 3, 16)] == pytest.approx([1, 1.25, 1.5])
     errors = [step_model.relative_error(found, p) for p in held_out]
     assert errors == pytest.approx([0] * len(held_out), abs=1e-6)
-    # Nobody computed as many samples alone: more samples and more workers are not told apart.
+    # No worker computed a shard alone, so slowdowns cannot be separated from samples.
     assert step_model.fit(made_up_points(model, batches=(64,))).slowdowns == {}
 
 
@@ -71,8 +71,8 @@ def test_latency_grows_with_the_messages_of_the_ring():
     assert [model.communication_seconds(n, 1000) for n in (1, 2, 4, 8)] == [0, 1000, 1500, 1750]
 
 
-def test_the_error_on_held_out_points_is_that_of_their_own_measurement():
-    _, held_out = apart(made_up_points(MODEL))
+def test_the_error_on_a_held_out_point_is_relative_to_its_measurement():
+    _, held_out = split(made_up_points(MODEL))
     slower = dataclasses.replace(held_out[0], step_seconds=2 * held_out[0].step_seconds)
     assert step_model.relative_error(MODEL, slower) == pytest.approx(-0.5)
 
@@ -83,7 +83,7 @@ def test_the_error_on_held_out_points_is_that_of_their_own_measurement():
 def test_held_out_points_test_communication_whatever_was_run(workers, widths, batches):
     points = made_up_points(MODEL, workers, batches, widths)
     places = step_model.held_out_workloads(points)
-    if not places:  # all are needed for the fit
+    if not places:  # the fit needs all of them
         assert len(points) == 4
         return
     assert any(workers > 1 for _, _, workers in places)
@@ -95,12 +95,12 @@ def test_held_out_points_test_communication_whatever_was_run(workers, widths, ba
     )
 
 
-def test_extrapolation_is_tested_on_the_most_workers_by_a_fit_without_them():
+def test_extrapolation_is_tested_by_a_fit_without_the_most_workers():
     points = made_up_points(MODEL)
     most, errors = step_model.extrapolation_errors([points, points])
     assert most == 4
     assert errors == [pytest.approx([0] * 9, abs=1e-6)] * 2
-    # Half as slow again on four workers: a model of fewer is off by a third there.
+    # If four workers take 1.5 times as long, a model of fewer is off by a third.
     slower = [
         dataclasses.replace(p, step_seconds=1.5 * p.step_seconds) if p.workers == 4 else p
         for p in points
@@ -109,14 +109,14 @@ def test_extrapolation_is_tested_on_the_most_workers_by_a_fit_without_them():
     assert step_model.extrapolation_errors([made_up_points(MODEL, workers=(1, 2))]) is None
 
 
-def test_too_few_points_are_no_fit():
+def test_too_few_points_give_no_fit():
     points = made_up_points(MODEL, workers=(1,))
     assert step_model.fit(points) is None
     few = made_up_points(MODEL, workers=(1, 2), batches=(64,), widths=(1,))
     assert step_model.fit(few) is None
 
 
-def test_one_width_and_one_number_of_workers_predict_no_other():
+def test_one_width_and_one_number_of_workers_determine_no_other():
     points = made_up_points(MODEL, workers=(1, 2), batches=(64, 128, 256), widths=(2,))
     fitted = step_model.fit_repeats([points])
     size = gradient_bytes(2)
@@ -146,7 +146,7 @@ def test_no_term_of_the_fit_is_negative():
 def test_at_the_break_even_batch_workers_are_as_fast_as_one(workers):
     size = gradient_bytes(2)
     batch = MODEL.break_even_batch(workers, 2, size)
-    # Batches of whole shards: there is no rounding up.
+    # Batches are multiples of the workers, so that shards are not rounded up.
     below, above = (workers * round(batch * f / workers) for f in (0.8, 1.2))
     assert MODEL.speedup(workers, below, 2, size) < 1 < MODEL.speedup(workers, above, 2, size)
 
@@ -161,11 +161,11 @@ def test_break_even_by_hand():
         latency=1.0,
         seconds_per_byte=0.001,
     )
-    # Communication 2 * 1 + 0.001 * 1000 = 3; a sample costs 0.75, of which two workers save half.
+    # Communication takes 2 * 1 + 0.001 * 1000 = 3. A sample costs 0.75, and two workers save half.
     assert model.break_even_batch(2, 1, 1000) == pytest.approx(8)
     free = dataclasses.replace(model, per_sample_0=0.0, per_sample_1=0.0, per_sample_2=0.0)
     assert free.break_even_batch(2, 1, 1000) == math.inf
-    # Both compute 1.2 times as long: 0.2 more for the step, and of a sample 0.4 of it is saved.
+    # With a slowdown of 1.2, the step costs 0.2 more, and 0.4 of a sample is saved.
     slowed = dataclasses.replace(model, slowdowns={2: 1.2})
     assert slowed.break_even_batch(2, 1, 1000) == pytest.approx(3.2 / (0.75 * 0.4))
     assert slowed.speedup(2, 3.2 / 0.3, 1, 1000) < 1 < slowed.speedup(2, 12, 1, 1000)
