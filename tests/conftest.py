@@ -1,4 +1,4 @@
-"""What all tests share: the small real data set, and the real MNIST where it is."""
+"""Fixtures of all tests: the small real data set, the real MNIST if it exists, an S3 server."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ from lenet import datasets
 from study.cluster import connection
 from tests.buckets import Storage
 
-# Ray reads its environment and its token when it is imported, which some unit tests do: all
-# tests, and the Ray that they start, must have the same.
+# Ray reads its environment and its token on import. Some unit tests import it, so all tests, and
+# the Ray that they start, must have the same.
 connection.prepare_environment()
 connection.require_token()
 
@@ -23,7 +23,7 @@ _EXIT_STATUS = pytest.StashKey[int]()
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C raises, as in a process of its own; the job that runs the tests may ignore it."""
+    """Make Ctrl-C raise KeyboardInterrupt, which the job that runs the tests may ignore."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -39,7 +39,7 @@ def digits() -> datasets.Dataset:
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
-    """The folder of the real MNIST files; tests that need it skip where it is not."""
+    """The folder of the real MNIST files; tests that need it are skipped without it."""
     folder = Path(os.environ.get("STUDY_DATA_DIR", "data")) / "MNIST" / "raw"
     if not folder.is_dir():
         pytest.skip(f"the real MNIST is not in {folder}; set STUDY_DATA_DIR")
@@ -48,7 +48,7 @@ def mnist_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[Storage]:
-    """An S3 server; this process and those that it starts have the key to it."""
+    """An S3 server, to which this process and its children have the key."""
     server = Storage()
     yield server
     server.close()
@@ -56,7 +56,7 @@ def storage() -> Iterator[Storage]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
-    """As a trial on one CPU has it: the number of threads may change last digits."""
+    """Use one thread, like a trial on one CPU: their number may change the last digits."""
     torch.set_num_threads(1)
 
 
@@ -66,8 +66,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End here if Ray was used: its native threads, still running while Python takes itself
-    apart, were seen to crash the process after all tests had passed."""
+    """Exit at once if Ray was used.
+
+    Its native threads run until Python shuts down and were seen to crash the process after all
+    tests had passed.
+    """
     if "ray" in sys.modules and _EXIT_STATUS in config.stash:
         sys.stdout.flush()
         sys.stderr.flush()

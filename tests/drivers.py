@@ -1,4 +1,4 @@
-"""Drivers in processes of their own, waited for and killed."""
+"""Drivers in their own processes: waiting for them and killing them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from typing import Any
 
 
 def wait_for(
-    condition: Callable[[], Any], what: str, driver: subprocess.Popen[Any], seconds: float = 150
+    condition: Callable[[], Any],
+    what: str,
+    driver: subprocess.Popen[Any] | None = None,
+    seconds: float = 150,
 ) -> None:
-    """Until `condition` holds. AssertionError if the driver ends before, or in vain."""
-    until = time.monotonic() + seconds
+    """Wait until `condition` holds. AssertionError if `driver` ends before, or after `seconds`."""
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert driver.poll() is None, f"the driver ended before there was {what}"
-        assert time.monotonic() < until, f"waited {seconds} s in vain for {what}"
+        assert driver is None or driver.poll() is None, f"the driver ended before there was {what}"
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
         time.sleep(0.05)
 
 
 def kill(driver: subprocess.Popen[Any], *states: Mapping[str, Any]) -> None:
-    """The driver, the leader of its session, with all that it has started, and its workers that
-    train, by the states of its trials: Ray would end them some seconds later, when the last
-    trial may be complete."""
+    """Kill a driver with its session, and the workers that the `states` of its trials name.
+
+    Ray would end those workers some seconds later, when the last trial may be complete.
+    """
     os.killpg(driver.pid, signal.SIGKILL)
     for state in states:
         if state.get("status") == "running":

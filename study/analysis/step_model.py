@@ -144,21 +144,16 @@ def ring_bytes_sent(workers: int, gradient_bytes: float) -> float:
     return 2 * (workers - 1) / workers * gradient_bytes
 
 
-def enough_measurements(measurements: Sequence[StepMeasurement]) -> bool:
-    """Return True if there are at least four measurements, two of them of several workers."""
-    return len(measurements) >= 4 and sum(m.workers > 1 for m in measurements) >= 2
-
-
 def fit(measurements: Sequence[StepMeasurement]) -> StepTime | None:
-    """Fit the model to one repeat; None if there are not `enough_measurements`.
+    """Fit the model to one repeat; None with fewer than four measurements, two of several workers.
 
     The fit minimizes the squared relative errors of computation (of a worker alone) and of
     communication, each separately, with no negative terms. Only several widths and numbers of
     workers determine every term: see `FittedModels`.
     """
-    if not enough_measurements(measurements):
-        return None
     parallel = [m for m in measurements if m.workers > 1]
+    if len(measurements) < 4 or len(parallel) < 2:
+        return None
     slowdowns = _slowdowns(measurements)
     alone = [m.compute_seconds / slowdowns.get(m.workers, 1.0) for m in measurements]
     compute = _least_squares(_compute_rows(measurements), alone)
@@ -238,10 +233,7 @@ class FittedModels:
 
 
 def fit_repeats(repeats: Repeats, without: Sequence[Workload] = ()) -> FittedModels | None:
-    """Fit the model to each repeat, excluding the workloads `without`.
-
-    None if there are not `enough_measurements`.
-    """
+    """Fit the model to each repeat, excluding the workloads `without`; None if none can be fitted."""
     used = [[m for m in repeat if m.workload not in without] for repeat in repeats]
     models = [model for model in map(fit, used) if model is not None]
     return FittedModels(tuple(models), tuple(used[0])) if models else None

@@ -1,12 +1,12 @@
-"""Runs on a cluster where something fails every few seconds, and whether all came out right.
+"""Run studies on a cluster where something fails every few seconds, and check their records.
 
     python -m tests.chaos --minutes 10
 
-Grids, searches and scaling runs, in a folder or in a bucket, are disturbed until they are complete,
-resumed as often as it takes. Then every trial must be there, once, with the records of undisturbed
-training. The cluster is several Ray nodes of this machine, the bucket one of an S3 server on
-loopback, the full disk a tmpfs, which needs root; without, no disk is filled. Prints what was
-injected; exits 1 if anything was lost or differs.
+Grids, searches and scaling runs, in a folder or in a bucket, are disturbed, and resumed until they
+are complete. Then every trial must exist once, with the records of undisturbed training. The
+cluster is several Ray nodes on this machine, the bucket is on an S3 server on loopback, the full
+disk is a tmpfs. Without root no tmpfs can be mounted, and no disk is filled. Prints the injected
+faults, and exits 1 if anything was lost or differs.
 """
 
 from __future__ import annotations
@@ -35,13 +35,15 @@ from study.runs.run_folder import RunFolder
 from study.runs.storage import Location
 from study.runs.trial_folder import COMPLETE
 from tests.buckets import Storage
-from tests.chaos.faults import Faults, Target, small_disk
+from tests.chaos.faults import Faults, Target, is_alive, running_workers, small_disk
+from tests.comparison import same
+from tests.drivers import wait_for
 from tests.unit.worker_threads import run_together, team
 
 PROJECT = Path(__file__).parents[2]
 _SECONDS_BETWEEN = (3.0, 9.0)
-_MOST_SECONDS = 400.0  # of one driver
-_MOST_TRIES = 5  # of a run that nothing disturbs any more
+_MAX_DRIVER_SECONDS = 400.0
+_MAX_TRIES = 5  # of a run that nothing disturbs any more
 _DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "train_samples=none")
 _ADAM = ("--set", "optimizer=adam", "--set", "dropout=0.4", "--set", "epochs=15")
 _TYPED = {
@@ -60,17 +62,19 @@ _TRIALS = {"study.grid": 8, "study.search": 6 + 2, "study.scaling": 4}
 
 
 class Undisturbed:
-    """The records of configs trained in this process, where nothing fails, by as many workers:
-    their gradients are summed in another order than those of one."""
+    """Trains configs in this process, where nothing fails.
+
+    With as many workers as the run had: they sum gradients in another order than one worker.
+    """
 
     def __init__(self) -> None:
-        torch.set_num_threads(1)  # as a trial on one CPU has it: more change the last digits
+        torch.set_num_threads(1)  # like a trial on one CPU: more threads change the last digits
         self._digits = datasets.load("digits")
         self._known: dict[tuple[str, int], list[Record]] = {}
 
     def __call__(self, config: TrainConfig, workers: int) -> list[Record]:
         if (config.id, workers) not in self._known:
-            # One after the other: the first weights are drawn by what threads share.
+            # One after another: threads share the global random state, which initializes weights.
             runs = [
                 training.Run(config, self._digits, replica=replica) for replica in team(workers)
             ]
@@ -84,7 +88,7 @@ class Undisturbed:
 
 
 class Chaos:
-    """Run after run, and what became of them."""
+    """Trains one run after another and counts what was lost."""
 
     def __init__(self, nodes: Any, faults: Faults, seconds: float, draws: random.Random) -> None:
         self._nodes, self._faults, self._draws = nodes, faults, draws
@@ -100,34 +104,36 @@ class Chaos:
     def over(self) -> bool:
         return time.monotonic() - self._began > self._seconds
 
-    def say(self, what: str) -> None:
+    def log(self, what: str) -> None:
         print(f"{time.monotonic() - self._began:5.0f} s  {what}", flush=True)
 
     def run(self, tool: str, home: Location) -> None:
-        """Have `tool` train in `home`, disturbed until it is complete; then check all of it."""
+        """Train a run of `tool` in `home`, disturbed until it is complete, and check all of it."""
         self.runs[f"{tool} in a {'bucket' if isinstance(home, BucketPath) else 'folder'}"] += 1
-        self.say(f"{tool} --results {home}")
+        self.log(f"{tool} --results {home}")
         while len(self._nodes.worker_nodes) < 3:
             self._nodes.add_node(num_cpus=1)
         typed = [*_TYPED[tool], "--results", str(home)]
-        in_vain = 0
+        tries = 0
         while (code := self._drive(tool, home, typed)) != 0:
-            in_vain += self.over
-            if in_vain > _MOST_TRIES:
+            tries += self.over
+            if tries > _MAX_TRIES:
                 raise AssertionError(f"{tool} in {home} does not end, though nothing disturbs it")
-            begun = (RunFolder(home).path / "plan.json").is_file()
-            self.say(f"  exit code {code}" + (", resumed" if begun else ", begun anew"))
-            if begun:
+            exists = (RunFolder(home).path / "plan.json").is_file()
+            self.log(f"  exit code {code}" + (", resumed" if exists else ", started again"))
+            if exists:
                 typed = ["--resume", str(home)]
                 typed += ["--oversubscribe"] if tool == "study.scaling" else []
                 self.resumes += 1
-            time.sleep(6)  # Ray notices, and ends the workers of a driver that was killed
+                # Ray ends the workers of a driver that was killed.
+                workers = running_workers(RunFolder(home))
+                wait_for(lambda pids=workers: not any(map(is_alive, pids)), "the end of workers")
             if isinstance(home, BucketPath):
-                (home / ".lock").delete()  # as if it had run out
+                (home / ".lock").delete()  # as if it had expired
         self._check(tool, RunFolder(home))
 
     def _drive(self, tool: str, home: Location, typed: list[str]) -> int:
-        """The exit code of one driver, disturbed while it runs."""
+        """Run a driver, disturb it, and return its exit code."""
         folder = RunFolder(home)
         command = [sys.executable, "-m", tool, "--address", self._nodes.address, *typed]
         log = Path(f"{tool}.log")
@@ -137,9 +143,9 @@ class Chaos:
                 command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, text=True
             ) as driver,
         ):
-            until = time.monotonic() + _MOST_SECONDS
+            deadline = time.monotonic() + _MAX_DRIVER_SECONDS
             while not _ended(driver, self._draws.uniform(*_SECONDS_BETWEEN)):
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     driver.kill()
                     raise TimeoutError(f"{tool} hangs: {log.read_text(encoding='utf-8')[-3000:]}")
                 if not self.over and (folder.path / "plan.json").is_file():
@@ -147,7 +153,7 @@ class Chaos:
         printed = log.read_text(encoding="utf-8")
         errors = [line for line in printed.splitlines() if line.startswith("error:")]
         for line in errors:
-            self.say(f"  {line}")
+            self.log(f"  {line}")
         if "Traceback" in printed:
             raise AssertionError(f"{tool} ended in a traceback: {printed[-3000:]}")
         return driver.returncode
@@ -155,10 +161,10 @@ class Chaos:
     def _disturb(self, target: Target) -> None:
         possible = self._faults.on(target)
         name = self._draws.choice(sorted(possible))
-        said = possible[name](target)
-        if said is not None:
+        effect = possible[name](target)
+        if effect is not None:
             self.injected[name] += 1
-            self.say(f"  {name}: {said}")
+            self.log(f"  {name}: {effect}")
 
     def _check(self, tool: str, folder: RunFolder) -> None:
         trials = pd.read_parquet(folder.path / "trials.parquet")
@@ -167,25 +173,18 @@ class Chaos:
         self.trials += len(planned)
         if len(planned) != _TRIALS[tool]:
             self.lost.append(f"{folder.home}: planned {len(planned)} trials of {_TRIALS[tool]}")
-        there = trials[trials["status"].isin(COMPLETE)]["trial"]
-        self.lost += [f"{folder.home}: {name}" for name in set(planned) - set(there)]
+        complete = trials[trials["status"].isin(COMPLETE)]["trial"]
+        self.lost += [f"{folder.home}: {name}" for name in set(planned) - set(complete)]
         twice = [*trials["trial"][trials["trial"].duplicated()]]
         twice += records["trial"][records.duplicated(["trial", "step"])].unique().tolist()
-        self.differing += [f"{folder.home}: {name} is there twice" for name in twice]
-        for name in there:
+        self.differing += [f"{folder.home}: {name} exists twice" for name in twice]
+        for name in complete:
             workers = folder.trial(name).state().get("data_parallel", {}).get("workers", 1)
             rows = records[records["trial"] == name].drop(columns="trial").to_dict("records")
             found = [Record(**{str(field): value for field, value in row.items()}) for row in rows]
             if not same(found, self._undisturbed(planned[name], workers)):
                 self.differing.append(f"{folder.home}: {name}")
-        self.say(f"  complete: {len(there)} of {len(planned)} trials")
-
-
-def same(found: list[Record], alone: list[Record]) -> bool:
-    """Whether they are the same records, to the last digit."""
-    return len(found) == len(alone) and all(
-        one.equal_except_timing(other) for one, other in zip(found, alone, strict=True)
-    )
+        self.log(f"  complete: {len(complete)} of {len(planned)} trials")
 
 
 def _ended(driver: subprocess.Popen[str], seconds: float) -> bool:
@@ -196,26 +195,26 @@ def _ended(driver: subprocess.Popen[str], seconds: float) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="no fault after these (10)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="stop injecting after N (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the faults (0)")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     connection.prepare_environment()
     connection.require_token()
     from ray.cluster_utils import Cluster
 
     paths = [str(PROJECT), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    # Some absences of the storage are longer, some shorter.
+    # Some outages of the storage are longer, some shorter.
     os.environ.setdefault("STUDY_STORAGE_PATIENCE", "5")
-    storage, draws = Storage(), random.Random(asked.seed)
+    storage, draws = Storage(), random.Random(options.seed)
     head = {"num_cpus": 0, "num_gpus": 0, "include_dashboard": False}
     with tempfile.TemporaryDirectory(prefix="study-chaos-") as place:
         os.chdir(place)
         nodes = Cluster(initialize_head=True, head_node_args=head)
         with small_disk(Path(place) / "disk") as disk:
             faults = Faults(nodes, storage, disk)
-            chaos = Chaos(nodes, faults, 60 * asked.minutes, draws)
-            print(f"no fault is injected after {asked.minutes:g} minutes; seed {asked.seed}")
+            chaos = Chaos(nodes, faults, 60 * options.minutes, draws)
+            print(f"no fault is injected after {options.minutes:g} minutes; seed {options.seed}")
             if disk is None:
                 print("no disk is filled: a tmpfs cannot be mounted here")
             number = 0
@@ -245,4 +244,4 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    os._exit(status)  # Ray's native threads may crash a Python that takes itself apart
+    os._exit(status)  # Ray's native threads may crash Python while it shuts down

@@ -1,4 +1,4 @@
-"""What can go wrong while a run trains, each done to it for real."""
+"""Faults that a run may meet while it trains, each injected for real."""
 
 from __future__ import annotations
 
@@ -25,50 +25,48 @@ _DISK = 16 << 20  # bytes
 
 
 class Target:
-    """A run under way: its driver, its folder, and the Ray nodes that it runs on."""
+    """A running driver, its folder and its command."""
 
     def __init__(
         self, driver: subprocess.Popen[str], folder: RunFolder, tool: str, draws: random.Random
     ) -> None:
         self.driver, self.folder, self.tool, self.draws = driver, folder, tool, draws
 
-    def workers(self) -> list[int]:
-        """The processes that train at the moment."""
-        states = self.folder.map_trials(lambda _, trial: trial.state())
-        return [state["pid"] for state in states if state.get("status") == "running"]
-
 
 class Faults:
-    """The faults by name, each a function that injects it and says what it did, or returns None
-    where there was nothing to do it to."""
+    """The faults by name.
+
+    Each is a function that injects the fault and describes it, or returns None if it cannot
+    happen now.
+    """
 
     def __init__(self, cluster: Any, storage: Storage, disk: Path | None) -> None:
         self._cluster, self._storage, self._disk = cluster, storage, disk
 
     def on(self, target: Target) -> dict[str, Callable[[Target], str | None]]:
-        """Those that can befall this run."""
-        found = {
+        """Return the faults that this run can meet."""
+        faults = {
             "worker killed": self.kill_worker,
             "node killed": self.kill_node,
             "node added": self.add_node,
             "driver killed": self.kill_driver,
-            "driver asked to end": self.end_driver,
-            "second run begun": self.begin_second,
+            "driver interrupted": self.interrupt_driver,
+            "second driver": self.start_second_driver,
         }
         if isinstance(target.folder.home, BucketPath):
-            found["storage away"] = self.take_storage_away
+            faults["storage down"] = self.take_storage_down
         elif self._disk is not None:
-            found["disk full"] = self.fill_disk
-        return found
+            faults["disk full"] = self.fill_disk
+        return faults
 
     def kill_worker(self, target: Target) -> str | None:
-        running = target.workers()
-        if not running:
+        workers = running_workers(target.folder)
+        if not workers:
             return None
-        victim = target.draws.choice(running)
+        victim = target.draws.choice(workers)
         try:
             os.kill(victim, signal.SIGKILL)
-        except ProcessLookupError:  # it had died of another fault
+        except ProcessLookupError:  # another fault had ended it
             return None
         return f"process {victim}"
 
@@ -90,28 +88,28 @@ class Faults:
         os.killpg(target.driver.pid, signal.SIGKILL)
         return "SIGKILL"
 
-    def end_driver(self, target: Target) -> str:
+    def interrupt_driver(self, target: Target) -> str:
         chosen = target.draws.choice([signal.SIGINT, signal.SIGTERM])
         target.driver.send_signal(chosen)
         return chosen.name
 
-    def begin_second(self, target: Target) -> str | None:
-        """Raises `AssertionError` if it is not refused."""
+    def start_second_driver(self, target: Target) -> str | None:
+        """Raises `AssertionError` if the second driver is not refused."""
         if not _is_held(target.folder.path / ".lock"):
-            return None  # the driver has hardly begun: it would be the second one
+            return None  # the first driver has hardly started: the new one would not be second
         command = [sys.executable, "-m", target.tool, "--resume", str(target.folder.home)]
         command += ["--address", self._cluster.address]
         second = subprocess.run(
             command, cwd=target.folder.path.parents[1], capture_output=True, text=True, check=False
         )
         if target.driver.poll() is not None:
-            return None  # it came too late to be refused
+            return None  # too late to be refused
         assert second.returncode == 2, second.stdout + second.stderr
-        # Of a cluster that has lost nodes it may be said before that they would not fit.
-        assert "another run is writing" in second.stderr or "is more than fit" in second.stderr
+        # On a cluster that has lost nodes, the workers may not fit, which is reported first.
+        assert "another run is writing" in second.stderr or "do not fit" in second.stderr
         return "refused"
 
-    def take_storage_away(self, target: Target) -> str:
+    def take_storage_down(self, target: Target) -> str:
         seconds = target.draws.uniform(2, 8)
         with self._storage.away():
             time.sleep(seconds)
@@ -125,6 +123,20 @@ class Faults:
         return f"for {seconds:.1f} s"
 
 
+def running_workers(folder: RunFolder) -> list[int]:
+    """Return the processes that train trials of a run."""
+    states = folder.map_trials(lambda _, trial: trial.state())
+    return [state["pid"] for state in states if state.get("status") == "running"]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _is_held(lock: Path) -> bool:
     try:
         with FileLock(lock, timeout=0):
@@ -135,7 +147,7 @@ def _is_held(lock: Path) -> bool:
 
 @contextmanager
 def fill(disk: Path) -> Iterator[None]:
-    """Not a byte fits on the disk meanwhile."""
+    """Fill the disk to the last byte meanwhile."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -152,7 +164,7 @@ def fill(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path | None]:
-    """A disk of a few MiB at `folder`, or None where none may be mounted."""
+    """Mount a disk of a few MiB at `folder`; yield None if this user may not."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "none", str(folder)]
     if (

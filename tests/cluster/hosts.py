@@ -1,6 +1,8 @@
-"""Hosts without a cloud: namespaces of this machine, each with a network address, processes, a
-name, a home and an ssh server of its own. The disk is shared but for the home and Ray's
-temporary folder, as it is with machines that have a common NFS folder."""
+"""Hosts without a cloud: namespaces of this machine.
+
+Each has its own network address, processes, name, home and ssh server. They share the disk except
+for the home and Ray's temporary folder, like machines with a common NFS folder.
+"""
 
 import shutil
 import subprocess
@@ -16,7 +18,7 @@ _SEPARATE = ("--net", "--mount", "--uts", "--ipc", "--pid")
 
 
 def why_not() -> str | None:
-    """Why there can be no such hosts here, or None if there can be."""
+    """Return why such hosts cannot be created here, or None if they can."""
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         return f"missing: {', '.join(missing)} (Debian: iproute2 openssh-server rsync util-linux)"
@@ -31,7 +33,7 @@ def why_not() -> str | None:
 
 
 class Site:
-    """A network with one host that commands are typed on, and `hosts` named ones to log into.
+    """A network with the host `desk`, where commands are typed, and `hosts` to log into.
 
     `folder` holds their homes (`folder/NAME/home`), the key to log in with (`folder/key`)
     and an empty folder `folder/shared`. Every process of the site ends with `close`.
@@ -50,7 +52,7 @@ class Site:
         self._run_inside(
             f"ip link set lo up && ip link add br0 type bridge && ip link set br0 up"
             f" && ip address add {_NETWORK}.1/24 dev br0"
-            # Ray asks for the way to the internet to learn its own address.
+            # Ray looks up the route to the internet to learn its own address.
             f" && ip route add default via {_NETWORK}.254"
         )
         for name in hosts:
@@ -62,7 +64,7 @@ class Site:
     def run(
         self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], seconds: float
     ) -> subprocess.CompletedProcess[str]:
-        """Run `command` on the host `desk`; its output, errors included."""
+        """Run `command` on the host `desk`. Its output includes errors."""
         return subprocess.run(
             [*self._inside(), f"--wd={cwd}", *command],
             env={**environment, "HOME": str(self.home("desk"))},
@@ -75,14 +77,16 @@ class Site:
         )
 
     def close(self) -> None:
-        """End every process of the site: they end with the first one of their namespace."""
+        """End every process of the site, by ending the first one of each namespace."""
         for made in self._made:
             made.kill()
             made.wait()
 
     def _begin(self, name: str, script: str, inside: Sequence[str]) -> int:
-        """Namespaces named `name` in which `script` is the first process, which collects what
-        daemons leave behind; that process's id."""
+        """Create namespaces in which `script` is the first process, and return its id.
+
+        It adopts what daemons leave behind.
+        """
         place = self.folder / name
         for part in ("home", "ray"):
             (place / part).mkdir(parents=True)
@@ -106,9 +110,9 @@ class Site:
                 stderr=subprocess.STDOUT,
             )
         self._made.append(made)
-        until = time.monotonic() + 20
+        deadline = time.monotonic() + 20
         while not (place / "begun").exists():
-            if made.poll() is not None or time.monotonic() > until:
+            if made.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"no host {name}: {(place / 'log').read_text()}")
             time.sleep(0.05)
         return _first_of_namespace(made.pid)
@@ -131,7 +135,7 @@ class Site:
             f"AuthorizedKeysFile {self.key}.pub\nPasswordAuthentication no\n",
             encoding="utf-8",
         )
-        # sshd begins once there is a network card to listen on.
+        # sshd starts once there is a network card to listen on.
         script = (
             f"until ip link show card; do sleep 0.1; done; ip link set lo up; ip link set card up;"
             f" ip address add {self.addresses[name]}/24 dev card;"
@@ -149,7 +153,7 @@ class Site:
 
 
 def _first_of_namespace(process: int) -> int:
-    """The id of the descendant of `process` that is number 1 in a namespace of its own."""
+    """Return the id of the descendant of `process` that is number 1 in its own namespace."""
     while True:
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
         numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
@@ -160,8 +164,10 @@ def _first_of_namespace(process: int) -> int:
 
 
 def virtual_environment(home: Path, name: str) -> None:
-    """An environment `home/name` that has what this Python's has, as if it had been installed
-    there: the hosts reach no package index."""
+    """Create the environment `home/name` with the packages of this Python.
+
+    The hosts reach no package index.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / name)], check=True)
     packages = home / name / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
     (packages / "this.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")

@@ -1,5 +1,4 @@
-"""A cluster that begins with a head alone, and to which Ray's autoscaler adds nodes of this machine
-as trials and workers wait for them."""
+"""A cluster that starts as a head only, to which Ray's autoscaler adds nodes on this machine."""
 
 import json
 import os
@@ -7,40 +6,56 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import ray
 from ray.autoscaler.v2 import utils
+from ray.autoscaler.v2.sdk import get_cluster_status
 
-from study import grid, scaling
+from study import grid
 from study.cluster import connection
+from study.scaling import __main__ as scaling
+from tests.drivers import wait_for
 
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parents[2]
 _COMMANDS = (
-    *("initialization_commands", "setup_commands", "head_setup_commands"),
-    *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
 )
-HEAD = "f" * 51 + "00000"  # as Ray's provider for tests has it
+HEAD = "f" * 51 + "00000"  # as in Ray's provider for tests
 
 
 class Autoscaled:
-    """The cluster's address, and the folder in which `MeetsAcrossNodes` says where it is."""
+    """The address of the cluster, and the folder in which `MeetsAcrossNodes` leaves its files."""
 
     def __init__(self, address: str, meeting: Path) -> None:
         self.address, self.meeting = address, meeting
 
     def workers(self) -> int:
-        """How many nodes there are beside the head."""
+        """Count the nodes other than the head."""
         connection.connect(self.address)
         try:
             return sum(node.cpus > 0 for node in connection.cluster_nodes())
         finally:
             connection.disconnect()
+
+    def wait_for_updates(self, count: int) -> None:
+        """Wait until the autoscaler has compared the cluster with the requests `count` times."""
+
+        def version() -> int:
+            return int(get_cluster_status(self.address).stats.autoscaler_version)
+
+        last = version() + count
+        wait_for(lambda: version() >= last, f"{count} updates of the autoscaler")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +91,7 @@ def autoscaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Autoscaled]
                     "one_gpu": one_gpu | {"min_workers": 0},
                 },
                 "head_node_type": "ray.head.default",
-                # What Ray fills in for the clouds it knows.
+                # Ray fills these in for the clouds that it knows.
                 **{commands: [] for commands in _COMMANDS},
                 "cluster_synced_files": [],
                 "file_mounts": {},
@@ -107,52 +122,43 @@ def autoscaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Autoscaled]
             typed, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        until = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         while "Ray runtime started" not in log.read_text(encoding="utf-8"):
             assert head.poll() is None, log.read_text(encoding="utf-8")
-            assert time.monotonic() < until, log.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
             time.sleep(0.2)
         time.sleep(2)
-        assert head.poll() is None, log.read_text(encoding="utf-8")  # as where a file is refused
-        # Ray asks the first cluster of a process which autoscaler it has, and takes that for all:
-        # here, other tests may have met one with the old one.
+        assert head.poll() is None, log.read_text(encoding="utf-8")  # or Ray refused the file
+        # Ray asks the first cluster of a process which autoscaler it has, and assumes the same of
+        # all others. Other tests may have met a cluster with the old one.
         utils.cached_is_autoscaler_v2 = None
         yield Autoscaled(address, meeting)
     finally:
         utils.cached_is_autoscaler_v2 = None
-        # All that this Ray has started, and nothing of another: `ray stop` would end those, too.
+        # Kill only what this Ray has started: `ray stop` would end others as well.
         subprocess.run(["pkill", "-KILL", "--session", str(head.pid)], check=False)
         head.wait()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(1)
 
 
 SMALL = ("--budget", "smoke", "--set", "dataset=digits")
 
 
-def test_what_is_not_there_is_refused_unless_it_may_come(
+def test_missing_machines_are_refused_unless_they_may_be_added(
     autoscaled: Autoscaled, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed = ["--address", autoscaled.address, *SMALL, "--gpus-per-trial", "0.25", "--dry-run"]
     assert grid.main(typed) == 2
-    assert "or --autoscale, if this cluster adds machines" in capsys.readouterr().err
+    assert "or add --autoscale if this cluster adds machines" in capsys.readouterr().err
     assert grid.main([*typed, "--autoscale"]) == 0
-    asked = ["--address", autoscaled.address, "--autoscale", *SMALL, "--workers", "1,2"]
-    assert scaling.main([*asked, "--device", "gpu", "--dry-run"]) == 0
+    typed = ["--address", autoscaled.address, "--autoscale", *SMALL, "--workers", "1,2"]
+    assert scaling.main([*typed, "--device", "gpu", "--dry-run"]) == 0
     assert "1, 2 on gpu" in capsys.readouterr().out
-    time.sleep(5)
-    assert autoscaled.workers() == 0  # a look costs nothing
+    autoscaled.wait_for_updates(2)
+    assert autoscaled.workers() == 0  # a dry run starts no machine
 
 
-def test_a_grid_has_nodes_from_zero_which_go_when_they_are_idle(
-    autoscaled: Autoscaled, tmp_path: Path
-) -> None:
-    """Its trials wait for each other: done only if both nodes come, four trials on each GPU."""
+def test_a_grid_gets_nodes_which_end_when_idle(autoscaled: Autoscaled, tmp_path: Path) -> None:
+    """Its trials wait for each other, so they need both nodes, with four trials on each GPU."""
     results = tmp_path / "run"
     code = grid.main(
         [
@@ -166,17 +172,17 @@ def test_a_grid_has_nodes_from_zero_which_go_when_they_are_idle(
     marks = [mark.name.split("_") for mark in autoscaled.meeting.iterdir()]
     assert len(marks) == 8
     assert len({node for node, _, _ in marks}) == 2
-    wait_until(lambda: autoscaled.workers() == 0)
+    wait_for(lambda: autoscaled.workers() == 0, "the end of idle nodes")
 
 
-def test_a_scaling_run_waits_for_its_nodes_and_lets_them_go(
+def test_a_scaling_run_waits_for_nodes_which_end_when_idle(
     autoscaled: Autoscaled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed = ["--address", autoscaled.address, "--autoscale", *SMALL, "--workers", "1,3"]
-    assert scaling.main(typed) == 2  # nobody knows on what
+    assert scaling.main(typed) == 2  # on what, is unknown
     assert "--device gpu --workers" in capsys.readouterr().err
     results = tmp_path / "run"
     assert scaling.main([*typed, "--device", "cpu", "--results", str(results)]) == 0
     assert "Waiting for machines" in capsys.readouterr().out
     assert set(pd.read_parquet(results / "trials.parquet").status) == {"finished"}
-    wait_until(lambda: autoscaled.workers() == 0)
+    wait_for(lambda: autoscaled.workers() == 0, "the end of idle nodes")

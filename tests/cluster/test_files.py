@@ -1,5 +1,4 @@
-"""The files that bring a cluster up: valid by Ray's own check or by KubeRay's published fields, and
-closed where a mistake in them would open a door."""
+"""The files that bring a cluster up: valid for Ray or KubeRay, and closed to strangers."""
 
 import re
 from pathlib import Path
@@ -25,7 +24,7 @@ def read(file: str) -> dict[str, Any]:
 
 
 def start_commands(config: dict[str, Any]) -> dict[str, str]:
-    """What starts Ray on the head and on a worker."""
+    """Return the commands that start Ray on the head and on a worker."""
     found = {}
     for where in ("head", "worker"):
         commands = config[f"{where}_start_ray_commands"]
@@ -34,23 +33,23 @@ def start_commands(config: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("file", LAUNCHER_FILES)
-def test_ray_takes_the_file(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_accepts_the_file(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)  # the paths of file_mounts are relative to it
     validate_config(prepare_config(read(file)))
 
 
 @pytest.mark.parametrize("file", LAUNCHER_FILES)
-def test_what_is_mounted_is_there(file: str) -> None:
+def test_mounted_files_exist(file: str) -> None:
     mounts = read(file)["file_mounts"]
-    ours = {there: here for there, here in mounts.items() if not here.startswith("~")}
-    assert all((PROJECT / here).exists() for here in ours.values())
-    # All that an installation needs, and no folder beside it.
+    sources = {source for source in mounts.values() if not source.startswith("~")}
+    assert all((PROJECT / source).exists() for source in sources)
+    # An installation needs all of these and no other folder.
     needed = {"pyproject.toml", "constraints.txt", "README.md", "LICENSE"}
-    assert set(ours.values()) == needed | {"lenet", "search_spaces", "study"}
+    assert sources == needed | {"lenet", "search_spaces", "study"}
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_nothing_listens_to_everybody(file: str) -> None:
+def test_nothing_listens_on_all_addresses(file: str) -> None:
     assert "0.0.0.0" not in text(file)
 
 
@@ -64,7 +63,7 @@ def test_ray_is_started_with_doors_locked(file: str) -> None:
         assert "--ray-client-server-port" not in start
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"]
-    # The driver's shell, too: a client that sends no token is refused.
+    # Also in the driver's shell: a client without a token is refused.
     assert any("RAY_AUTH_MODE=token" in c and ".bashrc" in c for c in config["setup_commands"])
 
 
@@ -79,8 +78,8 @@ def test_head_and_workers_agree_on_the_ports(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", LAUNCHER_FILES)
-def test_ray_is_the_one_of_the_constraints(file: str) -> None:
-    """Ray's own defaults would install a nightly one."""
+def test_ray_has_the_version_of_the_constraints(file: str) -> None:
+    """Ray's own defaults would install a nightly build."""
     config = prepare_config(read(file))
     commands = [
         *config["initialization_commands"],
@@ -100,7 +99,7 @@ def test_the_versions_in_kuberay_yaml() -> None:
     assert set(found) == {RAY_VERSION}
 
 
-def test_the_security_group_lets_in_ssh_alone() -> None:
+def test_the_security_group_lets_in_only_ssh() -> None:
     pytest.importorskip("boto3", reason="Ray's rules for AWS are imported with boto3")
     from ray.autoscaler._private.aws.config import _create_default_inbound_rules
 
@@ -118,17 +117,17 @@ def test_no_rule_is_added_to_rays_security_group() -> None:
     provider = read("cluster.yaml")["provider"]
     assert provider["security_group"] == {"GroupName": "lenet-study"}
     types = read("cluster.yaml")["available_node_types"].values()
-    # Else an instance would be in other groups than this one.
+    # Or an instance would be in other groups as well.
     assert not any("SecurityGroupIds" in node["node_config"] for node in types)
     assert not any("NetworkInterfaces" in node["node_config"] for node in types)
 
 
-def test_workers_come_from_zero_and_go_when_idle() -> None:
+def test_there_are_no_idle_workers() -> None:
     config = prepare_config(read("cluster.yaml"))
     types = config["available_node_types"]
     head = types.pop(config["head_node_type"])
     assert "GPU" not in head["resources"]
-    assert "InstanceMarketOptions" not in head["node_config"]  # it must not be taken away
+    assert "InstanceMarketOptions" not in head["node_config"]  # a spot instance may be taken away
     assert {name: node["min_workers"] for name, node in types.items()} == dict.fromkeys(types, 0)
     assert {node["resources"]["GPU"] for node in types.values()} == {1, 4}
     assert config["max_workers"] == sum(node["max_workers"] for node in types.values())
@@ -139,7 +138,7 @@ def test_workers_come_from_zero_and_go_when_idle() -> None:
 
 
 class _CloudFormation(yaml.SafeLoader):
-    """With its short forms of functions, such as `!Ref NAME`, as (function, argument)."""
+    """Reads short forms of functions, such as `!Ref NAME`, as (function, argument)."""
 
 
 def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> tuple[str, str]:
@@ -164,7 +163,7 @@ def test_the_instances_have_the_roles_of_the_stack() -> None:
     }
     assert set(used.values()) == set(profiles)
     workers = {profile for name, profile in used.items() if name != config["head_node_type"]}
-    for profile in workers:  # whoever takes over a worker has the results, and nothing else
+    for profile in workers:  # whoever takes over a worker gets only the results
         allowed = profiles[profile]["Properties"]
         assert allowed["ManagedPolicyArns"] == [("Ref", "ReadAndWriteResults")]
         assert "Policies" not in allowed
@@ -172,10 +171,10 @@ def test_the_instances_have_the_roles_of_the_stack() -> None:
     assert set(closed.values()) == {True}
 
 
-# The fields that KubeRay 1.5.1 publishes, those that are used here and their neighbours: in
-# github.com/ray-project/kuberay, ray-operator/apis/ray/v1/{raycluster,rayjob}_types.go (also
+# Fields of KubeRay 1.5.1 that are used here, and their neighbors. Source, in
+# github.com/ray-project/kuberay: ray-operator/apis/ray/v1/{raycluster,rayjob}_types.go (also
 # docs/reference/api.md), and for authOptions ray-operator/config/samples/ray-cluster.auth.yaml.
-# By hand: the CustomResourceDefinition itself is 1.3 MB and not in any package.
+# Copied by hand: the CustomResourceDefinition itself is 1.3 MB and in no package.
 ANY: dict[str, Any] = {}
 RESOURCES = {"limits": ANY, "requests": ANY}
 CONTAINER = {
@@ -246,13 +245,13 @@ KINDS = {
 
 
 def faults(found: Any, fields: Any, path: str) -> list[str]:
-    """Where `found` has what `fields` does not know, or something of another type."""
+    """List where `found` has an unknown field, or a value of the wrong type."""
     if isinstance(fields, type):
         # `isinstance(True, int)` is true in Python.
-        return [] if type(found) is fields else [f"{path} is no {fields.__name__}"]
+        return [] if type(found) is fields else [f"{path} is not a {fields.__name__}"]
     if isinstance(fields, list):
         if not isinstance(found, list):
-            return [f"{path} is no list"]
+            return [f"{path} is not a list"]
         return [f for i, one in enumerate(found) for f in faults(one, fields[0], f"{path}[{i}]")]
     if not isinstance(found, dict):
         return [f"{path} has no fields"]
@@ -276,17 +275,17 @@ def test_the_fields_of_kuberay_yaml() -> None:
     assert {document["kind"] for document in kuberay()} == {kind for _, kind in KINDS}
 
 
-def test_a_wrong_field_is_seen() -> None:
+def test_a_wrong_field_is_found() -> None:
     cluster = kuberay()[1]["spec"]
     cluster["workerGroupSpecs"][0]["minWorkers"] = 0
     cluster["enableInTreeAutoscaling"] = "true"
     assert faults(cluster, CLUSTER, "RayCluster") == [
-        "RayCluster.enableInTreeAutoscaling is no bool",
+        "RayCluster.enableInTreeAutoscaling is not a bool",
         "RayCluster.workerGroupSpecs[0].minWorkers is unknown",
     ]
 
 
-def test_the_doors_of_kuberay_yaml() -> None:
+def test_kuberay_yaml_is_closed_to_strangers() -> None:
     documents = kuberay()
     clusters = [documents[1]["spec"], documents[2]["spec"]["rayClusterSpec"]]
     for cluster in clusters:
@@ -295,7 +294,7 @@ def test_the_doors_of_kuberay_yaml() -> None:
         assert head["serviceType"] == "ClusterIP"
         assert not head.get("enableIngress")
         for group in (head, *cluster["workerGroupSpecs"]):
-            # Kubernetes and the operator take these for strings only.
+            # Kubernetes and the operator accept only strings here.
             assert all(isinstance(value, str) for value in group["rayStartParams"].values())
             claims = [v["persistentVolumeClaim"] for v in group["template"]["spec"]["volumes"]]
             assert claims == [{"claimName": documents[0]["metadata"]["name"]}]

@@ -1,5 +1,4 @@
-"""Ray runs code for whoever reaches it, so nobody gets in without the token: on the Ray that
-`study` itself starts on this machine."""
+"""The Ray that `study` starts on this machine runs nobody's code without the token."""
 
 import os
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
 from study.cluster.connection import require_token
 
 TOKEN = "0123456789abcdef" * 4
@@ -55,7 +55,7 @@ def status(url: str, token: str | None = None, data: bytes | None = None) -> int
 
 
 @pytest.mark.parametrize("page", ["/api/version", "/api/jobs/", "/nodes?view=summary"])
-def test_the_dashboard_answers_to_the_token_alone(addresses: tuple[str, str], page: str) -> None:
+def test_the_dashboard_needs_the_token(addresses: tuple[str, str], page: str) -> None:
     url = addresses[0] + page
     assert status(url) == 401
     assert status(url, TOKEN[::-1]) in {401, 403}
@@ -68,13 +68,13 @@ def test_nobody_submits_a_job_without_the_token(addresses: tuple[str, str]) -> N
     assert status(addresses[0] + "/api/jobs/", TOKEN[::-1], data=job) in {401, 403}
 
 
-def test_the_dashboard_listens_on_loopback_alone(addresses: tuple[str, str]) -> None:
+def test_the_dashboard_listens_only_on_loopback(addresses: tuple[str, str]) -> None:
     port = urlsplit(addresses[0]).port
     assert listening_on(port) == {"127.0.0.1"}
 
 
 def listening_on(port: int | None) -> set[str]:
-    """The addresses of this machine on which `port` is open, as the kernel lists them."""
+    """Return the addresses on which the kernel says that `port` is open."""
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if not Path(table).is_file():
@@ -94,9 +94,9 @@ def listening_on(port: int | None) -> set[str]:
 def test_nobody_joins_without_the_token(
     addresses: tuple[str, str], token: str | None, tmp_path: Path
 ) -> None:
-    kept = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
-    environment = {name: value for name, value in os.environ.items() if name not in kept}
-    environment["HOME"] = str(tmp_path)  # whose user has no token
+    secret = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+    environment = {name: value for name, value in os.environ.items() if name not in secret}
+    environment["HOME"] = str(tmp_path)  # of a user without a token
     if token is not None:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
     done = subprocess.run(
@@ -112,7 +112,7 @@ def test_nobody_joins_without_the_token(
     assert "auth" in done.stderr.lower()
 
 
-def test_a_new_token_is_readable_by_its_user_alone(
+def test_only_its_user_can_read_a_new_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

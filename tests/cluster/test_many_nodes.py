@@ -1,4 +1,4 @@
-"""A grid on Ray nodes of this machine, one of which joins and one is killed while it runs."""
+"""A grid on Ray nodes of this machine: one joins and one is killed while it runs."""
 
 import os
 import subprocess
@@ -15,6 +15,7 @@ from lenet import training
 from lenet.datasets import Dataset
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
+from tests.comparison import same
 from tests.drivers import wait_for
 
 pytestmark = pytest.mark.slow
@@ -23,22 +24,22 @@ PROJECT = Path(__file__).parents[2]
 
 
 class Disturbed(NamedTuple):
-    """What is left of a run one of whose three nodes was killed."""
+    """A run that lost one of its nodes."""
 
     folder: RunFolder
     places: list[tuple[str, str]]
     """node and visible GPU of each of the first eight trials"""
     killed: str
-    """the node"""
+    """id of the node"""
     complete_before: list[str]
     lost: list[str]
-    """the trials that were under way on that node"""
+    """the trials that were running on that node"""
     code: int
     printed: str
 
 
 def add_node(cluster: Any, meeting: Path) -> None:
-    """2 logical CPUs and 1 logical GPU; workers know the models of `tests`, and where to meet."""
+    """Add a node with 2 logical CPUs and 1 logical GPU. Its workers can import `tests`."""
     with pytest.MonkeyPatch.context() as environment:
         paths = [str(PROJECT), os.environ.get("PYTHONPATH")]
         environment.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
@@ -48,8 +49,10 @@ def add_node(cluster: Any, meeting: Path) -> None:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]:
-    """A head without CPU or GPU, as the files in `deploy` have it, a node with 2 logical CPUs and 1
-    logical GPU, and the folder in which `MeetsAcrossNodes` says where it is."""
+    """A head without CPU or GPU, as in `deploy`, and a node with 2 logical CPUs and 1 logical GPU.
+
+    Also the folder in which `MeetsAcrossNodes` leaves its files.
+    """
     from ray.cluster_utils import Cluster
 
     meeting = tmp_path_factory.mktemp("meeting")
@@ -79,18 +82,18 @@ def disturbed(nodes: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory)
         marks = [mark.name.split("_") for mark in meeting.iterdir()]
         folder = RunFolder.open(path)
 
-        def under_way() -> list[str]:
-            """The trials with a checkpoint on the victim."""
-            there = {int(process) for node, _, process in marks if node == victim.node_id}
+        def running() -> list[str]:
+            """Return the trials with a checkpoint on the victim."""
+            processes = {int(process) for node, _, process in marks if node == victim.node_id}
             trials = {planned.name: folder.trial(planned.name) for planned in folder.plan}
             return [
                 name
                 for name, trial in trials.items()
-                if trial.state().get("pid") in there and trial.checkpoint() is not None
+                if trial.state().get("pid") in processes and trial.checkpoint() is not None
             ]
 
-        wait_for(under_way, "a trial with a checkpoint on the node to be killed", driver)
-        lost = under_way()
+        wait_for(running, "a trial with a checkpoint on the node to be killed", driver)
+        lost = running()
         complete = [
             planned.name
             for planned in folder.plan
@@ -104,15 +107,15 @@ def disturbed(nodes: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory)
 
 def test_four_trials_share_the_gpu_of_each_node(disturbed: Disturbed) -> None:
     assert "4 at once, 12 if machines join" in disturbed.printed
-    # GPUs are numbered per node, and all eight trials were there at the same time: the node that
-    # joined in mid-run was used.
+    # GPUs are numbered per node, and all eight trials existed at the same time, so the node that
+    # joined during the run was used.
     by_place = Counter(disturbed.places)
     assert len({node for node, _ in by_place}) == 2
     assert {gpu for _, gpu in by_place} == {"0"}
     assert set(by_place.values()) == {4}
 
 
-def test_every_trial_is_complete_once_though_a_node_was_killed(disturbed: Disturbed) -> None:
+def test_every_trial_is_complete_once_although_a_node_was_killed(disturbed: Disturbed) -> None:
     assert disturbed.code == 0
     trials = pd.read_parquet(disturbed.folder.path / "trials.parquet").set_index("trial")
     assert sorted(trials.index) == sorted(planned.name for planned in disturbed.folder.plan)
@@ -120,7 +123,7 @@ def test_every_trial_is_complete_once_though_a_node_was_killed(disturbed: Distur
     assert disturbed.lost
     assert (trials.attempts[disturbed.lost] == 2).all()
     assert (trials.attempts[disturbed.complete_before] == 1).all()
-    assert (trials.attempts == 2).sum() <= 4  # the others' were left alone
+    assert (trials.attempts == 2).sum() <= 4  # the other node's trials went on
     rows = pd.read_parquet(disturbed.folder.path / "records.parquet")
     assert not rows.duplicated(["trial", "step"]).any()
     assert (rows.groupby("trial").epoch.max() == 100).all()
@@ -129,7 +132,5 @@ def test_every_trial_is_complete_once_though_a_node_was_killed(disturbed: Distur
 def test_the_records_are_those_of_an_undisturbed_run(disturbed: Disturbed, digits: Dataset) -> None:
     configs = {planned.name: planned.config for planned in disturbed.folder.plan}
     for name in disturbed.lost[:2]:
-        found = disturbed.folder.trial(name).records()
         alone = list(training.train(training.Run(configs[name], digits)))
-        assert len(found) == len(alone)
-        assert all(a.equal_except_timing(b) for a, b in zip(found, alone, strict=True))
+        assert same(disturbed.folder.trial(name).records(), alone)

@@ -1,5 +1,7 @@
-"""`ray up`, `ray exec` and `ray down` as docs/cluster.md has them, by deploy/onprem.yaml, on hosts
-that are namespaces of this machine."""
+"""`ray up`, `ray exec` and `ray down` as in docs/cluster.md, with deploy/onprem.yaml.
+
+The hosts are namespaces of this machine.
+"""
 
 import os
 import secrets
@@ -33,7 +35,7 @@ while sum(node["Alive"] for node in ray.nodes()) < 2:
 
 
 class Commands:
-    """Ray's own command line, typed on the desk in the project's folder."""
+    """Ray's own command line, run on the desk in the project's folder."""
 
     def __init__(self, site: hosts.Site, token: str) -> None:
         self.site = site
@@ -41,7 +43,7 @@ class Commands:
         self.file = site.folder / "cluster.yaml"
 
     def ray(self, command: str, *arguments: str, seconds: float = 300) -> str:
-        """What `ray COMMAND FILE ...` prints; fails the test if it fails."""
+        """Run `ray COMMAND FILE ...` and return its output; fail the test if it fails."""
         typed = [str(Path(sys.executable).with_name("ray")), command, str(self.file), *arguments]
         done = self.type(typed, seconds=seconds)
         assert done.returncode == 0, done.stdout
@@ -58,8 +60,10 @@ class Commands:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    """A cluster of two hosts by deploy/onprem.yaml with the values changed that it says are to
-    be changed; the environment's packages are on the hosts already."""
+    """A cluster of two hosts by deploy/onprem.yaml, with the values that it tells users to change.
+
+    The packages are on the hosts already.
+    """
     if reason := hosts.why_not():
         pytest.skip(reason)
     site = hosts.Site(tmp_path_factory.mktemp("site"), HOSTS)
@@ -74,7 +78,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
                 "export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0\n", encoding="utf-8"
             )
         file = yaml.safe_load((PROJECT / "deploy" / "onprem.yaml").read_text(encoding="utf-8"))
-        # Connections are kept open at a path made of the name, on the disk that all share.
+        # Ray keeps connections open at a path made from the name, on the disk that all share.
         file["cluster_name"] = f"lenet-{os.getpid()}"
         head, worker = (site.addresses[name] for name in HOSTS)
         file["provider"] |= {"head_ip": head, "worker_ips": [worker]}
@@ -90,7 +94,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
 
 def test_a_grid_runs_on_both_hosts(cluster: Commands) -> None:
     results = cluster.site.folder / "shared" / "run"
-    # Trials of some seconds each, or the head alone is done before the other's workers are there.
+    # With shorter trials, the head would be done before the other host's workers start.
     cluster.ray(
         "exec",
         "python -m study.grid --address auto --budget smoke --seeds 2 --set dataset=digits"
@@ -108,7 +112,7 @@ def test_a_grid_runs_on_both_hosts(cluster: Commands) -> None:
 
 
 def test_results_are_fetched(cluster: Commands) -> None:
-    """As from a head whose folder is not shared with the machine that one types on."""
+    """As from a head whose folder is not shared with the desk."""
     head = cluster.site.home(HOSTS[0])
     (head / "results" / "run").mkdir(parents=True)
     (head / "results" / "run" / "trials.csv").write_text("trial\n", encoding="utf-8")
@@ -124,15 +128,15 @@ def test_a_script_is_submitted(cluster: Commands) -> None:
     assert "not started (--dry-run)" in cluster.ray("submit", str(script), *typed)
 
 
-def test_the_dashboard_answers_on_loopback_to_the_token_alone(cluster: Commands) -> None:
-    asked = "curl -s -o /dev/null -w '%{http_code} ' --max-time 20"
+def test_the_dashboard_answers_only_on_loopback_and_with_the_token(cluster: Commands) -> None:
+    request = "curl -s -o /dev/null -w '%{http_code} ' --max-time 20"
     page = "http://127.0.0.1:8265/api/version"
-    given = '-H "Authorization: Bearer $(cat ~/.ray/auth_token)"'
-    printed = cluster.ray("exec", f"{asked} {page}; {asked} {given} {page}; true")
+    token = '-H "Authorization: Bearer $(cat ~/.ray/auth_token)"'
+    printed = cluster.ray("exec", f"{request} {page}; {request} {token} {page}; true")
     assert "401 200" in printed
     address = cluster.site.addresses[HOSTS[0]]
     outside = cluster.type(["curl", "-sS", "--max-time", "20", f"http://{address}:8265/"])
-    assert outside.returncode == 7  # nobody listens there
+    assert outside.returncode == 7  # nothing listens there
     assert "refused" in outside.stdout or "connect" in outside.stdout
 
 
@@ -140,7 +144,7 @@ def test_a_job_runs_through_the_tunnel(cluster: Commands, tmp_path: Path) -> Non
     results = cluster.site.folder / "shared" / "job"
     tunnel = f"ssh -f -N -L 8265:127.0.0.1:8265 -i {cluster.site.key} -o StrictHostKeyChecking=no"
     host = cluster.site.addresses[HOSTS[0]]
-    # A model of one's own, which no node has but by the job.
+    # The user's own model, which nodes have only through the job.
     models = tmp_path / "my_package"
     models.mkdir()
     shutil.copy(PROJECT / "tests" / "own_models.py", models / "nets.py")
@@ -161,8 +165,8 @@ def test_ray_down_ends_it(cluster: Commands) -> None:
     def raylets() -> str:
         return cluster.type(["bash", "-c", "ps -eo args | grep -c '[r]aylet/raylet'"]).stdout
 
-    # `ray down` stops the head alone; a worker ends when it has missed the head for a minute.
-    until = time.monotonic() + 200
+    # `ray down` stops only the head. A worker ends after a minute without it.
+    deadline = time.monotonic() + 200
     while raylets().strip() != "0":
-        assert time.monotonic() < until, "a worker outlives its head"
+        assert time.monotonic() < deadline, "a worker outlives its head"
         time.sleep(2)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_run import made_up_run
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
@@ -15,6 +14,7 @@ from lenet.config import ConfigError
 from study.analysis.results import Results
 from study.figures import FigureError, style
 from study.figures.accuracy_against_time import draw
+from tests.unit.made_up_run import made_up_run
 
 SMALL = {"batch_size": [32, 64], "lr": [0.1, 0.01]}
 

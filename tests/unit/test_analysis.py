@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_run import SECONDS, final_accuracy, made_up_run, write
 
 from lenet.config import TrainConfig
 from study.analysis import statistics
 from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
+from study.analysis.quantity import Quantity
 from study.analysis.results import Results, ResultsError, select
 from study.analysis.wording import format_value, provenance
+from tests.unit.made_up_run import SECONDS, final_accuracy, made_up_run, write
 
 # Student's t, 97.5%, from the printed table (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
 T_1, T_2 = 12.706, 4.303
@@ -67,6 +68,40 @@ def test_the_band_of_one_seed_is_a_line() -> None:
     band = statistics.bands(pd.DataFrame({"a": [1.0, 2.0]}))
     for column in ("mean", "low", "high"):
         assert band[column].tolist() == [1.0, 2.0]
+
+
+# Quantities
+
+
+CURVE = pd.DataFrame(
+    {
+        "step": [10, 20, 30, 40],
+        "validation_accuracy": [0.5, 0.9, 0.9, math.nan],
+        "test_loss": [2.0, 1.0, 1.5, 1.25],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("test_loss", 1.25),
+        ("best_test_loss", 1.0),
+        ("rises_test_loss", 0.5),
+        ("lost_test_loss", 0.25),
+        ("test_loss_at_best", 1.0),  # at the first of the two best records
+    ],
+)
+def test_quantities_of_a_curve(text: str, value: float) -> None:
+    quantity = Quantity.parse(text)
+    assert quantity.column == "test_loss"
+    assert quantity.measure(CURVE) == pytest.approx(value)
+    assert math.isnan(quantity.measure(CURVE, {"step": 25}))
+
+
+def test_the_value_of_a_quantity_at_a_moment() -> None:
+    assert Quantity.parse("test_loss").measure(CURVE, {"step": 30}) == 1.5
+    assert Quantity.parse("lost_test_loss").measure(CURVE, {"step": 30}) == 0.5
 
 
 # The leaderboard

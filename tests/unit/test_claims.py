@@ -4,7 +4,6 @@ import json
 
 import pandas as pd
 import pytest
-from made_up_run import made_up_run
 
 import search_spaces
 from search_spaces.fan import FAN
@@ -13,6 +12,7 @@ from study.analysis.results import Results
 from study.claims import ClaimError, judge
 from study.claims.evidence import Evidence
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
+from tests.unit.made_up_run import made_up_run
 
 DEFAULTS = {
     "dataset": "mnist",

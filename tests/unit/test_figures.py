@@ -10,7 +10,6 @@ from typing import Any
 
 import matplotlib
 import pytest
-from made_up_run import EPOCHS, made_up_run
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Picture
@@ -22,6 +21,7 @@ from search_spaces.study import Figure
 from study.analysis.results import Results, select
 from study.figures import FigureError, curves, path, style
 from study.figures.draw import draw_all
+from tests.unit.made_up_run import EPOCHS, made_up_run
 
 
 def draw_fan(results: Results, quantity: str = "accuracy", optimizer: str = "sgd") -> Picture:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_run import made_up_run
 
 from lenet.config import ConfigError
 from search_spaces.fan import FAN as STUDY
@@ -30,6 +29,7 @@ from study.tables import (
     settings_by_value,
 )
 from study.tables.make import KINDS, make_all
+from tests.unit.made_up_run import made_up_run
 
 SGD = {"optimizer": "sgd"}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
