@@ -134,7 +134,7 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 def address(options: argparse.Namespace) -> str | None:
     """Return the address of the cluster, None for this machine.
 
-    Raises `ConfigError` if it is empty, or if this machine should autoscale.
+    Raises: ConfigError if it is empty, or if this machine should autoscale.
     """
     if options.address is not None and not options.address.strip():
         raise ConfigError("--address is empty: type HOST:6379, or omit it")
@@ -165,7 +165,7 @@ def resource_request(options: argparse.Namespace) -> ResourceRequest:
 def choices(assignments: Sequence[str]) -> dict[str, list[str]]:
     """Parse the arguments of `--set` into values by setting.
 
-    Raises `ConfigError` if an argument is not an assignment.
+    Raises: ConfigError if an argument is not an assignment.
     """
     chosen: dict[str, list[str]] = {}
     for text in assignments:

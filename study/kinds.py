@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lenet.config import unknown_name
-from study.analysis.results import ReportError
+from lenet.config import ConfigError, unknown_name
 
 
 class Declared(Protocol):
@@ -37,14 +36,13 @@ class Kinds:
     """what is declared: figure, table or claim"""
     helpers: frozenset[str]
     """modules of the package that are not kinds"""
-    error: type[ReportError]
 
     def find(self, name: str) -> Callable[..., Any]:
-        """Return the function of a kind. Raises `error`, naming the nearest, if it is unknown."""
+        """Return the function of a kind. Raises: ConfigError, naming the nearest, if unknown."""
         paths = importlib.import_module(self.package).__path__
         known = {module.name for module in pkgutil.iter_modules(paths)} - self.helpers
         if name not in known:
-            raise self.error(unknown_name(name, known, f"kind of {self.what}"))
+            raise ConfigError(unknown_name(name, known, f"kind of {self.what}"))
         module = importlib.import_module(f"{self.package}.{name}")
         function: Callable[..., Any] = getattr(module, self.function)
         return function
@@ -54,7 +52,7 @@ class Kinds:
 
         If the module has a dataclass `Options`, the function takes the options as one of these.
 
-        Raises `error` if the kind does not take the options.
+        Raises: ConfigError if the kind does not take the options.
         """
         function = self.find(declared.kind)
         call = functools.partial(function, *inputs)
@@ -62,7 +60,7 @@ class Kinds:
         try:
             inspect.signature(options_class or call).bind(**declared.options)
         except TypeError as error:
-            raise self.error(
+            raise ConfigError(
                 f"{self.what} {declared.name}, of kind {declared.kind}: {error}"
             ) from None
         if options_class is not None:

@@ -38,7 +38,7 @@ class Request:
     def plan(self, dataset: str | None = None) -> list[PlannedTrial]:
         """Return the trials, on `dataset` in place of the study's own if given.
 
-        Raises `ConfigError` if the study is not a grid of trials, or the request does not fit it.
+        Raises: ConfigError if the study is not a grid of trials, or the request does not fit it.
         """
         study = search_spaces.find(self.study)
         if study.workers:

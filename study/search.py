@@ -170,7 +170,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
 
 
 def _resumed(options: argparse.Namespace) -> tuple[Request, SearchOptions]:
-    """Read what began the run. Raises `ConfigError` if its search space has changed since."""
+    """Read what began the run. Raises: ConfigError if its search space has changed since."""
     folder = RunFolder.open(options.resume)
     folder.check_tool(TOOL)
     request = Request.of_run(folder.run)
@@ -306,7 +306,7 @@ def _database(
 def _points(directory: Path, space: Space, objective: str) -> list[dict[str, Any]]:
     """Return the best points of the run in `directory` that lie in `space`.
 
-    Raises `ConfigError` if there is none.
+    Raises: ConfigError if there is none.
     """
     results = Results.load(directory)
     if objective not in results.trials:

@@ -47,14 +47,6 @@ _COLUMNS = {
 }
 
 
-class ReportError(ConfigError):
-    """A run cannot be reported as requested; the message is one line."""
-
-
-class ResultsError(ReportError):
-    """A folder cannot be read as a run; the message is one line and says what to type."""
-
-
 @dataclass(frozen=True)
 class Results:
     """The tables of a run.
@@ -76,7 +68,7 @@ class Results:
     def load(cls, path: Path | str) -> Results:
         """Read the tables of the run in the folder `path`.
 
-        Raises: ResultsError if the folder holds no run, or a table is missing, damaged or lacks
+        Raises: ConfigError if the folder holds no run, or a table is missing, damaged or lacks
         columns.
         """
         directory = Path(path)
@@ -142,39 +134,39 @@ def select(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 def load_run(directory: Path) -> RunMetadata:
     """Read the `run.json` of the run in a folder.
 
-    Raises: ResultsError if the folder holds no run or a damaged one.
+    Raises: ConfigError if the folder holds no run or a damaged one.
     """
     if not directory.is_dir():
-        raise ResultsError(
+        raise ConfigError(
             f"{directory} is not a folder: give the folder of a run, such as results/NAME"
         )
     path = directory / METADATA
     if not path.is_file():
-        raise ResultsError(f"{directory} is no run, it has no {METADATA}: {_suggestion(directory)}")
+        raise ConfigError(f"{directory} is no run, it has no {METADATA}: {_suggestion(directory)}")
     try:
         return RunMetadata.read(path)
     except OSError as error:
-        raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ConfigError as error:
-        raise ResultsError(str(error)) from None
+        raise ConfigError(str(error)) from None
 
 
 def _read(directory: Path, name: str) -> pd.DataFrame:
     command = f"python -m study.report {directory}"
     path = directory / name
     if not path.is_file():
-        raise ResultsError(f"{directory} has no {name}: type {command} to create it")
+        raise ConfigError(f"{directory} has no {name}: type {command} to create it")
     try:
         table = pd.read_parquet(path)
     except PermissionError as error:
-        raise ResultsError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, OSError):  # pyarrow raises either
-        raise ResultsError(
+        raise ConfigError(
             f"{path} is cut short or damaged: delete it and type {command} to recreate it"
         ) from None
     missing = [column for column in _COLUMNS[name] if column not in table]
     if missing:
-        raise ResultsError(
+        raise ConfigError(
             f"{path} lacks {', '.join(missing)}: delete it and type {command} to recreate it"
         )
     return table

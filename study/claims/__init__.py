@@ -4,9 +4,3 @@ Every module here except `evidence`, `judge` and `verdict` is a kind that
 `search_spaces.study.Claim` can name. It has a pure function
 `verdict(evidence, **options) -> Verdict`. Imports neither Ray nor torch.
 """
-
-from study.analysis.results import ReportError
-
-
-class ClaimError(ReportError):
-    """A claim cannot be judged as declared; the message is one line."""

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lenet.config import SETTINGS
+from lenet.config import SETTINGS, ConfigError
 from study.analysis.quantity import Moment, Quantity
 from study.analysis.results import Results, select
 from study.analysis.wording import describe_settings, format_value, label
-from study.claims import ClaimError
 from study.claims.verdict import Bounds, SeedValues, Verdict, judge
 
 
@@ -40,14 +39,14 @@ class Evidence:
         trial has no record of `moment`; and `diverged_before`, whether the trial had diverged by
         then. Such a trial has the worst value: an accuracy of 0, an infinite loss or fall.
 
-        Raises: Untestable if a published point is missing or the run used other data, ClaimError
+        Raises: Untestable if a published point is missing or the run used other data, ConfigError
         if the records have no such quantity.
         """
         trials = self._published_trials(where)
         measured = Quantity.parse(quantity)
         records = self.results.records.sort_values("step", kind="stable")
         if measured.column not in records:
-            raise ClaimError(f"no record has {measured.column}, which a claim is about")
+            raise ConfigError(f"no record has {measured.column}, which a claim is about")
         curves = dict(tuple(records[records["trial"].isin(trials["trial"])].groupby("trial")))
         values, diverged = [], []
         for trial, status in zip(trials["trial"], trials["status"], strict=True):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from search_spaces.study import Claim, Study
 from study.analysis.results import Results
-from study.claims import ClaimError
 from study.claims.evidence import Evidence, Untestable
 from study.claims.verdict import NOT_TESTED, Verdict
 from study.kinds import Kinds
 
-KINDS = Kinds(
-    "study.claims", "verdict", "claim", frozenset({"judge", "evidence", "verdict"}), ClaimError
-)
+KINDS = Kinds("study.claims", "verdict", "claim", frozenset({"judge", "evidence", "verdict"}))
 
 
 def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
@@ -20,7 +17,7 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
     A claim is about all published points with its settings. Other points that a run has do not
     count, and a missing one leaves the claim untested.
 
-    Raises: ClaimError if a kind does not exist or does not take the options of a claim.
+    Raises: ConfigError if a kind does not exist or does not take the options of a claim.
     """
     dimensions = list(study.dimensions)
     by_budget = {name for settings in study.budgets.values() for name in settings}

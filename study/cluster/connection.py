@@ -49,7 +49,7 @@ def connect(address: str | None) -> str | None:
 
     Returns the URL of the dashboard, or None if there is no dashboard.
 
-    Raises `ConfigError` if the cluster cannot be reached or Ray does not start.
+    Raises: ConfigError if the cluster cannot be reached or Ray does not start.
     """
     prepare_environment()
     if address is None:
@@ -133,7 +133,7 @@ def require_token() -> None:
 def reserved_room(workers: Mapping[Node, int], console: Console) -> Iterator[None]:
     """Make the autoscaler provide room for `workers` (count by size), wait for it, release it.
 
-    Raises `ConfigError` if the room is not there within `_AUTOSCALE_TIMEOUT`.
+    Raises: ConfigError if the room is not there within `_AUTOSCALE_TIMEOUT`.
     """
     from ray.autoscaler.sdk import request_resources
 

@@ -22,7 +22,7 @@ Shared = dict[str, Any]
 
 
 def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, Dataset]:
-    """Load the data sets of `configs`, by name. Raises `DataUnavailable` if one is missing."""
+    """Load the data sets of `configs`, by name. Raises: DataUnavailable if one is missing."""
     return {
         name: data.load(name, data_dir)
         for name in dict.fromkeys(config.dataset for config in configs)
@@ -40,7 +40,7 @@ def load_or_fall_back(
     `make_plan` takes the name of a data set that replaces the study's own, or None. If the study's
     own data set is unavailable, the plan is made again for the embedded digits.
 
-    Raises `DataUnavailable` if the user named the data set (in `choices`) or its folder.
+    Raises: DataUnavailable if the user named the data set (in `choices`) or its folder.
     """
     plan = make_plan(None)
     try:

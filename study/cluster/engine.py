@@ -36,7 +36,7 @@ class Engine(Protocol):
     def prepare(self, *, dry_run: bool) -> bool:
         """Connect if needed, check the plan, announce it. Return False if nothing is to be done.
 
-        Raises `ConfigError` for whatever would fail later.
+        Raises: ConfigError for whatever would fail later.
         """
         ...
 

@@ -57,7 +57,7 @@ def estimate(
     `side_by_side` trials each have a processor to themselves. They share the memory bus and the
     clock frequency, so the true time is a little longer.
 
-    Raises `ConfigError` if a model cannot be trained, or, with `data_parallel`, if it cannot be
+    Raises: ConfigError if a model cannot be trained, or, with `data_parallel`, if it cannot be
     trained by several workers.
     """
     device = training_device(use_gpu)

@@ -93,7 +93,7 @@ def allocate(
     are CPUs to feed it, so neither sits idle. With `may_grow`, machines may join during the run.
     With `autoscale`, the nodes present now say nothing about the nodes to come.
 
-    Raises `ConfigError` if not a single trial fits.
+    Raises: ConfigError if not a single trial fits.
     """
     if gpus_per_trial is None:
         shares = [

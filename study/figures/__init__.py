@@ -4,9 +4,3 @@ A study names a kind by its module (`search_spaces.study.Figure.kind`). The modu
 `draw(results, title, **options)` returns its figures by the suffix of their file names: usually
 one, whose suffix is empty. Imports neither Ray nor torch.
 """
-
-from study.analysis.results import ReportError
-
-
-class FigureError(ReportError):
-    """A figure cannot be drawn as declared. The message is one line."""

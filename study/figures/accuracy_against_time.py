@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lenet.config import check_setting, unknown_name
+from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis.points import distinguishing_settings, point_curves
 from study.analysis.results import Results, select
 from study.analysis.wording import label, provenance
-from study.figures import FigureError, style
+from study.figures import style
 
 
 def draw(
@@ -32,13 +32,13 @@ def draw(
     factor of ten.
 
     Returns: one figure by an empty file suffix, or none if there are no marks.
-    Raises: ConfigError if a setting is unknown; FigureError if `quantity` is no accuracy.
+    Raises: ConfigError if a setting is unknown, or `quantity` is no accuracy.
     """
     check_setting(colour)
     check_setting(marker)
     accuracies = [str(name) for name in results.records if str(name).endswith("_accuracy")]
     if quantity not in accuracies:
-        raise FigureError(unknown_name(quantity, accuracies, "accuracy"))
+        raise ConfigError(unknown_name(quantity, accuracies, "accuracy"))
     marks = point_curves(results, quantity)
     if not marks.empty and above is not None:
         marks = marks[marks["mean"] > above]

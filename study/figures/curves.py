@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lenet.config import check_setting, unknown_name
+from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
 from study.analysis.wording import provenance
-from study.figures import FigureError, style
+from study.figures import style
 
 _SPLIT_QUANTITIES = ("accuracy", "loss")
 """What the records have for each split of the data."""
@@ -40,7 +40,7 @@ _MOST_MARKERS = 30
 class Options:
     """What a figure of curves shows.
 
-    Raises: ConfigError if a setting is unknown; FigureError if `parts` or `x` is.
+    Raises: ConfigError if a setting, `parts` or `x` is unknown.
     """
 
     where: Mapping[str, Any]
@@ -67,9 +67,9 @@ class Options:
             check_setting(name)
         for part in self.parts:
             if part not in _SPLITS:
-                raise FigureError(unknown_name(part, _SPLITS, "part of the data"))
+                raise ConfigError(unknown_name(part, _SPLITS, "part of the data"))
         if self.x not in {"epoch", "step"}:
-            raise FigureError(unknown_name(self.x, ("epoch", "step"), "axis"))
+            raise ConfigError(unknown_name(self.x, ("epoch", "step"), "axis"))
 
     @property
     def groups(self) -> list[str]:
@@ -119,11 +119,11 @@ def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
 
     Returns: the figures by file suffix: one for each combination of the other settings that vary;
         none if no trial in `where` has a result.
-    Raises: FigureError if the records lack the quantity, or are too far apart for `average`.
+    Raises: ConfigError if the records lack the quantity, or are too far apart for `average`.
     """
     for column in options.columns:
         if column not in results.records:
-            raise FigureError(unknown_name(column, results.records.columns, "quantity"))
+            raise ConfigError(unknown_name(column, results.records.columns, "quantity"))
     trials = select(results.completed, options.where)
     measured = results.records.dropna(subset=list(options.columns), how="all")
     trials = trials[trials["trial"].isin(measured["trial"]) | (trials["status"] == "diverged")]
@@ -294,12 +294,12 @@ class _Panel:
 def _average(values: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Return the mean of the values over the last `steps` steps at each point, fewer at the start.
 
-    Raises: FigureError if the records are further apart.
+    Raises: ConfigError if the records are further apart.
     """
     at = values.index.get_level_values("step").to_numpy()
     gap = int(np.median(np.diff(at, prepend=0)))
     if gap > steps:
-        raise FigureError(
+        raise ConfigError(
             f"cannot average over {steps:,} steps: the records are {gap:,} steps apart; "
             f"set record_every={steps}"
         )

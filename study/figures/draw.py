@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search_spaces.study import Study
 from study.analysis.results import Results
-from study.figures import FigureError, style
+from study.figures import style
 from study.kinds import Kinds
 
 KINDS = Kinds(
@@ -15,7 +15,6 @@ KINDS = Kinds(
     "draw",
     "figure",
     frozenset({"draw", "style", "search_trials", "workers"}),
-    FigureError,
 )
 
 
@@ -26,8 +25,7 @@ def draw_all(
 
     Skips a figure that the run has no data for, and calls `note` with a message that says so.
 
-    Raises: FigureError if a figure's kind does not exist or does not take its options;
-        ConfigError if an option names an unknown setting.
+    Raises: ConfigError if a kind does not exist or does not take the options of its figure.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lenet.config import check_setting
+from lenet.config import ConfigError, check_setting
 from study.analysis.results import Results, select
 from study.analysis.wording import provenance
-from study.figures import FigureError, style
+from study.figures import style
 
 
 def draw(
@@ -31,7 +31,7 @@ def draw(
     `until`, if given. Only the first seed is drawn: nothing in such a run is random.
 
     Returns: one figure by an empty file suffix, or none if no trial in `where` has a result.
-    Raises: ConfigError if a setting is unknown; FigureError if the run did not observe W and b.
+    Raises: ConfigError if a setting is unknown, or the run did not observe W and b.
     """
     for name in (*where, line):
         check_setting(name)
@@ -41,7 +41,7 @@ def draw(
         return {}
     for column in ("observed_W", "observed_b"):
         if column not in results.records:
-            raise FigureError(f"a path needs {column}, which no model of this run records")
+            raise ConfigError(f"a path needs {column}, which no model of this run records")
     values = [v for v in results.values_of(line) if not select(trials, {line: v}).empty]
     paths = {}
     for value in values:

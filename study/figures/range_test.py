@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lenet.config import unknown_name
+from lenet.config import ConfigError, unknown_name
 from study.analysis.range_test import (
     RAMP_SETTINGS,
     RULES,
@@ -22,7 +22,7 @@ from study.analysis.range_test import (
 )
 from study.analysis.results import Results, select
 from study.analysis.wording import label, provenance
-from study.figures import FigureError, style
+from study.figures import style
 
 _SMOOTHING = 0.95
 _POINTS = 200
@@ -38,10 +38,10 @@ def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
 
     Returns: the figures by file suffix: one for each ramp and each combination of the other
         settings that vary; none if no ramp has a result.
-    Raises: FigureError if the records lack `quantity`.
+    Raises: ConfigError if the records lack `quantity`.
     """
     if quantity not in results.records:
-        raise FigureError(unknown_name(quantity, results.records.columns, "quantity"))
+        raise ConfigError(unknown_name(quantity, results.records.columns, "quantity"))
     trials = ramp_trials(results)
     shown = [n for n in ("schedule", "lr", *RAMP_SETTINGS, "optimizer") if n in trials]
     lines = trials.groupby(shown, dropna=False)

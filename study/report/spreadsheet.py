@@ -1,4 +1,4 @@
-"""The curves of a run as one spreadsheet, for people who go on from there by hand."""
+"""The curves of a run as one spreadsheet."""
 
 from __future__ import annotations
 
@@ -6,36 +6,43 @@ from pathlib import Path
 
 import pandas as pd
 
+from lenet.config import ConfigError
 from study.analysis.results import Results
-from study.report import SpreadsheetError
 
-_FAMILIES = (
-    *("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
-    *("test_loss", "test_accuracy", "lr", "train_seconds", "samples_per_second"),
+_QUANTITIES = (
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "lr",
+    "train_seconds",
+    "samples_per_second",
 )
-_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
+_MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384  # of Excel
 
 
 def write_spreadsheet(results: Results, path: Path) -> list[str]:
-    """Write `path`, an .xlsx: a sheet of the trials, then one per family of curves, with a row
-    per step and a column per trial; the names of the sheets.
+    """Write an .xlsx file and return the names of its sheets.
 
-    Losses and accuracies are as in the records (accuracies in [0, 1]). Families that nothing
-    was measured of are left out. Raises `SpreadsheetError` if a sheet would be larger than a
-    spreadsheet can be.
+    The first sheet holds the trials. Each of the others holds one quantity, with a row per step and
+    a column per trial, in the units of the records. Quantities without values have no sheet.
+
+    Raises: ConfigError if a sheet would exceed Excel's limits.
     """
     records = results.records
     observed = [name for name in records.columns if name.startswith("observed_")]
     sheets = {"trials": results.trials}
-    for family in (*_FAMILIES, *observed):
-        if family in records and records[family].notna().any():
-            curves = records.pivot(index="step", columns="trial", values=family)
+    for quantity in (*_QUANTITIES, *observed):
+        if quantity in records and records[quantity].notna().any():
+            curves = records.pivot(index="step", columns="trial", values=quantity)
             in_order = [trial for trial in results.trials["trial"] if trial in curves]
-            # Excel's sheets have names of at most 31 characters.
-            sheets[family[:31]] = curves[in_order].dropna(how="all").reset_index()
+            # Excel allows sheet names of at most 31 characters.
+            sheets[quantity[:31]] = curves[in_order].dropna(how="all").reset_index()
     for name, sheet in sheets.items():
-        if len(sheet) >= _MOST_ROWS or len(sheet.columns) > _MOST_COLUMNS:
-            raise SpreadsheetError(
+        if len(sheet) >= _MAX_ROWS or len(sheet.columns) > _MAX_COLUMNS:
+            raise ConfigError(
                 f"{name} has {len(sheet):,} rows and {len(sheet.columns):,} columns, more than a "
                 "spreadsheet holds: use records.parquet"
             )

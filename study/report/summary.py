@@ -44,9 +44,8 @@ def summarize(directory: Path, console: Console, out: Path | None = None) -> Non
     """Report the run in `directory`: print the answer, the tables and the verdicts, and write
     them with the figures into `out` (default: `directory`).
 
-    Raises `ResultsError` if the folder holds no run or its tables cannot be read; `FigureError`,
-    `TableError`, `ClaimError` or `ConfigError` if its study declares something that does not
-    exist or does not fit the run; `OSError` if nothing can be written.
+    Raises: ConfigError if the folder holds no run, its tables cannot be read, or its study does
+    not fit the run; OSError if nothing can be written.
     """
     results = Results.load(directory)
     console.print()

@@ -26,7 +26,7 @@ def with_workers(
     if there are any. Beside GPUs the CPU is a single worker, as in Fan's figures, with the CPUs of
     a whole machine unless the user chose otherwise.
 
-    Raises `ConfigError` if there is no GPU and the user wants one, or if nothing can be launched.
+    Raises: ConfigError if there is no GPU and the user wants one, or if nothing can be launched.
     """
     has_gpus = any(node.gpus for node in nodes)
     workers: dict[str, Sequence[int]] = {}
@@ -98,7 +98,7 @@ def check_capacity(
 
     `workers` are the counts still to be launched. A resumed run keeps the counts it began with.
 
-    Raises `ConfigError` if they do not fit and may not share.
+    Raises: ConfigError if they do not fit and may not share.
     """
     resume_elsewhere = "resume it where they fit, for example on a cluster with --address"
     totals = _totals(nodes)

@@ -82,7 +82,7 @@ class ScalingRequest:
     def restricted_study(self) -> Study:
         """Return the study with the user's choices.
 
-        Raises `ConfigError` if it does not compare worker counts.
+        Raises: ConfigError if it does not compare worker counts.
         """
         study = search_spaces.find(self.study)
         if not study.workers:

@@ -60,7 +60,7 @@ def train_with_ray(
     takes its group with it. A new group continues from the points' last checkpoints, at most
     twice.
 
-    Raises `OutOfReach` if a worker cannot reach the run's folder, and Ray's error otherwise.
+    Raises: OutOfReach if a worker cannot reach the run's folder, and Ray's error otherwise.
     """
     on_gpu = job.processor == "gpu"
     with tempfile.TemporaryDirectory(prefix="study-train-") as storage:

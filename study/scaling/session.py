@@ -66,6 +66,7 @@ class ScalingEngine:
         self._address = session.address if self._launches or not session.resumed else None
         self._autoscale = session.autoscale and self._address is not None
         self._stack = contextlib.ExitStack()
+        self._stack.callback(connection.disconnect)
         self._nodes: Sequence[Node] = ()
         self._datasets: Mapping[str, Dataset] = {}
         self._oversubscribed: Mapping[str, Mapping[int, bool]] = {}
@@ -147,7 +148,6 @@ class ScalingEngine:
 
     def close(self) -> None:
         self._stack.close()
-        connection.disconnect()
 
     def _all_launches(self) -> list[Launch]:
         """Return the launches of a resumed run, on the data set that it began with."""
@@ -158,7 +158,7 @@ class ScalingEngine:
     def _unfinished(self) -> list[Launch]:
         """Return the launches of a resumed run with their unfinished points.
 
-        Raises `ConfigError` if the run began with other points.
+        Raises: ConfigError if the run began with other points.
         """
         launches = self._all_launches()
         points = {p.name: p.config for launch in launches for p in launch.points}
@@ -179,7 +179,7 @@ class ScalingEngine:
     def _find_nodes(self, *, dry_run: bool) -> list[Node]:
         """Return the machines to use. With `--autoscale`, wait until the cluster has added them.
 
-        Raises `ConfigError` if they do not come, or if their size is unknown.
+        Raises: ConfigError if they do not come, or if their size is unknown.
         """
         if not self._autoscale:
             return connection.cluster_nodes() if self._address else [this_machine()]
@@ -255,7 +255,7 @@ class ScalingEngine:
     def _training_seconds(self) -> float:
         """Return how long one worker would train.
 
-        Raises `ConfigError` if a model cannot be trained at all, or not by that many workers.
+        Raises: ConfigError if a model cannot be trained at all, or not by that many workers.
         """
         total = 0.0
         for processor, counts in _workers_of(self._launches).items():

@@ -62,7 +62,7 @@ def train_job(
     point continues from its checkpoint, so a launch whose worker died is simply started again.
     Only rank 0 writes.
 
-    Raises `OutOfReach` in every worker if one of them cannot reach the run's folder, and
+    Raises: OutOfReach in every worker if one of them cannot reach the run's folder, and
     `RuntimeError` if they find different checkpoints in it.
     """
     torch.set_num_threads(job.threads)
@@ -186,7 +186,7 @@ def _train_point(
 
 
 def _table(seconds: torch.Tensor, begun_at: int, last: int) -> NDArray[Any]:
-    """Return rows of `STEP_TIMING` from `seconds` (workers, steps, phases) of the steps up to `last`."""
+    """Return rows of `STEP_TIMING` from `seconds`, of shape (workers, steps, phases)."""
     workers, steps, _ = seconds.shape
     table = np.empty((workers, steps), STEP_TIMING)
     table["rank"] = np.arange(workers)[:, None]

@@ -5,9 +5,3 @@ has a function `make(results, **options) -> pandas.DataFrame`, which returns eve
 every column name in words, or an empty frame if no trial of the run belongs to the table. Imports
 neither Ray nor torch.
 """
-
-from study.analysis.results import ReportError
-
-
-class TableError(ReportError):
-    """A table cannot be made as declared; the message is one line."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from lenet.config import ConfigError
 from study.analysis.results import Results, select
 from study.analysis.wording import column_heading, format_value, label
-from study.tables import TableError
 from study.tables.cells import (
     best_point,
     check_names,
@@ -31,7 +31,7 @@ def make(results: Results, *, where: Mapping[str, Any], per: Sequence[str]) -> p
     """
     check_names(results, settings=(*where, *per), quantities=_MEASURED)
     if "lr" in per:
-        raise TableError("this table chooses the learning rate: remove lr from `per`")
+        raise ConfigError("this table chooses the learning rate: remove lr from `per`")
     selected = select(results.completed, where)
     rows = []
     for prefix, trials in split_by_other_settings(results, selected, [*per, "lr"]):

@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from lenet.config import check_setting, unknown_name
+from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis import statistics
 from study.analysis.quantity import END, Quantity
 from study.analysis.results import Results
 from study.analysis.statistics import Mean
 from study.analysis.wording import describe_machines, format_mean, format_value, label
-from study.tables import TableError
 
 _NO_QUANTITIES = {"trial", "diverged"}
 
@@ -67,17 +66,17 @@ def check_names(
 ) -> None:
     """Validate the names in the options of a table; `columns` are those of the records.
 
-    Raises: ConfigError for an unknown setting, TableError for an unknown quantity or column.
+    Raises: ConfigError if a setting, quantity or column is unknown.
     """
     for name in settings:
         check_setting(name)
     known = {*results.records} - _NO_QUANTITIES
     for quantity in quantities:
         if Quantity.parse(quantity).column not in known:
-            raise TableError(unknown_name(quantity, known | {"test_accuracy_at_best"}, "quantity"))
+            raise ConfigError(unknown_name(quantity, known | {"test_accuracy_at_best"}, "quantity"))
     for column in columns:
         if column not in known:
-            raise TableError(unknown_name(column, known, "quantity"))
+            raise ConfigError(unknown_name(column, known, "quantity"))
 
 
 def split_by_other_settings(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lenet.config import ConfigError
 from study.analysis.points import distinguishing_settings, point_curves
 from study.analysis.results import Results
 from study.analysis.statistics import Mean
 from study.analysis.wording import column_heading, format_measurement
-from study.tables import TableError
 from study.tables.cells import Measurement, check_names, setting_cells
 
 
@@ -21,7 +21,7 @@ def make(results: Results, *, quantity: str = "test_accuracy", above: float = 0.
     """
     check_names(results, columns=[quantity])
     if not quantity.endswith("_accuracy"):
-        raise TableError(
+        raise ConfigError(
             f"effort is seconds per point of accuracy: name an accuracy, not {quantity}"
         )
     curves = point_curves(results, quantity)

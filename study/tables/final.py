@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from lenet.config import ConfigError
 from study.analysis.results import Results, select
 from study.analysis.wording import column_heading
-from study.tables import TableError
 from study.tables.cells import check_names, measure, setting_cells, split_by_other_settings
 
 
@@ -33,7 +33,7 @@ def make(
     """
     check_names(results, settings=(*where, *settings), quantities=quantities)
     if not settings or not quantities:
-        raise TableError("a table of final values needs at least one setting and one quantity")
+        raise ConfigError("a table of final values needs at least one setting and one quantity")
     sign = -1 if quantities[0].endswith("accuracy") else 1
     selected = select(results.completed, where)
     if where_step is not None:

@@ -7,9 +7,8 @@ import pandas as pd
 from search_spaces.study import Study, Table
 from study.analysis.results import Results
 from study.kinds import Kinds
-from study.tables import TableError
 
-KINDS = Kinds("study.tables", "make", "table", frozenset({"make", "cells"}), TableError)
+KINDS = Kinds("study.tables", "make", "table", frozenset({"make", "cells"}))
 
 
 def make_all(study: Study, results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
@@ -17,8 +16,7 @@ def make_all(study: Study, results: Results) -> dict[str, tuple[Table, pd.DataFr
 
     A table to which no trial of this run belongs is omitted.
 
-    Raises: TableError if a kind does not exist or does not take the options of a table, ConfigError
-    if a setting does not exist.
+    Raises: ConfigError if a kind does not exist or does not take the options of its table.
     """
     tables: dict[str, tuple[Table, pd.DataFrame]] = {}
     for table in study.tables:

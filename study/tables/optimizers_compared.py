@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from lenet import registry
-from lenet.config import unknown_name
+from lenet.config import ConfigError, unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
 from study.analysis.wording import describe_settings, format_percent, pluralize
-from study.tables import TableError
 from study.tables.cells import best_point, measure, split_by_other_settings
 
 _POINT = 0.01
@@ -44,7 +43,7 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
     """
     for name in optimizers:
         if name not in registry.OPTIMIZERS:
-            raise TableError(unknown_name(name, registry.OPTIMIZERS, "optimizer"))
+            raise ConfigError(unknown_name(name, registry.OPTIMIZERS, "optimizer"))
     selected = results.completed[results.completed["optimizer"].isin(list(optimizers))]
     if selected.empty:
         return pd.DataFrame()

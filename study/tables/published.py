@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from lenet.config import coerce
+from lenet.config import ConfigError, coerce
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
-from study.tables import TableError
 from study.tables.cells import (
     Measurement,
     check_names,
@@ -44,7 +43,7 @@ def make(
     """
     check_names(results, settings=(*where, by, *([panel] if panel else [])), quantities=[quantity])
     if not Quantity.parse(quantity).column.endswith("_accuracy"):
-        raise TableError(f"quantity {quantity} is not a percentage: name an accuracy")
+        raise ConfigError(f"quantity {quantity} is not a percentage: name an accuracy")
     accuracies: dict[tuple[Any, ...], float]
     if panel:
         accuracies = {

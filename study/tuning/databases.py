@@ -34,7 +34,7 @@ def url_of(folder: Path) -> str:
 def without_password(url: str) -> str:
     """Return `url` with `***` for the password and for any driver option that may be a secret.
 
-    Raises `ConfigError` if it is not the URL of a database.
+    Raises: ConfigError if it is not the URL of a database.
     """
     try:
         parsed = make_url(url)
@@ -67,7 +67,7 @@ def hide_passwords(words: Sequence[str], url: str | None) -> list[str]:
 def connect(url: str) -> BaseStorage:
     """Connect to the database and create Optuna's tables if they are missing.
 
-    Raises `ConfigError` if it cannot be reached or written to.
+    Raises: ConfigError if it cannot be reached or written to.
     """
     shown = without_password(url)
     sqlite = make_url(url).get_backend_name() == "sqlite"

@@ -83,6 +83,8 @@ class TuningEngine:
 
     def write_plan(self) -> None:
         plan = self._plan
+        if self._nothing_left:
+            return
         if plan.resumed:
             self.folder.update_metadata(options=plan.options.to_json())
             self.folder.extend_plan(plan.trials)

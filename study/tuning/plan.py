@@ -107,7 +107,7 @@ def new_plan(
     follow_up: FollowUp | None = None,
     make_search: MakeSearch | None = None,
 ) -> TuningPlan:
-    """Plan a new run in `place`. Raises `ConfigError` if the request cannot be met."""
+    """Plan a new run in `place`. Raises: ConfigError if the request cannot be met."""
     folder = RunFolder(place)
     folder.check_free()
 

@@ -143,7 +143,7 @@ class Search:
         is abandoned. The folder must be locked, or the trials of another process would be taken
         for abandoned ones.
 
-        Raises `OSError` if the database becomes unreachable.
+        Raises: OSError if the database becomes unreachable.
         """
         complete = self.look(folder)
         with quiet_optuna():

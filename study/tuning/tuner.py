@@ -111,7 +111,7 @@ def run_trials(
     trial to trial, and the data sets lie once in the object store. A trial that crashes is retried
     once, from its last checkpoint. Ctrl-C ends the run, which can be resumed from `folder`.
 
-    Raises `ConfigError` if a worker cannot reach the folder, `OSError` if the search's database is
+    Raises: ConfigError if a worker cannot reach the folder, `OSError` if the search's database is
     unreachable.
     """
     statuses = _StatusCallback(folder)
@@ -128,7 +128,14 @@ def run_trials(
         if resources.concurrent is None:
             stack.enter_context(_pending_limit(max_pending))
         tuner = tune.Tuner(
-            _trainable(folder, datasets, resources, study, objectives, scheduler),
+            _trainable(
+                folder,
+                datasets,
+                resources,
+                study=study,
+                objectives=objectives,
+                scheduler=scheduler,
+            ),
             tune_config=tune.TuneConfig(
                 scheduler=_scheduler(scheduler, objectives[0]),
                 search_alg=proposals,
@@ -165,6 +172,7 @@ def _trainable(
     folder: RunFolder,
     datasets: Mapping[str, Dataset],
     resources: Resources,
+    *,
     study: str,
     objectives: Sequence[str],
     scheduler: str,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lenet.config import ConfigError
 from study.analysis.results import Results
-from study.figures import FigureError, style
+from study.figures import style
 from study.figures.accuracy_against_time import draw
 from tests.unit.made_up_run import made_up_run
 
@@ -143,7 +143,7 @@ def test_nothing_overlaps(tmp_path: Path) -> None:
     [
         ({"colour": "optimiser"}, ConfigError, "did you mean 'optimizer'"),
         ({"marker": "batchsize"}, ConfigError, "did you mean 'batch_size'"),
-        ({"quantity": "test_loss"}, FigureError, "unknown accuracy 'test_loss'"),
+        ({"quantity": "test_loss"}, ConfigError, "unknown accuracy 'test_loss'"),
     ],
 )
 def test_wrong_options_are_refused(

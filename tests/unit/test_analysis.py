@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lenet.config import TrainConfig
+from lenet.config import ConfigError, TrainConfig
 from study.analysis import statistics
 from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
 from study.analysis.quantity import Quantity
-from study.analysis.results import Results, ResultsError, select
+from study.analysis.results import Results, select
 from study.analysis.wording import format_value, provenance
 from tests.unit.made_up_run import SECONDS, final_accuracy, made_up_run, write
 
@@ -272,19 +272,19 @@ def test_values_are_sorted_whatever_the_order_of_the_trials() -> None:
 def test_a_damaged_run_is_reported_in_one_line(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
     directory = write(made_up_run(), tmp_path / "run")
     damage(directory)
-    with pytest.raises(ResultsError, match=message) as raised:
+    with pytest.raises(ConfigError, match=message) as raised:
         Results.load(directory)
     assert "\n" not in str(raised.value)
 
 
 def test_a_folder_of_runs_suggests_the_newest_run(tmp_path: Path) -> None:
     directory = write(made_up_run(), tmp_path / "run")
-    with pytest.raises(ResultsError, match=f"did you mean {directory}"):
+    with pytest.raises(ConfigError, match=f"did you mean {directory}"):
         Results.load(tmp_path)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="not a folder"):
+    with pytest.raises(ConfigError, match="not a folder"):
         Results.load(tmp_path / "nowhere")
 
 

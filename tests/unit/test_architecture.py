@@ -148,6 +148,16 @@ def test_no_rooms_import_each_other_in_a_circle() -> None:
     graphlib.TopologicalSorter(ARROWS).prepare()  # raises CycleError, which names the rooms
 
 
+def test_test_modules_do_not_import_each_other() -> None:
+    for path in (PROJECT / "tests").rglob("*.py"):
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names |= {str(getattr(node, "module", "")), *(alias.name for alias in node.names)}
+        modules = [name for name in names if name.split(".")[-1].startswith("test_")]
+        assert not modules, f"{path.name} imports {modules}: move what they share"
+
+
 def room_list() -> str:
     """Return the list of rooms for the docs: each before the rooms that it imports."""
     sorted_arrows = {here: sorted(ARROWS[here]) for here in sorted(ARROWS)}

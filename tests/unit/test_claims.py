@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 import search_spaces
+from lenet.config import ConfigError
 from search_spaces.fan import FAN
 from search_spaces.study import Claim
 from study.analysis.results import Results
-from study.claims import ClaimError, judge
+from study.claims import judge
 from study.claims.evidence import Evidence
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
 from tests.unit.made_up_run import made_up_run
@@ -235,11 +236,11 @@ def test_the_test_accuracy_at_the_best_validation():
 
 def test_an_invalid_claim_is_refused():
     of = evidence(*seeds([[0.1]]))
-    with pytest.raises(ClaimError, match="did you mean 'within'"):
+    with pytest.raises(ConfigError, match="did you mean 'within'"):
         verdict("withing", of)
-    with pytest.raises(ClaimError, match="claim odd, of kind within"):
+    with pytest.raises(ConfigError, match="claim odd, of kind within"):
         verdict("within", of, beneath=1)
-    with pytest.raises(ClaimError, match="no record has speed"):
+    with pytest.raises(ConfigError, match="no record has speed"):
         verdict("within", of, where={}, quantity="speed")
 
 

@@ -19,7 +19,7 @@ from lenet.config import ConfigError
 from search_spaces.fan import FAN as STUDY
 from search_spaces.study import Figure
 from study.analysis.results import Results, select
-from study.figures import FigureError, curves, path, style
+from study.figures import curves, path, style
 from study.figures.draw import draw_all
 from tests.unit.made_up_run import EPOCHS, made_up_run
 
@@ -297,10 +297,10 @@ def test_a_figure_without_trials_is_skipped_with_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "error", "message"),
     [
-        ("curve", {}, FigureError, "did you mean 'curves'"),
-        ("style", {}, FigureError, "unknown kind of figure 'style'"),
-        ("curves", {"rows": "lr"}, FigureError, "figure mine, of kind curves: .*'rows'"),
-        ("curves", {"quantity": "speed"}, FigureError, "unknown quantity 'speed'"),
+        ("curve", {}, ConfigError, "did you mean 'curves'"),
+        ("style", {}, ConfigError, "unknown kind of figure 'style'"),
+        ("curves", {"rows": "lr"}, ConfigError, "figure mine, of kind curves: .*'rows'"),
+        ("curves", {"quantity": "speed"}, ConfigError, "unknown quantity 'speed'"),
         ("curves", {"panel": "batchsize"}, ConfigError, "did you mean 'batch_size'"),
     ],
 )
@@ -349,7 +349,7 @@ def test_training_values_can_be_averaged_over_steps() -> None:
     losses = results.records.loc[results.records["trial"] == trial, "train_loss"].tolist()
     pairs = [(a + b) / 2 for a, b in itertools.pairwise(losses)]
     assert list(line.get_ydata()) == pytest.approx([losses[0], *pairs])
-    with pytest.raises(FigureError, match="set record_every=50"):
+    with pytest.raises(ConfigError, match="set record_every=50"):
         draw_curves(results, quantity="loss", parts=("train",), average=50)
 
 
@@ -375,7 +375,7 @@ def test_paths_run_from_the_start_to_the_last_step() -> None:
     # The minimum is the line through the two points.
     best = figure.axes[0].get_lines()[-1]
     assert (best.get_xdata()[0], best.get_ydata()[0]) == pytest.approx((-1, 1))
-    with pytest.raises(FigureError, match="a path needs observed_W"):
+    with pytest.raises(ConfigError, match="a path needs observed_W"):
         path.draw(made_up_run(), "A title", **options)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.report import SpreadsheetError, spreadsheet
+from lenet.config import ConfigError
 from study.report import __main__ as report
+from study.report import spreadsheet
 from tests.unit.made_up_run import made_up_run, write
 
 
@@ -30,6 +31,6 @@ def test_a_run_too_large_for_a_spreadsheet_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spreadsheet, "_MOST_COLUMNS", 5)
-    with pytest.raises(SpreadsheetError, match=r"use records\.parquet"):
+    with pytest.raises(ConfigError, match=r"use records\.parquet"):
         spreadsheet.write_spreadsheet(made_up_run(), tmp_path / "results.xlsx")
     assert not (tmp_path / "results.xlsx").exists()

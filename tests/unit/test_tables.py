@@ -19,7 +19,6 @@ from search_spaces.fan import FAN as STUDY
 from search_spaces.study import Table
 from study.analysis.results import Results
 from study.tables import (
-    TableError,
     best_settings,
     checkpoints,
     effort,
@@ -160,7 +159,7 @@ def test_the_best_record_is_selected_on_validation_data() -> None:
 
 
 def test_only_accuracies_are_percentages() -> None:
-    with pytest.raises(TableError, match="name an accuracy"):
+    with pytest.raises(ConfigError, match="name an accuracy"):
         published.make(made_up_run(), **OPTIONS["published"], quantity="test_loss")
 
 
@@ -245,7 +244,7 @@ def test_a_setting_that_another_determines_has_no_column() -> None:
 
 
 def test_effort_is_of_accuracies_only() -> None:
-    with pytest.raises(TableError, match="name an accuracy"):
+    with pytest.raises(ConfigError, match="name an accuracy"):
         effort.make(made_up_run(), quantity="test_loss")
 
 
@@ -272,7 +271,7 @@ def test_a_learning_rate_that_diverged_comes_after_one_that_did_not() -> None:
 
 
 def test_the_chosen_learning_rate_cannot_be_a_setting_of_the_rows() -> None:
-    with pytest.raises(TableError, match="remove lr"):
+    with pytest.raises(ConfigError, match="remove lr"):
         best_settings.make(made_up_run(), where={}, per=("optimizer", "lr"))
 
 
@@ -342,7 +341,7 @@ def test_the_metrics_have_intervals_over_seeds_and_exclude_diverged_trials() -> 
 def test_an_optimizer_that_was_not_run_has_no_column_and_an_unknown_one_is_refused() -> None:
     table = optimizers_compared.make(made_up_run(choices={"optimizer": ["sgd"]}))
     assert list(table.columns) == ["metric", "definition", "sgd"]
-    with pytest.raises(TableError, match="did you mean 'adam'"):
+    with pytest.raises(ConfigError, match="did you mean 'adam'"):
         optimizers_compared.make(made_up_run(), optimizers=("adan",))
 
 
@@ -420,12 +419,12 @@ def test_a_table_without_trials_is_omitted(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("efort", {}, TableError, "did you mean 'effort'"),
-        ("make", {}, TableError, "unknown kind of table 'make'"),
-        ("cells", {}, TableError, "unknown kind of table 'cells'"),
-        ("effort", {"rows": "lr"}, TableError, "table effort, of kind effort: .*'rows'"),
-        ("final", {}, TableError, "table final, of kind final: missing.*'settings'"),
-        ("effort", {"quantity": "test_acuracy"}, TableError, "did you mean 'test_accuracy'"),
+        ("efort", {}, ConfigError, "did you mean 'effort'"),
+        ("make", {}, ConfigError, "unknown kind of table 'make'"),
+        ("cells", {}, ConfigError, "unknown kind of table 'cells'"),
+        ("effort", {"rows": "lr"}, ConfigError, "table effort, of kind effort: .*'rows'"),
+        ("final", {}, ConfigError, "table final, of kind final: missing.*'settings'"),
+        ("effort", {"quantity": "test_acuracy"}, ConfigError, "did you mean 'test_accuracy'"),
         (
             "settings_by_value",
             {"where": {}, "rows": "lr", "columns": "batchsize"},
@@ -444,7 +443,7 @@ def test_an_invalid_table_is_refused(
 def test_every_kind_is_tested_here() -> None:
     for name in OPTIONS:
         assert callable(KINDS.find(name))
-    with pytest.raises(TableError) as refused:
+    with pytest.raises(ConfigError) as refused:
         KINDS.find("?")
     known = str(refused.value).partition("choose from ")[2].split(", ")
     assert set(known) == {*OPTIONS, *TESTED_ELSEWHERE}
