@@ -67,7 +67,7 @@ def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Pat
 
     folder = RunFolder.create(place / f"run{concurrent}", METADATA, [])
     search = Search(
-        searched=SearchSpace(SPACE, _BASE),
+        space=SearchSpace(SPACE, _BASE),
         objectives=(_OBJECTIVE,),
         sampler="tpe",
         seed=0,

@@ -35,11 +35,7 @@ _SHUFFLE_SEED = 20_221_226
 _DIGITS_TEST_SAMPLES = 297
 
 
-class DataError(ConfigError):
-    """Data that are missing, truncated or altered."""
-
-
-class DataUnavailable(DataError):
+class DataUnavailable(ConfigError):
     """Data that are not on this machine and cannot be downloaded."""
 
 
@@ -125,7 +121,7 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     A download goes to `data_dir`, or else to the user's cache. It holds a lock, so that processes
     that start together download once.
 
-    Raises: DataUnavailable if the data cannot be downloaded, DataError if they are damaged.
+    Raises: DataUnavailable if the data cannot be downloaded, ConfigError if they are damaged.
     """
     embedded = {"digits": _digits, "line": _line}
     if name in embedded:
@@ -204,7 +200,7 @@ def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         missing = _missing(root, name)
         if len(missing) < len(_RAW_BYTES):
-            raise DataError(
+            raise ConfigError(
                 f"{folder / missing[0]} is missing and could not be downloaded ({reason}): put "
                 "it there, or use --set dataset=digits, which needs no download"
             ) from error
@@ -216,18 +212,20 @@ def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None
 
 
 def _verify(name: str, file: Path, archive_md5: str | None) -> None:
-    """Raise `DataError` if `file` has the wrong size, or the wrong digest if one is known."""
+    """Raise `ConfigError` if `file` has the wrong size, or the wrong digest if one is known."""
     remedy = f"delete {file.parent} to download it again, or restore the file"
     size = file.stat().st_size
     if size != _RAW_BYTES[file.name]:
-        raise DataError(f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}")
+        raise ConfigError(
+            f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}"
+        )
     expected = _RAW_MD5.get((name, file.name))
     archive = file.with_name(f"{file.name}.gz")
     if expected is None and archive.is_file() and _md5(_chunks(archive)) == archive_md5:
         with gzip.open(archive) as unpacked:
             expected = _md5(iter(lambda: unpacked.read(1 << 20), b""))
     if expected is not None and _md5(_chunks(file)) != expected:
-        raise DataError(f"{file} is not the published file (its md5 differs): {remedy}")
+        raise ConfigError(f"{file} is not the published file (its md5 differs): {remedy}")
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

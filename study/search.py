@@ -143,7 +143,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     def make_search(dataset: str | None) -> Search:
         study = search_spaces.find(request.study)
         return Search(
-            searched=study.search_space(request.choices, request.budget, dataset),
+            space=study.search_space(request.choices, request.budget, dataset),
             objectives=search_options.objectives,
             sampler=search_options.sampler,
             seed=search_options.sampler_seed,

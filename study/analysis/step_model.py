@@ -233,7 +233,7 @@ class FittedModels:
 
 
 def fit_repeats(repeats: Repeats, without: Sequence[Workload] = ()) -> FittedModels | None:
-    """Fit the model to each repeat without these workloads; None if no fit is possible."""
+    """Fit the model to each repeat without the workloads `without`; None if no fit is possible."""
     used = [[m for m in repeat if m.workload not in without] for repeat in repeats]
     models = [model for model in map(fit, used) if model is not None]
     return FittedModels(tuple(models), tuple(used[0])) if models else None

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
+from lenet.records import last_finite
 from search_spaces.study import PlannedTrial, maximized
 from study.runs import layout
 from study.runs.bucket import BucketPath
@@ -224,11 +225,10 @@ class RunFolder:
         return [planned for planned, complete in trials if not complete]
 
     def best(self, objective: str) -> tuple[str, float] | None:
-        """Return name and objective of the trial whose last record is best so far."""
+        """Return name and objective of the best trial so far, by its last finite value."""
 
         def last(planned: PlannedTrial, trial: TrialFolder) -> tuple[str, float]:
-            records = trial.records()
-            return planned.name, getattr(records[-1], objective) if records else math.nan
+            return planned.name, last_finite(trial.records(), objective)
 
         measured = [item for item in self.map_trials(last) if math.isfinite(item[1])]
         sign = 1 if maximized(objective) else -1

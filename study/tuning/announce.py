@@ -59,7 +59,7 @@ def _search(search: Search, console: Console) -> None:
         for name in search.objectives
     )
     console.print(f"  search       {search.sampler} (seed {search.seed}): {goals}")
-    for dimension in search.space:
+    for dimension in search.space.dimensions:
         conditions = " and ".join(
             f"{name} {' or '.join(sorted(map(str, values)))}"
             for name, values in dimension.condition.items()

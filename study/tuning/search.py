@@ -86,7 +86,7 @@ def final_values(records: Sequence[Record], objectives: Sequence[str]) -> list[f
 class Search:
     """A search space, how it is searched, and how far the search has come."""
 
-    searched: SearchSpace
+    space: SearchSpace
     objectives: tuple[str, ...]
     sampler: str
     seed: int
@@ -110,19 +110,15 @@ class Search:
         """Number of trials to train. Pending trials are finished even if `trials` is lower."""
         return max(self.trials - self.done, len(self.pending), 0)
 
-    @property
-    def space(self) -> Sequence[Dimension]:
-        return self.searched.dimensions
-
     def samples(self, count: int) -> list[TrainConfig]:
         """Draw random points of the space."""
         with quiet_optuna():
             study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self.seed))
-            return [self.config(propose(self.space, study.ask())) for _ in range(count)]
+            return [self.config(propose(self.space.dimensions, study.ask())) for _ in range(count)]
 
     def config(self, values: Mapping[str, Any]) -> TrainConfig:
         """Return the config of a point of the space."""
-        return self.searched.config({**values, "seed": SEED, **_WITHOUT_TEST})
+        return self.space.config({**values, "seed": SEED, **_WITHOUT_TEST})
 
     def look(self, folder: RunFolder) -> set[str]:
         """Count the complete trials of a run and return their names. Changes nothing on disk."""

@@ -62,7 +62,7 @@ class Suggester(OptunaSearch):
         modes = ["max" if maximized(name) else "min" for name in search.objectives]
         with quiet_optuna():
             super().__init__(
-                lambda trial: propose(search.space, trial),
+                lambda trial: propose(search.space.dimensions, trial),
                 metric=list(search.objectives) if multi_objective else search.objectives[0],
                 mode=modes if multi_objective else modes[0],
                 sampler=search.study.sampler,

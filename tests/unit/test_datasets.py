@@ -66,14 +66,14 @@ def test_an_altered_file_is_refused(mnist_folder, tmp_path):
     content = bytearray(file.read_bytes())
     content[1000] ^= 1
     file.write_bytes(content)
-    with pytest.raises(datasets.DataError, match=r"train-labels.* is not the published file"):
+    with pytest.raises(ConfigError, match=r"train-labels.* is not the published file"):
         datasets.load("mnist", tmp_path)
 
 
 def test_a_truncated_file_is_refused(mnist_folder, tmp_path):
     file = copy_of(mnist_folder, tmp_path) / "t10k-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(datasets.DataError, match=r"t10k-images.* has 5,000 bytes"):
+    with pytest.raises(ConfigError, match=r"t10k-images.* has 5,000 bytes"):
         datasets.load("mnist", tmp_path)
 
 
@@ -93,7 +93,7 @@ def offline(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("offline")
 def test_a_missing_file_that_cannot_be_downloaded_is_named(mnist_folder, tmp_path):
     (copy_of(mnist_folder, tmp_path / "here") / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(datasets.DataError, match=r"t10k-labels-idx1-ubyte is missing") as error:
+    with pytest.raises(ConfigError, match=r"t10k-labels-idx1-ubyte is missing") as error:
         datasets.load("mnist", tmp_path / "here")
     assert not isinstance(error.value, datasets.DataUnavailable)
 

@@ -21,7 +21,7 @@ CHOICES = {"optimizer": ["adam"], "schedule": ["constant"]}
 
 def search_in(folder, **changes):
     made = {
-        "searched": STUDY.search_space(CHOICES, "smoke"),
+        "space": STUDY.search_space(CHOICES, "smoke"),
         "objectives": ("validation_accuracy",),
         "sampler": "random",
         "seed": 0,
@@ -44,7 +44,7 @@ def begin(search, folder, count):
     for _ in range(count):
         with quiet_optuna():
             trial = search.study.ask()
-            config = search.config(propose(search.space, trial))
+            config = search.config(propose(search.space.dimensions, trial))
         begun.append(PlannedTrial(name=trial_name(trial.number, config), config=config))
         folder.extend_plan(begun[-1:])
         folder.trial(begun[-1].name).begin({})

@@ -30,7 +30,7 @@ def test_a_sheet_per_family_of_curves(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_run_too_large_for_a_spreadsheet_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spreadsheet, "_MOST_COLUMNS", 5)
+    monkeypatch.setattr(spreadsheet, "_MAX_COLUMNS", 5)
     with pytest.raises(ConfigError, match=r"use records\.parquet"):
         spreadsheet.write_spreadsheet(made_up_run(), tmp_path / "results.xlsx")
     assert not (tmp_path / "results.xlsx").exists()
