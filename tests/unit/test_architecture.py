@@ -166,12 +166,30 @@ def room_list() -> str:
     return "\n".join(line.removesuffix("-> ").rstrip() for line in lines)
 
 
-def test_the_docs_show_every_arrow() -> None:
+def block(name: str) -> str:
+    """Return what docs/architecture.md shows between the markers of this name."""
     text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- rooms -->\s*```\w*\n(.*?)```\s*<!-- /rooms -->", text, re.DOTALL)
-    assert found, f"docs/architecture.md has no list of rooms: write\n{room_list()}"
+    pattern = rf"<!-- {name} -->\s*```\w*\n(.*?)```\s*<!-- /{name} -->"
+    found = re.search(pattern, text, re.DOTALL)
+    assert found, f"docs/architecture.md has no block {name}"
+    return found[1]
+
+
+def test_every_arrow_leads_down_in_the_picture_of_the_docs() -> None:
+    floors = [line.split() for line in block("floors").splitlines()]
+    depth = {here: floor for floor, rooms in enumerate(floors) for here in rooms}
+    assert depth.keys() == ARROWS.keys()
+    assert [
+        (here, there)
+        for here, theirs in ARROWS.items()
+        for there in theirs
+        if depth[here] >= depth[there]
+    ] == []
+
+
+def test_the_docs_show_every_arrow() -> None:
     shown = {}
-    for line in found[1].splitlines():
+    for line in block("rooms").splitlines():
         here, _, theirs = line.partition("->")
         shown[here.strip()] = set(re.findall(r"\w+", theirs))
     assert shown == ARROWS, f"the list of rooms in docs/architecture.md should be\n{room_list()}"
