@@ -1,7 +1,7 @@
 """Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 4: GPUs.
 
 The best net of exercise 3 (`upc_batches`), data-parallel: `python -m study.scaling upc-gpus`.
-Dropout excludes `nn.DataParallel` from the comparison: `--set dropout=0` includes it.
+`nn.DataParallel` does not support its dropout. `--set dropout=0` adds it to the comparison.
 """
 
 from search_spaces import hardware

@@ -1,4 +1,4 @@
-"""What the user requested. Imports neither torch nor Ray, so it is validated at once."""
+"""What the user requested. Imports neither torch nor Ray, so validation does not wait for them."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ class ProximalAdagrad(torch.optim.Optimizer):
     This is forward-backward splitting (Duchi & Singer, 2009) with Adagrad's step sizes
     (Duchi, Hazan & Singer, 2011) on loss + l1 * |w| + l2 / 2 * w^2. The rule is the kernel
     `ApplyProximalAdagrad` of TensorFlow 1 (`core/kernels/training_ops.cc`); it has no epsilon. With
-    l1 = l2 = 0 it is torch's Adagrad(initial_accumulator_value=a0, eps=0) up to rounding. Equal
-    results are then an identity, not a finding.
+    l1 = l2 = 0 it is torch's Adagrad(initial_accumulator_value=a0, eps=0) up to rounding,
+    so equal results are expected by construction.
 
-    `lr` is the learning rate, above 0. `l1` and `l2` are penalties, in loss per |w| and per w^2.
+    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2, respectively.
     `initial_accumulator_value` is a0, in units of g^2, above 0. All may differ between parameter
     groups. Gradients must be dense; parameters without a gradient do not change.
 

@@ -46,10 +46,10 @@ class ProximalGD(torch.optim.Optimizer):
 
     This is forward-backward splitting (Duchi & Singer, 2009) on loss + l1 * |w| + l2 / 2 * w^2.
     Under l1, weights with small gradients become exactly 0. The rule is TensorFlow 1's kernel
-    `ApplyProximalGradientDescent` (`core/kernels/training_ops.cc`). With l1 = l2 = 0 it is SGD.
-    Equal results are then an identity, not a finding.
+    `ApplyProximalGradientDescent` (`core/kernels/training_ops.cc`). With l1 = l2 = 0 it is SGD,
+    so equal results are expected by construction.
 
-    `lr` is the learning rate, above 0. `l1` and `l2` are penalties, in loss per |w| and per w^2.
+    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2, respectively.
     All may differ between parameter groups. Gradients must be dense; parameters without a gradient
     do not change.
 

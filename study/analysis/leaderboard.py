@@ -25,8 +25,8 @@ _ALWAYS_NAMED = ("dataset", "optimizer", "lr", "batch_size")
 def point_settings(results: Results) -> list[str]:
     """Return the settings that identify a point.
 
-    They are the settings that distinguish the points of this run, or all dimensions of a search;
-    and always the data set, optimizer, learning rate and batch size.
+    In a search, these are its dimensions; in other runs, the settings that differ between points.
+    Data set, optimizer, learning rate and batch size are always included.
     """
     if is_search(results):
         settings = {dimension.setting for dimension in searched_space(results)}

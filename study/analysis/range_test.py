@@ -102,7 +102,7 @@ class Suggestion:
 
 
 def trial_curve(records: pd.DataFrame, quantity: str) -> Curve:
-    """Return the curve of one trial from its records where `quantity` is finite."""
+    """Return the curve of one trial, from those of its records with a finite `quantity`."""
     curve = records[["step", "lr", quantity]].rename(columns={quantity: "loss"})
     curve = curve.sort_values("step").astype({"loss": float})
     return curve[np.isfinite(curve["loss"])].reset_index(drop=True)

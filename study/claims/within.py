@@ -25,8 +25,8 @@ def verdict(
 ) -> Verdict:
     """Judge whether `quantity` is more than `above` and less than `below`.
 
-    This is tested for each combination of the settings `per`, on the trials with the settings
-    `where`. With `at_best`, each seed counts with its best value over all other settings.
+    The test covers each combination of the settings in `per`, on the trials with the settings in
+    `where`. With `at_best`, each seed contributes its best value over all other settings.
     """
     trials = evidence.measure(where, quantity, at)
     if at_best and len(trials):

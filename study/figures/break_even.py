@@ -114,7 +114,8 @@ def _line(measured: Sequence[StepMeasurement], fitted: FittedModels, workers: in
 def _mean(batches: Sequence[float]) -> statistics.Mean:
     """Return the mean over repeats.
 
-    It is missing if no batch pays in some repeat, or if any does: a logarithmic axis has no 0.
+    It is missing if, in any repeat, no batch is faster with several workers, or every batch is: a
+    logarithmic axis has no 0.
     """
     return statistics.mean(b if b > 0 and math.isfinite(b) else math.nan for b in batches)
 

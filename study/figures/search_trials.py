@@ -1,4 +1,4 @@
-"""What the figures of a search share: its finished trials, their coordinates and colors."""
+"""What the figures of a search share: its finished trials, with their positions and colors."""
 
 from __future__ import annotations
 

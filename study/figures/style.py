@@ -99,7 +99,7 @@ def scale(quantity: str) -> float:
 
 
 def axis_label(quantity: str) -> str:
-    """Return the axis label of a quantity, with its unit if that is percent."""
+    """Return the axis label of a quantity, with (%) for accuracies."""
     return label(quantity) + (" (%)" if scale(quantity) == 100 else "")
 
 
@@ -267,8 +267,8 @@ def save(figure: Figure, path: Path) -> list[Path]:
 def _freeze_layout(figure: Figure) -> None:
     """Lay out the panels once and round their positions.
 
-    The solver's last digits differ between calls, and matplotlib derives the ids in an SVG from
-    them.
+    The solver's last digits differ between calls, and matplotlib derives the ids of SVG elements
+    from these digits.
     """
     engine = figure.get_layout_engine()
     if engine is None:

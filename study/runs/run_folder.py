@@ -44,8 +44,8 @@ class RunFolder:
     """The folder of one run of a study.
 
     `home` is where the run lives. `path` is the local folder in which its tables and figures are
-    made: `home` itself, or, of a run in a bucket, the local copy `results/NAME`. A copy can be
-    given in place of the run's URL.
+    made: `home` itself, or, for a run in a bucket, its local copy `results/NAME`. Commands accept
+    the copy in place of the run's URL.
     """
 
     home: Location

@@ -1,6 +1,6 @@
 """What a scaling run trains: points, and the launches that share their workers.
 
-Imports neither torch nor Ray, so a request is validated at once.
+Imports neither torch nor Ray, so that requests are validated without waiting for them to load.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ class ScalingEngine:
         console.print(
             f"  time         about {format_duration(self._training_seconds())} of training at the "
             "speed of one worker, from steps timed on this machine; starting workers adds tens of "
-            "seconds a launch"
+            "seconds per launch"
         )
         if request.repeats == 1:
             console.print("  intervals    none: they need --repeats 2 or more")

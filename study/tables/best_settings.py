@@ -1,4 +1,4 @@
-"""Table: the best learning rate of each model, optimizer or the like."""
+"""Table: the best learning rate for each value of another setting, such as the optimizer."""
 
 from __future__ import annotations
 

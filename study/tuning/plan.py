@@ -1,4 +1,4 @@
-"""From a request to everything needed to train it with Ray Tune. Writes nothing."""
+"""Turn a request into a plan that Ray Tune can train. Writes nothing."""
 
 from __future__ import annotations
 
