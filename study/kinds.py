@@ -50,7 +50,7 @@ class Kinds:
     def call(self, declared: Declared, *inputs: object) -> Any:
         """Call the function of `declared` with `inputs` and its options.
 
-        If the kind's module has a dataclass `Options`, the function gets the options as an instance of it.
+        If the kind's module has a dataclass `Options`, the function gets an instance of it.
 
         Raises: ConfigError if the kind does not take the options.
         """

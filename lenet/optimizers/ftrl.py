@@ -37,7 +37,7 @@ class Ftrl(torch.optim.Optimizer):
     - z accumulates at earlier learning rates, but w is solved for the current one. A decaying lr
       therefore shrinks the weights.
 
-    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2, respectively.
+    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2.
     `initial_accumulator_value` is n0, in units of g^2, 0 or more. All may differ between parameter
     groups. Gradients must be dense; parameters without a gradient do not change.
 

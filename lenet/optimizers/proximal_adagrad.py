@@ -30,7 +30,7 @@ class ProximalAdagrad(torch.optim.Optimizer):
     l1 = l2 = 0 it is torch's Adagrad(initial_accumulator_value=a0, eps=0) up to rounding,
     so equal results are expected by construction.
 
-    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2, respectively.
+    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2.
     `initial_accumulator_value` is a0, in units of g^2, above 0. All may differ between parameter
     groups. Gradients must be dense; parameters without a gradient do not change.
 

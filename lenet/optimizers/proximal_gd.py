@@ -49,7 +49,7 @@ class ProximalGD(torch.optim.Optimizer):
     `ApplyProximalGradientDescent` (`core/kernels/training_ops.cc`). With l1 = l2 = 0 it is SGD,
     so equal results are expected by construction.
 
-    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2, respectively.
+    `lr` is the learning rate, above 0. `l1` and `l2` are the penalties on |w| and w^2.
     All may differ between parameter groups. Gradients must be dense; parameters without a gradient
     do not change.
 

@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 class LocalCopy:
-    """The folder `path` on this machine. It holds everything of the run at `home` except its trials."""
+    """The local copy, in `path`, of everything in the run at `home` except its trials."""
 
     def __init__(self, home: BucketPath, path: Path) -> None:
         self.home = home

@@ -50,7 +50,7 @@ class Location(Protocol):
         ...
 
     def make_folder(self) -> None:
-        """Create the folder with its parents, and delete temporary files of writers that were killed."""
+        """Create the folder with its parents, and delete temporary files of killed writers."""
         ...
 
 
