@@ -169,7 +169,7 @@ class TrainConfig:
             )
 
     def _check_settings_of(self, what: str, takes: Mapping[str, Collection[str]]) -> None:
-        """Refuse a setting that only other optimizers (or schedules) take."""
+        """Reject a setting that only other optimizers (or schedules) take."""
         name = getattr(self, what)
         for setting in sorted(set[str]().union(*takes.values()) - set(takes[name])):
             if getattr(self, setting) is not None:

@@ -34,7 +34,7 @@ def _parser() -> commandline.Parser:
     what.add_argument(
         "--scheduler",
         choices=("none", "asha"),
-        help="asha stops weak trials early; none (default) trains all to the end",
+        help="asha stops unpromising trials early; none (default) trains all to the end",
     )
     commandline.add_places(parser)
     commandline.add_resources(parser)

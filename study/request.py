@@ -43,7 +43,7 @@ class Request:
         study = search_spaces.find(self.study)
         if study.workers:
             raise ConfigError(
-                f"{study.name} compares numbers of data-parallel workers, which is no grid of "
+                f"{study.name} compares numbers of data-parallel workers, not a grid of "
                 f"trials: type python -m study.scaling {study.name}"
             )
         if self.seeds > 1 and not study.stochastic:

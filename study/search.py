@@ -86,7 +86,7 @@ def _parser() -> commandline.Parser:
     how.add_argument(
         "--scheduler",
         choices=("none", "asha", "median"),
-        help="stops weak trials early (default: none)",
+        help="stops unpromising trials early (default: none)",
     )
     how.add_argument(
         "--start-from",
@@ -227,8 +227,8 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
         raise ConfigError(f"--objectives {options.objectives}: name one, or two different ones")
     if len(objectives) > 1 and (options.scheduler or "none") != "none":
         raise ConfigError(
-            f"--scheduler {options.scheduler} stops trials that are weak in one objective and may "
-            "be strong in the other: omit it, or search for one objective"
+            f"--scheduler {options.scheduler} stops trials that do poorly in one objective, even "
+            "if they do well in the other: omit it, or search for one objective"
         )
     if len(objectives) > 1 and options.sampler == "cmaes":
         raise ConfigError("--sampler cmaes takes one objective: use tpe, gp, random or qmc for two")

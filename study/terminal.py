@@ -18,7 +18,7 @@ def make_console() -> Console:
 
 
 def print_note(console: Console, message: str) -> None:
-    """Print something the user should know that is no error."""
+    """Print something the user should know that is not an error."""
     console.print(Text.assemble(("Note:", "yellow"), f" {message}"))
 
 

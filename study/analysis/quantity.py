@@ -21,11 +21,11 @@ END: Moment = {}
 class Quantity:
     """One number measured on the curve of a trial, as claims and tables name it.
 
-    - `test_loss`: this column of the records, at a moment
+    - `test_loss`: the value of this column at a given moment, such as the last record
     - `test_loss_at_best`: the column at the record with the best validation accuracy
     - `best_test_loss`: its best value over all records
     - `rises_test_loss`: the sum of its increases from record to record
-    - `lost_test_loss`: how much worse it is at a moment than at its best
+    - `lost_test_loss`: how much worse it is at that moment than at its best
     """
 
     column: str

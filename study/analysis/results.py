@@ -142,7 +142,9 @@ def load_run(directory: Path) -> RunMetadata:
         )
     path = directory / METADATA
     if not path.is_file():
-        raise ConfigError(f"{directory} is no run, it has no {METADATA}: {_suggestion(directory)}")
+        raise ConfigError(
+            f"{directory} is not a run (it has no {METADATA}): {_suggestion(directory)}"
+        )
     try:
         return RunMetadata.read(path)
     except OSError as error:
@@ -155,7 +157,7 @@ def _read(directory: Path, name: str) -> pd.DataFrame:
     command = f"python -m study.report {directory}"
     path = directory / name
     if not path.is_file():
-        raise ConfigError(f"{directory} has no {name}: type {command} to create it")
+        raise ConfigError(f"{directory} has no {name}: run {command} to create it")
     try:
         table = pd.read_parquet(path)
     except PermissionError as error:
@@ -173,7 +175,7 @@ def _read(directory: Path, name: str) -> pd.DataFrame:
 
 
 def _suggestion(directory: Path) -> str:
-    """Suggest the newest run inside a folder that is no run itself."""
+    """Suggest the newest run inside a folder that is not a run itself."""
     runs = sorted(directory.glob(f"*/{METADATA}"), key=lambda path: path.stat().st_mtime)
     if runs:
         return f"did you mean {runs[-1].parent}?"

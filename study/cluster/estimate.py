@@ -87,7 +87,7 @@ def estimate(
 
 
 def estimate_unknown(sampled: Estimate, trials: int, side_by_side: int) -> Estimate:
-    """Estimate `trials` trials whose configs are not known yet from an estimate of samples."""
+    """Extrapolate an estimate of sampled configs to `trials` trials whose configs are unknown."""
     typical = sum(sampled.trial_seconds.values()) / len(sampled.trial_seconds)
     total = _START_UP_SECONDS + typical * trials / side_by_side
     return Estimate(sampled.trial_seconds, total, typical)

@@ -31,8 +31,8 @@ def draw(
     [0, 1], and diverged trials are left out. The time axis is logarithmic if it spans more than a
     factor of ten.
 
-    Returns: one figure by an empty file suffix, or none if there are no marks.
-    Raises: ConfigError if a setting is unknown, or `quantity` is no accuracy.
+    Returns: one figure, keyed by an empty file suffix; none if there are no marks.
+    Raises: ConfigError if a setting is unknown, or `quantity` is not an accuracy.
     """
     check_setting(colour)
     check_setting(marker)

@@ -30,7 +30,7 @@ def draw(
     Contours show the sum of squares of y = W x + b at the (x, y) of `points`. Paths end at step
     `until`, if given. Only the first seed is drawn: nothing in such a run is random.
 
-    Returns: one figure by an empty file suffix, or none if no trial in `where` has a result.
+    Returns: one figure, keyed by an empty suffix, or none if no trial in `where` has a result.
     Raises: ConfigError if a setting is unknown, or the run did not observe W and b.
     """
     for name in (*where, line):

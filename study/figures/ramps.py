@@ -13,7 +13,7 @@ from study.figures import style
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw a panel per ramp: the learning rate by step, and a mark at each trial's last step.
 
-    Returns: one figure by an empty file suffix, or none if no ramp has a result.
+    Returns: one figure, keyed by an empty suffix, or none if no ramp has a result.
     """
     trials = ramp_trials(results)
     if trials.empty:

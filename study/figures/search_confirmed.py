@@ -16,7 +16,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     The mean has a 95% interval. The search's value of its winner is biased: it was chosen for
     being the best.
 
-    Returns: one figure by an empty file suffix, or none if no point is confirmed.
+    Returns: one figure, keyed by an empty suffix, or none if no point is confirmed.
     """
     points = confirmed_points(results)
     if not points:

@@ -15,7 +15,7 @@ _TRIAL, _FRONT = "#999999", "#D55E00"
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw a point per finished trial over its two objectives, and their Pareto front.
 
-    Returns: one figure by an empty file suffix, or none if no trial finished.
+    Returns: one figure, keyed by an empty suffix, or none if no trial finished.
     """
     y, x = search_objectives(results)
     trials = finished_trials(search_trials(results)).dropna(subset=[x, y])

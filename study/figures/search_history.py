@@ -22,7 +22,7 @@ _STATUSES = {
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw each trial's objective at its last record, and the best of the finished trials so far.
 
-    Returns: one figure by an empty file suffix; none if the search has two objectives, or no trial
+    Returns: one figure, keyed by an empty suffix; none if the search has two objectives or no trial
         with a result.
     """
     trials = search_trials(results)

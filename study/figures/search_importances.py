@@ -15,7 +15,7 @@ _COLOR = "#0072B2"
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw a bar per dimension, largest on top: its share of the first objective's variance.
 
-    Returns: one figure by an empty file suffix, or none if too few trials finished.
+    Returns: one figure, keyed by an empty suffix, or none if too few trials finished.
     """
     shares = importances(results)
     if not shares:

@@ -16,7 +16,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
 
     No surface is interpolated: a few dozen points do not support one.
 
-    Returns: one figure by an empty file suffix, or none if too few trials finished.
+    Returns: one figure, keyed by an empty suffix, or none if too few trials finished.
     """
     trials = Trials.load(results)
     shared = {d.setting: d for d in trials.space if trials.active(d).all()}

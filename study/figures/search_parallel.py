@@ -18,7 +18,7 @@ _INACTIVE = -0.12
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw an axis per dimension and a line per finished trial, colored by rank, the best on top.
 
-    Returns: one figure by an empty file suffix, or none if no trial finished.
+    Returns: one figure, keyed by an empty suffix, or none if no trial finished.
     """
     trials = Trials.load(results)
     if trials.table.empty:

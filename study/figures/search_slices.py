@@ -13,7 +13,7 @@ from study.figures.search_trials import Trials, coordinates, set_axis
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw a panel per dimension, with a point per finished trial that has it, colored by rank.
 
-    Returns: one figure by an empty file suffix, or none if no trial finished.
+    Returns: one figure, keyed by an empty suffix, or none if no trial finished.
     """
     trials = Trials.load(results)
     if trials.table.empty:

@@ -24,7 +24,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
 
     A trial that was restarted shows its last attempt.
 
-    Returns: one figure by an empty file suffix, or none if no trial with a result has its times.
+    Returns: one figure, keyed by an empty suffix, or none if no trial with a result has its times.
     """
     trials = results.completed.dropna(subset=["started", "ended"])
     if trials.empty:

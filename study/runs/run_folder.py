@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 
 def default_name(study: str, budget: str) -> str:
-    """Return the name of a run that the user gave no folder."""
+    """Return the default name of a run, with the current time in it."""
     return f"{study}-{budget}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 

@@ -63,8 +63,8 @@ def with_workers(
         )
     if not request.launches():
         raise ConfigError(
-            "--launchers dataparallel needs at least two GPUs and no dropout: add ray, torchrun or "
-            "plain"
+            "--launchers dataparallel works only with two or more GPUs and without dropout: add "
+            "ray, torchrun or plain"
         )
     return request, notes
 
@@ -76,7 +76,7 @@ def capacity(nodes: Sequence[Node], processor: str, cpus_per_worker: float) -> i
 
 
 def check_threads(request: ScalingRequest, processor: str, *, resumed: bool) -> None:
-    """Raise `ConfigError` if CPU workers get less than a CPU each: each has at least one thread."""
+    """Raise `ConfigError` if a CPU worker gets less than one CPU: it has at least one thread."""
     cpus = request.cpus_of(processor)
     if processor == "cpu" and cpus < 1:
         remedy = "add" if resumed else "use 1 or more, or add"

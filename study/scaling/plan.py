@@ -23,7 +23,7 @@ _ORDER_SEED = 20_261_123
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """Workers that start together and train several points one after the other.
+    """Workers that start together and train several points one after another.
 
     Starting workers takes longer than training a small net.
     """
@@ -82,7 +82,7 @@ class ScalingRequest:
     def restricted_study(self) -> Study:
         """Return the study with the user's choices.
 
-        Raises: ConfigError if it does not compare worker counts.
+        Raises: ConfigError if the study does not compare worker counts.
         """
         study = search_spaces.find(self.study)
         if not study.workers:

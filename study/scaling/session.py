@@ -249,7 +249,7 @@ class ScalingEngine:
             "seconds per launch"
         )
         if request.repeats == 1:
-            console.print("  intervals    none: they need --repeats 2 or more")
+            console.print("  intervals    none (they need --repeats 2 or more)")
         announce.results(self.folder, console)
 
     def _training_seconds(self) -> float:

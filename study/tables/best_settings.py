@@ -26,8 +26,8 @@ def make(results: Results, *, where: Mapping[str, Any], per: Sequence[str]) -> p
     """Return the best learning rate for each combination of the settings `per`.
 
     It has the highest mean validation accuracy over seeds at the last record. A learning rate with
-    diverged seeds comes after all without. The cells are means over seeds with half of their 95%
-    interval, or `-` if nothing was validated.
+    diverged seeds comes after all without. The cells are means over seeds with half-widths of 95%
+    intervals, or `-` if nothing was validated.
     """
     check_names(results, settings=(*where, *per), quantities=_MEASURED)
     if "lr" in per:

@@ -1,8 +1,8 @@
 """What all tables share: measuring the trials of a cell, and writing cells as text.
 
-A cell is a mean over seeds with half of its 95% interval. Other settings that vary are never
-averaged over: `split_by_other_settings` gives them their own columns. Diverged seeds are excluded
-from the mean, and the cell gives their number. Accuracies are in percent.
+A cell is a mean over seeds with the half-width of its 95% interval. Other settings that vary are
+never averaged over: `split_by_other_settings` gives them their own columns. Diverged seeds are
+excluded from the mean, and the cell gives their number. Accuracies are in percent.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from study.analysis.wording import (
 def make(results: Results) -> pd.DataFrame:
     """Return a row per confirmed point, best first; empty if there is none.
 
-    It has the mean of the objective over the fresh seeds with half of its 95% interval, the test
-    accuracy, and the value and rank of the point in the search.
+    It has the mean of the objective over the fresh seeds with the half-width of its 95% interval,
+    the test accuracy, and the value and rank of the point in the search.
     """
     objective = search_objectives(results)[0]
     rows = []

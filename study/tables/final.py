@@ -24,7 +24,7 @@ def make(
 ) -> pd.DataFrame:
     """Return a row per combination of `settings`, with `quantities` at the last record.
 
-    Cells are means over seeds with half of their 95% interval, of the trials with the settings
+    Cells are means over seeds with half-widths of 95% intervals, of the trials with the settings
     `where`. Rows are sorted by the first quantity, the highest accuracy or the lowest other value
     first; points that diverged with every seed come last.
 

@@ -10,13 +10,13 @@ from study.tables.cells import format_repeats, format_workers, setting_cells
 
 
 def make(results: Results) -> pd.DataFrame:
-    """Return a row per baseline launcher and point that both Ray and it trained.
+    """Return a row per baseline launcher, and per point that it and Ray both trained.
 
-    Cells are paired by repeat: means with half of their 95% interval.
+    Cells are paired by repeat: means with half-widths of 95% intervals.
 
     - `steps/s, ratio`: Ray's steps per second divided by the baseline's; 1 is no cost.
     - `processes and group, s more`: additional seconds to start the processes and their group.
-      Ray itself, which starts once, is excluded, and so is a start whose time a crash lost.
+      Ray itself, which starts once, is excluded, and so are starts that crashed.
     - `data, s more`: additional seconds to load the data. Ray's workers read the object store,
       the baselines' workers read files.
     """

@@ -36,8 +36,8 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
     """Return a row per metric with its definition, and a column per optimizer that was run.
 
     The metrics are over all points of learning rate and batch size. The first three are computed
-    for each seed over its trials that did not diverge, then averaged, with half of their 95%
-    interval. Accuracies are of the last record unless the definition differs. The standard
+    for each seed over its trials that did not diverge, then averaged, with half-widths of 95%
+    intervals. Accuracies are of the last record unless the definition differs. The standard
     deviation is the sample's. A point with a larger share of diverged seeds than the best point's
     does not come close to it.
     """

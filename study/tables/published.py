@@ -34,9 +34,9 @@ def make(
     `published` maps each value of `by` to an accuracy in percent, or, with `panel`, the values of
     that setting to such mappings.
 
-    `measured %` is the mean over seeds with half of its 95% interval, or `not run`. `difference` is
-    measured minus published, in percentage points. `within interval` is whether the published
-    accuracy lies in the interval; one seed has no interval.
+    `measured %` is the mean over seeds with the half-width of its 95% interval, or `not run`.
+    `difference` is measured minus published, in percentage points. `within interval` is whether the
+    published accuracy lies in the interval; one seed has no interval.
 
     By default, the accuracy is the test accuracy at the record with the best validation accuracy:
     the reports select the best epoch on data that they do not name.

@@ -15,7 +15,7 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
     """Return a row per ramp and rule, a column per optimizer; empty without verification.
 
     Cells are points of validation accuracy lost at the rule's learning rate, compared with the best
-    of all trained learning rates: means over seeds, paired, with half of their 95% interval. The
+    of all trained learning rates: means over seeds, paired, with half-widths of 95% intervals. The
     last row names the best learning rate. As the highest of several means it is slightly too high
     by chance, and so is each regret.
     """

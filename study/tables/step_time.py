@@ -16,7 +16,7 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
 
     Measured workloads are those that the model was fitted on, then those held out. The numbers of
     workers `predicted` have the batches of one worker and a processor each. Cells are means over
-    repeats, to each of which the model is fitted separately, with half of their 95% interval. The
+    repeats, to each of which the model is fitted separately, with half-widths of 95% intervals. The
     median step has its own column.
 
     Empty if there are too few measurements to fit. Predictions that the fits do not determine are

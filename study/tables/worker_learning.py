@@ -21,9 +21,9 @@ def make(results: Results) -> pd.DataFrame:
     """Return a row per number of Ray's workers and point of strong scaling.
 
     Cells are the last record's loss and accuracy minus those of one worker in the same repeat:
-    means over repeats with half of their 95% interval, and the largest difference of the validation
-    loss. Several workers add numbers in another order, and training amplifies the rounding, so
-    single repeats drift apart in either direction.
+    means over repeats with half-widths of 95% intervals, and the largest difference of the
+    validation loss. Several workers sum in a different order, and training amplifies rounding
+    errors, so single repeats drift apart in either direction.
 
     Trials that diverged or were not evaluated at the last record have no difference.
     """

@@ -32,7 +32,7 @@ def plan(plan: TuningPlan, resources: Resources, expected: Estimate, console: Co
             f"  trials       {len(plan.trials)} (budget {request.budget}, {seeds}){complete}"
         )
     if request.scheduler != "none":
-        console.print(f"  scheduler    {request.scheduler}, which stops weak trials early")
+        console.print(f"  scheduler    {request.scheduler}, which stops unpromising trials early")
     console.print(f"  device       {device(resources)}")
     console.print(f"  concurrency  {_concurrency(resources, plan)}")
     follow_up = "; follow-up trials not included" if plan.follow_up is not None else ""

@@ -129,7 +129,7 @@ class TuningEngine:
         if follow_up := self._follow_up_trials(failed):
             expected = self._estimate(follow_up)
             self._console.print(
-                f"{pluralize(len(follow_up), 'follow-up trial')}, chosen by the results so far: "
+                f"{pluralize(len(follow_up), 'follow-up trial')}, based on the results so far: "
                 f"about {format_duration(expected.total_seconds)}"
             )
             outcome = self._train_batch(follow_up, expected)

@@ -53,7 +53,7 @@ class Suggester(OptunaSearch):
     """Proposes the trials of a search and tells Optuna how they ended.
 
     Each proposal joins the folder's plan before it is trained. Trials that a scheduler stopped
-    are told as pruned; Ray 2.60's `OptunaSearch` tells them as complete with an early value.
+    are reported as pruned. Ray 2.60's `OptunaSearch` reports them as complete, with an early value.
     """
 
     def __init__(self, search: Search, folder: RunFolder) -> None:
