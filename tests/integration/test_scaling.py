@@ -175,13 +175,13 @@ def test_a_killed_worker_costs_no_records(ray_address, tmp_path, digits):
     trial = run.trial(planned.name)
     assert trial.state()["attempts"] == 2
     steps = [record.step for record in trial.records()]
-    alone = training.Run(planned.config, digits)
-    assert steps == [alone.steps_per_epoch * epoch for epoch in range(1, 41)]
+    length = training.Run(planned.config, digits).length
+    assert steps == [length.steps_per_epoch * epoch for epoch in range(1, 41)]
     assert math.isnan(trial.state()["data_parallel"]["launch_seconds"])
     # All steps were timed, and those after the checkpoint record where their attempt began.
     for rank in (0, 1):
         rows = [row for row in trial.timings() if row["rank"] == rank]
-        assert [row["step"] for row in rows] == list(range(1, alone.total_steps + 1))
+        assert [row["step"] for row in rows] == list(range(1, length.total_steps + 1))
         first, again = sorted({row["begun_at"] for row in rows})
         assert first == 0
         assert again in steps
