@@ -62,9 +62,6 @@ class ScalingEngine:
         self._console = console
         self._request = session.request
         self._launches = self._unfinished() if session.resumed else []
-        # Tables and figures of a complete run need no cluster.
-        self._address = session.address if self._launches or not session.resumed else None
-        self._autoscale = session.autoscale and self._address is not None
         self._stack = contextlib.ExitStack()
         self._stack.callback(connection.disconnect)
         self._nodes: Sequence[Node] = ()
@@ -83,19 +80,23 @@ class ScalingEngine:
 
     def prepare(self, *, dry_run: bool) -> bool:
         session, console = self._session, self._console
-        if self._address:
+        if session.resumed and not self._launches:  # reporting needs no cluster
+            launches = len(self._all_launches())
+            console.print(f"All {launches} launches of {self.folder.home} are complete.")
+            return not dry_run
+        if self._session.address:
             _check_only_ray(self._launches)
             started = time.perf_counter()
-            connection.connect(self._address)
+            connection.connect(self._session.address)
             self._ray_seconds = time.perf_counter() - started
         self._nodes = self._find_nodes(dry_run=dry_run)
         workers: Mapping[str, Sequence[int]] = _workers_of(self._launches)
         notes = []
-        if self._launches:
+        if session.resumed:
             notes = differences(self.folder.run.versions, versions())
-            if not (dry_run and self._autoscale):  # the machines are not there yet
+            if not (dry_run and session.autoscale):  # the machines are not there yet
                 notes += self._machine_notes()
-        if not session.resumed:
+        else:
             self._request, notes = with_workers(
                 self._request,
                 session.counts,
@@ -128,16 +129,16 @@ class ScalingEngine:
             RunFolder.create(self.folder.home, self._metadata(), plan)
 
     def train(self) -> Ending:
+        if not self._launches:
+            return Ending.COMPLETE
         # Another process may have continued this run since it was prepared.
         launches = self._unfinished() if self._session.resumed else self._launches
-        if not launches:
-            return Ending.COMPLETE
         self._record_machine()
         launchers = Launchers(
             self._request,
             self.folder,
             data_dir=self._session.data_dir,
-            address=self._address,
+            address=self._session.address,
             nodes=self._nodes,
             oversubscribed=self._oversubscribed,
             datasets=self._datasets,
@@ -181,8 +182,8 @@ class ScalingEngine:
 
         Raises: ConfigError if they do not come, or if their size is unknown.
         """
-        if not self._autoscale:
-            return connection.cluster_nodes() if self._address else [this_machine()]
+        if not self._session.autoscale:
+            return connection.cluster_nodes() if self._session.address else [this_machine()]
         room = self._required_room()
         if dry_run:  # starting machines costs money
             return [*connection.cluster_nodes(), *(n for n, k in room.items() for _ in range(k))]
@@ -240,7 +241,7 @@ class ScalingEngine:
             f"{request.budget}, {repeats}{done})"
         )
         console.print(f"  device       {self._device()}")
-        if self._address:
+        if self._session.address:
             spread = {"pack": "few", "spread": "many"}[request.placement]
             console.print(f"  placement    {request.placement}: workers on {spread} machines")
         console.print(

@@ -121,7 +121,7 @@ def test_a_resumed_run_needs_room_only_for_unfinished_launches(tmp_path, capsys)
     run["options"]["cpus_per_worker"] = 1_000.0
     (folder / "run.json").write_text(json.dumps(run))
     assert scaling.main([*nowhere, "--autoscale"]) == 0
-    assert "0 runs (budget smoke, 1 repeat; 1 more are complete)" in capsys.readouterr().out
+    assert f"All 1 launches of {folder} are complete." in capsys.readouterr().out
     (state,) = folder.glob("trials/*/trial.json")
     state.unlink()
     assert scaling.main([*nowhere]) == 2
