@@ -239,6 +239,8 @@ def folder(text: str) -> Path:
     """Parse a path. An empty one would mean the working directory by accident."""
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty path names no folder")
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is a URL: name a folder on this machine")
     return Path(text)
 
 

@@ -13,7 +13,7 @@ from study.cluster.engine import Ending, Engine
 from study.report.summary import summarize
 from study.request import Options, Request, ResourceRequest
 from study.runs.collect import refresh
-from study.runs.storage import reason
+from study.runs.storage import Location, reason
 from study.terminal import make_console
 from study.tuning.execution import TuningEngine
 from study.tuning.plan import FollowUp, MakeSearch, new_plan, resumed_plan
@@ -27,13 +27,14 @@ def tune(
     request: Request,
     resources: ResourceRequest,
     command_options: Options,
+    place: Location | None = None,
     follow_up: FollowUp | None = None,
     make_search: MakeSearch | None = None,
 ) -> int:
     """Plan a new or resumed run of Ray Tune, train it and report it. Return the exit code.
 
     `options` are the parsed arguments, `typed` the words to show as the command, and
-    `command_options` what a resumed run of `tool` must know.
+    `command_options` what a resumed run of `tool` must know. A new run goes to `place` if given.
     """
     command = commandline.command_text(tool, typed)
     if options.resume:
@@ -51,7 +52,7 @@ def tune(
         plan = new_plan(
             request,
             resources,
-            commandline.new_place(options, request.study, request.budget),
+            place or commandline.new_place(options, request.study, request.budget),
             options.data_dir,
             command,
             tool=tool,
@@ -66,7 +67,8 @@ def tune(
 def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> int:
     """Train what `engine` has planned, report it and publish it. Return the exit code.
 
-    Ctrl-C and a failing disk or bucket end the run with the command that resumes it.
+    If Ctrl-C or a failing disk or bucket ends the training or the report, the command that resumes
+    the run is printed.
     """
     try:
         if not engine.prepare(dry_run=dry_run):

@@ -87,9 +87,14 @@ class Options:
 
     @classmethod
     def from_json(cls, options: Mapping[str, Any]) -> Self:
-        return cls(**{name: _as_tuple(value) for name, value in options.items()})
+        """Read what `to_json` returned. Raises: ConfigError if options are missing or unknown."""
+        try:
+            return cls(**{name: _as_tuple(value) for name, value in options.items()})
+        except TypeError as error:
+            raise incomplete_options(error) from error
 
     def to_json(self) -> dict[str, Any]:
+        """Return the options as JSON can hold them."""
         return dataclasses.asdict(self)
 
     @property
@@ -139,6 +144,14 @@ class SearchOptions(Options):
     @property
     def resume_options(self) -> list[str]:
         return ["--optuna-storage", "URL"] if self.hides_password else []
+
+
+def incomplete_options(error: TypeError) -> ConfigError:
+    """Return the error for a `run.json` whose options do not fit its command."""
+    return ConfigError(
+        f"run.json has options that its command does not take, or lacks some ({error}): restore it "
+        "from a copy, or start a new run"
+    )
 
 
 def _as_tuple(value: Any) -> Any:

@@ -136,7 +136,6 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         with folder.locked():  # fetches the database, unless another process is writing to it
             pass
     if not options.resume:
-        options.results = place  # its name has the time of this moment in it
         search_options = replace(search_options, study_name=folder.path.name)
     url, search_options = _database(options, search_options, folder)
 
@@ -164,6 +163,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         request=request,
         resources=resources,
         command_options=search_options,
+        place=place,
         follow_up=Confirmation(search_options.objectives[0], best, seeds) if best else None,
         make_search=make_search,
     )

@@ -80,6 +80,8 @@ def _select_keywords(
     # A width of 1 is no request, and the class behind **kwargs may not know the keyword.
     optional = {"width"} if offered["width"] == TrainConfig.width else set()
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    # A subclass without a constructor has that of `nn.Module`, which takes no keyword.
+    takes_all &= getattr(model_class, "__init__", None) is not nn.Module.__init__
     taken = [k for k in offered if k in parameters or (takes_all and k not in optional)]
     for setting, default in (("dropout", TrainConfig.dropout), ("width", TrainConfig.width)):
         if setting not in taken and offered[setting] != default:

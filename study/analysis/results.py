@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +155,7 @@ def load_run(directory: Path) -> RunMetadata:
 
 
 def _read(directory: Path, name: str) -> pd.DataFrame:
-    command = f"python -m study.report {directory}"
+    command = f"python -m study.report {shlex.quote(str(directory))}"
     path = directory / name
     if not path.is_file():
         raise ConfigError(f"{directory} has no {name}: run {command} to create it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -73,8 +74,13 @@ def estimate(
             model = (config.dataset, config.model, config.width, config.dropout > 0)
             kind = (*model, config.batch_size)
             if kind not in step_seconds:
-                probe = _time_probe(config, on_device[config.dataset], check_sharding=data_parallel)
-                step_seconds[kind], sample_seconds[model] = probe
+                step_seconds[kind], sample = _time_probe(
+                    config,
+                    on_device[config.dataset],
+                    check_sharding=data_parallel,
+                    time_evaluation=model not in sample_seconds,
+                )
+                sample_seconds.setdefault(model, sample)
             length = _Length.of(config, datasets[config.dataset])
             trial_seconds[config.id] = (
                 length.steps * step_seconds[kind] + length.evaluated_samples * sample_seconds[model]
@@ -110,14 +116,14 @@ class _Length:
 
 
 def _time_probe(
-    config: TrainConfig, dataset: Dataset, *, check_sharding: bool
+    config: TrainConfig, dataset: Dataset, *, check_sharding: bool, time_evaluation: bool
 ) -> tuple[float, float]:
-    """Return (seconds per training step, seconds per evaluated sample) of a short run."""
+    """Return (seconds per training step, seconds per evaluated sample or NaN) of a short run."""
     try:
         run = _probe(config, dataset)
         if check_sharding:
             check_shardable(run.model, config.model)
-        return _step_seconds(run), _sample_seconds(run)
+        return _step_seconds(run), _sample_seconds(run) if time_evaluation else math.nan
     except ConfigError:
         raise
     except Exception as error:  # the user's own model may raise anything

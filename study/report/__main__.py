@@ -96,7 +96,7 @@ def _publish(run: RunFolder, console: Console) -> None:
     try:
         run.publish()
     except OSError as error:
-        print_note(console, f"not uploaded to {run.home} ({reason(error)}).")
+        print_note(console, f"Not uploaded to {run.home} ({reason(error)}).")
 
 
 if __name__ == "__main__":

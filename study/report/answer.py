@@ -15,15 +15,19 @@ _MAX_OPTIMIZERS = 10
 
 
 def best_lines(best: pd.DataFrame) -> list[str]:
-    """Describe the best point of a run and of each optimizer.
+    """Describe the best point, and the best of each other optimizer, on each data set.
 
-    `best` holds the rows of `best_per_optimizer`, best first.
+    `best` holds the rows of `best_per_optimizer`, the best of a data set first.
     """
-    rows = best.to_dict("records")
-    lines = [f"Best setting: {_settings(best, 0)}", f"  {_measurements(best, 0)}"]
-    for i, row in enumerate(rows[1 : _MAX_OPTIMIZERS + 1], 1):
-        lines.append(f"Best of {row['optimizer']}: {_settings(best, i, without='optimizer')}")
-        lines.append(f"  {_measurements(best, i)}")
+    lines = []
+    for dataset, rows in best.groupby("dataset", sort=False):
+        on_dataset = f" on {dataset}" if best["dataset"].nunique() > 1 else ""
+        for i in range(min(len(rows), _MAX_OPTIMIZERS)):
+            optimizer = rows["optimizer"].iloc[i]
+            what = f"Best of {optimizer}" if i else "Best setting"
+            without = ("dataset", "optimizer") if i else ("dataset",)
+            lines.append(f"{what}{on_dataset}: {_settings(rows, i, without)}")
+            lines.append(f"  {_measurements(rows, i)}")
     return lines
 
 
@@ -38,14 +42,13 @@ def _measured(best: pd.DataFrame) -> list[str]:
     return [name for name in best.columns if f"{name}_ci95" in best]
 
 
-def _settings(best: pd.DataFrame, row: int, without: str = "") -> str:
+def _settings(best: pd.DataFrame, row: int, without: Sequence[str]) -> str:
     first = list(best.columns).index(_measured(best)[0])
-    names = [name for name in best.columns[1:first] if name != without]
-    if best["dataset"].nunique() == 1:
-        names.remove("dataset")
     values = best.iloc[row]
     return ", ".join(
-        f"{label(name)} {format_value(values[name])}" for name in names if values[name] is not None
+        f"{label(name)} {format_value(values[name])}"
+        for name in best.columns[1:first]
+        if name not in without and not pd.isna(values[name])
     )
 
 

@@ -158,7 +158,10 @@ class BucketPath:
         return [path.rpartition("/")[2] for path in paths]
 
     def make_folder(self) -> None:
-        """Do nothing: a bucket has no folders, and no half-written files."""
+        """Do nothing: a bucket has no folders."""
+
+    def delete_leftovers(self) -> None:
+        """Do nothing: a bucket has no half-written files."""
 
     @property
     def _store(self) -> S3Store | GCSStore:

@@ -70,8 +70,8 @@ def refresh(folder: RunFolder) -> None:
 def tables_are_current(folder: RunFolder) -> bool:
     """Return whether the tables hold everything that the trials have written.
 
-    True of a run that was moved without its trials. False of a run in a bucket, which would have
-    to be asked for every trial.
+    True of a run that was moved without its trials. False of a run in a bucket, since finding
+    out would take a request per trial.
     """
     if folder.is_copy:
         return False

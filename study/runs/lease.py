@@ -36,7 +36,8 @@ _SECONDS_BETWEEN_CLOCK_CHECKS = 1.0  # a waiting thread does not notice that its
 def duration() -> float:
     """Return the seconds for which a lease lasts.
 
-    Longer than a writer's patience: it must have given up before another may begin.
+    This is longer than a writer's patience, so that a writer whose requests fail has given up
+    before another may begin.
     """
     return patience() + 60.0
 
@@ -57,7 +58,7 @@ class Lease:
         self._version: UpdateVersion | None = None
 
     def check(self) -> None:
-        """Raises: ConfigError if another run holds the lease now."""
+        """Raise `ConfigError` if another run holds the lease now."""
         if self.lost:
             raise ConfigError(
                 f"another run has taken {self._home} over, because this run could not write to it "
@@ -100,16 +101,19 @@ class Lease:
                 self._file.delete()
 
     def check_exclusive(self) -> None:
-        """Raises: ConfigError if the server ignores the condition of a conditional write."""
-        try:
-            self._write(None)
-        except FileExistsError:
-            return
-        self.release()
-        raise ConfigError(
-            f"{self._home} is on a server without conditional writes (If-None-Match), so two runs "
-            "could write to it at once: use another server, or a folder"
-        )
+        """Raise `ConfigError` if the server ignores the condition of a conditional write."""
+        outdated = self._version
+        self._write(outdated)
+        for version in (None, outdated):  # If-None-Match, then If-Match
+            try:
+                self._write(version)
+            except FileExistsError:
+                continue
+            self.release()
+            raise ConfigError(
+                f"{self._home} is on a server without conditional writes (If-None-Match and "
+                "If-Match), so two runs could write to it at once: use another server, or a folder"
+            )
 
     def _write(self, version: UpdateVersion | None) -> None:
         # S3's version is a hash of the content, which therefore must differ each time.

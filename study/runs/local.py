@@ -58,5 +58,7 @@ class LocalPath:
 
     def make_folder(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def delete_leftovers(self) -> None:
         for leftover in self.path.glob(".*.*"):
             leftover.unlink(missing_ok=True)

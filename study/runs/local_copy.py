@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -41,11 +42,12 @@ class LocalCopy:
         (LocalPath(self.path) / layout.STORAGE_URL).write_bytes(f"{self.home}\n".encode())
 
     def check_free(self) -> None:
-        """Raises: ConfigError unless a new run can be created in the bucket."""
+        """Raise `ConfigError` unless a new run can be created in the bucket."""
+        resume = shlex.quote(str(self.home))
         names = {name for name in self._reach(self.home.names) if not name.startswith(layout.LOCK)}
         if layout.METADATA in names:
             raise ConfigError(
-                f"{self.home} holds a run: finish it with --resume {self.home}, or choose another "
+                f"{self.home} holds a run: finish it with --resume {resume}, or choose another "
                 "folder with --results"
             )
         if self.home.is_whole_bucket:
@@ -58,7 +60,7 @@ class LocalCopy:
             )
 
     def check_belongs(self) -> None:
-        """Raises: ConfigError if the folder holds something other than the copy of this run."""
+        """Raise `ConfigError` if the folder holds something other than the copy of this run."""
         url = self.path / layout.STORAGE_URL
         copied = url.read_text(encoding="utf-8").strip() if url.is_file() else None
         if copied != str(self.home) and set(LocalPath(self.path).names()) - {layout.LOCK}:
@@ -125,7 +127,7 @@ class LocalCopy:
                 shutil.rmtree(self.path)
 
     def check_held(self) -> None:
-        """Raises: ConfigError if another run has taken the lease over."""
+        """Raise `ConfigError` if another run has taken the lease over."""
         if self._lease is not None:
             self._lease.check()
 

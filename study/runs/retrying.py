@@ -93,6 +93,9 @@ class RetryingPath:
     def make_folder(self) -> None:
         self._retry("write", self._location.make_folder)
 
+    def delete_leftovers(self) -> None:
+        self._retry("delete", self._location.delete_leftovers)
+
     def _retry(self, verb: str, action: Callable[[], Result]) -> Result:
         deadline, wait = time.monotonic() + patience(), _FIRST_WAIT
         while True:

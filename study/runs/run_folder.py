@@ -10,6 +10,7 @@ import datetime
 import json
 import math
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -126,14 +127,14 @@ class RunFolder:
         return os.access(self.path, os.W_OK | os.X_OK)
 
     def check_free(self) -> None:
-        """Raises: ConfigError unless a new run can be created here."""
+        """Raise `ConfigError` unless a new run can be created here."""
         other = "choose another folder with --results"
         if self._copy:
             self._copy.check_free()
         if (self.path / layout.METADATA).is_file():
             raise ConfigError(
                 f"{self.path} holds a run of {self.run.study}: finish it with --resume "
-                f"{self.path}, or {other}"
+                f"{shlex.quote(str(self.path))}, or {other}"
             )
         if self._copy:
             self._copy.check_belongs()
@@ -144,11 +145,12 @@ class RunFolder:
             raise ConfigError(f"cannot write to {parent}: {other}")
 
     def check_tool(self, tool: str) -> None:
-        """Raises: ConfigError unless the command `tool` created this run."""
+        """Raise `ConfigError` unless the command `tool` created this run."""
         creator = self.run.tool
         if creator != tool:
             raise ConfigError(
-                f"{self.path} is a run of {creator}: type python -m {creator} --resume {self.path}"
+                f"{self.path} is a run of {creator}: type python -m {creator} --resume "
+                f"{shlex.quote(str(self.path))}"
             )
 
     @property
@@ -179,6 +181,8 @@ class RunFolder:
 
     def _read_plan(self) -> dict[str, Any]:
         path = self.path / layout.PLAN
+        if not path.is_file():
+            raise ConfigError(f"{self.path} has no {layout.PLAN}: restore it, or start a new run")
         try:
             plan = json.loads(path.read_bytes())
             if not isinstance(plan, dict):
@@ -252,7 +256,7 @@ class RunFolder:
             lock.release()
 
     def check_held(self) -> None:
-        """Raises: ConfigError if another run has taken this one over since it was `locked`."""
+        """Raise `ConfigError` if another run has taken this one over since it was `locked`."""
         if self._copy:
             self._copy.check_held()
 

@@ -50,7 +50,11 @@ class Location(Protocol):
         ...
 
     def make_folder(self) -> None:
-        """Create the folder with its parents, and delete temporary files of killed writers."""
+        """Create the folder with its parents."""
+        ...
+
+    def delete_leftovers(self) -> None:
+        """Delete temporary files of writers that were killed."""
         ...
 
 
@@ -95,9 +99,11 @@ def reason(error: OSError) -> str:
 def remedy(error: OSError) -> str:
     """Say what to check if a bucket cannot be read or written."""
     if isinstance(error, PermissionError):
+        if str(error.filename).startswith("gs://"):
+            return "log in with gcloud auth application-default login"
         return (
-            "its credentials are missing or refused: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or type gcloud auth application-default login"
+            "the credentials are missing or refused: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY"
         )
     if isinstance(error, ConnectionError):
         return "check the network, and AWS_ENDPOINT_URL if it is set"
@@ -123,7 +129,10 @@ def access_problem(home: Location) -> str | None:
     except OSError as error:
         if not is_permanent(error):
             raise
-        return f"{node} cannot read {home} ({reason(error)}): {remedy(error)}, on every node"
+        advice = "give the user who runs Ray access to it"
+        if isinstance(home, BucketPath):
+            advice = remedy(error)
+        return f"{node} cannot read {home} ({reason(error)}): {advice}, on every node"
     return f"{home} does not exist on {node}: {SHARED_STORAGE_HINT}"
 
 

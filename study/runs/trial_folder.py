@@ -55,6 +55,7 @@ class TrialFolder:
     def begin(self, details: Mapping[str, Any]) -> None:
         """Begin another attempt; `details` say where it runs and what."""
         self._files.make_folder()
+        self._files.delete_leftovers()
         self._attempt = self.state().get("attempts", 0) + 1
         running = {"status": "running", "attempts": self._attempt, "error": None}
         self._write_state({**details, **running, "started": _now(), "ended": None})

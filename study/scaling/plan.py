@@ -13,6 +13,7 @@ from typing import Any
 import search_spaces
 from lenet.config import ConfigError
 from search_spaces.study import PlannedTrial, Study
+from study.request import incomplete_options
 from study.runs.metadata import RunMetadata
 
 TOOL = "study.scaling"
@@ -59,14 +60,17 @@ class ScalingRequest:
 
     @classmethod
     def of_run(cls, run: RunMetadata) -> ScalingRequest:
-        """Read the request that began a run."""
-        return cls(
-            study=run.study,
-            budget=run.budget,
-            repeats=run.seeds,
-            choices=run.choices,
-            **run.options,
-        )
+        """Read the request that began a run. Raises: ConfigError if its options do not fit."""
+        try:
+            return cls(
+                study=run.study,
+                budget=run.budget,
+                repeats=run.seeds,
+                choices=run.choices,
+                **run.options,
+            )
+        except TypeError as error:
+            raise incomplete_options(error) from error
 
     def options_to_json(self) -> dict[str, Any]:
         """Return what a resumed run must know and no other field of `run.json` holds."""

@@ -84,10 +84,10 @@ class ScalingEngine:
             launches = len(self._all_launches())
             console.print(f"All {launches} launches of {self.folder.home} are complete.")
             return not dry_run
-        if self._session.address:
+        if session.address:
             _check_only_ray(self._launches)
             started = time.perf_counter()
-            connection.connect(self._session.address)
+            connection.connect(session.address)
             self._ray_seconds = time.perf_counter() - started
         self._nodes = self._find_nodes(dry_run=dry_run)
         workers: Mapping[str, Sequence[int]] = _workers_of(self._launches)
@@ -133,6 +133,8 @@ class ScalingEngine:
             return Ending.COMPLETE
         # Another process may have continued this run since it was prepared.
         launches = self._unfinished() if self._session.resumed else self._launches
+        if not launches:
+            return Ending.COMPLETE
         self._record_machine()
         launchers = Launchers(
             self._request,
@@ -314,7 +316,7 @@ class ScalingEngine:
         changes = [
             f"{run.machine[name]:g} {name}, now {now[name]:g}"
             for name in now
-            if run.machine[name] != now[name]
+            if name in run.machine and run.machine[name] != now[name]
         ]
         if run.device != (device := self._device()):
             changes.append(f"{run.device}, now {device}")

@@ -148,8 +148,9 @@ def resumed_plan(
 ) -> TuningPlan:
     """Plan the rest of the run in `place`.
 
-    Trials get the resources that the run began with, unless `resources` says otherwise. Raises
-    `ConfigError` if there is no run that can be written to, or its data are missing.
+    Trials get the resources that the run began with, unless `resources` says otherwise.
+
+    Raises: ConfigError if there is no run that can be written to, or its data are missing.
     """
     folder = RunFolder.open(place)
     if not folder.writable:
@@ -158,9 +159,9 @@ def resumed_plan(
     search_spaces.find(run.study)
     began = run.resources
     if resources.cpus_per_trial is None:
-        resources = replace(resources, cpus_per_trial=began["cpus_per_trial"])
+        resources = replace(resources, cpus_per_trial=began.get("cpus_per_trial"))
     if resources.gpus_per_trial is None:
-        resources = replace(resources, gpus_per_trial=began["gpus_per_trial"])
+        resources = replace(resources, gpus_per_trial=began.get("gpus_per_trial"))
     now = {name: getattr(resources, name) for name in began}
     trials = folder.unfinished()
     complete = len(folder.plan) - len(trials)

@@ -259,7 +259,7 @@ def test_values_are_sorted_whatever_the_order_of_the_trials() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: (d / "trials.parquet").unlink(), r"has no trials.parquet: type python -m"),
+        (lambda d: (d / "trials.parquet").unlink(), r"has no trials.parquet: run python -m"),
         (lambda d: (d / "run.json").unlink(), r"is not a run \(it has no run.json\)"),
         (lambda d: (d / "run.json").write_text('{"study": "f'), r"run.json is cut short"),
         (lambda d: (d / "run.json").write_text("[]"), r"run.json lacks study"),

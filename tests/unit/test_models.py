@@ -92,6 +92,11 @@ class TakesShapeAndClasses(nn.Module):
         self.linear = nn.Linear(math.prod(input_shape), classes)
 
 
+class HasNoConstructor(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)
+
+
 class TakesNothing(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -113,6 +118,11 @@ class PassesOn(LeNet):
 @pytest.mark.parametrize("model", [TakesShapeAndClasses, TakesNothing, TakesAnything, PassesOn])
 def test_a_model_receives_the_keywords_that_it_declares(model: type[nn.Module]) -> None:
     assert isinstance(build(model), model)
+
+
+def test_a_model_without_a_constructor_receives_nothing() -> None:
+    with pytest.raises(ConfigError, match="has no parameters to train"):
+        build(HasNoConstructor)
 
 
 def test_a_model_that_takes_anything_receives_everything() -> None:

@@ -105,6 +105,19 @@ def test_a_table_that_is_too_wide_continues_below_itself(two_dropouts: Path) -> 
 
 
 @pytest.mark.usefixtures("no_figures")
+def test_each_data_set_has_a_best_setting(tmp_path: Path) -> None:
+    choices = {"dataset": ["mnist", "digits"], "batch_size": ["32"], "lr": ["0.1"]}
+    answer = printed(write(made_up_run(choices=choices), tmp_path / "run")).split("Ranked by")[0]
+    found = re.findall(r"^(Best .*?):", answer, re.MULTILINE)
+    assert found == [
+        "Best setting on digits",
+        "Best of adam on digits",
+        "Best setting on mnist",
+        "Best of adam on mnist",
+    ]
+
+
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("width", [80, 60, 50])
 def test_a_narrow_terminal_loses_no_letter(tmp_path: Path, width: int) -> None:
     directory = write(made_up_run(seeds=2), tmp_path / "run")
@@ -201,6 +214,16 @@ def test_an_out_that_cannot_be_written_is_one_line(
     err = capsys.readouterr().err
     assert "name another folder with --out" in err
     assert err.count("\n") == 1
+
+
+def test_out_is_a_folder_on_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        report.main([str(tmp_path), "--out", "s3://bucket/x"])
+    assert "s3://bucket/x is a URL: name a folder on this machine" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_is_one_line_and_code_130(

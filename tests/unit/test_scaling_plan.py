@@ -237,7 +237,7 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--set", "seed=3"], "seed is not a dimension: use --repeats N"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--device", "gpu"], "there is no GPU"),
-        (["--launchers", "dataparallel"], "only with two or more GPUs and without dropout: add ray"),
+        (["--launchers", "dataparallel"], "with two or more GPUs and without dropout: add ray"),
         (
             ["--set", "dataset=digits", "--set", "model=tests.own_models:Normalized"],
             "cannot be trained by several workers: each would compute its own norm",

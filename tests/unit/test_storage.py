@@ -203,6 +203,21 @@ def test_a_server_that_ignores_conditions_is_refused(bucket, monkeypatch):
     assert bucket.names() == []
 
 
+def test_a_server_that_ignores_if_match_is_refused(bucket, monkeypatch):
+    write_if = BucketPath.write_if
+
+    def heed_only_if_none_match(self, version, content):
+        if version is None:
+            return write_if(self, None, content)
+        self.write_bytes(content)
+        return self.read().version
+
+    monkeypatch.setattr(BucketPath, "write_if", heed_only_if_none_match)
+    with pytest.raises(ConfigError, match="without conditional writes"), held_lease(bucket):
+        pass
+    assert bucket.names() == []
+
+
 def test_a_renewal_whose_response_was_lost_does_not_lose_the_lease(bucket):
     owner = lease.Lease(bucket)
     owner.take()
