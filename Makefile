@@ -11,7 +11,7 @@ IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help grid setup test lint types bench tensorboard clean
+.PHONY: help grid setup test reproduction lint types bench tensorboard clean
 
 help:
 	@echo 'make TARGET [ARGS="..."]'
@@ -23,8 +23,12 @@ grid: $(VENV)/.setup  ## run a study's grid and write its report (default: pytho
 
 setup: $(VENV)/.setup  ## create .venv and install the project in it
 
+# Two processes for the unit tests; then one of them runs the tests that use Ray (tests/conftest.py).
 test: $(VENV)/.test  ## run the tests that are not marked slow
-	@$(IN_VENV) -m pytest $(ARGS)
+	@$(IN_VENV) -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+reproduction: $(VENV)/.setup  ## train all studies as published and judge every claim (days)
+	@$(IN_VENV) -m study.reproduce --out docs $(ARGS)
 
 lint: $(VENV)/.dev  ## check format and lint rules with ruff
 	@$(IN_VENV) -m ruff format --check . && $(IN_VENV) -m ruff check .

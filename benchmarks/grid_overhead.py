@@ -73,6 +73,7 @@ def through_ray(
                 study="bench",
                 objectives=["validation_accuracy"],
                 scheduler="none",
+                keep_models="best",
                 progress=ProgressCallback(
                     silent,
                     {p.name: 1.0 for p in plan},
@@ -116,7 +117,7 @@ def tune_without_reuse(
     tune.Tuner(
         tune.with_resources(trainable, {"CPU": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=InOrder(plan),
+            search_alg=InOrder(plan, plan),
             num_samples=len(plan),
             max_concurrent_trials=concurrent,
             reuse_actors=False,

@@ -32,6 +32,7 @@ from search_spaces.space import SearchSpace
 from study.analysis.search import quiet_optuna
 from study.cluster import connection
 from study.cluster.resources import Resources
+from study.runs import layout
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
 from study.tuning import databases
@@ -85,6 +86,7 @@ def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Pat
         study="bench",
         objectives=[_OBJECTIVE],
         scheduler="none",
+        keep_models="best",
         progress=ProgressCallback(
             Console(file=io.StringIO()), {}, objective=_OBJECTIVE, complete=0, unnamed=trials
         ),
@@ -93,7 +95,7 @@ def through_ray(trials: int, data: datasets.Dataset, concurrent: int, place: Pat
     complete = [t for t in planned_trials if t.state().get("status") in COMPLETE]
     if not len(complete) == len(planned_trials) == trials:
         raise RuntimeError("some trials are incomplete, so their cost is unknown")
-    ended = sorted(p.stat().st_mtime for p in folder.path.glob("trials/*/records.json"))
+    ended = sorted(p.stat().st_mtime for p in folder.path.glob(f"trials/*/{layout.TRIAL_RECORDS}"))
     return 1e3 * (ended[-1] - ended[0]) / (trials - 1)
 
 

@@ -107,10 +107,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             ("seen", "best seen %"),
             ("seen_early", f"best seen by {fewest_epochs:.0f} epochs %"),
         ):
-            mean = statistics.mean(repeats[name])
+            is_share = name != "epochs"
+            support = statistics.Support(0.0, 100.0) if is_share else statistics.NON_NEGATIVE
+            mean = statistics.mean(repeats[name], support)
             text = f"{mean.mean:.2f}" if name != "epochs" else f"{mean.mean:.0f}"
-            has_interval = mean.half_width == mean.half_width
-            cells[heading] = f"{text} ± {mean.half_width:.2f}" if has_interval else text
+            has_interval = mean.low == mean.low
+            interval = f" ({mean.low:.2f} - {mean.high:.2f})" if has_interval else ""
+            cells[heading] = text + interval
         averaged.append(cells)
     return pd.DataFrame(averaged)
 

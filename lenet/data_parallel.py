@@ -1,29 +1,37 @@
 """Data parallelism: one training run on several workers, each with a shard of every batch.
 
 All workers have equal weights at every step: they start from the same seed and apply the same
-gradients. One explicit all-reduce of a single flat buffer sums the gradients after the backward
-pass. `DistributedDataParallel` is not used, for two reasons: communication can be timed apart from
-computation, and each shard is weighted by its samples, so a shorter last batch is no special case.
+gradients. Each worker weighs its loss by its share of the batch, and gradients are summed over the
+workers. So they learn what one worker learns, also from a batch that they cannot share equally.
 
-The cost: DDP sends gradients during the backward pass, once they fill its first bucket of 1 MiB.
-LeNet's gradients are smaller (0.24 MiB; 0.93 MiB at twice the width). A larger net would wait less
-with DDP.
+There are three ways to sum gradients:
+
+- `ddp`: `DistributedDataParallel`. It sends gradients during the backward pass, in buckets of
+  1 MiB (the first) and 25 MiB (the others).
+- `explicit`: one all-reduce of all gradients after the backward pass. It hides no communication,
+  and is there to compare DDP with.
+- `dp`: `torch.nn.DataParallel`, one process that drives several GPUs. Not tested on GPUs.
+
+The training step knows none of them: `distribute` attaches them to the model and the optimizer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
+from lenet import registry
 from lenet.config import ConfigError, TrainConfig
 from lenet.losses import Loss
 from lenet.models.dropout import Dropout
-from lenet.step_clock import NO_CLOCK, StepClock
+from lenet.step_clock import StepClock
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,12 @@ class Replica:
 
     rank: int = 0
     workers: int = 1
+    strategy: str = "ddp"
+    """how several workers sum gradients: `ddp` or `explicit`"""
+    gpus: int = 1
+    """GPUs of this process; several share each batch of a single worker (`dp`)"""
+    wrap: Callable[..., DistributedDataParallel] = DistributedDataParallel
+    """makes a model data-parallel, from it and DDP's keywords; Ray Train has its own"""
 
     def shard(self, samples: int) -> slice:
         """Return which of `samples` samples belong to this worker.
@@ -66,12 +80,8 @@ class Replica:
         if self.workers > 1:
             torch.distributed.barrier()
 
-    def sum_gradients(
-        self, parameters: Sequence[nn.Parameter], weight: float, totals: torch.Tensor
-    ) -> torch.Tensor:
-        """Replace each gradient with its weighted sum over the workers; return summed `totals`.
-
-        `weight` multiplies this worker's gradients. `totals`, float32 (n,), are not weighted.
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient with its sum over the workers, by one all-reduce.
 
         A gradient that only some workers have counts as 0 in the others. A parameter without a
         gradient in any worker, such as an unused one, stays without: no optimizer moves it.
@@ -81,11 +91,10 @@ class Replica:
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         # How many workers have each gradient. It is read only if one is missing here, because
         # reading it makes the CPU wait for a GPU.
-        counts = totals.new_ones(len(present)) if all(present) else totals.new_tensor(present)
-        flat = torch.cat([*(g.reshape(-1).mul(weight) for g in gradients), counts, totals])
-        self.sum(flat)
-        sizes = [*(g.numel() for g in gradients), counts.numel(), totals.numel()]
-        *sums, counts, totals = flat.split(sizes)
+        counts = gradients[0].new_tensor(present)
+        *sums, counts = self.sum(torch.cat([*(g.reshape(-1) for g in gradients), counts])).split(
+            [*(g.numel() for g in gradients), counts.numel()]
+        )
         exists = present if all(present) else (counts > 0).tolist()
         for parameter, gradient, total, has_gradient in zip(
             trained, gradients, sums, exists, strict=True
@@ -93,24 +102,6 @@ class Replica:
             if has_gradient:
                 # Into the gradient's own memory: fused optimizers expect the weight's layout.
                 parameter.grad = gradient.copy_(total.view(gradient.shape))
-        return totals
-
-    def take_shard(
-        self, model: nn.Module, loss_function: Loss, samples: int, clock: StepClock
-    ) -> Shard:
-        """Return this worker's shard of a batch of `samples`, for one `training_step`.
-
-        Also tells the model's dropout layers which masks to use.
-        """
-        if self.workers == 1:
-            return WHOLE_BATCH
-        own = self.shard(samples)
-        size = own.stop - own.start
-        # A worker without samples borrows the first: it must draw the masks that the others draw.
-        span = own if size else slice(0, 1)
-        share_masks(model, samples, span)
-        weight = loss_function.weight(size) / loss_function.weight(samples)
-        return Shard(span, self, weight, borrowed=not size, clock=clock)
 
 
 ALONE = Replica()
@@ -122,37 +113,46 @@ class Shard:
     """One worker's part of one training batch."""
 
     span: slice
-    """the samples of the batch to compute on, at least one"""
-    replica: Replica = ALONE
+    """the samples of the batch to compute on"""
+    loss_function: Loss
     weight: float = 1.0
-    """factor of this shard's loss and gradients in those of the batch"""
-    borrowed: bool = False
-    """`span` belongs to another worker and must not count"""
-    clock: StepClock = NO_CLOCK
+    """factor of this shard's loss in the loss of the batch; 0 if no sample is its own"""
 
-    def all_reduce(
-        self, optimizer: torch.optim.Optimizer, loss: torch.Tensor, correct: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sum gradients, loss and correct answers over the workers, after the backward pass.
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the shard's part of the batch's loss. The parts of all workers sum to it."""
+        if self.weight == 1:
+            return self.loss_function(outputs, targets)
+        if self.weight == 0:
+            return outputs.sum() * 0  # the mean over no samples would be NaN
+        return self.loss_function(outputs, targets) * self.weight
 
-        Returns (loss, number of correct answers) of the whole batch. The optimizer's gradients
-        become those of the whole batch.
-        """
-        if self.replica.workers == 1:
-            return loss, correct
-        if self.borrowed:
-            optimizer.zero_grad(set_to_none=True)
-            loss, correct = torch.zeros_like(loss), torch.zeros_like(correct)
-        self.clock.lap("compute")
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        totals = torch.stack([loss * self.weight, correct.to(loss.dtype)])
-        loss, correct = self.replica.sum_gradients(parameters, self.weight, totals)
-        self.clock.lap("communication")
-        return loss, correct.to(torch.int64)
+    def count(self, correct: torch.Tensor) -> torch.Tensor:
+        """Return which of the `correct` answers count: none if no sample is this worker's own."""
+        return correct if self.weight else torch.zeros_like(correct)
 
 
-WHOLE_BATCH = Shard(slice(None))
-"""The shard of a run in one process."""
+def take_shard(replica: Replica, model: nn.Module, loss_function: Loss, samples: int) -> Shard:
+    """Return this worker's shard of a batch of `samples`, for one training step.
+
+    Also tells the model's dropout layers which masks to use.
+    """
+    if replica.workers == 1:
+        return Shard(slice(None), loss_function)
+    size = len(range(samples)[replica.shard(samples)])
+    span = span_of(replica, model, samples)
+    share_masks(model, samples, span)
+    weight = loss_function.weight(size) / loss_function.weight(samples) if size else 0.0
+    return Shard(span, loss_function, weight)
+
+
+def span_of(replica: Replica, model: nn.Module, samples: int) -> slice:
+    """Return the samples of a batch that this worker computes on, at least one if it can."""
+    span = replica.shard(samples)
+    if span.start == span.stop and not _batch_norms(model):
+        # Borrow the first sample, since few models accept an empty batch. Batch normalization
+        # would count it twice; it accepts empty batches.
+        return slice(0, 1)
+    return span
 
 
 def share_masks(model: nn.Module, samples: int, span: slice) -> None:
@@ -165,43 +165,96 @@ def share_masks(model: nn.Module, samples: int, span: slice) -> None:
             module.shard = samples, span
 
 
-def distribute(model: nn.Module, config: TrainConfig, replica: Replica, gpus: int) -> nn.Module:
+def distribute(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    replica: Replica,
+    clock: StepClock,
+) -> nn.Module:
     """Return the module that runs the forward pass of training steps.
 
-    It is `model` itself, or `torch.nn.DataParallel` around it if this process has several `gpus`.
-    The latter has not been tested on GPUs.
+    After its backward pass, `optimizer` steps with the gradients of the whole batch. `clock` counts
+    as communication what the backward pass does not hide, including the wait for slower workers.
+
+    On GPUs, batch normalization in `model` is replaced by `SyncBatchNorm`.
 
     Raises: ConfigError if the model of `config` does not work with several workers or GPUs.
     """
-    if replica.workers > 1 or gpus > 1:
-        check_shardable(model, config.model)
-    if gpus == 1:
+    if replica.gpus > 1:
+        check_shardable(model, config.model, sync_batch_norm=False)
+        if config.dropout > 0:
+            raise ConfigError(
+                f"dropout={config.dropout:g} draws from a generator that is on one GPU: set "
+                "dropout=0, or use one process for each GPU"
+            )
+        return nn.DataParallel(model, list(range(replica.gpus)))
+    if replica.workers == 1:
         return model
-    if config.dropout > 0:
-        raise ConfigError(
-            f"dropout={config.dropout:g} draws from a generator that is on one GPU: set "
-            "dropout=0, or use one process for each GPU"
-        )
-    return nn.DataParallel(model, list(range(gpus)))
+    on_gpus = next(model.parameters()).is_cuda
+    check_shardable(model, config.model, sync_batch_norm=on_gpus)
+    if on_gpus:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    if replica.strategy == "explicit":
+
+        def sum_gradients(*_: object) -> None:
+            clock.lap("compute")
+            replica.sum_gradients(model.parameters())
+            clock.lap("communication")
+
+        optimizer.register_step_pre_hook(sum_gradients)
+        return model
+
+    def sum_bucket(bucket: Any) -> torch.futures.Future[torch.Tensor]:
+        # `bucket` is a `GradBucket`, which torch's annotations do not export.
+        if bucket.is_last():  # all gradients are there: what follows is not hidden
+            clock.lap("compute")
+        work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
+        return work.get_future().then(lambda future: future.value()[0])
+
+    parallel = replica.wrap(
+        model,
+        # A user's model may have weights that some batches do not use. The search for them costs
+        # time, and ours have none.
+        find_unused_parameters=config.model not in registry.MODELS,
+    )
+    # A lambda, because DDP does not know the annotations of `from __future__ import annotations`.
+    parallel.register_comm_hook(None, lambda _, bucket: sum_bucket(bucket))
+    optimizer.register_step_pre_hook(lambda *_: clock.lap("communication"))
+    return parallel
 
 
-def check_shardable(model: nn.Module, name: str) -> None:
-    """Raise `ConfigError` if `model` depends on which samples share a batch.
+def _batch_norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    """Return the layers of batch normalization by their path in `model`."""
+    return {path: m for path, m in model.named_modules() if isinstance(m, _BatchNorm)}
 
-    Batch normalization does, and so do floating-point buffers in the checkpoint, such as running
-    means. `name` is the model's name in the message.
+
+def check_shardable(model: nn.Module, name: str, *, sync_batch_norm: bool) -> None:
+    """Raise `ConfigError` if several workers cannot train `model` as one worker does.
+
+    Batch normalization depends on which samples share a batch, and so do floating-point buffers in
+    the checkpoint. With `sync_batch_norm`, `SyncBatchNorm` is going to replace batch normalization:
+    PyTorch has it for DDP's processes on GPUs. `name` is the model's name in the message.
     """
+    refused = f"model={name} cannot be trained by several workers"
+    batch_norms = _batch_norms(model)
+    for path, layer in batch_norms.items():
+        if not sync_batch_norm:
+            raise ConfigError(
+                f"{refused}: each would normalize {path} by its own shard of every batch, since "
+                "PyTorch's SyncBatchNorm runs only on GPUs and not in DataParallel: use GroupNorm "
+                "or LayerNorm, or one worker"
+            )
+        if not layer.track_running_stats:
+            raise ConfigError(
+                f"{refused}: without running means, {path} would evaluate by its own shard: use "
+                "track_running_stats=True, GroupNorm or LayerNorm, or one worker"
+            )
     weights = {parameter for parameter, _ in model.named_parameters(remove_duplicate=False)}
-    batch_norms = [path for path, layer in model.named_modules() if isinstance(layer, _BatchNorm)]
-    buffers = [
-        path
-        for path, value in model.state_dict().items()
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and path not in weights
-    ]
-    problem = next(iter([*buffers, *batch_norms]), None)
-    if problem is not None:
-        raise ConfigError(
-            f"model={name} cannot be trained by several workers: each would compute its own "
-            f"{problem} from its shard of every batch; use GroupNorm or LayerNorm instead of "
-            "running means, register_buffer(..., persistent=False) for constants, or one worker"
-        )
+    for path, value in model.state_dict().items():
+        floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+        if floating and path not in weights and path.rpartition(".")[0] not in batch_norms:
+            raise ConfigError(
+                f"{refused}: each would compute its own {path} from its shard of every batch: use "
+                "register_buffer(..., persistent=False) for constants, or one worker"
+            )

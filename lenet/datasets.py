@@ -1,10 +1,12 @@
-"""Data sets as whole tensors: found on disk or downloaded, and verified."""
+"""Data sets: found on disk, downloaded, or the user's own; verified."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +14,31 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from lenet.config import ConfigError, TrainConfig
+from lenet import own_data, registry, user_cache
+from lenet.config import ConfigError, TrainConfig, unknown_name
+from lenet.samples import AnySamples, Samples, first_problem
 
-# md5 of the unpacked files. torchvision verifies only archives, and accepts any unpacked file. No
-# such digests are published for the other two data sets: their files are verified against the
-# archive, if it is still there.
-_RAW_MD5 = {
-    ("mnist", "train-images-idx3-ubyte"): "6bbc9ace898e44ae57da46a324031adb",
-    ("mnist", "train-labels-idx1-ubyte"): "a25bea736e30d166cdddb491f175f624",
-    ("mnist", "t10k-images-idx3-ubyte"): "2646ac647ad5339dbf082846283269ea",
-    ("mnist", "t10k-labels-idx1-ubyte"): "27ae3e4e09519cfbb04c329615203637",
+# md5 of MNIST's unpacked files. torchvision verifies only archives, and accepts any unpacked file.
+# No such digests are published for the other two data sets: their files must not be MNIST's, and
+# are verified against the archive, if it is still there.
+_MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-_RAW_BYTES = {
-    "train-images-idx3-ubyte": 16 + 60_000 * 28 * 28,
-    "train-labels-idx1-ubyte": 8 + 60_000,
-    "t10k-images-idx3-ubyte": 16 + 10_000 * 28 * 28,
-    "t10k-labels-idx1-ubyte": 8 + 10_000,
+# The header of each unpacked file: a number for its type, then the size of each dimension.
+_HEADERS = {
+    "train-images-idx3-ubyte": (2051, 60_000, 28, 28),
+    "train-labels-idx1-ubyte": (2049, 60_000),
+    "t10k-images-idx3-ubyte": (2051, 10_000, 28, 28),
+    "t10k-labels-idx1-ubyte": (2049, 10_000),
 }
+_CLASSES = 10
 _TORCHVISION_CLASS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
+
+_VERIFIED = "verified-files"
+"""name in the user's cache: size and time of change (ns) of each verified file"""
 
 _SHUFFLE_SEED = 20_221_226
 _DIGITS_TEST_SAMPLES = 297
@@ -38,54 +47,62 @@ _DIGITS_TEST_SAMPLES = 297
 class DataUnavailable(ConfigError):
     """Data that are not on this machine and cannot be downloaded."""
 
-
-@dataclass(frozen=True)
-class Samples:
-    """Inputs and targets of n samples."""
-
-    inputs: torch.Tensor
-    """float32 (n, channels, height, width), pixels in [0, 1]"""
-    targets: torch.Tensor
-    """(n,), classes as int64, or the values of a regression as float32"""
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, selection: slice | torch.Tensor) -> Samples:
-        """Select by slice (a view), or by a tensor of indices (a copy)."""
-        return Samples(self.inputs[selection], self.targets[selection])
-
-    def to(self, device: torch.device) -> Samples:
-        """Return the samples on `device`, without a copy if they are there already."""
-        return Samples(self.inputs.to(device), self.targets.to(device))
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}: {remedy}")
+        self.problem = problem
+        """what is missing, without what to do about it"""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A whole data set."""
+    """A whole data set.
+
+    Raises: ConfigError if inputs and targets do not fit each other or the number of classes, or an
+    input is not finite.
+    """
 
     name: str
     source: str
     """where it was read from, for the user"""
-    train: Samples
+    train: AnySamples
     """in a shuffled order that never changes"""
-    test: Samples
+    test: AnySamples
     classes: int
-    """number of classes; 1 for a regression"""
+    """number of outputs: classes, or values of a regression's target"""
+
+    def __post_init__(self) -> None:
+        for split, samples in (("training", self.train), ("test", self.test)):
+            problem = first_problem(samples, self.classes) or (
+                f"inputs of shape {samples.input_shape} instead of {self.input_shape}, which the "
+                "training samples have"
+                if samples.input_shape != self.input_shape
+                else None
+            )
+            if problem:
+                raise ConfigError(
+                    f"data set {self.name} (from {self.source}) cannot be trained on: its {split} "
+                    f"samples have {problem}"
+                )
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one input: (channels, height, width)."""
-        channels, height, width = self.train.inputs.shape[1:]
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input; of an image (channels, height, width)."""
+        return self.train.input_shape
+
+    @property
+    def classifies(self) -> bool:
+        """Whether targets are classes; if not, they are the values of a regression."""
+        return self.train.classifies
 
     def to(self, device: torch.device) -> Dataset:
         """Return the data set on `device`, without a copy if it is there already."""
+        if self.train.device == device:
+            return self
         return Dataset(
             self.name, self.source, self.train.to(device), self.test.to(device), self.classes
         )
 
-    def split(self, config: TrainConfig) -> tuple[Samples, Samples]:
+    def split(self, config: TrainConfig) -> tuple[AnySamples, AnySamples]:
         """Return (training samples, validation samples) of `config`, as views of `train`.
 
         Validation is the tail of the fixed shuffled order, the same for every seed and every
@@ -108,24 +125,55 @@ class Dataset:
 def search_path(data_dir: Path | None) -> list[Path]:
     """Return the folders to search for data sets, in order.
 
-    These are `data_dir`, $STUDY_DATA_DIR, ./data and the user's cache.
+    This is `data_dir` alone if it is given, or else $STUDY_DATA_DIR, ./data and the user's cache.
+    The folder of one data set (.../MNIST or .../MNIST/raw) counts as the folder that it is in.
+
+    Raises: ConfigError if $STUDY_DATA_DIR is not a folder.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lenet-study"
-    configured = [data_dir, os.environ.get("STUDY_DATA_DIR")]
-    return [Path(folder).expanduser() for folder in configured if folder] + [Path("data"), cache]
+    if data_dir is not None:
+        return [_folder_of_all(data_dir)]
+    cache = user_cache.folder()
+    configured = os.environ.get("STUDY_DATA_DIR")
+    if not configured:
+        return [Path("data"), cache]
+    folder = Path(configured).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"STUDY_DATA_DIR={configured} is not a folder: name the folder of the data sets, or "
+            "unset the variable"
+        )
+    return [_folder_of_all(folder), Path("data"), cache]
+
+
+def _folder_of_all(folder: Path) -> Path:
+    """Return the folder of all data sets, given it or a folder below it."""
+    absolute = Path(os.path.abspath(folder))
+    one = absolute.parent if absolute.name == "raw" else absolute
+    if one.name in _TORCHVISION_CLASS.values() and (one / "raw").is_dir():
+        return one.parent
+    return folder
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
     """Load the data set `name` (of `registry.DATASETS`), and download it first if necessary.
 
+    "package.module:load" names a function of the user's own (see `lenet.own_data`).
+
     A download goes to `data_dir`, or else to the user's cache. It holds a lock, so that processes
     that start together download once.
 
-    Raises: DataUnavailable if the data cannot be downloaded, ConfigError if they are damaged.
+    Raises: DataUnavailable if the data cannot be downloaded, ConfigError if they are damaged or
+    the name is unknown.
     """
     embedded = {"digits": _digits, "line": _line}
     if name in embedded:
         return embedded[name]()
+    if registry.is_own(name):
+        own = own_data.load(name)
+        train = own.train[_order(len(own.train))]
+        return Dataset(name, own.source, train, own.test, own.classes)
+    if name not in _TORCHVISION_CLASS:
+        raise ConfigError(unknown_name(name, registry.DATASETS, "dataset"))
     return _mnist_family(name, data_dir)
 
 
@@ -140,8 +188,12 @@ def _line() -> Dataset:
 
 
 def _shuffled(inputs: torch.Tensor, targets: torch.Tensor) -> Samples:
-    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(_SHUFFLE_SEED))
-    return Samples(inputs[order], targets[order])
+    return Samples(inputs, targets)[_order(len(targets))]
+
+
+def _order(samples: int) -> torch.Tensor:
+    """Return the shuffled order that never changes."""
+    return torch.randperm(samples, generator=torch.Generator().manual_seed(_SHUFFLE_SEED))
 
 
 def _digits() -> Dataset:
@@ -169,16 +221,16 @@ def _mnist_family(name: str, data_dir: Path | None) -> Dataset:
     root = next((folder for folder in folders if not _missing(folder, name)), None)
     if root is None:
         partial = next((folder for folder in folders if _raw_folder(folder, name).is_dir()), None)
-        root = partial or data_dir or folders[-1]
+        root = partial or folders[-1]
         _download(loader, name, root, searched=folders)
-    for file in _RAW_BYTES:
+    for file in _HEADERS:
         _verify(name, _raw_folder(root, name) / file, dict(loader.resources).get(f"{file}.gz"))
     splits = [loader(root, train=train) for train in (True, False)]
     train, test = (
         (split.data.unsqueeze(1).to(torch.float32).div_(255), split.targets) for split in splits
     )
     source = str(_raw_folder(root, name))
-    return Dataset(name, source, _shuffled(*train), Samples(*test), classes=10)
+    return Dataset(name, source, _shuffled(*train), Samples(*test), classes=_CLASSES)
 
 
 def _raw_folder(root: Path, name: str) -> Path:
@@ -187,7 +239,7 @@ def _raw_folder(root: Path, name: str) -> Path:
 
 def _missing(root: Path, name: str) -> list[str]:
     """Return the files of the data set `name` that are not under `root`."""
-    return [file for file in _RAW_BYTES if not (_raw_folder(root, name) / file).is_file()]
+    return [file for file in _HEADERS if not (_raw_folder(root, name) / file).is_file()]
 
 
 def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None:
@@ -199,33 +251,63 @@ def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None
         folder = _raw_folder(root, name)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         missing = _missing(root, name)
-        if len(missing) < len(_RAW_BYTES):
+        if len(missing) < len(_HEADERS):
             raise ConfigError(
                 f"{folder / missing[0]} is missing and could not be downloaded ({reason}): put "
                 "it there, or use --set dataset=digits, which needs no download"
             ) from error
         raise DataUnavailable(
-            f"{name} is not in {', '.join(map(str, searched))} and could not be "
-            f"downloaded ({reason}): put its files into {folder}, or use "
-            "--set dataset=digits, which needs no download"
+            f"{name} is not in {', '.join(map(str, searched))} and could not be downloaded "
+            f"({reason})",
+            f"put its files into {folder}, or use --set dataset=digits, which needs no download",
         ) from error
 
 
 def _verify(name: str, file: Path, archive_md5: str | None) -> None:
-    """Raise `ConfigError` if `file` has the wrong size, or the wrong digest if one is known."""
+    """Raise `ConfigError` if `file` is not the published one, as far as can be told.
+
+    A file that was found to be so is not read again until its size or time of change differs.
+    """
+    status = file.stat()
+    key, now = f"{name}:{file.resolve()}", [status.st_size, status.st_mtime_ns]
+    if user_cache.read(_VERIFIED).get(key) != now:
+        _verify_content(name, file, archive_md5)
+        user_cache.remember(_VERIFIED, {key: now})
+
+
+def _verify_content(name: str, file: Path, archive_md5: str | None) -> None:
     remedy = f"delete {file.parent} to download it again, or restore the file"
-    size = file.stat().st_size
-    if size != _RAW_BYTES[file.name]:
-        raise ConfigError(
-            f"{file} has {size:,} bytes instead of {_RAW_BYTES[file.name]:,}: {remedy}"
-        )
-    expected = _RAW_MD5.get((name, file.name))
-    archive = file.with_name(f"{file.name}.gz")
-    if expected is None and archive.is_file() and _md5(_chunks(archive)) == archive_md5:
-        with gzip.open(archive) as unpacked:
-            expected = _md5(iter(lambda: unpacked.read(1 << 20), b""))
-    if expected is not None and _md5(_chunks(file)) != expected:
+    header = _HEADERS[file.name]
+    size, expected_size = file.stat().st_size, 4 * len(header) + math.prod(header[1:])
+    if size != expected_size:
+        raise ConfigError(f"{file} has {size:,} bytes instead of {expected_size:,}: {remedy}")
+    digest = _md5(_chunks(file))
+    if name == "mnist":
+        expected = _MNIST_MD5[file.name]
+    elif digest in _MNIST_MD5.values():
+        raise ConfigError(f"{file} is a file of MNIST, not of {name}: {remedy}")
+    else:
+        expected = _md5_in_archive(file.with_name(f"{file.name}.gz"), archive_md5, remedy) or digest
+    if digest != expected:
         raise ConfigError(f"{file} is not the published file (its md5 differs): {remedy}")
+    content = file.read_bytes()
+    found = struct.unpack(f">{len(header)}I", content[: 4 * len(header)])
+    if found != header:
+        raise ConfigError(f"{file} begins with {found} instead of {header}: {remedy}")
+    if len(header) == 2 and (label := max(content[8:])) >= _CLASSES:
+        raise ConfigError(
+            f"{file} has the label {label}, but labels are 0 to {_CLASSES - 1}: {remedy}"
+        )
+
+
+def _md5_in_archive(archive: Path, published_md5: str | None, remedy: str) -> str | None:
+    """Return the md5 of the file in `archive`; None if there is no archive."""
+    if not archive.is_file():
+        return None
+    if _md5(_chunks(archive)) != published_md5:
+        raise ConfigError(f"{archive} is not the published archive (its md5 differs): {remedy}")
+    with gzip.open(archive) as unpacked:
+        return _md5(iter(lambda: unpacked.read(1 << 20), b""))
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

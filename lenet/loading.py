@@ -1,19 +1,167 @@
-"""Objects by their path in text: "package.module:name"."""
+"""Objects by their path in text, and the place in the user's code where they fail.
+
+A path is "package.module:name", or "folder/file.py:name": the file's folder is then a place to
+import from, here and in the workers.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lenet.config import ConfigError
+from lenet.config import ConfigError, TrainConfig
+
+_PROJECT = str(Path(__file__).parents[1])
+_PARTS_OF_PROJECT = tuple(os.path.join(_PROJECT, name) for name in ("lenet", "study"))
+_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platlib", "purelib"))
 
 
 def load_object(path: str) -> Any:
     """Import the object at `path`. Raises `ConfigError` if it cannot be imported."""
-    module_name, _, name = path.partition(":")
+    module_name, _, name = path.rpartition(":")
+    if module_name.endswith(".py"):
+        module_name = _module_of_file(module_name)
     try:
-        return getattr(importlib.import_module(module_name), name)
-    except Exception as error:  # importing the user's module may raise anything
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise ConfigError(
+                f"cannot load {path!r}: {error}; expected package.module:name of an installed "
+                "package or of a file in the working directory"
+            ) from error
+        raise _import_error(path, error) from error
+    except (Exception, SystemExit) as error:  # importing the user's module may raise anything
+        raise _import_error(path, error) from error
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        file = getattr(module, "__file__", None)
+        place = f" ({_shown(file)})" if file else ""
         raise ConfigError(
-            f"cannot load {path!r}: {error}; expected package.module:name of an installed package"
+            f"cannot load {path!r}: {module_name} has no {name}{place}; expected "
+            "package.module:name"
         ) from error
+
+
+def folders() -> list[str]:
+    """Return the folders that objects in files were loaded from, which workers need, too."""
+    return list(_folders)
+
+
+_folders: dict[str, None] = {}
+
+
+def _module_of_file(file: str) -> str:
+    """Make the folder of `file` importable, here and in processes that this one starts.
+
+    Returns: the name of its module.
+    """
+    path = Path(file).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError(f"{file} is not a file: name a file, or package.module")
+    if not path.stem.isidentifier():
+        raise ConfigError(
+            f"{file} cannot be imported: use only letters, digits and _ in the file's name"
+        )
+    folder = str(path.parent)
+    if folder not in _folders:
+        _folders[folder] = None
+        sys.path.insert(0, folder)
+        paths = [folder, os.environ.get("PYTHONPATH")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
+    loaded = getattr(sys.modules.get(path.stem), "__file__", None)
+    if path.stem in sys.modules and (loaded is None or Path(loaded) != path):
+        raise ConfigError(
+            f"{file} has the name of another module, {loaded or path.stem}: rename the file"
+        )
+    return path.stem
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return the type, the message and the place of an error of the user's code, in one line."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    place = _place_of_error(error)
+    return f"{text} ({place})" if place and place not in text else text
+
+
+def place_of(thing: Any) -> str:
+    """Return where the user has defined `thing`, such as ` (my_study.py, line 12)`.
+
+    Empty for what Python, a library or this project defines.
+    """
+    thing = inspect.unwrap(thing) if callable(thing) else type(thing)
+    try:
+        file, (_, line) = inspect.getsourcefile(thing), inspect.getsourcelines(thing)
+    except (TypeError, OSError):  # an instance, or code that is not in a file
+        return ""
+    return f" ({_shown(file)}, line {line})" if file and _is_users(file) else ""
+
+
+def load_own(config: TrainConfig, part: str) -> Callable[..., Any]:
+    """Import the user's own `part` of a config, such as its loss.
+
+    Raises: ConfigError if it cannot be imported or called.
+    """
+    path: str = getattr(config, part)
+    loaded = load_object(path)
+    if not callable(loaded):
+        kind = type(loaded).__name__
+        raise ConfigError(f"{part}={path} is a {kind}: name a class or a function")
+    function: Callable[..., Any] = loaded
+    return function
+
+
+def own_keywords(
+    config: TrainConfig, part: str, function: Callable[..., Any], offered: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the keywords for the user's own `part`: what it takes of `offered`, and its own.
+
+    Raises: ConfigError if it does not take a keyword that is set, such as `optimizer.k`.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a built-in without a signature
+        parameters = {}  # type: ignore[assignment]
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    own = config.keywords_of(part)
+    for keyword in own:
+        if keyword not in parameters and not takes_all:
+            raise ConfigError(
+                f"{part}.{keyword} is set, but {part}={getattr(config, part)}"
+                f"{place_of(function)} takes no {keyword}: its keywords are "
+                f"{', '.join(parameters) or 'none'}"
+            )
+    taken = {k: v for k, v in offered.items() if k in parameters or takes_all}
+    return taken | own
+
+
+def _place_of_error(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{_shown(error.filename)}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_users(frame.filename)]
+    return f"{_shown(own[-1].filename)}, line {own[-1].lineno}" if own else ""
+
+
+def _is_users(file: str) -> bool:
+    return not file.startswith("<") and not file.startswith((*_PARTS_OF_PROJECT, *_LIBRARIES))
+
+
+def _shown(file: str) -> str:
+    """Return a path as the user knows it: relative, if it is below the working directory."""
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def _import_error(path: str, error: BaseException) -> ConfigError:
+    return ConfigError(
+        f"cannot load {path!r}: importing {path.rpartition(':')[0]} raises "
+        f"{describe_failure(error)}; mend that module"
+    )

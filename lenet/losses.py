@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+
+from lenet import registry
+from lenet.config import TrainConfig
+from lenet.loading import load_object, load_own, own_keywords
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,23 @@ class Loss:
         return 1 if self.summed else samples
 
 
+def build_loss(config: TrainConfig) -> Loss:
+    """Return the loss of `config`.
+
+    Your own is a function of a batch's outputs and targets that returns a scalar, the mean over the
+    samples. If it returns their sum, name a `Loss(function, summed=True)`.
+
+    Raises: ConfigError if it cannot be loaded, or does not take a keyword that is set.
+    """
+    if not registry.is_own(config.loss):
+        loss: Loss = load_object(registry.LOSSES[config.loss])
+        return loss
+    found = load_own(config, "loss")
+    own = found if isinstance(found, Loss) else Loss(found)
+    keywords = own_keywords(config, "loss", own.function, {})
+    return Loss(functools.partial(own.function, **keywords), own.summed) if keywords else own
+
+
 def count_correct(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return how many samples get their class, as an int64 scalar; 0 for a regression.
 
@@ -36,12 +58,15 @@ def count_correct(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def _mean_squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    one_hot = F.one_hot(targets, outputs.shape[1])
-    return F.mse_loss(outputs, one_hot.to(outputs.dtype))
+    if targets.is_floating_point():
+        return F.mse_loss(outputs, targets.view_as(outputs))
+    # `F.one_hot` reads the targets' range, for which the CPU would wait for a GPU.
+    one_hot = torch.zeros_like(outputs).scatter_(1, targets.unsqueeze(1), 1.0)
+    return F.mse_loss(outputs, one_hot)
 
 
 def _sum_of_squares(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return (outputs.squeeze(1) - targets).square().sum()
+    return (outputs - targets.view_as(outputs)).square().sum()
 
 
 CROSS_ENTROPY = Loss(F.cross_entropy)
@@ -50,11 +75,12 @@ CROSS_ENTROPY = Loss(F.cross_entropy)
 MEAN_SQUARED_ERROR = Loss(_mean_squared_error)
 """Mean squared error between outputs float32 (batch, classes) and one-hot classes.
 
-The mean is over samples and classes, as in Flux.jl.
+The mean is over samples and classes, as in Flux.jl. Of a regression, it is the mean over samples
+and values of the target.
 """
 
 SUM_OF_SQUARES = Loss(_sum_of_squares, summed=True)
-"""Sum of squared errors between outputs float32 (batch, 1) and values float32 (batch,).
+"""Sum of squared errors between outputs float32 (batch, values) and the target's values.
 
 As in TensorFlow 1's first tutorial. Its gradient is the mean's times the number of samples.
 """

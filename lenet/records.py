@@ -10,6 +10,10 @@ from typing import Any
 
 NAN = math.nan
 
+RECORDS_VERSION = 1
+"""Raised with each change of the code that changes records; the same config gives the same records
+under one version only. Runs from before it was written have version 1, too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -34,6 +38,10 @@ class Record:
     """learning rate of the last step"""
     train_loss: float
     train_accuracy: float
+    lowest_train_loss: float = NAN
+    """lowest loss of a single step since the previous record"""
+    highest_train_loss: float = NAN
+    """highest loss of a single step since the previous record"""
     validation_loss: float = NAN
     validation_accuracy: float = NAN
     test_loss: float = NAN
@@ -49,10 +57,19 @@ class Record:
     observed: Mapping[str, float] = field(default_factory=dict)
     """numbers by name from the model's `observed()`, if it has that method, such as the two
     weights of a line"""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """numbers by name from the user's own metrics, such as `validation_r2`"""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name."""
         return dataclasses.asdict(self)
+
+    def value(self, name: str) -> float:
+        """Return the field or metric `name`, NaN if it was not measured."""
+        if name in Record.__dataclass_fields__:
+            value: float = getattr(self, name)
+            return value
+        return self.metrics.get(name, NAN)
 
     def equal_except_timing(self, other: Record) -> bool:
         """Return True if all fields but those in `TIMING` are equal, NaN to NaN."""
@@ -64,11 +81,11 @@ class Record:
 
 
 def last_finite(records: Sequence[Record], name: str) -> float:
-    """Return the last finite value of the field `name`, NaN if there is none.
+    """Return the last finite value of the field or metric `name`, NaN if there is none.
 
     Held-out quantities are NaN in the records where they were not evaluated.
     """
-    values = (getattr(record, name) for record in reversed(records))
+    values = (record.value(name) for record in reversed(records))
     return next(filter(math.isfinite, values), NAN)
 
 

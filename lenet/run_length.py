@@ -27,14 +27,24 @@ class RunLength:
 
     @cached_property
     def total_steps(self) -> int:
-        """Steps of a run that neither diverges nor blows up."""
-        return self.config.steps or self.config.epochs * self.steps_per_epoch
+        """Steps of a run that neither diverges nor blows up: `epochs` or `steps`, whichever ends
+        first."""
+        epochs, steps = self.config.epochs, self.config.steps
+        ends = [] if epochs is None else [epochs * self.steps_per_epoch]
+        return min([*ends, *([] if steps is None else [steps])])
+
+    @cached_property
+    def records(self) -> int:
+        """How many records a complete run has."""
+        every = self._record_every
+        extra = {at for at in self.config.evaluate_at or () if at < self.total_steps and at % every}
+        return math.ceil(self.total_steps / every) + len(extra)
 
     @property
     def evaluations(self) -> int:
         """How many records of a complete run evaluate held-out data."""
         if self.config.evaluate_at is None:
-            return math.ceil(self.total_steps / self._record_every)
+            return self.records
         return sum(step < self.total_steps for step in self.config.evaluate_at) + 1
 
     @property

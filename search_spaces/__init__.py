@@ -11,7 +11,11 @@ import pkgutil
 from functools import cache
 
 from lenet.config import ConfigError, unknown_name
+from search_spaces import kept
 from search_spaces.study import Study
+
+_kept: dict[str, Study] = {}
+"""Studies of the user's own as their runs keep them, by the name that the run has."""
 
 
 @cache
@@ -26,11 +30,36 @@ def studies() -> dict[str, Study]:
 
 
 def find(name: str) -> Study:
-    """Return the study of this name.
+    """Return the study of this name, or the user's own at a path (`search_spaces.kept`).
+
+    Where the user's file is not, it is the study as its run keeps it.
 
     Raises: ConfigError with the nearest name if there is none.
     """
+    if kept.is_own(name):
+        try:
+            return kept.load(name)
+        except ConfigError:
+            if name not in _kept:
+                raise
+            return _kept[name]
     known = studies()
     if name not in known:
         raise ConfigError(unknown_name(name, known, "study") + " (see `python -m study`)")
     return known[name]
+
+
+def keep(name: str, study: Study) -> None:
+    """Let `find` return `study` where the user's own study `name` cannot be loaded."""
+    _kept[name] = study
+
+
+def problem_of(name: str) -> str:
+    """Say why `find` returns the study that a run keeps; empty if it does not."""
+    if not kept.is_own(name) or name not in _kept:
+        return ""
+    try:
+        kept.load(name)
+    except ConfigError as error:
+        return str(error)
+    return ""

@@ -1,4 +1,4 @@
-"""Figures and tables that all scaling studies share."""
+"""What all scaling studies share: launchers, strategies, figures and tables."""
 
 from __future__ import annotations
 
@@ -6,19 +6,34 @@ from collections.abc import Mapping
 
 from search_spaces.study import Figure, Table
 
+LAUNCHERS = ("ray", "torchrun", "plain")
+"""Ray Train's TorchTrainer; torch's own launcher; one process without either."""
 
-def figures(published: Mapping[int, float] | None = None, source: str = "") -> tuple[Figure, ...]:
+STRATEGIES = ("ddp", "explicit", "dp")
+"""How several workers share the work of a step (`lenet.data_parallel`): DistributedDataParallel,
+one process per worker; the same with one all-reduce after the backward pass; `nn.DataParallel`, one
+plain process that drives several GPUs."""
+
+SERIAL = "serial"
+"""The strategy of a single worker."""
+
+
+def figures(
+    published: Mapping[int, float] | None = None, published_on: str = "", source: str = ""
+) -> tuple[Figure, ...]:
     """Return the figures of a study of `python -m study.scaling`.
 
-    `published`: training seconds in a report, by number of GPUs. `source`: suffix of the title,
-    such as " (Author, figure 1)".
+    `published`: seconds in a report, by number of GPUs. `published_on`: the report's device.
+    `source`: the published figure or table, such as "Author, figure 1".
     """
+    options = {"published": published, "published_on": published_on} if published else {}
     return (
         Figure(
             name="hardware",
             kind="hardware",
-            title=f"Total training time and speed by number of workers{source}",
-            options={"published": published} if published else {},
+            title="Whole time, training time and speed by number of workers",
+            source=source,
+            options=options,
         ),
         Figure(
             name="time-shares",
@@ -43,6 +58,11 @@ def figures(published: Mapping[int, float] | None = None, source: str = "") -> t
 
 TABLES = (
     Table(
+        name="whole-time",
+        kind="whole_time",
+        title="Whole time T of the program, its parts, and speed v, by number of workers",
+    ),
+    Table(
         name="strong-scaling",
         kind="speedup",
         title="Strong scaling: the same global batch on more workers",
@@ -63,6 +83,11 @@ TABLES = (
         name="launchers",
         kind="launchers",
         title="Cost of Ray compared with torchrun and with no launcher",
+    ),
+    Table(
+        name="strategies",
+        kind="strategies",
+        title="DistributedDataParallel compared with other ways to share a step",
     ),
     Table(name="start-up", kind="start_up", title="Start-up time before the first training step"),
     Table(name="step-time", kind="step_time", title="Step-time model: predicted and measured"),

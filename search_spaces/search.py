@@ -45,6 +45,8 @@ def figures(objectives: int = 1) -> tuple[Figure, ...]:
 
 TABLES = (
     Table(name="confirmed", kind="confirmed", title="Best settings, retrained with fresh seeds"),
+    Table(name="front", kind="pareto_front", title="Trade-off between the two objectives"),
+    Table(name="importances", kind="importances", title="Importance of each setting (fANOVA)"),
     Table(name="epochs", kind="epochs_saved", title="Epochs trained"),
 )
 

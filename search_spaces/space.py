@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lenet import registry
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
 
 _LOG_SCALED = frozenset({"lr", "weight_decay", "eps", "l1", "l2"})
@@ -102,7 +103,7 @@ class SearchSpace:
         for where, more in self.conditional_settings:
             if all(settings.get(name) == value for name, value in where.items()):
                 settings = {**settings, **more, **values}
-        return TrainConfig.from_dict(settings)
+        return TrainConfig.from_dict(without_foreign(settings))
 
     def check(self) -> None:
         """Validate the dimensions and their configs.
@@ -223,7 +224,7 @@ def from_grid(grid: Mapping[str, Sequence[Any]]) -> tuple[Space, dict[str, Any]]
         coerced = tuple(coerce(name, value) for value in values)
         if len(coerced) == 1:
             fixed[name] = coerced[0]
-        elif isinstance(getattr(_DEFAULT, name), float) or name in _LOG_SCALED:
+        elif _is_rate(name, coerced):
             dimensions.append(Dimension(name, _range(name, min(coerced), max(coerced))))
         else:
             dimensions.append(Dimension(name, Choice(coerced)))
@@ -248,14 +249,46 @@ def _parse_domain(name: str, values: Sequence[Any]) -> Range | Choice:
         low, _, high = ranges[0].partition("..")
         if len(values) > 1 or ".." in high:
             raise ConfigError(f"{name} takes either one range LOW..HIGH or a list of values")
+        if not low or not high:
+            raise ConfigError(
+                f"{name}={ranges[0]} is a range without {'a start' if high else 'an end'}: type "
+                f"--set {name}=LOW..HIGH"
+            )
         ends = [coerce(name, end) for end in (low, high)]
-        if not all(isinstance(end, float) for end in ends):
+        if not _is_continuous(name, ends):
             raise ConfigError(f"{name} takes no range: list its values, {name}=VALUE,VALUE")
         return _range(name, *ends)
     coerced = tuple(coerce(name, value) for value in values)
     if len(set(coerced)) < len(coerced):
         raise ConfigError(f"{name} has a value twice: {', '.join(map(str, values))}")
     return Choice(coerced)
+
+
+def _is_rate(name: str, values: Sequence[Any]) -> bool:
+    """Return True if a search may try what lies between the values of a grid."""
+    if "." in name:
+        return _is_continuous(name, values) and any(isinstance(v, float) for v in values)
+    return isinstance(getattr(_DEFAULT, name), float) or name in _LOG_SCALED
+
+
+def _is_continuous(name: str, values: Sequence[Any]) -> bool:
+    """Return True if the setting may take any value between these."""
+    if "." in name:  # a keyword of the user's own: its type is that of its values
+        return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    return all(isinstance(value, float) for value in values)
+
+
+def without_foreign(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `settings` without keywords of a part that is not the user's own here.
+
+    A study declares them once, such as {"optimizer.k": 5}; they go where its own optimizer goes.
+    """
+
+    def belongs(name: str) -> bool:
+        part, dot, _ = name.partition(".")
+        return not dot or registry.is_own(str(settings.get(part, getattr(_DEFAULT, part, ""))))
+
+    return {name: value for name, value in settings.items() if belongs(name)}
 
 
 def _range(name: str, low: float, high: float) -> Range:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lenet.config import ConfigError, TrainConfig, check_setting, coerce
-from search_spaces.space import SearchSpace, Space, apply_choices, from_grid
+from lenet.config import (
+    ConfigError,
+    TrainConfig,
+    check_setting,
+    coerce,
+    parse_metric,
+    settings_in,
+    unknown_name,
+)
+from lenet.records import Record
+from search_spaces.length import as_many_steps, check_batch_size
+from search_spaces.space import SearchSpace, Space, apply_choices, from_grid, without_foreign
 
 Settings = Mapping[str, Any]
 
@@ -21,13 +33,18 @@ class Grid:
     """A space whose every point is a trial."""
 
     name: str = ""
-    """by which a command selects it, if it can select among grids"""
+    """by which a command selects it, such as `python -m study.grid --grids NAME`"""
     space: Mapping[str, Sequence[Any]]
     """each dimension with its values"""
     settings: Settings = field(default_factory=dict)
     """settings shared by all trials of this grid"""
     budgets: Mapping[str, Settings] = field(default_factory=dict)
     """settings of this grid by budget; they override those of the whole study"""
+
+    def __post_init__(self) -> None:
+        for name, values in self.space.items():
+            if isinstance(values, str) or not isinstance(values, Sequence):
+                raise ConfigError(f"{name}={values!r} in a grid is no list: type ({values!r},)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,9 @@ class Figure:
     kind: str
     title: str
     options: Settings
+    source: str = ""
+    """the published figure that it repeats, such as `Fan, figure 3`. The title names it only where
+    the run trained what the study declares; other runs have default figures in its place"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +96,32 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric of the user's own: a number for all outputs and targets of a held-out split."""
+
+    name: str
+    """records hold it as `validation_NAME` and `test_NAME`"""
+    function: str
+    """path of a function of outputs and targets, "package.module:function" """
+    maximize: bool
+    """whether higher is better"""
+
+    @property
+    def setting(self) -> str:
+        """The metric as `TrainConfig.metrics` holds it."""
+        return f"{self.name}:{'max' if self.maximize else 'min'}={self.function}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
     """One trial to run: its readable name, unique in the run, and its config."""
 
     name: str
     config: TrainConfig
+    fleet: str = ""
+    """the fleet that it is trained in; empty: it is trained alone"""
+    slot: int = 0
+    """its place in the fleet"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +129,8 @@ class Study:
     """A question, its source, and the space of configs that answers it.
 
     A trial's settings come from `fixed`, the study's budget, its grid, the grid's budget, the
-    values of its point and `conditional_settings`. Later ones override earlier ones.
+    values of its point and `conditional_settings`. Later ones override earlier ones. On a data set
+    smaller than the one in `fixed`, a trial has more epochs (`search_spaces.length`).
     """
 
     name: str
@@ -98,6 +140,9 @@ class Study:
     fixed: Settings
     """settings shared by all trials"""
     grids: tuple[Grid, ...]
+    """what a run trains that names no grids"""
+    extra_grids: tuple[Grid, ...] = ()
+    """named grids that a run trains only if it names them: those that go beyond the report"""
     budgets: Mapping[str, Settings]
     """settings shared by all trials, by budget"""
     conditional_settings: tuple[tuple[Settings, Settings], ...] = ()
@@ -109,16 +154,51 @@ class Study:
     """what a search varies, if not the values of the one grid"""
     stochastic: bool = True
     """whether results depend on the seed; if not, one seed is enough"""
+    made_for: str = ""
+    """data set for which the epochs are declared; empty: the one in `fixed`"""
+    chosen: frozenset[str] = frozenset()
+    """settings with other values than the study's own, see `with_choices`"""
     workers: tuple[int, ...] = ()
     """numbers of data-parallel workers to compare, with `python -m study.scaling`"""
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     claims: tuple[Claim, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    """the user's own, besides loss and accuracy"""
+
+    def __post_init__(self) -> None:
+        for metric in self.metrics:
+            parse_metric(metric.setting)
+            if _MAXIMIZED.setdefault(metric.name, metric.maximize) != metric.maximize:
+                raise ConfigError(
+                    f"metric {metric.name} of {self.name} has another direction than the metric of "
+                    "this name in another study: rename it"
+                )
+        self._check_objective()
+        # Remembered here, because a choice of the user may replace it in `fixed`.
+        made_for = self.made_for or self.fixed.get("dataset", TrainConfig.dataset)
+        object.__setattr__(self, "made_for", made_for)
 
     def with_grids(self, names: Sequence[str]) -> Study:
-        """Return this study with only the grids of these names; no names means all grids."""
-        grids = tuple(grid for grid in self.grids if not names or grid.name in names)
-        return replace(self, grids=grids)
+        """Return this study with the grids of these names; no names means its `grids`.
+
+        Raises: ConfigError if no grid has such a name.
+        """
+        if not names:
+            return self
+        grids = (*self.grids, *self.extra_grids)
+        known = [grid.name for grid in grids if grid.name]
+        for name in names:
+            if not known:
+                raise ConfigError(f"{self.name} has no grid {name}, nor any by name: omit --grids")
+            if name not in known:
+                raise ConfigError(unknown_name(name, known, f"grid of {self.name}"))
+        return replace(self, grids=tuple(grid for grid in grids if grid.name in names))
+
+    @property
+    def with_all_grids(self) -> Study:
+        """This study with its extra grids among its grids."""
+        return replace(self, grids=(*self.grids, *self.extra_grids), extra_grids=())
 
     def with_choices(self, choices: Mapping[str, Sequence[Any]]) -> Study:
         """Return this study with `choices` in place of its own values.
@@ -137,6 +217,12 @@ class Study:
             if name == "seed":
                 raise ConfigError(
                     "seed is not a dimension: use --seeds N to repeat every trial with N seeds"
+                )
+            ranges = [text for text in texts if isinstance(text, str) and ".." in text]
+            if ranges:
+                raise ConfigError(
+                    f"{name}={ranges[0]} is a range, and a grid has single values: list them, or "
+                    "search the range with python -m study.search"
                 )
             values = [coerce(name, text) for text in texts]
             if not values:
@@ -160,6 +246,7 @@ class Study:
                 grids.append(grid)
         return replace(
             self,
+            chosen=self.chosen | (set() if set(values) <= set(known) else {name}),
             fixed=_without(name, self.fixed) | ({} if is_dimension else {name: values[0]}),
             budgets={budget: _without(name, s) for budget, s in self.budgets.items()},
             grids=tuple(
@@ -205,7 +292,12 @@ class Study:
                     for where, more in self.conditional_settings:
                         if all(settings.get(name) == value for name, value in where.items()):
                             settings |= more
+                    given = {*self.chosen, *grid.space}
+                    settings = as_many_steps(without_foreign(settings), self.made_for, given)
                     config = TrainConfig.from_dict(settings | {"seed": seed})
+                    # In a study's own values, a batch that exceeds the data means all of them.
+                    if "batch_size" in self.chosen:
+                        check_batch_size(settings)
                     name = self.trial_name(config)
                     first = trials.setdefault(name, PlannedTrial(name=name, config=config))
                     if first.config != config:
@@ -214,6 +306,13 @@ class Study:
                             f"{_differing(first.config, config)}: set that too, or choose values "
                             "that only one of the grids has"
                         )
+        for name in self.chosen:
+            if "." in name and all(trial.config.get(name) is None for trial in trials.values()):
+                part = name.partition(".")[0]
+                raise ConfigError(
+                    f"{name} is a keyword of your own {part}, and no trial has one: add --set "
+                    f"{part}=package.module:object, or omit {name}"
+                )
         return list(trials.values())
 
     def search_space(
@@ -240,42 +339,106 @@ class Study:
                 "values, or a range LOW..HIGH"
             )
         shared = self._shared_settings(grid, budget, dataset)
-        space = SearchSpace(dimensions, shared | single | chosen, self.conditional_settings)
+        given = {*chosen, *(dimension.setting for dimension in dimensions)}
+        fixed = as_many_steps(shared | single | chosen, self.made_for, given)
+        space = SearchSpace(dimensions, fixed, self.conditional_settings)
         space.check()
+        for size in choices.get("batch_size", ()):
+            check_batch_size(fixed | {"batch_size": size})
         return space
 
     def _shared_settings(self, grid: Grid, budget: str, dataset: str | None) -> dict[str, Any]:
         """Return the settings that all trials of `grid` share."""
+        metrics = {"metrics": tuple(metric.setting for metric in self.metrics)}
         return {
+            **(metrics if self.metrics else {}),
             **self.fixed,
             **({} if dataset is None else {"dataset": dataset}),
-            **self.budgets[budget],
+            **self._settings_of_budget(budget),
             **grid.settings,
             **grid.budgets.get(budget, {}),
         }
 
+    def _check_objective(self) -> None:
+        own = [f"{split}_{m.name}" for split in ("validation", "test") for m in self.metrics]
+        known = [*Record.__dataclass_fields__, *own]
+        if self.objective not in known:
+            raise ConfigError(unknown_name(self.objective, known, f"objective of {self.name}"))
+
+    def _settings_of_budget(self, budget: str) -> Settings:
+        if budget not in self.budgets:
+            known = ", ".join(self.budgets) or "none"
+            raise ConfigError(
+                f"{self.name} has no budget {budget} (it has {known}): add it to `budgets`, or "
+                "choose another with --budget"
+            )
+        return self.budgets[budget]
+
     def trial_name(self, config: TrainConfig) -> str:
         """Return a readable name, unique in the run: the coordinates of the point, then the seed.
 
-        A dimension with one value that is the default is omitted.
+        A dimension with one value that is the default is omitted, and so is a setting that the
+        trial leaves unset. A name that file systems may refuse is shortened; see `_shortened`.
         """
         default = TrainConfig()
         coordinates = []
         for name, values in self.dimensions.items():
-            value = getattr(config, name)
-            if [value] == values and value == getattr(default, name):
+            value = config.get(name)
+            if value is None or ([value] == values and value == default.get(name)):
                 continue
             if isinstance(value, tuple):
                 value = "+".join(map(str, value))
             prefix = "" if isinstance(value, str) else _SHORT_NAMES.get(name, name)
             coordinates.append(f"{prefix}{value}")
         name = "_".join([*coordinates, f"seed{config.seed}"])
-        return name.replace("/", "-").replace(":", "-")
+        return _shortened(name.replace("/", "-").replace(":", "-"))
 
 
 def maximized(objective: str) -> bool:
-    """Return True if higher is better: accuracies and speeds, as opposed to losses and seconds."""
+    """Return True if higher is better: accuracies and speeds, as opposed to losses and seconds.
+
+    A metric of a study has the direction that the study declares.
+    """
+    metric = objective.removeprefix("validation_").removeprefix("test_")
+    if metric in _MAXIMIZED:
+        return _MAXIMIZED[metric]
     return "accuracy" in objective or objective.endswith("_per_second")
+
+
+_MAXIMIZED: dict[str, bool] = {}
+"""Whether higher is better, by the name of each metric that a study of this process declares."""
+
+
+def know_directions(metrics: Iterable[str]) -> None:
+    """Make `maximized` know metrics from their texts in `TrainConfig.metrics`.
+
+    A worker reads them from a config, without the study that declares them.
+    """
+    for text in metrics:
+        name, is_maximized, _ = parse_metric(text)
+        _MAXIMIZED.setdefault(name, is_maximized)
+
+
+def worst_value(objective: str, *, is_maximized: bool) -> float:
+    """Return a value that no better trial has: 0 of accuracies and speeds, else an infinity."""
+    if not is_maximized:
+        return math.inf
+    return 0.0 if objective.endswith(("accuracy", "_per_second")) else -math.inf
+
+
+def tie_order(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the sort key of a trial among trials with the same objective.
+
+    They are sorted by their settings in the order of `SETTINGS`, missing values last, as the rows
+    of the leaderboard are. So the first of them belongs to the best setting.
+    """
+    values = [settings[name] for name in settings_in(settings)]
+    missing = [value is None or value != value for value in values]
+    texts = [tuple(value) if isinstance(value, list) else value for value in values]
+    return tuple(
+        (is_missing, "" if is_missing else value)
+        for is_missing, value in zip(missing, texts, strict=True)
+    )
 
 
 def _differing(one: TrainConfig, other: TrainConfig) -> str:
@@ -283,8 +446,25 @@ def _differing(one: TrainConfig, other: TrainConfig) -> str:
     return ", ".join(name for name in ours if ours[name] != theirs[name])
 
 
+def _shortened(name: str) -> str:
+    """Return `name`, or its beginning, a hash of it and its seed if it has too many bytes.
+
+    The same name is always shortened alike, so a resumed run finds its trials. Distinct names stay
+    distinct.
+    """
+    encoded = name.encode(errors="surrogateescape")
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(encoded, digest_size=6).hexdigest()
+    ending = f"_{digest}_{name.rpartition('_')[2]}"
+    beginning = encoded[: _LONGEST_NAME - len(ending.encode())].decode(errors="ignore")
+    return f"{beginning}{ending}"
+
+
 def _without(name: str, settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != name}
 
 
 _SHORT_NAMES = {"batch_size": "batch"}
+_LONGEST_NAME = 120
+"""bytes of a trial's name; eCryptfs, which encrypts home folders, takes 143"""

@@ -1,17 +1,21 @@
-"""List the commands and the studies.
+"""List the commands and the studies, or describe one study.
 
-    python -m study
-
-To run a study, pass its name: `python -m study.grid NAME`.
+python -m study
+python -m study NAME
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
 import search_spaces
+from search_spaces.study import BUDGETS, Study
+from study import commandline
 from study.terminal import make_console
 
 COMMANDS = {
@@ -19,22 +23,65 @@ COMMANDS = {
     "study.lr_range": "find a learning rate with the range test, and verify it",
     "study.search": "search for the best settings with Optuna, and confirm them",
     "study.scaling": "train data-parallel on several workers, and report what they are worth",
+    "study.reproduce": "train as published, and judge every claim",
     "study.report": "report a finished run again: figures, tables, verdicts",
 }
 
 
-def main() -> int:
-    """Print both lists and return the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print both lists, or one study; return 0 (done) or 2 (bad input)."""
+    return commandline.run_command(_parser(), _print, arguments)
+
+
+def _parser() -> commandline.Parser:
+    parser = commandline.Parser("python -m study", __doc__)
+    parser.add_argument("study", nargs="?", help="describe this study alone")
+    return parser
+
+
+def _print(options: argparse.Namespace, _: Sequence[str]) -> int:
     console = make_console()
+    if options.study is not None:
+        _describe(search_spaces.find(options.study), console)
+    else:
+        _print_lists(console)
+    return 0
+
+
+def _describe(study: Study, console: Console) -> None:
+    """Print a study's question, source, dimensions and trials, and how to run it."""
+    console.print(f"{study.name}: {study.question}")
+    console.print(f"  source       {study.source}")
+    for name, values in study.dimensions.items():
+        console.print(f"  {name:12} {', '.join(map(str, values))}")
+    for dimension in study.space:
+        console.print(f"  {dimension.setting:12} {dimension.domain}")
+    tool = "scaling" if study.workers else "search" if study.space else "grid"
+    if tool == "grid":
+        counts = ", ".join(f"{len(study.plan(budget, 1))} at {budget}" for budget in BUDGETS)
+        console.print(f"  trials       {counts}, for each seed")
+    for grid in study.extra_grids:
+        trials = len(study.with_grids([grid.name]).plan("paper", 1))
+        console.print(f"  beyond it    --grids {grid.name}: {trials} trials for each seed")
+        for setting, domain in grid.space.items():
+            console.print(f"  {'':12} {setting} {', '.join(map(str, domain))}", style="dim")
+    if study.claims:
+        console.print(f"  claims       {len(study.claims)} of its report are tested")
+    console.print("To run it, type")
+    console.print(f"  python -m study.{tool} {study.name}")
+
+
+def _print_lists(console: Console) -> None:
     console.print(Text("Commands", style="bold"))
     for name, summary in COMMANDS.items():
         console.print(f"  python -m {name:15} {summary}")
     console.print()
     console.print(Text("Studies", style="bold"))
-    for study in search_spaces.studies().values():
-        console.print(f"  {study.name:18} {study.question}")
-        console.print(f"  {'':18} {study.source}", style="dim")
-    return 0
+    studies = search_spaces.studies().values()
+    width = max(len(study.name) for study in studies) + 1
+    for study in studies:
+        console.print(f"  {study.name:{width}} {study.question}")
+        console.print(f"  {'':{width}} {study.source}", style="dim")
 
 
 if __name__ == "__main__":

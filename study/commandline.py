@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import re
 import shlex
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rich.text import Text
+
+import search_spaces
 from lenet.config import ConfigError
+from lenet.registry import PRECISIONS
+from search_spaces.kept import whole_path
 from search_spaces.study import BUDGETS
 from study.interruption import treat_signals_as_ctrl_c
 from study.request import ResourceRequest
 from study.runs import layout
+from study.runs.find import find_runs
 from study.runs.retrying import patience
-from study.runs.run_folder import default_name
+from study.runs.run_folder import RunFolder, default_name
 from study.runs.storage import Location, parse_location, reason
-from study.terminal import print_error
+from study.terminal import flush_stdout, make_console, print_any_text, print_error, wrap
+from study.waiting import waiting
 
 _MAX_SEEDS = 1_000
+_COMMENT = re.compile(r"^(.*?\S) {2,}(?=[a-zA-Z])(.*)$")
+"""An example: a command, spaces, and what it is for."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,8 +45,8 @@ class Parser(argparse.ArgumentParser):
         description, _, epilog = (documentation or "").partition("\n\n")
         super().__init__(
             prog=prog,
-            description=description,
-            epilog=epilog,
+            description=_fit(description),
+            epilog=_fit(epilog),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             **more,
@@ -45,10 +57,36 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
+def _fit(text: str) -> str:
+    """Fit the paragraphs of a docstring into the terminal; a comment moves below its command."""
+    width = shutil.get_terminal_size().columns
+    paragraphs = []
+    for paragraph in text.strip("\n").split("\n\n"):
+        if paragraph.startswith(" "):
+            lines = [
+                line if len(line) <= width else _COMMENT.sub(r"\1\n        # \2", line)
+                for line in paragraph.split("\n")
+            ]
+            paragraphs.append(wrap("\n".join(lines), width))
+        else:
+            paragraphs.append(wrap(" ".join(paragraph.split("\n")), width))
+    return "\n\n".join(paragraphs)
+
+
 def add_budget(group: argparse._ArgumentGroup) -> None:
     """Add `--budget`."""
     group.add_argument(
         "--budget", choices=BUDGETS, help="how long each trial trains (default: quick)"
+    )
+
+
+def add_precision(group: argparse._ArgumentGroup) -> None:
+    """Add `--precision`."""
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="number format of a training step's products; weights and evaluation stay in fp32 "
+        "(default: fp32)",
     )
 
 
@@ -63,17 +101,19 @@ def add_request(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
 def add_budget_and_settings(group: argparse._ArgumentGroup) -> None:
     """Add `--budget` and `--set`."""
     add_budget(group)
+    add_precision(group)
     group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SETTING=VALUE[,VALUE...]",
-        help="replace the values of a dimension or a fixed setting; repeatable",
+        help="replace the values of a dimension or a fixed setting; repeatable; a trial ends at "
+        "whichever of epochs and steps comes first, and `none` lifts one of them",
     )
 
 
-def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name folders and buckets."""
+def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) -> None:
+    """Add the options that name folders and buckets, and which trained models they keep."""
     where = parser.add_argument_group("data and results")
     where.add_argument("--data-dir", type=existing_folder, help="folder of the data sets")
     where.add_argument(
@@ -89,9 +129,36 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         help="parent of all runs; this one gets a name of its own in it (default: results)",
     )
     where.add_argument("--resume", type=place, metavar="PLACE", help="finish the run in PLACE")
+    if keep_models:
+        where.add_argument(
+            "--keep-models",
+            choices=("best", "all", "none"),
+            help="keep the trained model of the best trial (default), of every trial that ends by "
+            "itself, or of none",
+        )
 
 
-def add_resources(parser: argparse.ArgumentParser) -> None:
+def add_reuse(group: argparse._ArgumentGroup) -> None:
+    """Add `--reuse`."""
+    group.add_argument(
+        "--reuse",
+        type=existing_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="take over the trials of equal config that the run in DIR has trained, or the runs in "
+        "the folders inside DIR; repeatable",
+    )
+
+
+def reused_places(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the folders of `--reuse`. Raises: ConfigError if one of them holds no run."""
+    for place in options.reuse:
+        find_runs(place)
+    return tuple(dict.fromkeys(str(place) for place in options.reuse))
+
+
+def add_resources(parser: argparse.ArgumentParser, *, packing: bool = False) -> None:
     """Add what trials run on, and `--dry-run`."""
     how = parser.add_argument_group("resources")
     how.add_argument(
@@ -110,8 +177,21 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="limit of trials at once (default: as many as fit)",
     )
+    if packing:
+        add_packing(how)
     add_cluster(how)
     add_dry_run(parser)
+
+
+def add_packing(group: argparse._ArgumentGroup) -> None:
+    """Add `--pack`."""
+    group.add_argument(
+        "--pack",
+        type=packing,
+        metavar="auto|off|N",
+        help="train trials of one architecture and batch size as fleets, up to N as one "
+        "(default: auto, as many as is fastest on this machine; off: each alone)",
+    )
 
 
 def add_cluster(group: argparse._ArgumentGroup) -> None:
@@ -139,16 +219,32 @@ def address(options: argparse.Namespace) -> str | None:
     if options.address is not None and not options.address.strip():
         raise ConfigError("--address is empty: type HOST:6379, or omit it")
     found = options.address or os.environ.get("RAY_ADDRESS")
+    if found and "://" in found:
+        source = "--address" if options.address else "RAY_ADDRESS"
+        kind = "a Ray Client address" if found.startswith("ray://") else "a URL"
+        raise ConfigError(
+            f"{source}={found} is {kind}, but this command joins a cluster directly: type its "
+            "head as HOST:6379, or send the command with `ray job submit`"
+        )
     if options.autoscale and not found:
         raise ConfigError("--autoscale needs a cluster: add --address, or omit --autoscale")
     return found
 
 
 def new_place(options: argparse.Namespace, study: str, budget: str) -> Location:
-    """Return where a new run goes."""
+    """Return where a new run goes.
+
+    Raises: ConfigError if that is on this machine, and taken or not writable.
+    """
     if options.results:
-        return parse_location(options.results)
-    return parse_location(options.storage or layout.RESULTS) / default_name(study, budget)
+        new = parse_location(options.results)
+    else:
+        name = default_name(search_spaces.find(study).name, budget)
+        new = parse_location(options.storage or layout.RESULTS) / name
+    folder = RunFolder(new)
+    if not folder.is_copy:  # a bucket is tried later: it may take long to answer
+        folder.check_free()
+    return new
 
 
 def resource_request(options: argparse.Namespace) -> ResourceRequest:
@@ -162,13 +258,24 @@ def resource_request(options: argparse.Namespace) -> ResourceRequest:
     )
 
 
-def choices(assignments: Sequence[str]) -> dict[str, list[str]]:
-    """Parse the arguments of `--set` into values by setting.
+def study_name(typed: str | None, default: str) -> str:
+    """Return the name of the requested study; of the user's own file, with its whole path.
+
+    Raises: ConfigError if there is no such study.
+    """
+    name = default if typed is None else whole_path(typed)
+    search_spaces.find(name)
+    return name
+
+
+def choices(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Parse the arguments of `--set` and `--precision` into values by setting.
 
     Raises: ConfigError if an argument is not an assignment.
     """
     chosen: dict[str, list[str]] = {}
-    for text in assignments:
+    precision = [f"precision={options.precision}"] if options.precision else []
+    for text in (*options.set, *precision):
         name, equals, values = (part.strip() for part in text.partition("="))
         if not equals or not values:
             raise ConfigError(f"--set {text!r} sets nothing: type --set SETTING=VALUE[,VALUE...]")
@@ -197,8 +304,9 @@ def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
         )
     for option in (*settled, "--results", "--storage"):
         if options.resume and is_given(options, option):
+            typed = option if option.startswith("-") else shlex.quote(getattr(options, option))
             raise ConfigError(
-                f"--resume finishes a run with the options it began with: omit {option}, or start "
+                f"--resume finishes a run with the options it began with: omit {typed}, or start "
                 "a new run"
             )
 
@@ -217,7 +325,34 @@ def run_command(
 
     `command` gets the options, parsed and as typed. `arguments` replaces `sys.argv` if given.
     """
-    typed = list(sys.argv[1:] if arguments is None else arguments)
+    print_any_text()
+    code = _run(parser, command, list(sys.argv[1:] if arguments is None else arguments))
+    if (error := flush_stdout()) is None or isinstance(error, BrokenPipeError):
+        return code
+    print_error(_cannot_print(error))
+    return code or 1
+
+
+def describe(error: OSError, place: str) -> str:
+    """Return the message for `error`, which arose at `place` unless it names its file.
+
+    An error of the standard output names none, so another write shows whether it works.
+    """
+    if not error.filename and (of_stdout := flush_stdout("\n")):
+        return _cannot_print(of_stdout)
+    file = error.filename or place
+    return f"cannot read or write {file} ({reason(error)})" if file else reason(error)
+
+
+def _cannot_print(error: OSError) -> str:
+    return f"cannot write to standard output ({reason(error)}): send it elsewhere"
+
+
+def _run(
+    parser: Parser,
+    command: Callable[[argparse.Namespace, Sequence[str]], int],
+    typed: Sequence[str],
+) -> int:
     treat_signals_as_ctrl_c()
     try:
         options = parser.parse_args(typed)
@@ -227,12 +362,21 @@ def run_command(
         print_error(str(error))
         return 2
     except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        print_error(f"{file}{reason(error)}")
+        print_error(describe(error, ""))
         return 2
     except KeyboardInterrupt:
         print("Interrupted; nothing is lost.", file=sys.stderr)
         return 130
+
+
+@contextlib.contextmanager
+def loading(study: str) -> Iterator[None]:
+    """Print the question of a study at once, while the block imports torch and Ray for seconds."""
+    console = make_console()
+    found = search_spaces.find(study)
+    console.print(Text.assemble((found.name, "bold"), f": {found.question}"))
+    with waiting(console, "Loading torch and Ray, which takes 5 to 15 s"):
+        yield
 
 
 def folder(text: str) -> Path:
@@ -241,7 +385,20 @@ def folder(text: str) -> Path:
         raise argparse.ArgumentTypeError("an empty path names no folder")
     if "://" in text:
         raise argparse.ArgumentTypeError(f"{text} is a URL: name a folder on this machine")
-    return Path(text)
+    try:  # a shell leaves the ~ of `--results='~/x'` to the command
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(
+            f"{text} begins with a home folder that does not exist: type the whole path"
+        ) from None
+
+
+def output_folder(text: str) -> Path:
+    """Parse the path of a folder that may not exist yet."""
+    path = folder(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
+    return path
 
 
 def place(text: str) -> Location:
@@ -259,9 +416,17 @@ def existing_folder(text: str) -> Path:
             f"{text} is not a folder on this machine: run python -m study.report {text}, and pass "
             "the folder that it prints"
         )
-    path = folder(text).expanduser()
+    path = folder(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is not a folder: name an existing one")
+    return path
+
+
+def existing_file(text: str) -> Path:
+    """Parse the path of an existing file."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is not a file: name an existing one")
     return path
 
 
@@ -297,6 +462,15 @@ def repeats(text: str) -> int:
     if number > _MAX_SEEDS:
         raise argparse.ArgumentTypeError(f"{text} must be {_MAX_SEEDS:,} or less")
     return number
+
+
+def packing(text: str) -> str:
+    """Parse `auto`, `off` or a number of members, 2 or more."""
+    if text in ("auto", "off") or (text.isdecimal() and int(text) >= 2):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text} must be auto, off (each trial alone), or a number of trials, 2 or more"
+    )
 
 
 def count(text: str) -> int:

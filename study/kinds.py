@@ -1,4 +1,4 @@
-"""Kinds of figures, tables and claims: one module each, found by its name."""
+"""Kinds of figures, tables and claims: one module each, found by its name, or the user's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lenet.config import ConfigError, unknown_name
+from lenet.loading import load_object
+from lenet.registry import is_own
 
 
 class Declared(Protocol):
@@ -38,7 +40,13 @@ class Kinds:
     """modules of the package that are not kinds"""
 
     def find(self, name: str) -> Callable[..., Any]:
-        """Return the function of a kind. Raises: ConfigError, naming the nearest, if unknown."""
+        """Return the function of a kind; "package.module:function" is the user's own.
+
+        Raises: ConfigError, naming the nearest, if unknown.
+        """
+        if is_own(name):
+            own: Callable[..., Any] = load_object(name)
+            return own
         paths = importlib.import_module(self.package).__path__
         known = {module.name for module in pkgutil.iter_modules(paths)} - self.helpers
         if name not in known:
@@ -47,6 +55,12 @@ class Kinds:
         function: Callable[..., Any] = getattr(module, self.function)
         return function
 
+    def check(self, declared: Declared, *inputs: object) -> None:
+        """Raise `ConfigError` unless the kind of `declared` exists and takes its options."""
+        _, options_class = self._bound(declared, *inputs)
+        if options_class is not None:
+            options_class(**declared.options)
+
     def call(self, declared: Declared, *inputs: object) -> Any:
         """Call the function of `declared` with `inputs` and its options.
 
@@ -54,15 +68,21 @@ class Kinds:
 
         Raises: ConfigError if the kind does not take the options.
         """
+        call, options_class = self._bound(declared, *inputs)
+        if options_class is not None:
+            return call(options_class(**declared.options))
+        return call(**declared.options)
+
+    def _bound(self, declared: Declared, *inputs: object) -> tuple[Callable[..., Any], Any]:
+        """Return the function of `declared` with its inputs, and the class of its options."""
         function = self.find(declared.kind)
         call = functools.partial(function, *inputs)
-        options_class = getattr(sys.modules[function.__module__], "Options", None)
+        module = sys.modules.get(function.__module__)
+        options_class = None if is_own(declared.kind) else getattr(module, "Options", None)
         try:
             inspect.signature(options_class or call).bind(**declared.options)
         except TypeError as error:
             raise ConfigError(
                 f"{self.what} {declared.name}, of kind {declared.kind}: {error}"
             ) from None
-        if options_class is not None:
-            return call(options_class(**declared.options))
-        return call(**declared.options)
+        return call, options_class

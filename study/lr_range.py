@@ -15,13 +15,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenet.config import ConfigError, unknown_name
 from search_spaces import lr_range
 from study import commandline
 from study.request import RangeTestOptions, Request
 from study.runs.run_folder import RunFolder
-from study.tuning.verification import Verification
+
+if TYPE_CHECKING:
+    from study.tuning.verification import Verification
 
 TOOL = "study.lr_range"
 _SEEDS = 3
@@ -64,8 +67,9 @@ def _parser() -> commandline.Parser:
         metavar="DIR",
         help="reuse the trials of an earlier run that differ only in learning rate and seed",
     )
+    commandline.add_reuse(what)
     commandline.add_places(parser)
-    commandline.add_resources(parser)
+    commandline.add_resources(parser, packing=True)
     return parser
 
 
@@ -75,11 +79,14 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--ramps",
         "--loss",
         "--budget",
+        "--precision",
         "--seeds",
         "--set",
         "--verify",
         "--verify-epochs",
         "--grid",
+        "--pack",
+        "--reuse",
     )
     if options.resume:
         run = RunFolder.open(options.resume)
@@ -89,11 +96,13 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     else:
         request, range_test = _request(options), _range_test_options(options)
     ramps = request.plan()  # reports a wrong name or value before torch is imported
-    verification = _verification(request, range_test, resumed=bool(options.resume))
-    if verification is not None:
-        verification.check(ramps)
     resources = commandline.resource_request(options)
-    from study.pipeline import tune
+    place = options.resume or commandline.new_place(options, request.study, request.budget)
+    with commandline.loading(request.study):
+        verification = _verification(request, range_test, resumed=bool(options.resume))
+        if verification is not None:
+            verification.check(ramps)
+        from study.pipeline import tune
 
     return tune(
         options,
@@ -102,6 +111,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         request=request,
         resources=resources,
         command_options=range_test,
+        place=place,
         follow_up=verification,
     )
 
@@ -111,8 +121,8 @@ def _request(options: argparse.Namespace) -> Request:
     ramps = list(dict.fromkeys(names.split(",")))
     for name in ramps:
         if name not in lr_range.RAMPS:
-            raise ConfigError(unknown_name(name, lr_range.RAMPS, "ramp"))
-    choices = commandline.choices(options.set)
+            raise ConfigError(f"--ramps: {unknown_name(name, lr_range.RAMPS, 'ramp')}")
+    choices = commandline.choices(options)
     if "schedule" in choices:
         raise ConfigError("--set schedule does not apply to ramps: choose them with --ramps")
     return Request(
@@ -131,12 +141,17 @@ def _range_test_options(options: argparse.Namespace) -> RangeTestOptions:
         for option in ("--verify-epochs", "--grid"):
             if commandline.is_given(options, option):
                 raise ConfigError(f"{option} belongs to the verification: add --verify")
-        return RangeTestOptions(loss=loss)
+        return RangeTestOptions(
+            loss=loss, pack=options.pack or "auto", reuse=commandline.reused_places(options)
+        )
     epochs = lr_range.VERIFICATION_BUDGETS[options.budget or "quick"]["epochs"]
     return RangeTestOptions(
         loss=loss,
+        pack=options.pack or "auto",
         verify_epochs=options.verify_epochs or epochs,
+        verify_epochs_chosen=options.verify_epochs is not None,
         grid=str(options.grid.resolve()) if options.grid else None,
+        reuse=commandline.reused_places(options),
     )
 
 
@@ -148,10 +163,13 @@ def _verification(
     grid = Path(range_test.grid) if range_test.grid else None
     if grid is not None and resumed and not grid.is_dir():
         grid = None  # resumed on another machine: train what was not adopted
+    from study.tuning.verification import Verification
+
     return Verification(
         request=request,
         quantity=f"{range_test.loss}_loss",
         epochs=range_test.verify_epochs,
+        epochs_chosen=range_test.verify_epochs_chosen,
         grid=grid,
     )
 

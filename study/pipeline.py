@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+import search_spaces
 from study import commandline
-from study.cluster import announce
+from study.cluster import announce, connection
 from study.cluster.engine import Ending, Engine
+from study.report.declared import check_declared
 from study.report.summary import summarize
 from study.request import Options, Request, ResourceRequest
 from study.runs.collect import refresh
-from study.runs.storage import Location, reason
+from study.runs.storage import Location
 from study.terminal import make_console
 from study.tuning.execution import TuningEngine
 from study.tuning.plan import FollowUp, MakeSearch, new_plan, resumed_plan
@@ -27,19 +29,21 @@ def tune(
     request: Request,
     resources: ResourceRequest,
     command_options: Options,
-    place: Location | None = None,
+    place: Location,
     follow_up: FollowUp | None = None,
     make_search: MakeSearch | None = None,
 ) -> int:
     """Plan a new or resumed run of Ray Tune, train it and report it. Return the exit code.
 
     `options` are the parsed arguments, `typed` the words to show as the command, and
-    `command_options` what a resumed run of `tool` must know. A new run goes to `place` if given.
+    `command_options` what a resumed run of `tool` must know. `place` is where the run lives or
+    goes.
     """
     command = commandline.command_text(tool, typed)
+    check_declared(search_spaces.find(request.study))
     if options.resume:
         plan = resumed_plan(
-            options.resume,
+            place,
             resources,
             options.data_dir,
             command,
@@ -52,7 +56,7 @@ def tune(
         plan = new_plan(
             request,
             resources,
-            place or commandline.new_place(options, request.study, request.budget),
+            place,
             options.data_dir,
             command,
             tool=tool,
@@ -84,11 +88,15 @@ def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> int:
 def _train(engine: Engine, console: Console) -> int:
     folder = engine.folder
 
-    def explain(problem: str) -> None:
+    def explain(problem: str, console: Console = console) -> None:
         announce.how_to_resume(problem, engine.tool, folder, engine.resume_options, console)
 
     try:
-        ending = engine.train()
+        with (
+            connection.exit_if_ray_dies(explain, Ending.INTERRUPTED.value),
+            connection.full_store_explained(),
+        ):
+            ending = engine.train()
         if not folder.plan:
             console.print("No trial began within the time limit: give --resume a longer one.")
             return Ending.SOME_FAILED.value
@@ -100,7 +108,8 @@ def _train(engine: Engine, console: Console) -> int:
         folder.check_held()
         ending = Ending.INTERRUPTED
     except OSError as error:
-        explain(f"cannot read or write {error.filename or folder.home} ({reason(error)})")
+        problem = commandline.describe(error, str(folder.home))
+        explain(problem, make_console(stderr=True))  # stdout may be what failed
         return Ending.SOME_FAILED.value
     if ending is Ending.INTERRUPTED:
         explain("Interrupted")

@@ -24,7 +24,7 @@ class Request:
     """values from `--set`, by setting"""
     scheduler: str
     grids: Sequence[str] = ()
-    """names of the study's grids to train; empty: all"""
+    """names of the study's grids to train; empty: all but its extra ones"""
 
     @classmethod
     def of_run(cls, run: RunMetadata) -> Self:
@@ -85,6 +85,13 @@ class ResourceRequest:
 class Options:
     """Options of one command that a resumed run must know, as `run.json` holds them."""
 
+    keep_models: str = "best"
+    """the trials whose trained models are kept: `best`, `all` or `none`"""
+    pack: str = "off"
+    """how trials are packed into fleets: `auto`, `off`, or the maximum number of members"""
+    reuse: tuple[str, ...] = ()
+    """folders of earlier runs, or of several, whose trials are not trained again"""
+
     @classmethod
     def from_json(cls, options: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned. Raises: ConfigError if options are missing or unknown."""
@@ -107,10 +114,14 @@ class Options:
 class RangeTestOptions(Options):
     """Options of `study.lr_range`."""
 
+    keep_models: str = "none"
+    """a ramp's final weights are good for nothing"""
     loss: str
     """the loss that the rules read: `train`, `validation` or `test`"""
     verify_epochs: int | None = None
     """epochs of each verifying trial; None: the suggestions are not verified"""
+    verify_epochs_chosen: bool = False
+    """whether the user gave them; if not, a smaller data set gets more"""
     grid: str | None = None
     """folder of an earlier run whose trials count as verification"""
 
@@ -126,8 +137,9 @@ class SearchOptions(Options):
     """in total, including those of earlier sessions"""
     time_limit: float | None
     """seconds after which no new trial begins; None: no limit"""
-    confirm: tuple[int, int]
-    """(best settings to confirm, seeds for each); (0, 0): no confirmation"""
+    confirm: tuple[int, int] | None
+    """(best settings to confirm, seeds for each); (0, 0): no confirmation; None: as many as suit
+    the number of trials"""
     start_from: tuple[Mapping[str, Any], ...] = ()
     """points to try first"""
     space: tuple[Mapping[str, Any], ...] = ()

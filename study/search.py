@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
-from lenet.config import ConfigError, unknown_name
+from lenet.config import ConfigError, TrainConfig, unknown_name
 from lenet.registry import REGRESSIONS
-from search_spaces.space import Dimension, Space
+from search_spaces.space import Dimension, Range, SearchSpace, Space
 from study import commandline
-from study.analysis.results import Results
-from study.analysis.search import TOOL, best_points
 from study.request import Request, SearchOptions
 from study.runs import layout
+from study.runs.metadata import SEARCH_TOOL as TOOL
 from study.runs.run_folder import RunFolder
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc")
@@ -41,8 +40,9 @@ OBJECTIVES = (
     "samples_per_second",
 )
 _TRIALS = 40
-_CONFIRM = "5x5"
 _START_POINTS = 5
+_DEFINING = ("model", "width", "loss", "optimizer", "schedule")
+"""Settings without which the other settings of a point mean something else."""
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -57,9 +57,11 @@ def _parser() -> commandline.Parser:
     what.add_argument(
         "study",
         nargs="?",
-        help="a study that `python -m study` lists (default: search, made for this command)",
+        help="a study that `python -m study` lists (default: search, made for this command), or "
+        "your own: FILE.py or package.module:STUDY",
     )
     commandline.add_budget(what)
+    commandline.add_precision(what)
     what.add_argument(
         "--set",
         action="append",
@@ -70,7 +72,8 @@ def _parser() -> commandline.Parser:
     what.add_argument(
         "--objectives",
         metavar="NAME[,NAME]",
-        help=f"one of {', '.join(OBJECTIVES)} (default: the first), or two for a Pareto front",
+        help=f"one of {', '.join(OBJECTIVES)} (default: the study's, or the first), or two for a "
+        "Pareto front; also validation_NAME for a metric of your own study",
     )
     how = parser.add_argument_group("how to search")
     how.add_argument("--sampler", choices=SAMPLERS, help="Optuna sampler (default: tpe)")
@@ -98,7 +101,8 @@ def _parser() -> commandline.Parser:
         "--confirm",
         type=_repeats,
         metavar="KxN",
-        help=f"retrain the best K settings with N fresh seeds; 0x0: skip ({_CONFIRM})",
+        help="retrain the best K settings with N fresh seeds; 0x0: skip (default: up to five for "
+        "eight trials, 5x5 from 40 trials on)",
     )
     how.add_argument(
         "--optuna-storage",
@@ -106,7 +110,8 @@ def _parser() -> commandline.Parser:
         help="database of the Optuna study, such as postgresql+psycopg://USER@HOST/DATABASE "
         "(default: optuna.db in the run's folder)",
     )
-    commandline.add_places(parser)
+    commandline.add_reuse(how)
+    commandline.add_places(parser, keep_models=True)
     commandline.add_resources(parser)
     return parser
 
@@ -116,6 +121,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         options,
         "study",
         "--budget",
+        "--precision",
         "--set",
         "--objectives",
         "--sampler",
@@ -123,14 +129,18 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--scheduler",
         "--start-from",
         "--confirm",
+        "--keep-models",
+        "--reuse",
     )
     request, search_options = _resumed(options) if options.resume else _new(options)
     resources = commandline.resource_request(options)
-    from study.tuning import databases
-    from study.tuning.confirmation import Confirmation
-    from study.tuning.search import Search
-
     place = options.resume or commandline.new_place(options, request.study, request.budget)
+    with commandline.loading(request.study):
+        from study.pipeline import tune
+        from study.tuning import databases
+        from study.tuning.confirmation import Confirmation, in_proportion
+        from study.tuning.search import Search
+
     folder = RunFolder(place)
     if options.resume and folder.is_copy:
         with folder.locked():  # fetches the database, unless another process is writing to it
@@ -153,9 +163,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             start_from=search_options.start_from,
         )
 
-    best, seeds = search_options.confirm
-    from study.pipeline import tune
-
+    best, seeds = search_options.confirm or in_proportion(search_options.trials)
     return tune(
         options,
         databases.hide_passwords(typed, options.optuna_storage),
@@ -194,16 +202,17 @@ def _new(options: argparse.Namespace) -> tuple[Request, SearchOptions]:
     search_space = search_spaces.find(request.study).search_space(request.choices, request.budget)
     _check_objectives(search_options.objectives, search_space.fixed)
     space = search_space.dimensions
+    _check_sampler(search_options.sampler, space)
     start_from: list[dict[str, Any]] = []
     if options.start_from:
-        start_from = _points(options.start_from, space, search_options.objectives[0])
+        start_from = _points(options.start_from, search_space, search_options.objectives[0])
     return request, replace(
         search_options, space=tuple(d.to_json() for d in space), start_from=tuple(start_from)
     )
 
 
 def _request(options: argparse.Namespace) -> Request:
-    choices = commandline.choices(options.set)
+    choices = commandline.choices(options)
     for name in ("test_at_end", "test_curve"):
         if name in choices:
             raise ConfigError(f"a search never reads the test set: omit --set {name}")
@@ -212,7 +221,7 @@ def _request(options: argparse.Namespace) -> Request:
             "accuracies on different data sets do not make one objective: set one dataset"
         )
     return Request(
-        study="search" if options.study is None else options.study,
+        study=commandline.study_name(options.study, "search"),
         budget=options.budget or "quick",
         seeds=1,
         choices=choices,
@@ -221,8 +230,11 @@ def _request(options: argparse.Namespace) -> Request:
 
 
 def _search_options(options: argparse.Namespace) -> SearchOptions:
-    names = OBJECTIVES[0] if options.objectives is None else options.objectives
-    objectives = tuple(_objective(name.strip()) for name in names.split(","))
+    study = search_spaces.find(commandline.study_name(options.study, "search"))
+    known = [*OBJECTIVES, *(f"validation_{metric.name}" for metric in study.metrics)]
+    default = study.objective if study.objective in known else OBJECTIVES[0]
+    names = default if options.objectives is None else options.objectives
+    objectives = tuple(_objective(name.strip(), known) for name in names.split(","))
     if len(set(objectives)) != len(objectives) or len(objectives) > 2:
         raise ConfigError(f"--objectives {options.objectives}: name one, or two different ones")
     if len(objectives) > 1 and (options.scheduler or "none") != "none":
@@ -238,17 +250,19 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
         sampler_seed=options.sampler_seed or 0,
         trials=options.trials or _TRIALS,
         time_limit=options.time_limit,
-        confirm=options.confirm or _repeats(_CONFIRM),
+        confirm=options.confirm,
+        keep_models=options.keep_models or "best",
+        reuse=commandline.reused_places(options),
     )
 
 
-def _objective(name: str) -> str:
+def _objective(name: str, known: Sequence[str]) -> str:
     """Return the full name of an objective; `val_` stands for `validation_`."""
     full = name.replace("val_", "validation_", 1) if name.startswith("val_") else name
     if full.startswith("test_"):
         raise ConfigError(f"{full} is reserved for the confirmation: search by validation_accuracy")
-    if full not in OBJECTIVES:
-        raise ConfigError(unknown_name(full, OBJECTIVES, "objective"))
+    if full not in known:
+        raise ConfigError(unknown_name(full, known, "objective"))
     return full
 
 
@@ -264,6 +278,16 @@ def _check_objectives(objectives: Sequence[str], base: Mapping[str, Any]) -> Non
                 f"{name} does not exist with validation_fraction=0: choose a fraction above 0, or "
                 "--objectives train_loss"
             )
+
+
+def _check_sampler(sampler: str, space: Space) -> None:
+    """Raise `ConfigError` if CMA-ES has nothing to adapt: it draws all choices at random."""
+    ranges = [d.setting for d in space if isinstance(d.domain, Range) and not d.condition]
+    if sampler == "cmaes" and not ranges:
+        raise ConfigError(
+            "--sampler cmaes adapts ranges of numbers, and this space has none that every trial "
+            "has: use --sampler tpe, or give one with --set lr=LOW..HIGH"
+        )
 
 
 def _database(
@@ -303,23 +327,39 @@ def _database(
     return url, search_options
 
 
-def _points(directory: Path, space: Space, objective: str) -> list[dict[str, Any]]:
+def _points(directory: Path, space: SearchSpace, objective: str) -> list[dict[str, Any]]:
     """Return the best points of the run in `directory` that lie in `space`.
+
+    Data set and length may differ: a cheap run may tell a longer one where to begin.
 
     Raises: ConfigError if there is none.
     """
+    from study.analysis.results import Results
+    from study.analysis.search import best_points
+
     results = Results.load(directory)
     if objective not in results.trials:
         raise ConfigError(f"{directory} has no {objective} to rank its points by")
+    searched = {d.setting for d in space.dimensions}
+    defining = {
+        name: space.fixed.get(name, getattr(TrainConfig(), name))
+        for name in _DEFINING
+        if name not in searched
+    }
     points: list[dict[str, Any]] = []
     first_outside: list[str] = []
     for settings in best_points(results, objective):
         # The sampler chooses what that run left unset.
-        active = [d.setting for d in space if d.is_active(settings)]
+        active = [d.setting for d in space.dimensions if d.is_active(settings)]
         point = {name: settings[name] for name in active if settings[name] is not None}
         outside = [
+            f"{name} {settings[name]} is not {value}"
+            for name, value in defining.items()
+            if name in settings and settings[name] != value
+        ]
+        outside += [
             f"{d.setting} {point[d.setting]} is not in {d.domain}"
-            for d in space
+            for d in space.dimensions
             if d.setting in point and point[d.setting] not in d.domain
         ]
         first_outside = first_outside or outside

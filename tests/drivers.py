@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -35,3 +36,14 @@ def kill(driver: subprocess.Popen[Any], *states: Mapping[str, Any]) -> None:
         if state.get("status") == "running":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(state["pid"], signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below `pid`, on Linux."""
+    found: list[int] = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            child, _, rest = status.read_text().partition(" ")
+            if int(rest.rpartition(")")[2].split()[1]) == pid:
+                found += [int(child), *descendants(int(child))]
+    return found

@@ -35,6 +35,35 @@ class Normalized(Linear):
         super().__init__(**keywords)
         self.norm = nn.BatchNorm1d(10)
 
+    def forward(self, x):
+        return self.norm(super().forward(x))
+
+
+class OneColumn(Linear):
+    """Returns one number a sample."""
+
+    def forward(self, x):
+        return super().forward(x)[:, :1]
+
+
+class Squeezes(Linear):
+    """Drops the batch dimension of a single sample."""
+
+    def forward(self, x):
+        return super().forward(x).squeeze(0)
+
+
+class ReturnsTwo(Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+class NotFinite(Linear):
+    """Takes the logarithm of negative numbers."""
+
+    def forward(self, x):
+        return super().forward(x).log()
+
 
 class FailsInTraining(Linear):
     """Fails at the third batch. At the smoke budget, two epochs of 256 samples are two batches of
@@ -121,3 +150,42 @@ class WrongShape(Linear):
 
     def forward(self, x):
         return self.layer(x.flatten(1)[:, 1:])
+
+
+class GlobalDropout(Linear):
+    """Draws its masks from torch's global random state."""
+
+    def forward(self, x):
+        return super().forward(nn.functional.dropout(x, 0.5, self.training))
+
+
+class ReadsItsInput(Linear):
+    """Branches on the values of its input."""
+
+    def forward(self, x):
+        return super().forward(x if x.sum() > 0 else -x)
+
+
+class FailsToObserve(Linear):
+    """Cannot tell what it observes if it has dropout. It only fails in a worker."""
+
+    def __init__(self, *, dropout, **keywords):
+        super().__init__(dropout=dropout, **keywords)
+        self.fails = dropout > 0 and "STUDY_TEST_MEETING" in os.environ
+
+    def observed(self):
+        if self.fails:
+            raise RuntimeError("made to fail")
+        return {}
+
+
+class NeedsMuchMemory(Linear):
+    """Has memory for at most two models as one. It only fails in a worker."""
+
+    def forward(self, x):
+        weight = self.layer.weight
+        while torch._C._functorch.is_functorch_wrapped_tensor(weight):
+            weight = torch._C._functorch.get_unwrapped(weight)
+        if weight.dim() == 3 and len(weight) > 2 and "STUDY_TEST_MEETING" in os.environ:
+            raise torch.OutOfMemoryError("made to fail")
+        return super().forward(x)

@@ -11,32 +11,34 @@ from torch import nn
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig
-from lenet.loading import load_object
+from lenet.loading import describe_failure, load_object, place_of
 
 
 def build_model(
     name: str,
     *,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     classes: int,
     generator: torch.Generator,
     seed: int,
     dropout: float = TrainConfig.dropout,
     width: int = TrainConfig.width,
+    own: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Build the model `name` on the CPU, with initial weights drawn from `seed`.
 
-    `name` is in `registry.MODELS`, or the path of the user's own class, "package.module:Class". The
-    class declares any of these keywords and receives only those:
+    `name` is in `registry.MODELS`, or the path of the user's own class or function,
+    "package.module:Class". It declares any of these keywords and receives only those:
 
-    - `input_shape`: shape of one input, (channels, height, width)
-    - `classes`: number of outputs, 1 for a regression
+    - `input_shape`: shape of one input; of an image (channels, height, width)
+    - `classes`: number of outputs: classes, or values of a regression's target
     - `dropout`: probability of zeroing a unit, in [0, 1)
     - `generator`: what dropout masks are drawn from, on the device of the run
     - `width`: factor of the number of channels and hidden units, 1 or more
 
-    A class with `**kwargs` receives all of them, but `width` only if it is not 1. To be trained by
-    several workers, a model with dropout uses `lenet.models.dropout.Dropout`.
+    A class with `**kwargs` receives all of them, but `width` only if it is not 1. `own` are more
+    keywords, which it must take. To be trained by several workers, a model with dropout uses
+    `lenet.models.dropout.Dropout`.
 
     The global random state does not change.
 
@@ -51,26 +53,46 @@ def build_model(
         "generator": generator,
         "width": width,
     }
-    keywords = _select_keywords(name, model_class, offered)
+    if name in registry.IMAGE_MODELS and len(input_shape) != 3:
+        others = ", ".join(sorted(set(registry.MODELS) - registry.IMAGE_MODELS - {"linear"}))
+        raise ConfigError(
+            f"model={name} takes images, and an input has shape {tuple(input_shape)} instead of "
+            f"(channels, height, width): use one of {others}, or your own"
+        )
+    keywords = _select_keywords(name, model_class, offered, own or {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             model = model_class(**keywords)
+        except ConfigError:
+            raise
         except TypeError as error:
+            own_names = [f"model.{keyword}" for keyword in own or {}]
             raise ConfigError(
-                f"model={name} cannot be built: {error}; its keywords may be {', '.join(offered)}"
+                f"model={name}{place_of(model_class)} cannot be built: {error}; its keywords may "
+                f"be {', '.join([*offered, *own_names])}, or set as model.NAME"
+            ) from error
+        except (Exception, SystemExit) as error:  # the user's constructor may raise anything
+            raise ConfigError(
+                f"model={name} cannot be built: its constructor raises {describe_failure(error)}"
             ) from error
     if not isinstance(model, nn.Module):
-        raise ConfigError(f"model={name} is not a torch.nn.Module: name a subclass of it")
+        raise ConfigError(
+            f"model={name}{place_of(model_class)} is not a torch.nn.Module: name a subclass of it, "
+            "or a function that returns one"
+        )
     if not any(True for _ in model.parameters()):
         raise ConfigError(f"model={name} has no parameters to train: give it layers")
     return model
 
 
 def _select_keywords(
-    name: str, model_class: Callable[..., Any], offered: Mapping[str, Any]
+    name: str,
+    model_class: Callable[..., Any],
+    offered: Mapping[str, Any],
+    own: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return those of the `offered` keywords that the class takes."""
+    """Return those of the `offered` keywords that the class takes, and the user's `own`."""
     try:
         parameters = inspect.signature(model_class).parameters
     except (TypeError, ValueError) as error:  # not callable, or a built-in without a signature
@@ -89,4 +111,10 @@ def _select_keywords(
                 f"model={name} takes no {setting} (its keywords: {', '.join(taken) or 'none'}): "
                 f"leave {setting} out, or use a model that takes it, such as lenet"
             )
-    return {keyword: offered[keyword] for keyword in taken}
+    for keyword in own:
+        if keyword not in parameters and not takes_all:
+            raise ConfigError(
+                f"model.{keyword} is set, but model={name}{place_of(model_class)} takes no "
+                f"{keyword}: its keywords are {', '.join(parameters) or 'none'}"
+            )
+    return {keyword: offered[keyword] for keyword in taken} | dict(own)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -26,13 +28,21 @@ class Dropout(nn.Module):
         self.generator = generator
         self.shard: tuple[int, slice] | None = None
         """(samples in the batch, those of them in this worker's input); None: all of them"""
+        self.given_masks: Iterator[torch.Tensor] | None = None
+        """masks to multiply by, one a call, in place of drawn ones (`lenet.fused`)"""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training or self.p == 0:
+        if not self.training:
             return x
+        if self.given_masks is not None:
+            return x * next(self.given_masks)
+        return x * self.draw_mask(x) if self.p else x
+
+    def draw_mask(self, x: torch.Tensor) -> torch.Tensor:
+        """Draw a mask for activations such as `x`: 0 with probability p, else 1 / (1 - p)."""
         keep = 1 - self.p
         if self.shard is None:
-            return x * torch.empty_like(x).bernoulli_(keep, generator=self.generator).div_(keep)
+            return torch.empty_like(x).bernoulli_(keep, generator=self.generator).div_(keep)
         samples, span = self.shard
         # Random numbers fill a mask in memory order, so its layout must be the activations'.
         channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
@@ -40,7 +50,7 @@ class Dropout(nn.Module):
         masks = torch.empty(
             (samples, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=layout
         )
-        return x * masks.bernoulli_(keep, generator=self.generator)[span].div_(keep)
+        return masks.bernoulli_(keep, generator=self.generator)[span].div_(keep)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

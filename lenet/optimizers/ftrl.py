@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch.optim.optimizer import ParamsT
 
-from lenet.optimizers.proximal_gd import check_settings, soft_threshold_
+from lenet.optimizers.proximal_gd import soft_threshold_
+from lenet.optimizers.ranges import check_ranges
 
 # A floor that only prevents 0 / 0. It is the square root of the smallest float32 above 0, so no
 # other sum of squares has a smaller root.
@@ -61,7 +62,7 @@ class Ftrl(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group. Raises `ValueError` if one of its settings is out of range."""
         settings = self.defaults | param_group
-        check_settings(settings)
+        check_ranges(settings)
         start = settings["initial_accumulator_value"]
         if not (math.isfinite(start) and start >= 0):
             raise ValueError(f"initial_accumulator_value must be finite and 0 or more, not {start}")
@@ -80,7 +81,7 @@ class Ftrl(torch.optim.Optimizer):
             weights = [p for p in group["params"] if p.grad is not None]
             if not weights:
                 continue
-            check_settings(group)
+            check_ranges(group)
             for p in weights:
                 if not self.state[p]:
                     start = group["initial_accumulator_value"]

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.optim.optimizer import ParamsT
 
-from lenet.optimizers.proximal_gd import check_settings, soft_threshold_
+from lenet.optimizers.proximal_gd import soft_threshold_
+from lenet.optimizers.ranges import check_ranges
 
 # A smaller float32 accumulator is subnormal: it loses precision and finally becomes 0.
 _SMALLEST_ACCUMULATOR = torch.finfo(torch.float32).tiny
@@ -55,7 +56,7 @@ class ProximalAdagrad(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group. Raises `ValueError` if one of its settings is out of range."""
         settings = self.defaults | param_group
-        check_settings(settings)
+        check_ranges(settings)
         start = settings["initial_accumulator_value"]
         if not _SMALLEST_ACCUMULATOR <= start < float("inf"):
             raise ValueError(

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-
-def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raise `ValueError` unless lr is above 0, l1 and l2 are 0 or more, and all are finite."""
-    if not (math.isfinite(settings["lr"]) and settings["lr"] > 0):
-        raise ValueError(f"lr must be finite and above 0, not {settings['lr']}")
-    for name in ("l1", "l2"):
-        if not (math.isfinite(settings[name]) and settings[name] >= 0):
-            raise ValueError(f"{name} must be finite and 0 or more, not {settings[name]}")
+from lenet.optimizers.ranges import check_ranges
 
 
 def soft_threshold_(values: list[Tensor], threshold: float | list[Tensor]) -> None:
@@ -61,7 +53,7 @@ class ProximalGD(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group. Raises `ValueError` if one of its settings is out of range."""
-        check_settings(self.defaults | param_group)
+        check_ranges(self.defaults | param_group)
         super().add_param_group(param_group)
 
     @torch.no_grad()

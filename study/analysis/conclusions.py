@@ -14,7 +14,7 @@ from study.analysis.speedup import (
     UNDECIDED,
     break_even_batches,
     fit_step_model,
-    format_interval,
+    format_repeats,
     has_mixed_placement,
     judge_speedups,
     other_varied_settings,
@@ -27,10 +27,10 @@ from study.analysis.wording import format_value, label, pluralize
 
 def conclusions(results: Results) -> list[str]:
     """Return the conclusions of a scaling run, a sentence each."""
-    return [*_measured(results), *_modeled(results)]
+    return [*measured_speedups(results), *_modeled(results)]
 
 
-def _measured(results: Results) -> list[str]:
+def measured_speedups(results: Results) -> list[str]:
     """Return a sentence on each number of workers that was run."""
     sentences = []
     varied = other_varied_settings(results)
@@ -95,7 +95,7 @@ def _slowdowns(fitted: FittedModels) -> list[str]:
     for workers in sorted(measured):
         slowdowns = [model.slowdown(workers) for model in fitted.models]
         sentences.append(
-            f"Each of {workers} workers computes {format_interval(slowdowns, '{:.2f}'.format)} "
+            f"Each of {workers} workers computes {format_repeats(slowdowns, '{:.2f}'.format)} "
             "times as long as one that is alone with as many samples."
         )
     return sentences
@@ -135,7 +135,7 @@ def _errors(
 def _describe_errors(errors: Sequence[Sequence[float]]) -> str:
     """Describe relative errors by repeat: `5 % ± 2 % on the mean and by 9 % at the most`."""
     sizes = 100 * np.abs(np.asarray(errors))
-    mean = format_interval(sizes.mean(axis=1), lambda value: f"{value:.0f} %")
+    mean = format_repeats(sizes.mean(axis=1), lambda value: f"{value:.0f} %")
     return f"{mean} on the mean and by {sizes.max():.0f} % at the most"
 
 
@@ -177,7 +177,7 @@ def _describe_batches(by_width: Mapping[int, Sequence[float]]) -> str:
     for width, batches in by_width.items():
         never = sum(map(math.isinf, batches))
         if not never:
-            batch = format_interval(batches, lambda value: f"{value:,.0f}")
+            batch = format_repeats(batches, lambda value: f"{value:,.0f}")
             finite.append(f"{batch} at width {width}")
         elif never == len(batches):
             infinite.append(f"at width {width}")

@@ -9,14 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from lenet.config import SETTINGS
+from lenet.config import settings_in
+from lenet.records import Record
 from search_spaces.study import maximized
 from study.analysis import statistics
 from study.analysis.points import distinguishing_settings
+from study.analysis.quantity import support_of
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import is_search, searched_space, trial_number
 from study.runs.trial_folder import COMPLETE
+
+_RECORD_FIELDS = frozenset(Record.__dataclass_fields__)
 
 # These settings identify the table to its reader, even if they do not vary.
 _ALWAYS_NAMED = ("dataset", "optimizer", "lr", "batch_size")
@@ -32,7 +36,9 @@ def point_settings(results: Results) -> list[str]:
         settings = {dimension.setting for dimension in searched_space(results)}
     else:
         settings = set(distinguishing_settings(results))
-    return [name for name in SETTINGS if name in settings or name in _ALWAYS_NAMED]
+    return [
+        name for name in settings_in(results.trials) if name in settings or name in _ALWAYS_NAMED
+    ]
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
@@ -41,22 +47,28 @@ def leaderboard(results: Results) -> pd.DataFrame:
     Points are ranked by the study's objective at the last record, averaged over the seeds that did
     not diverge. It is usually the validation accuracy, so the test accuracy has no effect on the
     ranking. A point with diverged seeds ranks after all points without, and a larger share of
-    diverged seeds after a smaller one. Each data set has its own ranks.
+    diverged seeds after a smaller one. Each data set has its own ranks; equal points share one.
 
     Excluded are trials without a result (see `count_excluded`), the ramps of a learning-rate range
     test, whose final accuracy belongs to no setting, and the trials that confirm a search, which
     exist only for its best points.
 
-    Columns: `rank`; the settings of the point; the objective and, if measured, `test_accuracy`
-    (means; accuracies in [0, 1]), each with `..._ci95` (half of the 95% Student-t interval, NaN
-    for one seed); `seeds` (trials with a result); `diverged` and `stopped` (how many of them);
-    `train_seconds` (mean of one trial).
+    Columns: `rank`; the settings of the point; the objective and, if measured, `test_accuracy` and
+    the user's own metric on the test set (means; accuracies in [0, 1]), each with `..._low` and
+    `..._high` (the ends of its 95% interval, NaN for one seed; see `study.analysis.statistics`);
+    `seeds` (trials with a result); `diverged` and `stopped` (how many of them); `train_seconds`
+    (mean of one trial).
     """
-    results = _without_ramps_and_confirmations(results)
+    results = without_ramps_and_confirmations(results)
     settings = point_settings(results)
     has_accuracy = results.completed["test_accuracy"].notna().any()
+    of_test = [
+        "test_accuracy" if has_accuracy else "",
+        # Of a metric of the user's own, which is no field of a record.
+        "" if results.objective in _RECORD_FIELDS else _on_test(results.objective),
+    ]
     measured = list(
-        dict.fromkeys([results.objective, *(["test_accuracy"] if has_accuracy else [])])
+        dict.fromkeys([results.objective, *(n for n in of_test if n in results.completed)])
     )
     rows = [
         dict(zip(settings, key, strict=True)) | _result(trials, measured)
@@ -66,22 +78,31 @@ def leaderboard(results: Results) -> pd.DataFrame:
         return pd.DataFrame(columns=["rank", *settings, *_result(results.trials.head(0), measured)])
     board = pd.DataFrame(rows)
     # Rows come sorted by their settings, and a stable sort keeps ties in that order.
-    board = (
-        board.assign(_diverged_share=board["diverged"] / board["seeds"])
-        .sort_values(
-            ["dataset", "_diverged_share", results.objective],
-            ascending=[True, True, not maximized(results.objective)],
-            kind="stable",
-        )
-        .drop(columns="_diverged_share")
+    board = board.assign(_diverged_share=board["diverged"] / board["seeds"]).sort_values(
+        ["dataset", "_diverged_share", results.objective],
+        ascending=[True, True, not maximized(results.objective)],
+        kind="stable",
     )
+    ties = _equals_previous(board[["dataset", "_diverged_share", results.objective]])
     board.insert(0, "rank", board.groupby("dataset").cumcount() + 1)
-    return board.reset_index(drop=True)
+    board["rank"] = board["rank"].mask(ties).ffill().astype(int)
+    return board.drop(columns="_diverged_share").reset_index(drop=True)
 
 
-def _without_ramps_and_confirmations(results: Results) -> Results:
+def _on_test(objective: str) -> str:
+    return f"test_{objective.removeprefix('validation_')}"
+
+
+def _equals_previous(rows: pd.DataFrame) -> pd.Series:
+    """Return whether each row equals the one before it; two missing values are equal."""
+    previous = rows.shift()
+    return ((rows == previous) | (rows.isna() & previous.isna())).all(axis=1)
+
+
+def without_ramps_and_confirmations(results: Results) -> Results:
+    """Return `results` with the trials alone that are ranked; inactive settings are unset."""
     trials = results.trials
-    excluded = trials["schedule"].str.startswith(RAMP)
+    excluded = trials["schedule"].astype(str).str.startswith(RAMP)
     if is_search(results):
         excluded |= trials["trial"].map(trial_number).isna()
         trials = trials.copy()
@@ -90,6 +111,11 @@ def _without_ramps_and_confirmations(results: Results) -> Results:
             inactive = [not dimension.is_active(row) for row in rows]
             trials.loc[inactive, dimension.setting] = None
     return replace(results, trials=trials[~excluded])
+
+
+def settings_of(board: pd.DataFrame, objective: str) -> list[str]:
+    """Return the columns of a leaderboard that identify its points."""
+    return list(board.columns[1 : list(board.columns).index(objective)])
 
 
 def best_per_optimizer(board: pd.DataFrame) -> pd.DataFrame:
@@ -107,11 +133,11 @@ def _result(trials: pd.DataFrame, measured: Sequence[str]) -> dict[str, Any]:
     converged = trials[trials["status"] != "diverged"]
     result: dict[str, Any] = {}
     for column in measured:
-        result[column] = result[f"{column}_ci95"] = math.nan
+        over_seeds = statistics.Mean(math.nan, math.nan, math.nan, 0)
         if len(converged):
-            over_seeds = statistics.mean(converged[column])
-            result[column] = over_seeds.mean
-            result[f"{column}_ci95"] = over_seeds.half_width
+            over_seeds = statistics.mean(converged[column], support_of(column))
+        result[column] = over_seeds.mean
+        result[f"{column}_low"], result[f"{column}_high"] = over_seeds.low, over_seeds.high
     return result | {
         "seeds": len(trials),
         "diverged": int((trials["status"] == "diverged").sum()),

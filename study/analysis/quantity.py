@@ -9,12 +9,28 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from search_spaces.study import maximized
+from search_spaces.study import maximized, worst_value
+from study.analysis.statistics import NON_NEGATIVE, SHARE, UNBOUNDED, Support
 
 Moment = Mapping[str, float]
-"""Selects a record of a trial: `{"epoch": 2}` or `{"step": 500}`; empty for the last record."""
+"""Selects a record of a trial: `{"epoch": 2}` or `{"step": 500}` the one of exactly this epoch or
+step, `{"train_seconds": 60}` the last one within these seconds; empty for the last record.
+
+No run has a record at an exact time, so a time selects what it had reached. A trial that ended
+before that time counts with its last record.
+"""
 
 END: Moment = {}
+
+
+def support_of(column: str) -> Support:
+    """Return the values that a column of the records can take.
+
+    Accuracies lie in [0, 1]. Losses, times and rates are not negative. Weights may be anything.
+    """
+    if column.endswith("_accuracy"):
+        return SHARE
+    return NON_NEGATIVE if column.endswith(("_loss", "seconds", "per_second")) else UNBOUNDED
 
 
 @dataclass(frozen=True)
@@ -24,19 +40,19 @@ class Quantity:
     - `test_loss`: the value of this column at a given moment, such as the last record
     - `test_loss_at_best`: the column at the record with the best validation accuracy
     - `best_test_loss`: its best value over all records
+    - `mean_test_loss`: its mean over all records
     - `rises_test_loss`: the sum of its increases from record to record
-    - `lost_test_loss`: how much worse it is at that moment than at its best
     """
 
     column: str
     reduction: str = ""
-    """`at_best`, `best`, `rises` or `lost`; empty for the value itself"""
+    """`at_best`, `best`, `mean` or `rises`; empty for the value itself"""
 
     @classmethod
     def parse(cls, text: str) -> Quantity:
         """Read a quantity as claims and tables name it. Every text is one; its column may not
         exist."""
-        for reduction in ("best", "rises", "lost"):
+        for reduction in ("best", "mean", "rises"):
             if text.startswith(f"{reduction}_"):
                 return cls(text.removeprefix(f"{reduction}_"), reduction)
         if text.endswith("_at_best"):
@@ -45,8 +61,16 @@ class Quantity:
 
     @property
     def worst(self) -> float:
-        """The value of a trial that diverged: an accuracy of 0, an infinite loss or fall."""
-        return 0.0 if maximized(self.column) and self.reduction != "lost" else math.inf
+        """The value of a trial that diverged: an accuracy of 0, an infinite loss.
+
+        A metric of the user's own has no known worst value, so it is infinite.
+        """
+        return worst_value(self.column, is_maximized=maximized(self.column))
+
+    @property
+    def support(self) -> Support:
+        """The values that the quantity of a trial can take."""
+        return NON_NEGATIVE if self.reduction == "rises" else support_of(self.column)
 
     def measure(self, curve: pd.DataFrame, moment: Moment = END) -> float:
         """Return the value on `curve`, the records of one trial in the order of their steps.
@@ -55,24 +79,26 @@ class Quantity:
         """
         at_moment = curve
         for name, value in moment.items():
-            # Steps are exact, but an epoch is a quotient.
-            at_moment = at_moment[np.isclose(at_moment[name], value, rtol=0, atol=1e-9)]
+            times = at_moment[name]
+            if name.endswith("_seconds"):
+                at_moment = at_moment[(times <= value) & at_moment[self.column].notna()]
+            else:
+                # Steps are exact, but an epoch is a quotient.
+                at_moment = at_moment[np.isclose(times, value, rtol=0, atol=1e-9)]
         if at_moment.empty:
             return math.nan
         values = curve[self.column].dropna()
-        best = float(values.max() if maximized(self.column) else values.min())
-        last = float(at_moment[self.column].iloc[-1])
         match self.reduction:
             case "best":
-                return best
+                return float(values.max() if maximized(self.column) else values.min())
+            case "mean":
+                return float(values.mean())
             case "rises":
                 return float(values.diff().clip(lower=0).sum()) if len(values) > 1 else math.nan
-            case "lost":
-                return abs(best - last)
             case "at_best":
                 accuracies = curve["validation_accuracy"].to_numpy(dtype=float)
                 if np.isnan(accuracies).all():
                     return math.nan
                 return float(curve[self.column].iloc[int(np.nanargmax(accuracies))])
             case _:
-                return last
+                return float(at_moment[self.column].iloc[-1])

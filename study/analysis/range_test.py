@@ -1,22 +1,39 @@
 """The learning-rate range test: from the curve of a ramp to a suggested learning rate.
 
-A curve is the loss over a rising learning rate. Tools read it by different rules, some of which
-share a name; each rule here defines what it smooths and what it looks for. If the curve does not
-show that, the reading is "no true minimum", with advice on which ramp would.
+A curve is the loss over a rising learning rate, which tools read by different rules (see
+`study.analysis.range_rules`). A tool always answers, whatever the curve shows, so its answer stands
+here with a flag if the loss does not fall, has not begun to, or has risen again. The rule of CS5260
+refuses instead: "no true minimum". Either comes with advice on which ramp would show a learning
+rate.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lenet.config import TrainConfig
+from lenet.run_length import RunLength
 from search_spaces.lr_range import RAMPS
 from study.analysis import statistics
+from study.analysis.ramp_shape import (
+    AFTER_THE_RISE,
+    AT_THE_START,
+    BEFORE_THE_FALL,
+    BEGINS_TOO_HIGH,
+    ENDS_TOO_LOW,
+    REPEATED_RATES,
+    TOO_SHORT,
+    Problem,
+    Shape,
+    shape_of,
+)
+from study.analysis.range_rules import Rule
 from study.analysis.results import Results
 from study.analysis.wording import describe_settings
 
@@ -26,26 +43,13 @@ RAMP = "ramp-"
 _MIN_POINTS = 5
 _EDGE = 0.02
 """Share of a curve that counts as its start, and as its end."""
-_MIN_FALL = 0.95
-"""A loss that never falls below this share of its initial value counts as flat."""
+_BEFORE_THE_FALL = 0.1
+"""A learning rate this small a share of the one at which the loss has fallen is flagged. There, a
+step is at least ten times shorter than the first ones that are seen to lower the loss."""
 
 Curve = pd.DataFrame
-"""A row per record in the order of steps, with finite `step`, `lr` and `loss`."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule that reads a learning rate off a curve."""
-
-    name: str
-    definition: str
-    source: str
-    smoothing: float
-    """decay per step of the exponential moving average; 0: no smoothing"""
-    pick: Callable[[np.ndarray, np.ndarray], float]
-    """maps (learning rates, smoothed losses) to the learning rate"""
-    at_minimum: bool = False
-    """whether the rule looks for the lowest loss, which must then lie inside the ramp"""
+"""A row per record in the order of steps, with `step`, `lr` and `loss`. The last loss is NaN or
+infinite if the trial diverged."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,14 @@ class Reading:
     """The learning rate that a rule reads off one curve."""
 
     lr: float | None
-    """None if the curve has no true minimum"""
-    advice: str = ""
-    """how to change the ramp if the curve has no true minimum"""
+    """None if the rule refuses, or has too few records"""
+    problem: Problem | None = None
+    """why there is no learning rate, or why it is not to be trusted"""
+
+    @property
+    def advice(self) -> str:
+        """What is wrong and how to change the ramp; empty without a problem."""
+        return self.problem.advice if self.problem else ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Suggestion:
 
     @property
     def lr(self) -> float | None:
-        """The geometric mean over seeds with a minimum; None unless most seeds have one."""
+        """The geometric mean over the seeds with an answer; None unless most seeds have one."""
         decades = self._decades
         if 2 * len(decades) <= len(self.readings):
             return None
@@ -80,19 +89,33 @@ class Suggestion:
         if self.lr is None or len(decades) < 2:
             return None
         over_seeds = statistics.mean(decades)
-        return (
-            10 ** (over_seeds.mean - over_seeds.half_width),
-            10 ** (over_seeds.mean + over_seeds.half_width),
-        )
+        return 10**over_seeds.low, 10**over_seeds.high
 
     @property
-    def seeds_without_minimum(self) -> int:
-        """The number of seeds without a true minimum."""
+    def refusal(self) -> str:
+        """What the rule says if it names no learning rate."""
+        return "no true minimum" if self.rule.can_refuse else "no answer"
+
+    @property
+    def seeds_without_answer(self) -> int:
+        """The number of seeds for which the rule names no learning rate."""
         return len(self.readings) - len(self._decades)
 
     @property
+    def problem(self) -> Problem | None:
+        """The most common problem of the seeds; None if less than half of them have any.
+
+        If `lr` is a number, the problem is a flag: the rule follows noise or the ramp's start.
+        """
+        is_missing = self.lr is None
+        problems = [r.problem for r in self.readings if r.problem and (r.lr is None) == is_missing]
+        if not is_missing and 2 * len(problems) < len(self.readings):
+            return None
+        return max(dict.fromkeys(problems), key=problems.count, default=None)
+
+    @property
     def advice(self) -> str:
-        """The most common advice of the seeds without a minimum."""
+        """The most common advice of the seeds without an answer."""
         advice = [reading.advice for reading in self.readings if reading.lr is None]
         return max(dict.fromkeys(advice), key=advice.count, default="")
 
@@ -102,55 +125,76 @@ class Suggestion:
 
 
 def trial_curve(records: pd.DataFrame, quantity: str) -> Curve:
-    """Return the curve of one trial, from those of its records with a finite `quantity`."""
-    curve = records[["step", "lr", quantity]].rename(columns={quantity: "loss"})
-    curve = curve.sort_values("step").astype({"loss": float})
-    return curve[np.isfinite(curve["loss"])].reset_index(drop=True)
+    """Return the curve of one trial, from those of its records that have a `quantity`."""
+    curve = records[["step", "lr", quantity, "diverged"]].rename(columns={quantity: "loss"})
+    curve = curve.sort_values("step").astype({"loss": float, "diverged": bool})
+    has_loss = curve["loss"].notna() | curve["diverged"]
+    return curve.loc[has_loss, ["step", "lr", "loss"]].reset_index(drop=True)
 
 
 def smooth_losses(curve: Curve, decay: float) -> np.ndarray:
-    """Return the exponential moving average of the losses, with Adam's bias correction.
+    """Return the exponential moving average of finite losses, with Adam's bias correction.
 
     `decay`: per step, not per record.
     """
-    losses = curve["loss"].to_numpy()
-    if not decay:
-        return losses
     steps = np.diff(curve["step"].to_numpy(), prepend=0)
     mean, weight, means = 0.0, 0.0, []
-    for loss, factor in zip(losses, decay**steps, strict=True):
+    for loss, factor in zip(curve["loss"], decay**steps, strict=True):
         mean = factor * mean + (1 - factor) * loss
         weight = factor * weight + (1 - factor)
         means.append(mean / weight)
     return np.asarray(means)
 
 
-def read_curve(curve: Curve, rule: Rule, *, diverged: bool) -> Reading:
+def read_curve(curve: Curve, rule: Rule, *, planned: int, ended_early: bool) -> Reading:
     """Apply `rule` to `curve`.
 
-    `diverged`: the loss ended the ramp early, so it was not still falling at the end.
+    `planned`: the number of records that the whole ramp has. `ended_early`: the loss ended the
+    ramp, by a blow-up or by a divergence, so it was not still falling at the end.
     """
-    if len(curve) < _MIN_POINTS:
-        if diverged:
-            return Reading(None, "the loss blows up at once: begin the ramp lower")
-        return Reading(None, "the ramp has too few records: make it longer")
-    losses = smooth_losses(curve, rule.smoothing)
-    edge = max(1, round(_EDGE * len(losses)))
-    lowest = int(np.argmin(losses))
-    if lowest < edge:
-        return Reading(None, "the loss rises from the start: begin the ramp lower")
-    if losses[lowest] > _MIN_FALL * losses[:edge].mean():
-        return Reading(None, "the loss stays flat: make the ramp longer, or begin it lower")
-    if rule.at_minimum and lowest >= len(losses) - edge and not diverged:
-        return Reading(None, "the loss still falls at the end: end the ramp higher")
-    lrs = curve["lr"].to_numpy()
+    lrs, losses = (curve[name].to_numpy(dtype=float) for name in ("lr", "loss"))
+    finite = losses[np.isfinite(losses)]
+    if len(finite) < _MIN_POINTS:
+        return Reading(None, BEGINS_TOO_HIGH if ended_early else TOO_SHORT)
+    if rule.divides_by_lr and not (np.diff(lrs) > 0).all():
+        return Reading(None, REPEATED_RATES)
+    if np.isnan(losses[-1]):
+        # A tool would train on, to the end of the ramp.
+        rest = np.full(max(0, planned - len(losses)), np.nan)
+        lrs, losses = np.append(lrs, rest), np.append(losses, rest)
+    index = rule.pick(lrs, losses, planned)
+    if index is None or index >= len(curve):
+        return Reading(None, BEGINS_TOO_HIGH if ended_early else TOO_SHORT)
+    shape = shape_of(finite, diverged=ended_early)
+    lr = rule.suggested_lr(lrs, index)
+    edge = max(1, round(_EDGE * len(finite)))
+    start, end = rule.skipped(planned) + edge, len(finite) - rule.dropped - edge
     if rule.at_minimum:
-        return Reading(rule.pick(lrs, losses))
-    # A slope needs distinct learning rates: where the ramp stays at one, take the mean loss.
-    levels = pd.Series(losses).groupby(lrs).mean()
-    if len(levels) < _MIN_POINTS:
-        return Reading(None, "the ramp has too few learning rates: make it longer")
-    return Reading(rule.pick(levels.index.to_numpy(), levels.to_numpy()))
+        problem = _problem_of_minimum(shape, index, start, end, ended_early=ended_early)
+    else:
+        problem = _problem_of_slope(shape, index, start, lrs)
+    return Reading(None if problem and rule.can_refuse else lr, problem)
+
+
+def _problem_of_minimum(
+    shape: Shape, index: int, start: int, end: int, *, ended_early: bool
+) -> Problem | None:
+    if shape.problem:
+        return shape.problem
+    if shape.falls_at_end or (index >= end and not ended_early):
+        return ENDS_TOO_LOW
+    # A tenth of the minimum may lie before the fall of a short ramp, and is meant to.
+    return BEGINS_TOO_HIGH if index < start else None
+
+
+def _problem_of_slope(shape: Shape, index: int, start: int, lrs: np.ndarray) -> Problem | None:
+    if shape.problem:
+        return shape.problem
+    if index <= start:
+        return AT_THE_START if shape.onset <= start else BEFORE_THE_FALL
+    if index >= shape.rise:
+        return AFTER_THE_RISE
+    return BEFORE_THE_FALL if lrs[index] < _BEFORE_THE_FALL * lrs[shape.onset] else None
 
 
 def suggest(results: Results, trials: pd.DataFrame, rule: Rule, quantity: str) -> Suggestion:
@@ -158,16 +202,31 @@ def suggest(results: Results, trials: pd.DataFrame, rule: Rule, quantity: str) -
     readings = []
     for trial in trials.to_dict("records"):
         records = results.records[results.records["trial"] == trial["trial"]]
-        # A ramp ends early only if its loss diverges.
-        unit = "epoch" if pd.isna(trial["steps"]) else "step"
-        diverged = trial["status"] == "diverged" or trial[unit] < trial[f"{unit}s"] - 1e-9
-        readings.append(read_curve(trial_curve(records, quantity), rule, diverged=diverged))
+        length = _whole_length(trial)
+        readings.append(
+            read_curve(
+                trial_curve(records, quantity),
+                rule,
+                planned=length.records,
+                # A ramp ends early only if its loss blows up or diverges.
+                ended_early=trial["status"] == "diverged" or trial["step"] < length.total_steps,
+            )
+        )
     return Suggestion(rule, readings)
+
+
+def _whole_length(trial: Mapping[Hashable, Any]) -> RunLength:
+    """Return the length that the trial of a ramp has if it does not end early."""
+    names = ("batch_size", "epochs", "steps", "record_every")
+    known = {name: trial.get(name) for name in names}
+    settings = {name: None if pd.isna(value) else int(value) for name, value in known.items()}
+    samples = round(trial["samples"] / trial["epoch"])
+    return RunLength(TrainConfig.from_dict(settings), samples)
 
 
 def ramp_trials(results: Results) -> pd.DataFrame:
     """Return the trials with a result that are ramps."""
-    return results.completed[results.completed["schedule"].str.startswith(RAMP)]
+    return results.completed[results.completed["schedule"].astype(str).str.startswith(RAMP)]
 
 
 def split_by_ramp(trials: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -206,76 +265,3 @@ def verification_lr(lr: float) -> float:
     candidates = [digit * 10.0**power for power in (decade, decade + 1) for digit in (1, 2, 5)]
     nearest = min(candidates, key=lambda candidate: abs(math.log(candidate / lr)))
     return float(f"{nearest:.0e}")  # 2e-05, not 2.0000000000000003e-05
-
-
-def _a_tenth_of_the_minimum(lrs: np.ndarray, losses: np.ndarray) -> float:
-    return float(lrs[np.argmin(losses)]) / 10
-
-
-def _steepest_in_log_lr(lrs: np.ndarray, losses: np.ndarray) -> float:
-    return float(lrs[np.argmin(np.gradient(losses, np.log(lrs)))])
-
-
-def _steepest_in_lr(lrs: np.ndarray, losses: np.ndarray) -> float:
-    first = min(len(lrs) // 10, len(lrs) - _MIN_POINTS)
-    last = len(lrs) - len(lrs) // 100
-    lrs, losses = lrs[first:last], losses[first:last]
-    return float(lrs[np.argmin(np.gradient(losses, lrs))])
-
-
-def _valley(lrs: np.ndarray, losses: np.ndarray) -> float:
-    # ends[n]: the negated last loss of the best falling subsequence of length n + 1 so far.
-    ends: list[float] = []
-    longest, end = 0, 0
-    for i, loss in enumerate(losses):
-        length = bisect.bisect_left(ends, -loss)
-        ends[length : length + 1] = [-loss]
-        if length + 1 > longest:
-            longest, end = length + 1, i
-    return float(lrs[end - longest + longest // 3 + longest // 6])
-
-
-ONE_ORDER_BELOW = Rule(
-    "one order below",
-    "a tenth of the learning rate at the lowest loss, nothing smoothed",
-    "CS5260",
-    0.0,
-    _a_tenth_of_the_minimum,
-    at_minimum=True,
-)
-
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "minimum/10",
-        "a tenth of the learning rate at the lowest loss",
-        "fastai, minimum",
-        0.98,
-        _a_tenth_of_the_minimum,
-        at_minimum=True,
-    ),
-    Rule(
-        "steepest in log LR",
-        "where the loss falls fastest by the logarithm of the learning rate",
-        "pytorch-lr-finder on an exponential ramp; fastai, steep",
-        0.95,
-        _steepest_in_log_lr,
-    ),
-    Rule(
-        "steepest in LR",
-        "where the loss falls fastest by the learning rate itself, without the first tenth "
-        "and the last hundredth of the ramp",
-        "Lightning, lr_find",
-        0.98,
-        _steepest_in_lr,
-    ),
-    Rule(
-        "valley",
-        "the middle of the stretch, as long as the longest falling subsequence, that ends "
-        "where that does",
-        "fastai, valley",
-        0.98,
-        _valley,
-    ),
-    ONE_ORDER_BELOW,
-)
-"""All rules. The first and the last differ only in the smoothing."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from lenet.config import SETTINGS, ConfigError
+from lenet.config import ConfigError, settings_in
 from lenet.records import PHASES
 from study.runs.layout import METADATA, RECORDS_TABLE, TIMINGS_TABLE, TRIALS_TABLE
 from study.runs.metadata import RunMetadata
@@ -75,7 +78,7 @@ class Results:
         directory = Path(path)
         run = load_run(directory)
         trials = _read(directory, TRIALS_TABLE)
-        for name in trials.columns.intersection(list(SETTINGS)):
+        for name in settings_in(trials.columns):
             # Parquet returns a setting of several numbers (milestones) as an array, which can
             # neither be grouped by nor compared.
             trials[name] = trials[name].map(_hashable)
@@ -89,8 +92,17 @@ class Results:
 
     @property
     def objective(self) -> str:
-        """The column of `trials` and `records` that ranks the points of this run."""
-        return self.run.objective
+        """The column of `trials` and `records` that ranks the points of this run.
+
+        It is the study's objective if this run measured it. A regression has no accuracy, and may
+        have nothing to validate with: it ranks by a loss.
+        """
+        chosen = self.run.objective
+        loss = chosen.replace("_accuracy", "_loss")
+        for name in (chosen, loss, "train_loss"):
+            if name in self.completed and self.completed[name].notna().any():
+                return name
+        return chosen
 
     @property
     def completed(self) -> pd.DataFrame:
@@ -105,9 +117,21 @@ class Results:
         """The settings, except the seed, that take several values in this run."""
         return [
             name
-            for name in SETTINGS
-            if name != "seed" and name in self.trials and len(self.values_of(name)) > 1
+            for name in settings_in(self.trials)
+            if name != "seed" and len(self.values_of(name)) > 1
         ]
+
+    def records_of(self, trials: Iterable[str]) -> pd.DataFrame:
+        """Return the records of these trials, in the order of `records`."""
+        rows = [self._rows_of_trial[name] for name in trials if name in self._rows_of_trial]
+        return self.records.iloc[np.sort(np.concatenate(rows)) if rows else []]
+
+    @cached_property
+    def _rows_of_trial(self) -> Mapping[Any, np.ndarray[Any, Any]]:
+        # Looking for a trial's name among all records, once per trial, takes minutes in a run of
+        # thousands of trials.
+        rows = self.records.groupby("trial").indices
+        return {trial: np.asarray(of_trial) for trial, of_trial in rows.items()}
 
     def values_of(self, setting: str) -> list[Any]:
         """Return the values of a setting in this run: None if it is unset, then sorted values."""
@@ -160,9 +184,12 @@ def _read(directory: Path, name: str) -> pd.DataFrame:
     if not path.is_file():
         raise ConfigError(f"{directory} has no {name}: run {command} to create it")
     try:
-        table = pd.read_parquet(path)
-    except PermissionError as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        # From bytes, because pyarrow refuses paths that are not UTF-8.
+        table = pd.read_parquet(io.BytesIO(content))
     except (ValueError, OSError):  # pyarrow raises either
         raise ConfigError(
             f"{path} is cut short or damaged: delete it and type {command} to recreate it"

@@ -3,12 +3,18 @@
 The trials of a scaling run have these columns in addition to their settings:
 
 - `launch`: name of the launch of workers that trained the trial
-- `launcher` (one of `LAUNCHERS`), `processor` (cpu or gpu), `workers`, `oversubscribed`
+- `launcher` (one of `LAUNCHERS` in `search_spaces.hardware`), `processor` (cpu or gpu), `workers`,
+  `oversubscribed`
+- `strategy` (one of `STRATEGIES` there, or `SERIAL`): how the workers share a step
 - `machines`: number of machines of the workers; older runs lack it
 - `gradient_bytes`, and `load_average` of the machine at the start
 - seconds of start-up: `ray_seconds` (Ray and the data, once for all launches), `launch_seconds`
   (until the first worker runs, including processes and imports; NaN if an earlier attempt
   crashed), `group_seconds` (process group) and `load_seconds` (data, in the worker)
+- `total_seconds`: the whole time of the program as if it had trained this trial alone. It is the
+  start-up of its launch (the last three of those above; Ray's own start is not in it) and all the
+  time from building the model to the last record: training, evaluation, checkpoints. NaN if an
+  earlier attempt trained a part; older runs lack it
 
 A repeat is a seed. Rates are based on the mean step after the warm-up (see
 `study.analysis.step_seconds`) and on the batch that was trained: a batch larger than the training
@@ -23,14 +29,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from search_spaces.hardware import SERIAL, STRATEGIES
 from study.analysis import statistics, step_model, step_seconds
 from study.analysis.results import Results
 from study.analysis.step_model import FittedModels, StepMeasurement, Workload
+from study.analysis.wording import format_interval
 
 POINT = ("processor", "launcher", "workers", "width", "batch_size")
-LAUNCHERS = ("ray", "torchrun", "plain", "dataparallel")
-"""Ray Train's TorchTrainer; torch's own launcher; one process without either; one process that
-drives several GPUs (`torch.nn.DataParallel`)."""
 
 FASTER, NOT_FASTER, UNDECIDED = "faster than one", "not faster", "undecided"
 
@@ -58,6 +63,7 @@ def scaling_trials(results: Results) -> pd.DataFrame:
     trials = results.completed.dropna(subset=["workers", "samples", "epoch"]).copy()
     trials["workers"] = trials["workers"].astype(int)
     trials["oversubscribed"] = trials["oversubscribed"].astype(bool)
+    trials["strategy"] = _strategies(trials)
     # The config does not give the size of the data set, but the records do.
     epoch_samples = (trials["samples"] / trials["epoch"]).round().astype(int)
     trials["batch"] = np.minimum(trials["batch_size"], epoch_samples)
@@ -76,6 +82,31 @@ def scaling_trials(results: Results) -> pd.DataFrame:
     return trials
 
 
+def _strategies(trials: pd.DataFrame) -> pd.Series[str]:
+    """Return how the workers of each trial shared a step."""
+    if "strategy" in trials:
+        return trials["strategy"]
+    # Runs from before there were several have no such column.
+    return trials["workers"].map(lambda workers: "explicit" if workers > 1 else SERIAL)
+
+
+def main_strategy(trials: pd.DataFrame) -> str:
+    """Return the first of `STRATEGIES` that these trials have, or `SERIAL`.
+
+    Unless the user chose otherwise, it is DistributedDataParallel.
+    """
+    present = set(_strategies(trials))
+    return next((strategy for strategy in STRATEGIES if strategy in present), SERIAL)
+
+
+def ray_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that Ray launched, with its main strategy if there are several workers."""
+    if trials.empty:
+        return trials
+    trials = trials[trials["launcher"] == "ray"]
+    return trials[_strategies(trials).isin([SERIAL, main_strategy(trials)])]
+
+
 def smallest_workload(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the `scaling_trials` of the narrowest net with the smallest batch.
 
@@ -88,7 +119,7 @@ def smallest_workload(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def speedups(results: Results, *, weak: bool) -> pd.DataFrame:
-    """Return Ray's `scaling_trials` with their speedup over one worker of the same repeat.
+    """Return the `ray_trials` with their speedup over one worker of the same repeat.
 
     In strong scaling workers share the batch of one worker; in weak scaling each has that batch.
     Added columns: `base_batch`, the batch of one worker; `speedup`, the ratio of samples per
@@ -97,10 +128,9 @@ def speedups(results: Results, *, weak: bool) -> pd.DataFrame:
     Weak scaling excludes a batch that the training set limits, because it did not grow with the
     workers.
     """
-    trials = scaling_trials(results)
+    trials = ray_trials(scaling_trials(results))
     if trials.empty:
         return trials
-    trials = trials[trials["launcher"] == "ray"]
     trials = trials.assign(base_batch=trials["batch_size"] // (trials["workers"] if weak else 1))
     keys = ["processor", "width", *other_varied_settings(results), "seed"]
     single = trials[trials["workers"] == 1]
@@ -162,7 +192,7 @@ def _warm_seconds(results: Results, trials: pd.DataFrame, until: pd.DataFrame) -
 def measurements_by_repeat(results: Results) -> list[list[StepMeasurement]]:
     """Return the measurements that the step-time model describes, by repeat.
 
-    Only Ray's workers count that are not oversubscribed, because the model's workers share no
+    Only `ray_trials` count that are not oversubscribed, because the model's workers share no
     processor. If there are CPUs and GPUs, only the GPUs count. A repeat that lacks a workload is
     excluded. If no repeat is complete, the means over all repeats stand for one.
 
@@ -189,10 +219,10 @@ def measurements_by_repeat(results: Results) -> list[list[StepMeasurement]]:
 
 def _modeled_trials(results: Results) -> pd.DataFrame:
     """Return the `scaling_trials` that the step-time model describes."""
-    trials = scaling_trials(results)
+    trials = ray_trials(scaling_trials(results))
     if trials.empty:
         return trials
-    trials = trials[(trials["launcher"] == "ray") & ~trials["oversubscribed"]]
+    trials = trials[~trials["oversubscribed"]]
     trials = trials[trials["processor"] == trials["processor"].max()]
     return trials.dropna(subset=["step_seconds"])
 
@@ -258,11 +288,12 @@ def judge_speedups(strong: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataF
     confidence = 1 - (1 - statistics.CONFIDENCE) / max(1, len(groups))
     rows = []
     for key, group in groups:
-        speedup = statistics.mean(group.groupby("seed")["speedup"].mean(), confidence)
+        repeats = group.groupby("seed")["speedup"].mean()
+        speedup = statistics.mean(repeats, statistics.NON_NEGATIVE, confidence)
         verdict = UNDECIDED
-        if speedup.mean - speedup.half_width > 1:
+        if speedup.low > 1:
             verdict = FASTER
-        if speedup.mean + speedup.half_width < 1:
+        if speedup.high < 1:
             verdict = NOT_FASTER
         point = dict(zip(keys, key, strict=True))
         rows.append({**point, "speedup": speedup.mean, "verdict": verdict})
@@ -281,10 +312,11 @@ def break_even_batches(
     return fitted.per_repeat(lambda model: model.break_even_batch(workers, width, gradient_bytes))
 
 
-def format_interval(
-    values: Sequence[float] | np.ndarray, format_number: Callable[[float], str]
+def format_repeats(
+    values: Sequence[float] | np.ndarray,
+    format_number: Callable[[float], str],
+    support: statistics.Support = statistics.NON_NEGATIVE,
 ) -> str:
-    """Return the mean over repeats, and half of its 95% interval if there are several."""
-    mean = statistics.mean(values)
-    text = format_number(mean.mean)
-    return text if math.isnan(mean.half_width) else f"{text} ± {format_number(mean.half_width)}"
+    """Return the mean over repeats, with its 95% interval if there are several."""
+    mean = statistics.mean(values, support)
+    return format_interval(mean.mean, mean.low, mean.high, format_number)

@@ -1,10 +1,21 @@
 """Means over seeds and their confidence intervals.
 
-The interval is Student's: mean +- t(0.975, n-1) * s / sqrt(n), where s is the sample standard
-deviation (n-1 in its denominator). Source: Student, The Probable Error of a Mean, Biometrika 6
-(1908); NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2. It assumes that the results of
-the seeds are independent and nearly normal. With few seeds, the upper end for an accuracy close to
-100% may exceed 100%.
+The interval of an unbounded quantity is Student's: mean +- t(0.975, n-1) * s / sqrt(n), where s is
+the sample standard deviation (n-1 in its denominator). Source: Student, The Probable Error of a
+Mean, Biometrika 6 (1908); NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2. It assumes that
+the results of the seeds are independent and nearly normal.
+
+Of two seeds with accuracies of 58% and 93%, that would be 75% +- 220%. So the interval of a bounded
+quantity is Student's on a scale without bounds, around the transformed mean: the logit for an
+accuracy or a share, the logarithm for a loss or a time. The standard error there is that of the
+mean, times the slope of the scale (delta method). Transformed back, the interval always lies within
+the bounds and holds the mean. If it is narrow, it equals Student's. Source: Korn and Graubard,
+Confidence Intervals for Proportions with Small Expected Number of Positive Counts, Survey
+Methodology 24 (1998); `svyciprop(method="logit")` of the R package `survey` is the same rule.
+
+It covers the true mean at least as often as Student's; `tests/unit/test_statistics.py` has the
+simulations. No interval of a few seeds is right if a few percent of the seeds fail: most samples
+have no such seed.
 
 One seed gives no estimate of the spread between seeds: its interval is NaN, never 0.
 """
@@ -18,46 +29,98 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
+from scipy.special import expit, logit, stdtrit
 
 CONFIDENCE = 0.95
+MAX_SEEDS = 1_000
+"""The most seeds that are said to decide a claim or a comparison."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """The values that a quantity can take, both ends included. A lower end alone is possible."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def of_differences(self) -> Support:
+        """Return the support of a difference of two such quantities."""
+        return Support(self.low - self.high, self.high - self.low)
+
+
+UNBOUNDED = Support()
+NON_NEGATIVE = Support(low=0.0)
+SHARE = Support(0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over `n` seeds. Its interval is mean +- `half_width`, which is NaN if n is 1."""
+    """A mean over `n` seeds, and its interval from `low` to `high`; both are NaN if n is 1."""
 
     mean: float
-    half_width: float
+    low: float
+    high: float
     n: int
 
 
-def mean(values: Iterable[float], confidence: float = CONFIDENCE) -> Mean:
+def mean(
+    values: Iterable[float], support: Support = UNBOUNDED, confidence: float = CONFIDENCE
+) -> Mean:
     """Return the mean of one value per seed, with its interval.
 
     A missing value (NaN) makes the mean NaN: a mean over only the measured seeds would be a
-    different quantity.
+    different quantity. A value outside `support` makes the interval Student's: a loss that a user
+    defined may be negative.
 
     Raises: ValueError if there are no values.
     """
     sample = np.fromiter(values, dtype=float)
     if sample.size == 0:
         raise ValueError("no values to take the mean of")
+    if (sample < support.low).any() or (sample > support.high).any():
+        support = UNBOUNDED
+    center = float(sample.mean())
     spread = float(sample.std(ddof=1)) if sample.size > 1 else math.nan
-    return Mean(
-        float(sample.mean()), float(half_width(spread, sample.size, confidence)), sample.size
-    )
+    low, high = interval(center, spread, sample.size, support, confidence)
+    return Mean(center, float(low), float(high), sample.size)
 
 
-def half_width(deviation: ArrayLike, n: int, confidence: float = CONFIDENCE) -> np.ndarray:
-    """Return half the width of the interval of a mean over `n` values; NaN if n is 1.
+def interval(
+    means: ArrayLike,
+    deviations: ArrayLike,
+    n: int,
+    support: Support = UNBOUNDED,
+    confidence: float = CONFIDENCE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper ends of the intervals of means over `n` values; NaN if n is 1.
 
-    `deviation`: the sample standard deviation of the values, or an array of them.
+    `deviations`: the sample standard deviation of the values of each mean. The means lie within
+    `support`.
     """
+    center, deviation = np.asarray(means, dtype=float), np.asarray(deviations, dtype=float)
     if n < 2:
-        return np.full_like(deviation, math.nan, dtype=float)
+        missing = np.full_like(center, math.nan)
+        return missing, missing
     quantile = stdtrit(n - 1, (1 + confidence) / 2)  # scipy.stats takes seconds to import
-    return np.asarray(quantile * np.asarray(deviation, dtype=float) / math.sqrt(n))
+    margin = quantile * deviation / math.sqrt(n)
+    if support.low == -math.inf:
+        return center - margin, center + margin
+    # A mean at a bound is one of equal values, because none can lie beyond.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if support.high == math.inf:
+            above = center - support.low
+            factor = np.exp(margin / above)
+            low, high = support.low + above / factor, support.low + above * factor
+        else:
+            width = support.high - support.low
+            share = (center - support.low) / width
+            step = margin / width / (share * (1 - share))
+            low, high = (
+                support.low + width * expit(logit(share) + sign * step) for sign in (-1, 1)
+            )
+    low, high = np.where(deviation == 0, center, low), np.where(deviation == 0, center, high)
+    # Rounding must not exclude the mean: a figure refuses a bar of negative length.
+    return np.minimum(low, center), np.maximum(high, center)
 
 
 def bands(values: pd.DataFrame) -> pd.DataFrame:
@@ -67,9 +130,8 @@ def bands(values: pd.DataFrame) -> pd.DataFrame:
     `high`, and a row for each step that every seed reached. After a seed has ended, the mean of the
     others would not continue the mean of all.
 
-    `low` and `high` are the range of the seeds, not an interval: a pointwise Student interval of
-    two or three seeds would be wider than the panel and exceed 100% accuracy. With one seed both
-    equal the curve.
+    `low` and `high` are the range of the seeds, not an interval: a pointwise interval of two or
+    three seeds would be wider than the panel. With one seed both equal the curve.
     """
     complete = values.dropna()
     return pd.DataFrame(

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import statistics
+from study.analysis.range_rules import RULES
 from study.analysis.range_test import (
     RAMP,
-    RULES,
     Suggestion,
     ramp_trials,
     split_by_ramp,
@@ -19,7 +19,7 @@ from study.analysis.range_test import (
     verification_lr,
 )
 from study.analysis.results import Results, select
-from study.analysis.statistics import Mean
+from study.analysis.statistics import SHARE, Mean
 
 # A ramp and the trials that verify it may differ in these settings.
 _NOT_SHARED = {
@@ -79,7 +79,7 @@ class RangeTestCase:
         rows = self.accuracies.to_numpy(dtype=float)
         differences = rows[lrs.index(self.best_lr)] - rows[lrs.index(lr)]
         paired = differences[np.isfinite(differences)]
-        return statistics.mean(paired) if len(paired) else None
+        return statistics.mean(paired, SHARE.of_differences()) if len(paired) else None
 
 
 def range_test_cases(results: Results, quantity: str) -> list[RangeTestCase]:
@@ -114,7 +114,7 @@ def verification_lrs(case: RangeTestCase) -> list[float]:
 
 
 def _accuracies(trials: pd.DataFrame, settings: dict[str, object]) -> pd.DataFrame:
-    constant = select(trials[~trials["schedule"].str.startswith(RAMP)], settings)
+    constant = select(trials[~trials["schedule"].astype(str).str.startswith(RAMP)], settings)
     final = constant["validation_accuracy"].where(constant["status"] != "diverged", 0.0)
     return constant.assign(final=final).pivot_table(
         index="lr", columns="seed", values="final", aggfunc="first"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from lenet.config import SETTINGS
+from lenet.config import settings_in
 from study.runs.metadata import RunMetadata
 
 _LABELS = {
@@ -19,6 +19,9 @@ _LABELS = {
     "train_seconds": "training seconds",
 }
 
+_UNSET = {"epochs": "unlimited", "steps": "unlimited", "decay_steps": "one epoch"}
+"""What leaving a setting unset means, where `default` would not say it."""
+
 
 def label(setting: str) -> str:
     """Return a setting or measurement in words: `lr` becomes `learning rate`."""
@@ -26,14 +29,29 @@ def label(setting: str) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return the value of a setting as text; `default` if it is unset (None or NaN)."""
+    """Return the value of a setting as text; `default` if it is unset (None or NaN).
+
+    A number keeps up to four significant digits. A longer one was sampled by a search and gets
+    three.
+    """
     if value is None or value != value:
         return "default"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)
     number = float(value)
     # A column with missing values holds whole numbers as floats: 10000.0 is 10000.
-    return f"{number:.0f}" if number.is_integer() else f"{number:g}"
+    if number.is_integer():
+        return f"{number:.0f}"
+    rounded = f"{number:.3g}"
+    is_typed = float(f"{number:.4g}") == number or float(rounded).is_integer()
+    return f"{number:g}" if is_typed else rounded
+
+
+def format_setting(setting: str, value: Any) -> str:
+    """Return the value of `setting` as text; an unset one is what leaving it unset means."""
+    if setting in _UNSET and (value is None or value != value):
+        return _UNSET[setting]
+    return format_value(value)
 
 
 def format_percent(share: float) -> str:
@@ -58,12 +76,28 @@ def format_measurement(measurement: str, value: float) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
-def format_mean(measurement: str, mean: float, half_width: float) -> str:
-    """Return `mean ± half_width`, or the mean alone if the half-width is NaN."""
-    text = format_measurement(measurement, mean)
-    if half_width != half_width:
+def format_mean(measurement: str, mean: float, low: float, high: float) -> str:
+    """Return a mean with its interval (see `format_interval`) in the units of `column_heading`."""
+    return format_interval(
+        mean, low, high, lambda value: format_measurement(measurement, float(value))
+    )
+
+
+def format_interval(
+    mean: float, low: float, high: float, format_number: Callable[[float], str]
+) -> str:
+    """Return `mean ± half-width`, or the mean alone if the interval is NaN.
+
+    If the interval of a bounded quantity is not symmetric at the precision of `format_number`, the
+    text is `mean [low, high]`.
+    """
+    text = format_number(mean)
+    if low != low:
         return text
-    return f"{text} ± {format_measurement(measurement, half_width)}"
+    down, up = format_number(mean - low), format_number(high - mean)
+    if down == up:
+        return f"{text} ± {up}"
+    return f"{text} [{format_number(low)}, {format_number(high)}]"
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -73,14 +107,15 @@ def pluralize(count: int, noun: str) -> str:
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
     """Return `batch size 32, learning rate 0.1`."""
-    return ", ".join(f"{label(name)} {format_value(value)}" for name, value in settings.items())
+    return ", ".join(f"{label(n)} {format_setting(n, value)}" for n, value in settings.items())
 
 
 def provenance(run: RunMetadata, trials: pd.DataFrame) -> str:
     """Return one line on where the numbers of these trials come from.
 
     It has the data set, budget, seeds and device. Where they apply, it adds the machines of
-    data-parallel workers, a resumption on other machines, and a limit on training data or steps.
+    data-parallel workers, a resumption on other machines, that nothing was held out for validation,
+    and a limit on training data or steps.
 
     `trials`: rows of `Results.trials`, at least one.
     """
@@ -96,12 +131,18 @@ def provenance(run: RunMetadata, trials: pd.DataFrame) -> str:
         facts.append(f"workers {workers_on}")
     if run.resumed_on:
         facts.append("resumed on other machines, so seconds do not compare")
+    if "validation_fraction" in trials and (trials["validation_fraction"] == 0).all():
+        facts.append("no validation data")
     has_subset, has_steps = (trials[name].notna().any() for name in ("train_samples", "steps"))
     if has_subset:
         facts.append(f"at most {_unique_values(trials['train_samples'])} training samples")
-    if has_subset or has_steps:
-        length = "steps" if has_steps else "epochs"
-        facts.append(f"{_unique_values(trials[length])} {length}")
+    has_epochs = trials["epochs"].notna().any()
+    if has_epochs and (has_subset or has_steps):
+        epochs = _unique_values(trials["epochs"], "unlimited")
+        facts.append(f"{epochs} {'epoch' if epochs == '1' else 'epochs'}")
+    if has_steps:
+        limit = "at most " if has_epochs else ""
+        facts.append(f"{limit}{_unique_values(trials['steps'], 'unlimited')} steps")
     return "; ".join(facts)
 
 
@@ -116,17 +157,20 @@ def describe_machines(trials: pd.DataFrame) -> str:
 
 def _devices(trials: pd.DataFrame) -> str:
     """Name the devices that the trials ran on; the driver's may be another."""
-    devices = trials[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
+    begun = trials.dropna(subset="device")
+    if begun.empty:
+        return "no trial has begun"
+    devices = begun[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
     unit = "worker" if "workers" in trials else "trial"
     return " / ".join(
-        f"{device}, {pluralize(int(threads), 'thread')} a {unit}"
+        device if pd.isna(threads) else f"{device}, {pluralize(int(threads), 'thread')} a {unit}"
         for device, threads in devices.itertuples(index=False)
     )
 
 
 def _seeds(trials: pd.DataFrame) -> str:
     """Return the number of seeds of a config."""
-    settings = [name for name in SETTINGS if name in trials and name != "seed"]
+    settings = [name for name in settings_in(trials) if name != "seed"]
     counts = trials.groupby(settings, dropna=False)["seed"].nunique()
     fewest, most = int(counts.min()), int(counts.max())
     if most == 1:
@@ -134,11 +178,11 @@ def _seeds(trials: pd.DataFrame) -> str:
     return f"{fewest} to {most} seeds" if fewest < most else f"{most} seeds"
 
 
-def _unique_values(column: pd.Series) -> str:
-    """List the values of a column in order; `all` stands for a missing one."""
+def _unique_values(column: pd.Series, missing: str = "all") -> str:
+    """List the values of a column in order, with a word for a `missing` one."""
     values = sorted(column.dropna().unique().tolist())
     if column.isna().any():
-        return " / ".join([*map(_thousands, values), "all"])
+        return " / ".join([*map(_thousands, values), missing])
     return " / ".join(map(_thousands, values))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from search_spaces.study import maximized
 from study.analysis.quantity import END, Moment
 from study.analysis.results import select
 from study.analysis.wording import describe_settings
-from study.claims.evidence import Evidence, value_formatter
+from study.claims.evidence import Evidence, paired_differences
 from study.claims.verdict import Bounds, SeedValues, Verdict
 
 
@@ -23,27 +24,44 @@ def verdict(
     quantity: str,
     at: Moment = END,
     by: float = 0.0,
+    since: Moment | None = None,
+    band: float | None = None,
+    besides: Sequence[Mapping[str, Any]] = (),
 ) -> Verdict:
     """Judge whether trials with `best` beat every other combination of the same settings.
 
     They must be ahead in `quantity` by more than `by`, among the trials with the settings `where`.
     Each side counts with the best value of each seed over all other settings, so an optimizer is
-    compared at its best learning rate.
+    compared at its best learning rate. With `since`, they must have improved more since that
+    moment; a trial that diverged has the worst change. Differences of less than `band` count as
+    none. The combinations `besides` may be better: with one, `best` is claimed to be the second.
     """
     trials = evidence.measure(where, quantity, at)
+    if since is not None:
+        earlier = evidence.measure(where, quantity, since)["value"]
+        trials["value"] -= earlier.mask(trials["diverged_before"], 0.0)
+    for combination in besides:
+        trials = trials.drop(select(trials, combination).index)
     settings = list(best)
-    sign = 1 if maximized(quantity) else -1
-
-    def best_per_seed(side: pd.DataFrame) -> pd.Series:
-        values = sign * side.set_index("seed")["value"]
-        return values.groupby("seed").agg(lambda group: group.max(skipna=False))
-
-    claimed = best_per_seed(select(trials, best))
+    claimed = _best_per_seed(select(trials, best), quantity)
     points: list[SeedValues] = []
     for key, group in trials.groupby(settings, dropna=False):
-        if select(group, best).empty:
-            difference = claimed - best_per_seed(group)
-            if len(difference):
-                other = describe_settings(dict(zip(settings, key, strict=True)))
-                points.append(SeedValues(f"over {other}", difference.tolist()))
-    return evidence.judge(points, Bounds(low=by), value_formatter(quantity, difference=True))
+        if not select(group, best).empty:
+            continue
+        rival = _best_per_seed(group, quantity)
+        one, other = (claimed, rival) if maximized(quantity) else (rival, claimed)
+        name = f"over {describe_settings(dict(zip(settings, key, strict=True)))}"
+        points += [
+            replace(point, name=name)
+            for point in paired_differences(one, other, (), averaged=False)
+        ]
+    return evidence.judge_difference(points, Bounds(low=by), quantity, band)
+
+
+def _best_per_seed(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return a row per seed with the best value; missing if that of any trial is missing."""
+    seeds = trials.groupby("seed")
+    best = seeds["value"].max if maximized(quantity) else seeds["value"].min
+    measured = best().where(seeds["value"].count() == seeds.size())
+    lost = seeds["diverged_before"].all()
+    return pd.DataFrame({"value": measured, "diverged_before": lost}).reset_index()

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lenet.config import SETTINGS, ConfigError
-from study.analysis.quantity import Moment, Quantity
+from lenet.config import ConfigError, settings_in
+from study.analysis.quantity import END, Moment, Quantity
 from study.analysis.results import Results, select
+from study.analysis.statistics import Support
 from study.analysis.wording import describe_settings, format_value, label
-from study.claims.verdict import Bounds, SeedValues, Verdict, judge
+from study.claims.verdict import Bounds, Rule, SeedValues, Verdict, judge
 
 
 class Untestable(Exception):
     """The run cannot test a claim; the message says why."""
+
+
+@dataclass(frozen=True)
+class PublishedPoint:
+    """A point of the published study."""
+
+    settings: Mapping[str, Any]
+    """its value of each dimension"""
+    end: Moment = field(default_factory=dict)
+    """the step and epoch at which its trials end under the published budget; empty if unknown"""
 
 
 @dataclass(frozen=True)
@@ -27,65 +39,104 @@ class Evidence:
     results: Results
     stochastic: bool = True
     """whether results depend on the seed"""
-    published: Sequence[Mapping[str, Any]] = ()
-    """settings of the published points; claims are about all of these and no others"""
+    published: Sequence[PublishedPoint] = ()
+    """claims are about all of these points and no others"""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """settings that all published points share, such as the data set and the model"""
+
+    @cached_property
+    def _curves(self) -> dict[str, pd.DataFrame]:
+        """The records of each trial, in the order of their steps."""
+        records = self.results.records.sort_values("step", kind="stable")
+        return {str(trial): curve for trial, curve in records.groupby("trial")}
 
     def measure(self, where: Mapping[str, Any], quantity: str, moment: Moment) -> pd.DataFrame:
         """Return the trials of the published points with these settings, with their measurement.
 
         Added columns: `value`, the `quantity` (see `study.analysis.quantity.Quantity`), NaN if a
         trial has no record of `moment`; and `diverged_before`, whether the trial had diverged by
-        then. Such a trial has the worst value: an accuracy of 0, an infinite loss or fall.
+        then. Such a trial has the worst value: an accuracy of 0, an infinite loss.
+
+        A trial whose published length ends before `moment` counts with the record at that end. A
+        shorter budget has no such record, so its trials are not measured.
 
         Raises: Untestable if a published point is missing or the run used other data, ConfigError
         if the records have no such quantity.
         """
         trials = self._published_trials(where)
         measured = Quantity.parse(quantity)
-        records = self.results.records.sort_values("step", kind="stable")
-        if measured.column not in records:
+        if measured.column not in self.results.records:
             raise ConfigError(f"no record has {measured.column}, which a claim is about")
-        curves = dict(tuple(records[records["trial"].isin(trials["trial"])].groupby("trial")))
+        no_curve = self.results.records.iloc[:0]
         values, diverged = [], []
-        for trial, status in zip(trials["trial"], trials["status"], strict=True):
-            curve = curves.get(trial, records.iloc[:0])
+        for row, (trial, status) in enumerate(zip(trials["trial"], trials["status"], strict=True)):
+            curve = self._curves.get(trial, no_curve)
+            end = self.published[trials["point"].iloc[row]].end if self.published else END
+            then = {name: min(value, end.get(name, value)) for name, value in moment.items()}
             # Until it diverged, a trial counts with what it measured.
-            continued = any(curve[name].max() > moment[name] for name in moment)
+            continued = any(curve[name].max() > then[name] for name in then)
             diverged.append(status == "diverged" and not continued)
-            values.append(measured.worst if diverged[-1] else measured.measure(curve, moment))
+            values.append(measured.worst if diverged[-1] else measured.measure(curve, then))
         return trials.assign(value=np.asarray(values, dtype=float), diverged_before=diverged)
 
     def _published_trials(self, where: Mapping[str, Any]) -> pd.DataFrame:
         # A trial that a scheduler stopped has no final result to compare.
         trials = self.results.completed[self.results.completed["status"] != "stopped"]
         for name, value in self.fixed.items():
-            if name in trials and len(trials) and not (trials[name] == value).any():
+            if name in trials and len(trials) and select(trials, {name: value}).empty:
                 used = " and ".join(sorted({format_value(other) for other in trials[name]}))
                 raise Untestable(
                     f"the report is about {label(name)} {format_value(value)}, this run on {used}"
                 )
         if not self.published:
             return select(trials, where)
-        points = pd.DataFrame(self.published)
-        points = select(points, {n: v for n, v in where.items() if n in points})
+        points = pd.DataFrame([point.settings for point in self.published])
         keys = list(points.columns)
+        # pandas refuses to merge a column without any value with one of numbers.
+        unset = [name for name in keys if trials[name].isna().all()]
+        trials = trials.astype({name: points[name].dtype for name in unset})
+        points = points.assign(point=range(len(points)))
+        points = select(points, {n: v for n, v in where.items() if n in points})
         chosen = trials.merge(points, on=keys, how="inner")
         for seed in sorted(trials["seed"].unique()):
-            found = chosen[chosen["seed"] == seed][keys]
-            missing = points.merge(found, on=keys, how="left", indicator=True)
-            missing = missing[missing["_merge"] == "left_only"]
+            found = chosen.loc[chosen["seed"] == seed, "point"]
+            missing = points[~points["point"].isin(found)]
             if len(missing):
                 point = describe_settings(dict(missing[keys].iloc[0]))
                 raise Untestable(f"this run has no whole trial of {point}, seed {seed}")
         return select(chosen, where)
 
     def judge(
-        self, points: Sequence[SeedValues], allowed: Bounds, format_number: Callable[[float], str]
+        self,
+        points: Sequence[SeedValues],
+        allowed: Bounds,
+        format_number: Callable[[float], str],
+        support: Support,
     ) -> Verdict:
         """Judge the claim that all points lie in the range `allowed`; see `verdict.judge`."""
-        return judge(points, allowed, format_number, stochastic=self.stochastic)
+        return judge(points, Rule(allowed, support, self.stochastic), format_number)
+
+    def judge_quantity(
+        self, points: Sequence[SeedValues], allowed: Bounds, quantity: str
+    ) -> Verdict:
+        """Judge points that are values of `quantity`."""
+        rule = Rule(allowed, Quantity.parse(quantity).support, self.stochastic)
+        return judge(points, rule, format_quantity(quantity))
+
+    def judge_difference(
+        self,
+        points: Sequence[SeedValues],
+        allowed: Bounds,
+        quantity: str,
+        band: float | None = None,
+    ) -> Verdict:
+        """Judge points that are differences of two values of `quantity`.
+
+        Those of less than `band`, in either direction, count as none; see `verdict.Rule`.
+        """
+        support = Quantity.parse(quantity).support.of_differences()
+        rule = Rule(allowed, support, self.stochastic, band)
+        return judge(points, rule, format_quantity(quantity, difference=True))
 
 
 def values_per_seed(trials: pd.DataFrame, per: Sequence[str]) -> list[SeedValues]:
@@ -96,15 +147,15 @@ def values_per_seed(trials: pd.DataFrame, per: Sequence[str]) -> list[SeedValues
     require_one_trial_per_seed(trials, per)
     if trials.empty:
         return []
-    if not per:
-        return [SeedValues("", trials.sort_values("seed")["value"].tolist())]
-    return [
-        SeedValues(
-            describe_settings(dict(zip(per, key, strict=True))),
-            group.sort_values("seed")["value"].tolist(),
-        )
-        for key, group in trials.groupby(list(per), dropna=False)
-    ]
+    groups = trials.groupby(list(per), dropna=False) if per else [((), trials)]
+    points = []
+    for key, group in groups:
+        values = group.sort_values("seed")["value"]
+        # A single trial that diverged has a value, the worst one; a difference of two has none.
+        lost = group["diverged_before"] & group["value"].isna()
+        name = describe_settings(dict(zip(per, key, strict=True)))
+        points.append(SeedValues(name, values.tolist(), int(lost.sum())))
+    return points
 
 
 def paired_differences(
@@ -113,7 +164,8 @@ def paired_differences(
     """Return `one` minus `other`, paired by seed and by the settings `per`.
 
     There is a result for each combination of these settings, or for their mean if `averaged`. Two
-    trials that both diverged have no difference (NaN).
+    trials that both diverged have no difference (NaN) and are counted. In a mean over combinations
+    they count as no difference, unless both diverged at every one.
 
     Raises: Untestable if trials of one side and combination differ in more than the seed.
     """
@@ -126,9 +178,13 @@ def paired_differences(
         difference = paired["value"] - paired["value_other"]
     both_diverged = paired["diverged_before"] & paired["diverged_before_other"]
     paired["value"] = difference.mask(both_diverged)
+    paired["diverged_before"] = both_diverged
     if averaged and len(paired):
-        means = paired.groupby("seed")["value"].agg(lambda values: values.mean(skipna=False))
-        return [SeedValues("mean over all", means.tolist())]
+        paired["value"] = paired["value"].mask(both_diverged, 0.0)
+        seeds = paired.groupby("seed")
+        means = seeds["value"].agg(lambda values: values.mean(skipna=False))
+        lost = seeds["diverged_before"].all()
+        return [SeedValues("mean over all", means.mask(lost).tolist(), int(lost.sum()))]
     return values_per_seed(paired, per)
 
 
@@ -140,21 +196,19 @@ def require_one_trial_per_seed(trials: pd.DataFrame, per: Sequence[str]) -> None
     groups = trials.groupby(keys, dropna=False)
     varied = [
         name
-        for name in SETTINGS
-        if name in trials and name not in keys and (groups[name].nunique(dropna=False) > 1).any()
+        for name in settings_in(trials)
+        if name not in keys and (groups[name].nunique(dropna=False) > 1).any()
     ]
     listed = ", ".join(map(label, varied)) or "something"
     raise Untestable(f"{listed} varies in this run, which the claim says nothing of")
 
 
-def value_formatter(quantity: str, *, difference: bool = False) -> Callable[[float], str]:
+def format_quantity(quantity: str, *, difference: bool = False) -> Callable[[float], str]:
     """Return a function that writes a value of a quantity, or a difference with its sign.
 
     Differences of accuracies are in points.
     """
     measured = Quantity.parse(quantity)
-    if measured.reduction == "lost":
-        return lambda value: f"{100 * value:.2f} points below its best"
     if "accuracy" in measured.column and difference:
         return lambda value: f"{100 * value:+.2f} points"
     if "accuracy" in measured.column:

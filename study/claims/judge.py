@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from lenet import registry
+from lenet.config import TrainConfig
+from lenet.run_length import RunLength
+from search_spaces.length import training_samples
 from search_spaces.study import Claim, Study
+from study.analysis.quantity import Moment
 from study.analysis.results import Results
-from study.claims.evidence import Evidence, Untestable
+from study.claims.evidence import Evidence, PublishedPoint, Untestable
 from study.claims.verdict import NOT_TESTED, Verdict
 from study.kinds import Kinds
 
@@ -14,18 +19,21 @@ KINDS = Kinds("study.claims", "verdict", "claim", frozenset({"judge", "evidence"
 def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
     """Return each claim of the study with its verdict.
 
-    A claim is about all published points with its settings. Other points that a run has do not
-    count, and a missing one leaves the claim untested.
+    A claim is about all points of the study's grids, the extra ones included, with its settings.
+    Other points that a run has do not count, and a missing one leaves the claim untested.
 
     Raises: ConfigError if a kind does not exist or does not take the options of a claim.
     """
+    study = study.with_all_grids
     dimensions = list(study.dimensions)
     by_budget = {name for settings in study.budgets.values() for name in settings}
     evidence = Evidence(
         results,
         stochastic=study.stochastic,
         published=[
-            {name: getattr(trial.config, name) for name in dimensions}
+            PublishedPoint(
+                {name: trial.config.get(name) for name in dimensions}, _end(trial.config)
+            )
             for trial in study.plan("paper", seeds=1)
         ],
         # The report names a smaller budget beside the verdicts, so it leaves no claim untested.
@@ -36,6 +44,15 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
         },
     )
     return [(claim, judge(claim, evidence)) for claim in study.claims]
+
+
+def _end(config: TrainConfig) -> Moment:
+    if config.dataset not in registry.TRAINING_SAMPLES:
+        return {}
+    samples = training_samples(config.to_dict(), registry.TRAINING_SAMPLES[config.dataset])
+    length = RunLength(config, samples)
+    last = length.total_steps
+    return {"step": last, "epoch": length.samples_after(last) / samples}
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from search_spaces.study import maximized
 from study.analysis.quantity import END, Moment
 from study.analysis.wording import describe_settings, format_value
-from study.claims.evidence import Evidence, Untestable, paired_differences, value_formatter
+from study.claims.evidence import Evidence, Untestable, paired_differences
 from study.claims.verdict import Bounds, SeedValues, Verdict
 
 
@@ -23,11 +24,13 @@ def verdict(
     per: Sequence[str] = (),
     at: Moment = END,
     averaged: bool = False,
+    band: float | None = None,
 ) -> Verdict:
     """Judge whether each of the values `best_first` of `setting` is better than the next one.
 
     Differences in `quantity` are paired by seed and by the settings `per`, and tested for each of
-    their combinations, or for their mean if `averaged`.
+    their combinations, or for their mean if `averaged`. Differences of less than `band` count as
+    none. The order is strict; `trend` judges the tendency alone.
     """
     sides = [evidence.measure({**where, setting: value}, quantity, at) for value in best_first]
     for side, value in zip(sides, best_first, strict=True):
@@ -40,7 +43,7 @@ def verdict(
         one, other = (better, worse) if maximized(quantity) else (worse, better)
         pair = f"{format_value(better_value)} over {format_value(worse_value)}"
         points += [
-            SeedValues(", ".join(filter(None, (pair, point.name))), point.values)
+            replace(point, name=", ".join(filter(None, (pair, point.name))))
             for point in paired_differences(one, other, per, averaged=averaged)
         ]
-    return evidence.judge(points, Bounds(low=0.0), value_formatter(quantity, difference=True))
+    return evidence.judge_difference(points, Bounds(low=0.0), quantity, band)

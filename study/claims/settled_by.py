@@ -8,7 +8,7 @@ from typing import Any
 
 from search_spaces.study import maximized
 from study.analysis.quantity import END, Moment
-from study.claims.evidence import Evidence, paired_differences, value_formatter
+from study.claims.evidence import Evidence, paired_differences
 from study.claims.verdict import Bounds, Verdict
 
 
@@ -29,9 +29,10 @@ def verdict(
     """
     early = evidence.measure(where, quantity, by)
     best = evidence.measure(where, f"best_{quantity}", END)
-    is_bad = best["value"].le(beyond) if maximized(quantity) else best["value"].ge(beyond)
-    early["value"] = early["value"].mask(is_bad, -math.inf if maximized(quantity) else math.inf)
-    early["diverged_before"] = False
     one, other = (best, early) if maximized(quantity) else (early, best)
+    is_bad = best["value"].le(beyond) if maximized(quantity) else best["value"].ge(beyond)
+    one["value"] = one["value"].mask(is_bad, math.inf)
+    other["value"] = other["value"].mask(is_bad, 0.0)
+    early["diverged_before"] = False
     points = paired_differences(one, other, per, averaged=False)
-    return evidence.judge(points, Bounds(high=within), value_formatter(quantity, difference=True))
+    return evidence.judge_difference(points, Bounds(high=within), quantity)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from study.analysis.quantity import END, Moment
@@ -12,7 +14,6 @@ from study.claims.evidence import (
     Evidence,
     paired_differences,
     require_one_trial_per_seed,
-    value_formatter,
 )
 from study.claims.verdict import Bounds, Verdict
 
@@ -27,21 +28,26 @@ def verdict(
     per: Sequence[str] = (),
     at: Moment = END,
     averaged: bool = False,
+    band: float | None = None,
 ) -> Verdict:
     """Judge whether `quantity` varies less among the trials `steadier` than among `other`.
 
     The standard deviations over the values of the setting `over` are paired by seed and by the
     settings `per`, and tested for each of their combinations, or for their mean if `averaged`.
+    Differences of less than `band` count as none. Where a loss is infinite, because a trial
+    diverged, so is the deviation.
     """
     keys = [*per, "seed"]
 
     def spread(where: Mapping[str, Any]) -> pd.DataFrame:
         trials = evidence.measure(where, quantity, at)
         require_one_trial_per_seed(trials, [*per, over])
-        deviations = trials.groupby(keys)["value"].agg(
-            lambda values: values.std(ddof=1, skipna=False)
-        )
-        return deviations.reset_index().assign(diverged_before=False)
+        deviations = trials.groupby(keys)["value"].agg(_deviation).reset_index()
+        return deviations.assign(diverged_before=np.isinf(deviations["value"]))
 
     points = paired_differences(spread(other), spread(steadier), per, averaged=averaged)
-    return evidence.judge(points, Bounds(low=0.0), value_formatter(quantity, difference=True))
+    return evidence.judge_difference(points, Bounds(low=0.0), quantity, band)
+
+
+def _deviation(values: pd.Series) -> float:
+    return math.inf if np.isinf(values).any() else float(values.std(ddof=1, skipna=False))

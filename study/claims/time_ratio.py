@@ -1,4 +1,4 @@
-"""Claim: training on some workers takes a multiple of the time on others."""
+"""Claim: the time or the speed on some workers is a multiple of that on others."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
+from lenet.config import ConfigError, unknown_name
 from study.analysis.quantity import END
 from study.analysis.results import select
-from study.analysis.speedup import warm_training_seconds
+from study.analysis.speedup import ray_trials, scaling_trials, warm_training_seconds
+from study.analysis.statistics import NON_NEGATIVE
 from study.claims.evidence import Evidence, Untestable, require_one_trial_per_seed
 from study.claims.verdict import Bounds, SeedValues, Verdict
 
 Workers = tuple[str, int]
 """(processor, number of workers)"""
+
+_TIMES = "times the time"
+_WORDS = {
+    "train_seconds": _TIMES,
+    "total_seconds": _TIMES,
+    "steps_per_second": "times the speed",
+}
 
 
 def verdict(
@@ -22,21 +32,50 @@ def verdict(
     *,
     of: Sequence[Workers],
     to: Workers,
+    quantity: str = "train_seconds",
     above: float = -math.inf,
     below: float = math.inf,
 ) -> Verdict:
-    """Judge whether each of `of` takes `above` to `below` times as long as `to`.
+    """Judge whether the `quantity` of each of `of` is `above` to `below` times that of `to`.
 
-    Ratios of training times are paired by repeat, for Ray's workers and the published width of the
-    net. CPU workers never stand for GPUs. The times exclude start-up, evaluation and the warm-up,
-    which would make all numbers of workers alike in a short run.
-
-    Raises: Untestable if the run lacks a side, trials of one side and repeat differ in a setting,
-    or no repeat has both sides.
+    The ratios are those of `time_ratios`, for the published width of the net.
     """
-    trials = evidence.measure({"width": 1, "launcher": "ray"}, "train_seconds", END)
-    warm = warm_training_seconds(evidence.results, trials)
-    trials["value"] = trials["value"].where(~np.isfinite(trials["value"]), warm)
+    ratios = time_ratios(evidence, of=of, to=to, width=1, quantity=quantity)
+    points = [SeedValues(pair, ratio.tolist()) for pair, ratio in ratios.items()]
+    words = _WORDS[quantity]
+    return evidence.judge(
+        points, Bounds(above, below), lambda value: f"{value:.2f} {words}", NON_NEGATIVE
+    )
+
+
+def time_ratios(
+    evidence: Evidence,
+    *,
+    of: Sequence[Workers],
+    to: Workers,
+    width: int,
+    quantity: str = "train_seconds",
+) -> dict[str, pd.Series]:
+    """Return the `quantity` of each of `of` as a multiple of that of `to`, by its name and by seed.
+
+    Ratios are paired by repeat, for Ray's workers and nets of this `width`. CPU workers never stand
+    for GPUs. The quantities are
+
+    - `train_seconds`: the training steps without the warm-up, which would make all numbers of
+      workers alike in a short run; without start-up and evaluation, too
+    - `total_seconds`: the whole time of the program, all of these included
+    - `steps_per_second`: from the mean step after the warm-up
+
+    Raises: Untestable if the run lacks a side or the quantity, trials of one side and repeat differ
+    in a setting, or no repeat has both sides; ConfigError if the quantity is unknown.
+    """
+    if quantity not in _WORDS:
+        raise ConfigError(unknown_name(quantity, _WORDS, "quantity of a ratio"))
+    trials = ray_trials(evidence.measure({"width": width}, "train_seconds", END)).copy()
+    diverged = ~np.isfinite(trials["value"])
+    # A diverged trial is the slowest.
+    slowest = 0.0 if quantity == "steps_per_second" else math.inf
+    trials["value"] = _measure(evidence, trials, quantity).mask(diverged, slowest)
     sides = {
         workers: select(trials, {"processor": workers[0], "workers": workers[1]})
         for workers in (*of, to)
@@ -48,15 +87,25 @@ def verdict(
         if workers[0] == "gpu" and "gpu" not in set(trials["processor"]):
             raise Untestable("no GPU: this run was on CPU workers, which are no GPUs")
         raise Untestable(f"this run has nothing of {_describe(workers)}")
-    points = []
+    ratios = {}
     base = sides[to].set_index("seed")["value"]
     for workers in of:
         pair = f"{_describe(workers)} to {_describe(to)}"
         ratio = (sides[workers].set_index("seed")["value"] / base).dropna()
         if ratio.empty:
             raise Untestable(f"no repeat of this run has both sides of {pair}")
-        points.append(SeedValues(pair, ratio.tolist()))
-    return evidence.judge(points, Bounds(above, below), lambda value: f"{value:.2f} times the time")
+        ratios[pair] = ratio
+    return ratios
+
+
+def _measure(evidence: Evidence, trials: pd.DataFrame, quantity: str) -> pd.Series:
+    """Return the quantity of each trial; NaN where it was not measured."""
+    if quantity == "train_seconds":
+        return warm_training_seconds(evidence.results, trials)
+    measured = scaling_trials(evidence.results)
+    if quantity not in measured:
+        raise Untestable(f"this run did not measure {quantity}")
+    return trials["trial"].map(measured.set_index("trial")[quantity])
 
 
 def _describe(workers: Workers) -> str:

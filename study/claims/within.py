@@ -8,7 +8,7 @@ from typing import Any
 
 from search_spaces.study import maximized
 from study.analysis.quantity import END, Moment
-from study.claims.evidence import Evidence, value_formatter, values_per_seed
+from study.claims.evidence import Evidence, values_per_seed
 from study.claims.verdict import Bounds, Verdict
 
 
@@ -31,7 +31,6 @@ def verdict(
     trials = evidence.measure(where, quantity, at)
     if at_best and len(trials):
         values = trials.groupby([*per, "seed"], dropna=False)["value"]
-        trials = (values.max() if maximized(quantity) else values.min()).reset_index()
-    return evidence.judge(
-        values_per_seed(trials, per), Bounds(above, below), value_formatter(quantity)
-    )
+        best = values.max() if maximized(quantity) else values.min()
+        trials = best.reset_index().assign(diverged_before=False)
+    return evidence.judge_quantity(values_per_seed(trials, per), Bounds(above, below), quantity)

@@ -4,24 +4,63 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 import search_spaces
+from lenet.config import TrainConfig
 from lenet.datasets import Dataset
 from lenet.devices import describe_device, training_device
+from lenet.run_length import RunLength
+from search_spaces.length import LENGTH, samples_factor, training_samples
 from study.runs.run_folder import RunFolder
 
 
-def question(study: str, datasets: Mapping[str, Dataset], console: Console) -> None:
-    """Print the question of the study and its data sets."""
-    found = search_spaces.find(study)
-    console.print(Text.assemble((found.name, "bold"), f": {found.question}"))
+def datasets(datasets: Mapping[str, Dataset], console: Console) -> None:
+    """Print the data sets of a run."""
     for dataset in datasets.values():
         sizes = f"{len(dataset.train):,} + {len(dataset.test):,} samples"
         console.print(f"  data set     {dataset.name}, {sizes}, from {dataset.source}")
+
+
+def epochs(
+    study: str,
+    choices: Collection[str],
+    configs: Sequence[TrainConfig],
+    datasets: Mapping[str, Dataset],
+    console: Console,
+) -> None:
+    """Print the epochs that a user may not expect.
+
+    They are those on a data set that is smaller than the one the study was made for, and those that
+    end before the `steps` that the user has chosen. `choices` are the names of the settings that
+    the user has chosen.
+    """
+    found = search_spaces.find(study)
+    # A study that compares numbers of epochs has them on every data set.
+    chosen = {*choices, *found.dimensions}
+    for dataset in datasets.values():
+        own = [c for c in configs if c.dataset == dataset.name and c.epochs is not None]
+        counts = " or ".join(str(epochs) for epochs in sorted({c.epochs for c in own if c.epochs}))
+        longer = any(samples_factor(config.to_dict(), found.made_for) > 1 for config in own)
+        if longer and not LENGTH & chosen:
+            like = f"about as many steps as on {found.made_for}"
+            console.print(f"  epochs       {counts} on {dataset.name}: {like}")
+        if "steps" in choices and "epochs" not in chosen and _any_ends_early(own, dataset):
+            console.print(
+                f"  steps        {counts} epochs on {dataset.name} end first: to train all steps, "
+                "add\n               --set epochs=none"
+            )
+
+
+def _any_ends_early(configs: Sequence[TrainConfig], dataset: Dataset) -> bool:
+    """Return True if the epochs of a config end before its steps."""
+    for config in configs:
+        samples = training_samples(config.to_dict(), len(dataset.train))
+        if config.steps and RunLength(config, samples).total_steps < config.steps:
+            return True
+    return False
 
 
 def processor(*, on_gpu: bool) -> str:

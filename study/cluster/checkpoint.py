@@ -1,10 +1,10 @@
-"""Checkpoints of a `Run`, to and from its trial's folder."""
+"""Checkpoints of a `Run` or of a fleet of them, to and from the run's folder."""
 
 from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -26,9 +26,7 @@ def restore(run: Run, folder: TrialFolder, log: Callable[[str], object]) -> list
     initial_state = copy.deepcopy(run.state_dict())
     try:
         state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
-        records = [r for r in folder.records() if r.step <= state["step"]]
-        if not records or records[-1].step != state["step"]:
-            raise ValueError(f"no record of step {state['step']}")
+        records = _records_up_to(state["step"], folder)
         run.load_state_dict(state)
     except Exception as error:  # a damaged file can raise anything, even halfway through
         run.load_state_dict(initial_state)
@@ -42,3 +40,66 @@ def as_bytes(state: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
+
+
+def restore_fleet(
+    fleet: str,
+    runs: Mapping[str, Run],
+    unfinished: Mapping[str, TrialFolder],
+    checkpoint: bytes | None,
+    log: Callable[[str], object],
+) -> dict[str, list[Record]]:
+    """Restore those of `runs` that a fleet's checkpoint holds, and return their records by name.
+
+    All trials of the fleet are in `runs`. A trial that is not in `unfinished` has no records to
+    continue. If there is no checkpoint, or it is unusable, all trials start over.
+    """
+    if checkpoint is None:
+        return {name: [] for name in runs}
+    initial_states = {name: copy.deepcopy(run.state_dict()) for name, run in runs.items()}
+    try:
+        states = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
+        if lacking := unfinished.keys() - states.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+        records = {}
+        for name, state in states.items():
+            folder = unfinished.get(name)
+            records[name] = [] if folder is None else _records_up_to(state["step"], folder)
+            runs[name].load_state_dict(state)
+    except Exception as error:  # a damaged file can raise anything, even halfway through
+        for name, run in runs.items():
+            run.load_state_dict(initial_states[name])
+        log(f"{fleet} starts over, its checkpoint is unusable: {error}")
+        return {name: [] for name in runs}
+    return records
+
+
+def split_checkpoint(checkpoint: bytes | None, folders: Mapping[str, TrialFolder]) -> None:
+    """Give each trial its own checkpoint out of its fleet's, so that it goes on alone."""
+    states = _states(checkpoint)
+    for name, folder in folders.items():
+        if name in states:
+            folder.save_checkpoint(as_bytes(states[name]))
+
+
+def subset_of_checkpoint(checkpoint: bytes | None, names: Collection[str]) -> bytes | None:
+    """Return the checkpoint of a fleet with some of the trials only; None if there is none."""
+    states = {name: state for name, state in _states(checkpoint).items() if name in names}
+    return as_bytes(states) if states else None
+
+
+def _states(checkpoint: bytes | None) -> dict[str, Any]:
+    """Return the state of each trial of a fleet; none if the checkpoint is missing or damaged."""
+    try:
+        states = torch.load(io.BytesIO(checkpoint or b""), map_location="cpu", weights_only=True)
+    except Exception:  # a damaged file can raise anything; then the trials start over
+        return {}
+    return dict(states)
+
+
+def _records_up_to(step: int, folder: TrialFolder) -> list[Record]:
+    """Return the saved records up to `step`. Raises: ValueError if there is none of that step."""
+    records = [record for record in folder.records() if record.step <= step]
+    if not records or records[-1].step != step:
+        raise ValueError(f"no record of step {step}")
+    return records

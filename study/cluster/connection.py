@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import secrets
+import shutil
 import socket
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.config import ConfigError
+from lenet.loading import folders
 from study.cluster.resources import Node, this_machine
 from study.interruption import treat_signals_as_ctrl_c
 
@@ -21,7 +25,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _CONNECT_TIMEOUT = 10.0  # seconds
+_SECONDS_BETWEEN_LOOKS = 1.0
 _AUTOSCALE_TIMEOUT = 1_200.0  # seconds; a cloud takes minutes to start a machine
+
+_LONGEST_SOCKET = 107
+"""bytes in the path of a Unix socket on Linux, `man 7 unix`"""
+_SOCKET_PATH = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store")
+"""bytes of the longest path of Ray 2.60 in its temporary folder"""
+
+_LEAST_FREE_MEGABYTES = 100
+"""free space without which Ray 2.60 was seen to stop while it started, or to lose its logs"""
 
 _ENVIRONMENT = {
     # The project's own progress and tables replace Tune's console output and loggers.
@@ -33,6 +46,13 @@ _ENVIRONMENT = {
     # and #59639, seen with Ray 2.60.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+_LOOPBACK_ONLY = {
+    # Ray 2.60 replaces `_node_ip_address="127.0.0.1"` by an address that other machines reach, and
+    # then listens on all interfaces (ray-project/ray#26293). Without clusters, which this turns off
+    # on every system, the address of a node is the loopback's.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 
@@ -49,22 +69,40 @@ def connect(address: str | None) -> str | None:
 
     Returns the URL of the dashboard, or None if there is no dashboard.
 
-    Raises: ConfigError if the cluster cannot be reached or Ray does not start.
+    Raises: ConfigError if the cluster cannot be reached or Ray does not start, KeyboardInterrupt
+    for SIGTERM while Ray starts.
     """
     prepare_environment()
     if address is None:
+        _check_temporary_folder()
         require_token()
+        for name, value in _LOOPBACK_ONLY.items():
+            os.environ.setdefault(name, value)
     else:
         _check_port(address)
     import ray  # reads its environment and the token on import
+    from ray.job_config import JobConfig
 
     options: dict[str, Any] = {"address": address}
     if address is None:
         machine = this_machine()
         options = {"address": "local", "num_cpus": machine.cpus, "num_gpus": int(machine.gpus)}
     try:
-        # Ray would print the log of a lost node; the progress lines say what it means for a trial.
-        context = ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
+        with _daemons_in_own_sessions():
+            # Ray would print the log of a lost node; the progress lines say what that means.
+            options |= {"log_to_driver": False, "logging_level": logging.CRITICAL}
+            # Ray 2.60 has no public option for it; it does the same for the working directory.
+            options["job_config"] = JobConfig(_py_driver_sys_path=folders())
+            try:
+                context = ray.init(**options)
+            except Exception as error:
+                # Ray 2.60 gives its first process 30 s, which a busy machine may exceed.
+                if address is not None or "timed out during startup" not in str(error):
+                    raise
+                ray.shutdown()
+                context = ray.init(**options)
+    except SystemExit:  # the handler of SIGTERM that `ray.init` sets raises it
+        raise KeyboardInterrupt from None
     except Exception as error:  # Ray raises a bare Exception if one of its processes is late
         raise _connection_error(address, error) from error
     treat_signals_as_ctrl_c()  # Ray's own handler would print a stack trace and skip the report
@@ -73,12 +111,35 @@ def connect(address: str | None) -> str | None:
     return f"http://{url}" if url else None
 
 
+@contextlib.contextmanager
+def _daemons_in_own_sessions() -> Iterator[None]:
+    """Start Ray's processes outside the process group of this one.
+
+    `timeout` and batch systems send SIGTERM to the whole group. Ray's processes would die before
+    the driver could stop its trials. Ray 2.60 has no option for it. Linux still kills Ray's
+    processes with the driver, however it dies (PR_SET_PDEATHSIG). Elsewhere, Ray kills them by
+    their group, which therefore stays.
+    """
+    from ray._private import services
+
+    popen = services.ConsolePopen
+    if sys.platform == "linux":
+        services.ConsolePopen = functools.partial(  # type: ignore[misc, assignment]
+            popen, start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen  # type: ignore[misc]
+
+
 def _connection_error(address: str | None, error: Exception) -> ConfigError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if address is None:
+        _, folder = _temporary_folder()
         return ConfigError(
             f"Ray did not start on this machine ({reason}): retry when it is less busy, or read "
-            "/tmp/ray/session_latest/logs"
+            f"{folder}/ray/session_latest/logs"
         )
     remedy = "start one with `ray start --head`"
     if ":" in address:  # a server answered, but Ray does not say why it refused
@@ -89,6 +150,39 @@ def _connection_error(address: str | None, error: Exception) -> ConfigError:
     return ConfigError(
         f"cannot join a Ray cluster at {address} ({reason}): {remedy}; or omit --address and "
         "RAY_ADDRESS to use this machine"
+    )
+
+
+@contextlib.contextmanager
+def exit_if_ray_dies(explain: Callable[[str], object], code: int) -> Iterator[None]:
+    """End this process with `code` if the processes of a local Ray end within the block.
+
+    `explain` is called before, with the problem. systemd and batch systems send SIGTERM to every
+    process of a job, and the kernel kills processes for their memory. Ray 2.60 would look for its
+    server for 60 s and then end this process itself, whatever it is doing.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_SECONDS_BETWEEN_LOOKS):
+            if _ray_is_dead() and not over.is_set():
+                explain("Ray has ended")
+                sys.stdout.flush()
+                os._exit(code)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _ray_is_dead() -> bool:
+    """Return whether a process that a local Ray cannot do without has ended."""
+    # Another thread may still import Ray.
+    node = getattr(sys.modules.get("ray._private.worker"), "_global_node", None)
+    return node is not None and any(
+        kind in {"gcs_server", "raylet"} for kind, _ in node.dead_processes()
     )
 
 
@@ -121,12 +215,79 @@ def require_token() -> None:
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     custom_token = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    token_file = Path.home() / ".ray" / "auth_token"
-    if os.environ["RAY_AUTH_MODE"] != "token" or custom_token or token_file.is_file():
+    if os.environ["RAY_AUTH_MODE"] != "token" or custom_token:
         return
-    command = [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"]
-    subprocess.run(command, check=True, capture_output=True)  # its output is the token: hide it
-    token_file.chmod(0o600)  # Ray 2.60 leaves it readable by all users
+    token = secrets.token_hex(32)  # like `ray get-auth-token --generate` of Ray 2.60
+    try:
+        token_file = Path("~/.ray/auth_token").expanduser()
+        if token_file.is_file() and token_file.read_text().strip():
+            return
+        token_file.parent.mkdir(parents=True, exist_ok=True)
+        # Ray 2.60 would leave the file readable by all users.
+        handle = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            os.fchmod(handle, 0o600)
+            file.write(token)
+    except (OSError, RuntimeError, UnicodeError):
+        # No home, or one that cannot be written. Ray's processes inherit the variable.
+        os.environ["RAY_AUTH_TOKEN"] = token
+
+
+def _temporary_folder() -> tuple[str, str]:
+    """Return the folder in which Ray puts its own, and the environment variable that sets it."""
+    variable = next((v for v in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(v)), "TMPDIR")
+    return variable, os.environ.get(variable) or "/tmp"
+
+
+def _check_temporary_folder() -> None:
+    """Raise `ConfigError` if Ray cannot put its sockets and logs into the temporary folder."""
+    variable, text = _temporary_folder()
+    advice = f"set {variable}=/tmp, or another short path that you may write to"
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        shown = text.encode(errors="surrogateescape")
+        raise ConfigError(f"{variable}={shown!r} is not UTF-8, as Ray needs it: {advice}") from None
+    if length + _SOCKET_PATH > _LONGEST_SOCKET:
+        raise ConfigError(
+            f"{variable} is {length} characters long, and Ray's sockets in it take "
+            f"{_LONGEST_SOCKET - _SOCKET_PATH} at the most: {advice}"
+        )
+    if not os.path.isdir(text) or not os.access(text, os.W_OK | os.X_OK):
+        raise ConfigError(f"{variable}={text} is not a folder that can be written to: {advice}")
+    free = shutil.disk_usage(text).free // 10**6
+    if free < _LEAST_FREE_MEGABYTES:
+        raise ConfigError(
+            f"{text} has {free} MB free, and a local Ray needs {_LEAST_FREE_MEGABYTES} MB there "
+            f"for its logs: free some, or set {variable} to a short path with room"
+        )
+
+
+@contextlib.contextmanager
+def full_store_explained() -> Iterator[None]:
+    """Raise `ConfigError` if Ray has no room for the data sets that the trials share.
+
+    Ray keeps them in /dev/shm. When that is full, it writes to the temporary folder, unless its
+    disk is 95% full.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Not before: `connect` prepares the environment that Ray reads on import.
+        from ray.exceptions import ObjectStoreFullError, OutOfDiskError
+
+        if not isinstance(error, ObjectStoreFullError | OutOfDiskError):
+            raise
+        sizes = [
+            f"{folder} has {usage.free // 10**6} of {usage.total // 10**6} MB free"
+            for folder in ("/dev/shm", _temporary_folder()[1])
+            for usage in [shutil.disk_usage(folder)]
+        ]
+        raise ConfigError(
+            f"Ray has no room to share the data set ({', '.join(sizes)}): free some, enlarge "
+            "/dev/shm (docker run --shm-size=1g), or set TMPDIR to a short path on a disk that is "
+            "less than 95% full"
+        ) from error
 
 
 @contextlib.contextmanager

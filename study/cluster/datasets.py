@@ -11,14 +11,17 @@ import numpy as np
 import torch
 
 from lenet import datasets as data
+from lenet import registry
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, Samples
+from lenet.datasets import Dataset
+from lenet.samples import AnySamples, MapSamples, Samples
 
 _FALLBACK = "digits"
 
 Plan = TypeVar("Plan")
 Shared = dict[str, Any]
-"""A data set as Ray's object store holds it: name, source, classes and four numpy arrays."""
+"""A data set as Ray's object store holds it: name, source, classes, and of each split the numpy
+arrays, or the map-style data set and the indices."""
 
 
 def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, Dataset]:
@@ -49,25 +52,33 @@ def load_or_fall_back(
         if "dataset" in choices or data_dir is not None:
             raise
         plan = make_plan(_FALLBACK)
-        note = f"{error}\nUsing the data set {_FALLBACK} instead."
+        note = f"{error.problem}. Training on {_FALLBACK}, {registry.DATASETS[_FALLBACK]}, instead."
         return plan, load(configs_of(plan), data_dir), [note]
 
 
 def share(dataset: Dataset) -> Shared:
     """Convert a data set to numpy arrays, which all processes of a node map without a copy.
 
-    Ray would copy torch tensors.
+    Ray would copy torch tensors. A map-style data set is sent as it is: each process reads from it.
     """
     return {
         "name": dataset.name,
         "source": dataset.source,
         "classes": dataset.classes,
-        "arrays": [
-            tensor.numpy()
-            for samples in (dataset.train, dataset.test)
-            for tensor in (samples.inputs, samples.targets)
-        ],
+        "splits": [_shared_samples(samples) for samples in (dataset.train, dataset.test)],
     }
+
+
+def _shared_samples(samples: AnySamples) -> tuple[Any, ...]:
+    if isinstance(samples, MapSamples):
+        return samples.dataset, samples.indices.numpy()
+    return samples.inputs.numpy(), samples.targets.numpy()
+
+
+def _samples(first: Any, second: Any) -> AnySamples:
+    if isinstance(first, np.ndarray):
+        return Samples(torch.from_numpy(first), torch.from_numpy(np.asarray(second)))
+    return MapSamples(first, torch.from_numpy(np.asarray(second)), torch.device("cpu"))
 
 
 def shared_dataset(shared: Shared) -> Dataset:
@@ -75,11 +86,5 @@ def shared_dataset(shared: Shared) -> Dataset:
     with warnings.catch_warnings():
         # The arrays are read-only, which a torch tensor cannot express. Nothing writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        tensors = [torch.from_numpy(np.asarray(array)) for array in shared["arrays"]]
-    return Dataset(
-        shared["name"],
-        shared["source"],
-        Samples(*tensors[:2]),
-        Samples(*tensors[2:]),
-        shared["classes"],
-    )
+        train, test = (_samples(*split) for split in shared["splits"])
+    return Dataset(shared["name"], shared["source"], train, test, shared["classes"])

@@ -6,9 +6,9 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from lenet.config import ConfigError
+from study.cluster.cgroups import cpu_quota
 
 # More trials on one GPU gain little, and each holds its own CUDA context.
 _MAX_TRIALS_PER_GPU = 8
@@ -70,11 +70,8 @@ def _usable_cpus() -> int:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         cpus = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        return max(1, min(cpus, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup, or the quota is "max"
-        return cpus
+    quota = cpu_quota()
+    return cpus if quota >= cpus else max(1, math.floor(quota))
 
 
 def allocate(

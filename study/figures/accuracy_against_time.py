@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -22,23 +26,26 @@ def draw(
     *,
     colour: str,
     marker: str,
+    where: Mapping[str, Any] | None = None,
     above: float | None = None,
     quantity: str = "test_accuracy",
 ) -> dict[str, Figure]:
     """Draw accuracy (%) against seconds of training: means over seeds with 95% intervals.
 
-    The settings `colour` and `marker` choose the looks of a mark. Accuracies up to `above`, in
-    [0, 1], and diverged trials are left out. The time axis is logarithmic if it spans more than a
-    factor of ten.
+    The trials in `where` are drawn. The settings `colour` and `marker` choose the looks of a mark.
+    Accuracies up to `above`, in [0, 1], and diverged trials are left out. The time axis is
+    logarithmic if it spans more than a factor of ten.
 
     Returns: one figure, keyed by an empty file suffix; none if there are no marks.
     Raises: ConfigError if a setting is unknown, or `quantity` is not an accuracy.
     """
-    check_setting(colour)
-    check_setting(marker)
+    for setting in (colour, marker, *(where or ())):
+        check_setting(setting)
     accuracies = [str(name) for name in results.records if str(name).endswith("_accuracy")]
     if quantity not in accuracies:
         raise ConfigError(unknown_name(quantity, accuracies, "accuracy"))
+    whole = results
+    results = replace(results, trials=select(results.trials, where or {}))
     marks = point_curves(results, quantity)
     if not marks.empty and above is not None:
         marks = marks[marks["mean"] > above]
@@ -57,7 +64,10 @@ def draw(
     with style.styled():
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 4.4)
-        legend = _scatter(axes, results, marks, colour, marker)
+        # Looks follow all values of the run, so that a value looks the same in all figures.
+        colors = style.colors(whole.values_of(colour))
+        markers = style.markers(whole.values_of(marker))
+        legend = _scatter(axes, marks, (colour, colors), (marker, markers))
         _scale(axes, marks)
         axes.set_xlabel("training time (s)")
         axes.set_ylabel(style.axis_label(quantity))
@@ -66,23 +76,25 @@ def draw(
 
 
 def _scatter(
-    axes: Axes, results: Results, marks: pd.DataFrame, colored: str, marked: str
+    axes: Axes,
+    marks: pd.DataFrame,
+    by_color: tuple[str, Mapping[Any, Any]],
+    by_marker: tuple[str, Mapping[Any, str]],
 ) -> list[list[Artist]]:
-    """Draw the marks and return the legend's groups."""
-    # Looks follow all values of the run, so that a value looks the same in all figures.
-    colors = style.colors(results.values_of(colored))
-    markers = style.markers(results.values_of(marked))
+    """Draw the marks, each with its setting's looks by value, and return the legend's groups."""
+    (colored, colors), (marked, markers) = by_color, by_marker
     for color_value, color in colors.items():
         for marker_value, marker in markers.items():
             if colored == marked and color_value != marker_value:
                 continue
             inside = select(select(marks, {colored: color_value}), {marked: marker_value})
-            bars = 100 * inside["half_width"]
+            down, up = inside["mean"] - inside["low"], inside["high"] - inside["mean"]
+            bars = 100 * np.array([down, up], dtype=float)
             if not inside.empty:
                 axes.errorbar(
                     inside["train_seconds"],
                     100 * inside["mean"],
-                    yerr=bars.fillna(0.0) if bars.notna().any() else None,
+                    yerr=np.nan_to_num(bars) if np.isfinite(bars).any() else None,
                     fmt=marker,
                     color=color,
                     markersize=5,
@@ -122,7 +134,7 @@ def _scale(axes: Axes, marks: pd.DataFrame) -> None:
 def _note(results: Results, marks: pd.DataFrame, above: float | None) -> str:
     varied = ", ".join(map(label, distinguishing_settings(results))) or "none"
     sentences = [f"Each mark is one config at one record. Settings that vary: {varied}."]
-    if np.isfinite(marks["half_width"]).any():
+    if np.isfinite(marks["low"]).any():
         sentences.append("Marks are means over seeds with 95% intervals, which the frame may clip.")
     if above is not None:
         sentences.append(f"Only accuracies above {100 * above:g}% are shown.")

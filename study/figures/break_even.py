@@ -117,7 +117,9 @@ def _mean(batches: Sequence[float]) -> statistics.Mean:
     It is missing if, in any repeat, no batch is faster with several workers, or every batch is: a
     logarithmic axis has no 0.
     """
-    return statistics.mean(b if b > 0 and math.isfinite(b) else math.nan for b in batches)
+    return statistics.mean(
+        (b if b > 0 and math.isfinite(b) else math.nan for b in batches), statistics.NON_NEGATIVE
+    )
 
 
 def _mark(
@@ -139,20 +141,16 @@ def _mark(
 
 
 def _add_bands(axes: Axes, lines: Mapping[int, _Line], colors: Mapping[int, Any]) -> None:
-    """Draw the intervals of the lines, cut at the lower end of the axis if they reach below 0."""
-    low = {n: [b.mean - b.half_width for b in line.batches] for n, line in lines.items()}
-    positive = [0.9 * edge for edges in low.values() for edge in edges if edge > 0]
-    bottom = min([axes.get_ylim()[0], *positive])
+    """Draw the intervals of the lines."""
     for n, line in lines.items():
         axes.fill_between(
             line.widths,
-            [edge if edge > 0 or math.isnan(edge) else bottom for edge in low[n]],
-            [batch.mean + batch.half_width for batch in line.batches],
+            [batch.low for batch in line.batches],
+            [batch.high for batch in line.batches],
             color=colors[n],
             alpha=style.BAND_ALPHA,
             lw=0,
         )
-    axes.set_ylim(bottom=bottom)
 
 
 def _legend(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,19 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
-from study.analysis.wording import provenance
-from study.figures import style
+from study.analysis.wording import label, provenance
+from study.figures import scales, style
 
-_SPLIT_QUANTITIES = ("accuracy", "loss")
+SPLIT_QUANTITIES = ("accuracy", "loss")
 """What the records have for each split of the data."""
 _DASHES = {"train": "-", "validation": "--", "test": ":"}
-_SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 _LOSSES = {
     "cross-entropy": "loss (nats per sample)",
     "mse": "mean squared error",
@@ -47,8 +49,8 @@ class Options:
     """settings of the trials to draw"""
     quantity: str
     """`accuracy` (drawn in %), `loss`, or any other column of the records, such as `lr`"""
-    line: str
-    """the setting with a line for each value"""
+    line: str | tuple[str, ...]
+    """the setting with a line for each value, or several with a line for each combination"""
     panel: str | None = None
     """the setting with a panel for each value; None for a single panel"""
     parts: Sequence[str] = ("train", "validation")
@@ -59,26 +61,31 @@ class Options:
     """whether the vertical axis is logarithmic; None decides by the range of the values"""
     until: int | None = None
     """the last step to draw; None for all"""
-    average: int | None = None
-    """average training values over this many steps; None draws them as recorded"""
+    start: float | None = None
+    """the value before the first step, the same for all lines; None if it is not known"""
 
     def __post_init__(self) -> None:
         for name in (*self.where, *self.groups):
             check_setting(name)
         for part in self.parts:
-            if part not in _SPLITS:
-                raise ConfigError(unknown_name(part, _SPLITS, "part of the data"))
+            if part not in SPLITS:
+                raise ConfigError(unknown_name(part, SPLITS, "part of the data"))
         if self.x not in {"epoch", "step"}:
             raise ConfigError(unknown_name(self.x, ("epoch", "step"), "axis"))
 
     @property
     def groups(self) -> list[str]:
         """The settings whose values a single figure tells apart."""
-        return [name for name in (self.panel, self.line) if name]
+        return [*([self.panel] if self.panel else []), *self.line_settings]
+
+    @property
+    def line_settings(self) -> tuple[str, ...]:
+        """The settings with a line for each combination of their values."""
+        return (self.line,) if isinstance(self.line, str) else self.line
 
     @property
     def has_splits(self) -> bool:
-        return self.quantity in _SPLIT_QUANTITIES
+        return self.quantity in SPLIT_QUANTITIES
 
     @property
     def columns(self) -> dict[str, str]:
@@ -92,22 +99,27 @@ class Options:
     def axis_label(self, trials: pd.DataFrame) -> str:
         if self.quantity != "loss":
             return style.axis_label(self.quantity.removeprefix("observed_"))
-        losses = trials["loss"].unique() if "loss" in trials else ["cross-entropy"]
-        return _LOSSES[losses[0]] if len(losses) == 1 else "loss"
+        return loss_label(trials)
 
-    def notes(self) -> list[str]:
+    def notes(self, results: Results) -> list[str]:
         """Return sentences for the footer that explain the values."""
+        if results.run.is_from_event_files:
+            return ["Values are those in TensorBoard's event files."]
         if not self.has_splits:
             return []
         notes = []
         if "train" in self.parts:
-            steps = f"the last {self.average:,} steps" if self.average else ""
-            over = steps or "all samples since the previous point"
-            notes.append(f"Training values are means over {over}.")
-        evaluated = " and ".join(_SPLITS[part] for part in self.parts if part != "train")
+            notes.append("Training values are means over all samples since the previous point.")
+        evaluated = " and ".join(SPLITS[part] for part in self.parts if part != "train")
         if evaluated:
             notes.append(f"{evaluated.capitalize()} values are measured at each point.")
         return notes
+
+
+def loss_label(trials: pd.DataFrame) -> str:
+    """Return the axis label of the loss that these trials train on."""
+    losses = trials["loss"].unique() if "loss" in trials else ["cross-entropy"]
+    return _LOSSES.get(losses[0], "loss") if len(losses) == 1 else "loss"
 
 
 def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
@@ -119,11 +131,12 @@ def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
 
     Returns: the figures by file suffix: one for each combination of the other settings that vary;
         none if no trial in `where` has a result.
-    Raises: ConfigError if the records lack the quantity, or are too far apart for `average`.
+    Raises: ConfigError if the records lack the quantity.
     """
     for column in options.columns:
         if column not in results.records:
             raise ConfigError(unknown_name(column, results.records.columns, "quantity"))
+    options = replace(options, x=axis(results, options.x))
     trials = select(results.completed, options.where)
     measured = results.records.dropna(subset=list(options.columns), how="all")
     trials = trials[trials["trial"].isin(measured["trial"]) | (trials["status"] == "diverged")]
@@ -138,61 +151,94 @@ def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
         where = {**options.where, **{name: inside[name].iloc[0] for name in others}}
         planned = select(results.trials, where)
         unfinished = len(planned) - len(select(results.completed, where))
-        notes = options.notes()
+        notes = options.notes(results)
         if inside["seed"].nunique() > 1:
             notes.append("Lines are means over seeds.")
-        footer = [
-            provenance(results.run, inside) + ".",
-            " ".join(notes),
-            *style.omission(unfinished, len(planned), "failed or unfinished"),
-        ]
+        notes += style.omission(unfinished, len(planned), "failed or unfinished")
         with style.styled():
-            figures[suffix] = _figure(results, inside, title + values, footer, options)
+            figures[suffix] = _figure(results, inside, title + values, notes, options)
     return figures
 
 
+def axis(results: Results, x: str = "epoch") -> str:
+    """Return the horizontal axis `x`; `step` if event files have counted no epochs."""
+    return "step" if results.records["epoch"].isna().all() else x
+
+
 def _figure(
-    results: Results, trials: pd.DataFrame, title: str, footer: Sequence[str], options: Options
+    results: Results, trials: pd.DataFrame, title: str, notes: Sequence[str], options: Options
 ) -> Figure:
     facets = _values(results, trials, options.panel) if options.panel else [None]
-    lines = _values(results, trials, options.line)
+    lines = _lines(results, trials, options.line_settings)
     # Colors follow all values of the run, so that a value has the same color in all figures. If
     # there are too many to tell apart, they follow the values in this figure.
-    run_values = results.values_of(options.line)
-    ranked = run_values if len(run_values) <= style.PALETTE_SIZE else lines
+    run_lines = _lines(results, results.trials, options.line_settings)
+    ranked = list(run_lines if len(run_lines) <= style.PALETTE_SIZE else lines)
     colors, markers = style.colors(ranked), style.markers(ranked)
     figure, axes = style.panels(len(facets))
-    panels = [_Panel(ax, options) for ax in axes]
+    panels = [Panel(ax, options) for ax in axes]
     for panel, facet in zip(panels, facets, strict=True):
         inside = trials
         if options.panel:
             panel.axes.set_title(style.setting_value(options.panel, facet))
             inside = select(trials, {options.panel: facet})
-        for value in lines:
-            seeds = select(inside, {options.line: value})
+        for value, settings in lines.items():
+            seeds = select(inside, settings)
             records = results.records[results.records["trial"].isin(seeds["trial"])]
             if options.until:
                 records = records[records["step"] <= options.until]
             if not records.empty:
                 panel.add(seeds, records, colors[value], markers[value])
-    _scale(axes[0], options, [height for panel in panels for height in panel.heights])
-    style.label_outer(axes, x=options.x, y=options.axis_label(trials))
-    has_markers = any(panel.has_markers for panel in panels)
-    legend: list[list[Artist]] = [
-        [
-            style.entry(
-                style.setting_value(options.line, value),
-                color=colors[value],
-                line="-",
-                marker=markers[value] if has_markers else "",
-                size=4,
-            )
-            for value in lines
-        ],
-        _other_entries(trials, panels, options),
-    ]
-    style.finish(figure, title, [group for group in legend if group], footer)
+    scale_axes(axes[0], options, [height for panel in panels for height in panel.heights])
+    scale_note = scales.note(axes[0], "y")
+    style.label_outer(axes, x=options.x, y=options.axis_label(trials) + scale_note)
+    if any([style.separate(panel.axes, panel.lines) for panel in panels]):
+        notes = [*notes, style.SEPARATED]
+    chance = scales.add_chance(axes, "y", options.quantity, trials)
+    others = [*other_entries(trials, panels, options), *chance]
+    if len(ranked) > style.PALETTE_SIZE and not isinstance(ranked[-1], str):
+        (setting,) = options.line_settings
+        style.add_color_bar(figure, axes, {v: colors[v] for v in lines}, label(setting))
+        legend: list[list[Artist]] = [others]
+    else:
+        has_markers = any(panel.has_markers for panel in panels)
+        legend = [line_entries(lines, colors, markers if has_markers else {}), others]
+    style.finish(figure, title, legend, [provenance(results.run, trials) + ".", " ".join(notes)])
     return figure
+
+
+def line_entries(
+    lines: Mapping[Any, Mapping[str, Any]], colors: Mapping[Any, Any], markers: Mapping[Any, str]
+) -> list[Artist]:
+    """Return the legend entry of each line; without its marker if `markers` has none."""
+    return [
+        style.entry(
+            value if len(settings) > 1 else style.setting_value(*next(iter(settings.items()))),
+            color=colors[value],
+            line="-",
+            marker=markers.get(value, ""),
+            size=4,
+        )
+        for value, settings in lines.items()
+    ]
+
+
+def _lines(
+    results: Results, trials: pd.DataFrame, settings: Sequence[str]
+) -> dict[Any, dict[str, Any]]:
+    """Return the settings of each line that these trials have, in the order of the run.
+
+    Their keys are the values of a single setting, or texts that name the values of several.
+    """
+    lines: dict[Any, dict[str, Any]] = {}
+    for values in itertools.product(*map(results.values_of, settings)):
+        where = dict(zip(settings, values, strict=True))
+        if not select(trials, where).empty:
+            words = (
+                v if isinstance(v, str) else style.setting_value(n, v) for n, v in where.items()
+            )
+            lines[values[0] if len(values) == 1 else ", ".join(words)] = where
+    return lines
 
 
 def _values(results: Results, trials: pd.DataFrame, setting: str) -> list[Any]:
@@ -200,12 +246,14 @@ def _values(results: Results, trials: pd.DataFrame, setting: str) -> list[Any]:
     return [v for v in results.values_of(setting) if not select(trials, {setting: v}).empty]
 
 
-class _Panel:
+class Panel:
     """One panel, with what is drawn in it."""
 
     def __init__(self, axes: Axes, options: Options) -> None:
         self.axes = axes
         self.options = options
+        self.lines: list[Line2D] = []
+        """lines of means, which may hide each other"""
         self.heights: list[float] = []
         """values that the vertical axis must show"""
         self.has_markers = False
@@ -215,29 +263,32 @@ class _Panel:
 
     def add(self, trials: pd.DataFrame, records: pd.DataFrame, color: Any, marker: str) -> None:
         """Draw one line, whose trials differ in the seed alone."""
-        until, average = self.options.until, self.options.average
-        for column, dashes in self.options.columns.items():
+        until = self.options.until
+        for part, (column, dashes) in enumerate(self.options.columns.items()):
             measured = records.dropna(subset=column)
             values = measured.pivot(index=["step", "epoch"], columns="trial", values=column)
             values = values.astype(float)
             values = values.where(np.isfinite(values)) * style.scale(self.options.quantity)
-            if average and column.startswith("train"):
-                values = _average(values, average)
+            if self.options.start is not None:
+                values.loc[(0, 0.0), :] = self.options.start * style.scale(self.options.quantity)
+                values = values.sort_index()
             if not values.empty:
-                self._add_mean(values, dashes, color, marker)
+                self._add_mean(values, dashes, color, marker, outlined=part > 0)
         ended = trials[trials["status"].isin(list(_ENDINGS))]
         for name, status in zip(ended["trial"], ended["status"], strict=True):
             curve = records[records["trial"] == name]
             if not until or curve["diverged"].any() or status != "diverged":
                 self._add_ending(curve, status, color)
 
-    def _add_mean(self, values: pd.DataFrame, dashes: str, color: Any, marker: str) -> None:
+    def _add_mean(
+        self, values: pd.DataFrame, dashes: str, color: Any, marker: str, *, outlined: bool
+    ) -> None:
         """Draw the mean over seeds with its band, and the seeds that continue beyond it."""
         band = statistics.bands(values)
         at = band.index.get_level_values(self.options.x)
         has_markers = len(band) <= _MOST_MARKERS
         self.has_markers |= has_markers
-        self.axes.plot(
+        self.lines += self.axes.plot(
             at,
             band["mean"],
             dashes,
@@ -248,9 +299,7 @@ class _Panel:
         self.heights += band["mean"].tolist()
         if values.shape[1] == 1:
             return
-        self.axes.fill_between(
-            at, band["low"], band["high"], color=color, alpha=style.BAND_ALPHA, lw=0
-        )
+        style.add_band(self.axes, at, band["low"], band["high"], color, outlined=outlined)
         last_common = band.index[-1] if len(band) else values.index[0]
         for _, seed in values.items():
             tail = seed.loc[last_common:].dropna()
@@ -291,58 +340,30 @@ class _Panel:
         self.endings.append(status)
 
 
-def _average(values: pd.DataFrame, steps: int) -> pd.DataFrame:
-    """Return the mean of the values over the last `steps` steps at each point, fewer at the start.
-
-    Raises: ConfigError if the records are further apart.
-    """
-    at = values.index.get_level_values("step").to_numpy()
-    gap = int(np.median(np.diff(at, prepend=0)))
-    if gap > steps:
-        raise ConfigError(
-            f"cannot average over {steps:,} steps: the records are {gap:,} steps apart; "
-            f"set record_every={steps}"
-        )
-    return values.rolling(max(1, round(steps / gap)), min_periods=1).mean()
-
-
-def _scale(axes: Axes, options: Options, heights: Sequence[float]) -> None:
+def scale_axes(axes: Axes, options: Options, heights: Sequence[float]) -> None:
     """Scale the shared axes by the curves alone: a band may be far wider than they are."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=axes.get_xlim()[1] > 2))
     if not heights:  # all trials diverged before their first value
         axes.set_yticks([])
         return
-    low, high = min(heights), max(heights)
-    log = options.log
-    if log is None:
-        log = options.quantity != "accuracy" and low > 0 and high / low > 10
-    if log:
-        if low <= 0:
-            low = min((height for height in heights if height > 0), default=1.0)
-        margin = max(1.25, (high / low) ** 0.03)
-        axes.set_yscale("log")
-        axes.set_ylim(low / margin, high * margin)
-        style.plain_log_ticks(axes.yaxis, (1, 2, 5) if high / low < 1e3 else (1,))
-        return
-    margin = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
-    ceiling = 100 + margin / 2 if options.quantity == "accuracy" else np.inf
-    floor = -margin / 2 if options.has_splits else -np.inf
-    axes.set_ylim(max(low - margin, floor), min(high + margin, ceiling))
+    scales.set_scale(axes, "y", options.quantity, heights, options.log)
 
 
-def _other_entries(
-    trials: pd.DataFrame, panels: Sequence[_Panel], options: Options
-) -> list[Artist]:
+def other_entries(trials: pd.DataFrame, panels: Sequence[Panel], options: Options) -> list[Artist]:
     """Return the legend entries of all but the lines."""
     entries: list[Artist] = []
     if options.has_splits and len(options.parts) > 1:
         for part in options.parts:
             fill = style.GREY if part == "train" else "white"
             entries.append(
-                style.entry(_SPLITS[part], line=_DASHES[part], marker="o", size=4, mfc=fill)
+                style.entry(SPLITS[part], line=_DASHES[part], marker="o", size=4, mfc=fill)
             )
     if trials.groupby(options.groups, dropna=False)["seed"].nunique().max() > 1:
-        entries.append(style.band_entry("range over seeds"))
+        first, *others = [SPLITS[part] for part in options.parts if options.has_splits] or [""]
+        entries.append(style.band_entry(f"range over seeds{f', {first}' if others else ''}"))
+        if others:
+            name = f"range over seeds, {' and '.join(others)}"
+            entries.append(style.outline_entry(name))
     if any(panel.has_tails for panel in panels):
         entries.append(style.entry("remaining seeds, after one ended", line="-", lw=0.8))
     for status, (marker, text) in _ENDINGS.items():

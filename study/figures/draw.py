@@ -1,38 +1,121 @@
-"""Draw all figures of a study."""
+"""Draw the figures of a run: those that its study declares, and those that every grid has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from search_spaces.study import Study
-from study.analysis.results import Results
+import pandas as pd
+
+from lenet.config import settings_in
+from search_spaces.study import Figure, Study
+from study.analysis.results import Results, select
+from study.analysis.wording import format_value
 from study.figures import style
+from study.figures.defaults import default_figures
 from study.kinds import Kinds
 
 KINDS = Kinds(
     "study.figures",
     "draw",
     "figure",
-    frozenset({"draw", "style", "search_trials", "workers"}),
+    frozenset({"defaults", "draw", "scales", "style", "search_trials", "workers"}),
 )
 
 
 def draw_all(
-    study: Study, results: Results, out_dir: Path, note: Callable[[str], object] = print
+    study: Study | None, results: Results, out_dir: Path, note: Callable[[str], object] = print
 ) -> list[Path]:
-    """Draw the study's figures into `out_dir`, each as PNG and SVG, and return the files.
+    """Draw the figures of a run into `out_dir`, each as PNG, SVG and PDF, and return the files.
 
-    Skips a figure that the run has no data for, and calls `note` with a message that says so.
+    A figure that repeats a published one is drawn where the run trained the values that `study`
+    declares for it; in its place, any other grid has its `default_figures`. Its title names the
+    source only if all settings but the budget's are the study's. One `note` names the figures that
+    the run has no data for.
 
     Raises: ConfigError if a kind does not exist or does not take the options of its figure.
     """
+    defaults = default_figures(results)
+    chosen = []
+    for declared in study.figures if study else ():
+        title = declared.title
+        if declared.source and study:
+            repetition = _Repetition(study, results, declared)
+            if defaults and not repetition.has_all_values:
+                continue
+            if repetition.is_exact:
+                title = f"{title} ({declared.source})"
+        chosen.append(replace(declared, title=title))
+    return draw_figures(chosen, results, out_dir, note)
+
+
+def draw_figures(
+    declared: Sequence[Figure],
+    results: Results,
+    out_dir: Path,
+    note: Callable[[str], object] = print,
+) -> list[Path]:
+    """Draw `declared` figures and the run's default ones as `draw_all` does."""
     out_dir.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
-    for declared in study.figures:
-        figures = KINDS.call(declared, results, declared.title)
-        if not figures:
-            note(f"Skipped figure {declared.name}: this run does not have the data it needs.")
-        for suffix, figure in figures.items():
-            files += style.save(figure, out_dir / (declared.name + suffix))
+    missing = []
+    for figure in declared:
+        written = _draw(figure, results, out_dir)
+        files += written
+        if not written:
+            missing.append(figure.name)
+    for figure in default_figures(results):
+        files += _draw(figure, results, out_dir)
+    if missing:
+        note(f"Figures without data in this run: {', '.join(missing)}.")
     return files
+
+
+def _draw(figure: Figure, results: Results, out_dir: Path) -> list[Path]:
+    files: list[Path] = []
+    for suffix, picture in KINDS.call(figure, results, figure.title).items():
+        files += style.save(picture, out_dir / (figure.name + suffix))
+    return files
+
+
+class _Repetition:
+    """How far a run is what a study declares for one of its figures, whatever the budget."""
+
+    def __init__(self, study: Study, results: Results, figure: Figure) -> None:
+        planned = [
+            {name: _cell(value) for name, value in trial.config.to_dict().items()}
+            for trial in study.plan(results.run.budget, seeds=1)
+        ]
+        where = figure.options.get("where", {})
+        self._declared = select(pd.DataFrame(planned, dtype=object), where)
+        self._trained = select(results.trials, where)
+        self._dimensions = list(study.dimensions)
+        budgets = [study.budgets, *(grid.budgets for grid in study.grids)]
+        self._lengths = {name for by in budgets for settings in by.values() for name in settings}
+
+    @property
+    def has_all_values(self) -> bool:
+        """Whether the run trained the declared values of all dimensions, and no others."""
+        return self._same(self._dimensions)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the other settings, such as the data set, are the declared ones, too."""
+        fixed = [n for n in settings_in(self._trained) if n not in {*self._lengths, "seed"}]
+        return self._same([name for name in fixed if name in self._declared])
+
+    def _same(self, settings: list[str]) -> bool:
+        return _points(self._declared, settings) == _points(self._trained, settings)
+
+
+def _cell(value: Any) -> Any:
+    """Return the value of a setting as `Results` has it."""
+    return "+".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _points(trials: pd.DataFrame, settings: list[str]) -> set[tuple[Any, ...]]:
+    """Return the distinct values of these settings, as text: a table holds 1 as 1.0."""
+    columns = (trials[name].map(format_value) for name in settings)
+    return set(zip(*columns, strict=True))

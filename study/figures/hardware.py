@@ -1,33 +1,50 @@
-"""Total training time and steps per second, by processor and number of workers."""
+"""Whole time, training time and steps per second, by processor and number of workers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from search_spaces.hardware import LAUNCHERS, SERIAL, STRATEGIES
 from study.analysis import statistics
+from study.analysis.quantity import support_of
 from study.analysis.results import Results, select
-from study.analysis.speedup import LAUNCHERS, scaling_trials, smallest_workload
+from study.analysis.speedup import main_strategy, scaling_trials, smallest_workload
 from study.figures import style, workers
 
+_SERIES = (*LAUNCHERS, *(f"{one}, {strategy}" for one in LAUNCHERS for strategy in STRATEGIES))
+"""What a mark stands for: a launcher, and how its workers share a step unless as most do."""
+
 _PANELS = {
-    "train_seconds": "total training time T (s)",
+    "total_seconds": "T, whole program (s)",
+    "train_seconds": "training steps alone (s)",
     "steps_per_second": "speed v (iterations/s)",
 }
+_PANEL_WIDTH = 3.9
+_MOST_IN_A_ROW = 3
 
 
 def draw(
-    results: Results, title: str, *, published: Mapping[int, float] | None = None
+    results: Results,
+    title: str,
+    *,
+    published: Mapping[int, float] | None = None,
+    published_on: str = "",
 ) -> dict[str, Figure]:
-    """Draw total time and speed of the narrowest net, a mark per launcher, in two panels.
+    """Draw times and speed of the narrowest net, in a panel each.
 
-    Marks are means over repeats with 95% intervals. Total time covers all training steps, warm-up
-    included, as reports print it; diverged trials end early and are left out of it. `published` is
-    a report's total time in seconds by number of GPUs.
+    A mark is a launcher, and a strategy where several ways to share a step were run.
+
+    The panels are the whole time of the program, where the run measured it, the time of the
+    training steps alone, and the speed. Marks are means over repeats with 95% intervals. Diverged
+    trials end early and are in no time. `published` is a report's total time in seconds by number
+    of GPUs, and `published_on` names its device. They have a panel of their own, because times on
+    other machines, such as our CPU workers', share no axis with them.
 
     Returns: the figures by file suffix: one for each combination of the other settings that vary;
         none if no trial has a result.
@@ -36,83 +53,103 @@ def draw(
     if trials.empty:
         return {}
     return {
-        suffix: _figure(results, heading, inside, published or {})
+        suffix: _figure(results, heading, inside, published or {}, published_on)
         for suffix, heading, inside in workers.by_combination(results, trials, title)
     }
 
 
 def _figure(
-    results: Results, title: str, trials: pd.DataFrame, published: Mapping[int, float]
+    results: Results,
+    title: str,
+    trials: pd.DataFrame,
+    published: Mapping[int, float],
+    published_on: str,
 ) -> Figure:
-    places = sorted(
-        {(p, n) for p, n in trials[["processor", "workers"]].itertuples(index=False)}
-        | {("gpu", n) for n in published}
-    )
+    as_most = trials["strategy"].isin([SERIAL, main_strategy(trials)])
+    series = trials["launcher"].where(as_most, trials["launcher"] + ", " + trials["strategy"])
+    trials = trials.assign(series=series)
+    places = sorted(set(trials[["processor", "workers"]].itertuples(index=False, name=None)))
+    measured = [name for name in _PANELS if name in trials and trials[name].notna().any()]
     with style.styled():
-        figure = Figure(figsize=(9.0, 3.6))
-        total, speed = figure.subplots(1, 2)
-        lowest = _plot(total, trials[trials["status"] != "diverged"], places, "train_seconds")
-        _plot(speed, trials, places, "steps_per_second")
-        for axes, text in zip((total, speed), _PANELS.values(), strict=True):
-            axes.set_ylabel(text)
+        count = len(measured) + bool(published)
+        rows = 1 if count <= _MOST_IN_A_ROW else 2
+        columns = math.ceil(count / rows)
+        figure = Figure(figsize=(_PANEL_WIDTH * columns, 3.6 * rows))
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+        names = [name for name in _SERIES if name in set(trials["series"])]
+        colors, markers = style.colors(names), style.markers(names)
+        for axes, quantity in zip(panels, measured, strict=False):
+            is_time = quantity.endswith("seconds")
+            converged = trials[trials["status"] != "diverged"] if is_time else trials
+            for i, name in enumerate(names):
+                shift = 0.12 * (i - (len(names) - 1) / 2)
+                _plot(
+                    axes,
+                    converged[converged["series"] == name].dropna(subset=quantity),
+                    {place: number + shift for number, place in enumerate(places)},
+                    quantity,
+                    {"color": colors[name], "fmt": markers[name]},
+                )
+            axes.set_ylabel(_PANELS[quantity])
             labels = [workers.workers_label(trials, *place) for place in places]
-            axes.set_xticks(range(len(places)), labels)
-            axes.set_xlim(-0.5, len(places) - 0.5)
+            _set_places(axes, labels)
         if published:
-            at = [places.index(("gpu", n)) for n in published]
-            total.plot(at, list(published.values()), "*", color=style.GREY, ms=9)
-            # A report's machine and ours may be orders of magnitude apart.
-            total.set_yscale("log")
-            total.autoscale(axis="y")
-            style.plain_log_ticks(total.yaxis, (1, 1.5, 2, 3, 5, 7))
-        colors, markers = style.colors(LAUNCHERS), style.markers(LAUNCHERS)
-        legend = [
-            style.entry(name, color=colors[name], marker=markers[name])
-            for name in LAUNCHERS
-            if name in set(trials["launcher"])
-        ]
+            axes = panels[-1]
+            axes.plot(list(published.values()), "*", color=style.GREY, ms=9)
+            axes.set_ylabel("published total time (s)")
+            axes.set_title(published_on)
+            _set_places(axes, [f"{n} GPU" for n in published])
+            axes.set_ylim(top=1.1 * max(published.values()))
+        legend = [style.entry(name, color=colors[name], marker=markers[name]) for name in names]
         if published:
             legend.append(style.entry("published", marker="*", size=9))
-        notes = _notes(trials, published, cut=bool(published) and lowest <= 0)
+        notes = _notes(trials, measured, published)
         style.finish(figure, title, [legend], workers.footer(results, trials, notes))
     return figure
 
 
+def _set_places(axes: Axes, labels: Sequence[str]) -> None:
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    axes.set_ylim(bottom=0)
+
+
 def _plot(
-    axes: Axes, trials: pd.DataFrame, places: Sequence[tuple[str, int]], quantity: str
-) -> float:
-    """Plot the mean of each launcher at each place and return the lowest end of an interval."""
-    colors, markers = style.colors(LAUNCHERS), style.markers(LAUNCHERS)
-    lowest = math.inf
-    for i, launcher in enumerate(LAUNCHERS):
-        for place, (processor, count) in enumerate(places):
-            where = {"launcher": launcher, "processor": processor, "workers": count}
-            inside = select(trials, where)
-            if inside.empty:
-                continue
-            repeats = statistics.mean(inside[quantity])
-            is_single = math.isnan(repeats.half_width)
-            lowest = min(lowest, repeats.mean - (0 if is_single else repeats.half_width))
-            axes.errorbar(
-                [place + 0.12 * (i - 1)],
-                [repeats.mean],
-                yerr=None if is_single else [repeats.half_width],
-                fmt=markers[launcher],
-                color=colors[launcher],
-                markersize=6,
-                elinewidth=1,
-                capsize=2,
-            )
-    # Show the whole interval, even if few repeats take it below 0.
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom if lowest < 0 else 0, top)
-    return lowest
+    axes: Axes,
+    trials: pd.DataFrame,
+    at: Mapping[tuple[str, int], float],
+    quantity: str,
+    look: Mapping[str, Any],
+) -> None:
+    """Plot the mean of one series at each processor and number of workers, with its interval."""
+    for (processor, count), place in at.items():
+        inside = select(trials, {"processor": processor, "workers": count})
+        if inside.empty:
+            continue
+        repeats = statistics.mean(inside[quantity], support_of(quantity))
+        bar = [[repeats.mean - repeats.low], [repeats.high - repeats.mean]]
+        axes.errorbar(
+            [place],
+            [repeats.mean],
+            yerr=None if math.isnan(repeats.low) else bar,
+            markersize=6,
+            elinewidth=1,
+            capsize=2,
+            **look,
+        )
 
 
-def _notes(trials: pd.DataFrame, published: Mapping[int, float], *, cut: bool) -> str:
+def _notes(trials: pd.DataFrame, measured: Sequence[str], published: Mapping[int, float]) -> str:
     sentences = [
-        workers.workload(trials),
-        "T covers all training steps, warm-up included, but not start-up and evaluation.",
+        " ".join(filter(None, [workers.workload(trials), workers.sharing(trials)])),
+    ]
+    if "total_seconds" in measured:
+        sentences.append(
+            "T lasts from the request for the workers to the last record: start-up, training, "
+            "evaluation, checkpoints. Ray's own start is not in it."
+        )
+    sentences += [
+        "Training steps include the warm-up.",
         "v is steps per second, from the mean step after warm-up.",
     ]
     if published:
@@ -122,7 +159,5 @@ def _notes(trials: pd.DataFrame, published: Mapping[int, float], *, cut: bool) -
     if trials["seed"].nunique() > 1:
         sentences.append("Bars are 95% intervals over repeats.")
     if (trials["status"] == "diverged").any():
-        sentences.append("Diverged trials end early and are not in T.")
-    if cut:
-        sentences.append("A bar cut off at the bottom of the logarithmic axis extends below 0.")
+        sentences.append("Diverged trials end early and are in no time.")
     return " ".join(sentences)

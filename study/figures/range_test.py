@@ -11,21 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lenet.config import ConfigError, unknown_name
+from study.analysis.ramp_curves import SMOOTHING, ramp_curves
+from study.analysis.range_rules import RULES
 from study.analysis.range_test import (
     RAMP_SETTINGS,
-    RULES,
     ramp_trials,
-    smooth_losses,
     split_by_ramp,
     suggest,
-    trial_curve,
 )
 from study.analysis.results import Results, select
 from study.analysis.wording import label, provenance
 from study.figures import style
 
-_SMOOTHING = 0.95
-_POINTS = 200
 _CEILING = 1.6
 """Where the vertical axis ends, in multiples of the first loss: higher losses leave the panel."""
 
@@ -34,7 +31,8 @@ def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
     """Draw a figure per ramp, a panel per optimizer: smoothed loss `quantity` by learning rate.
 
     Curves are means over seeds with their range. Beneath them is each rule's suggestion, with its
-    95% interval over seeds; a rule that found no true minimum has no mark.
+    95% interval over seeds. A mark is empty if the suggestion is not to be trusted, and missing if
+    the rule names no learning rate.
 
     Returns: the figures by file suffix: one for each ramp and each combination of the other
         settings that vary; none if no ramp has a result.
@@ -68,7 +66,12 @@ def _figure(results: Results, trials: pd.DataFrame, title: str, quantity: str) -
         ax.set_title(f"optimizer {optimizer}")
         inside = select(trials, {"optimizer": optimizer})
         heights += _plot_losses(ax, results, inside, quantity)
-        _plot_suggestions(ax, results, inside, quantity)
+    low, high = axes[0].get_xlim()
+    for ax, optimizer in zip(axes, optimizers, strict=True):
+        inside = select(trials, {"optimizer": optimizer})
+        for lr in _plot_suggestions(ax, results, inside, quantity):
+            low, high = min(low, lr / 1.1), max(high, 1.1 * lr)
+    axes[0].set_xlim(low, high)  # an interval may be many decades wide
     _scale(axes[0], heights)
     style.label_outer(axes, x="learning rate", y=label(quantity))
     colors, markers = _looks()
@@ -80,9 +83,10 @@ def _figure(results: Results, trials: pd.DataFrame, title: str, quantity: str) -
         legend[0].append(style.band_entry("range over seeds"))
     footer = [
         provenance(results.run, trials) + ".",
-        f"Curves are exponential moving averages of the loss (decay {_SMOOTHING:g} per step); each "
-        "rule smooths as its source does. Marks are geometric means over seeds with 95% intervals. "
-        "A rule without a mark found no true minimum.",
+        f"Curves are exponential moving averages of the loss (decay {SMOOTHING:g} per step); each "
+        "rule smooths as its tool does. Marks are geometric means over seeds with 95% intervals. "
+        "An empty mark is not to be trusted: the loss does not fall on this ramp, has not begun to "
+        "there, or has risen again. A rule without a mark names no learning rate.",
     ]
     style.finish(figure, title, legend, footer)
     return figure
@@ -97,42 +101,34 @@ def _looks() -> tuple[dict[str, Any], dict[str, str]]:
 def _plot_losses(ax: Axes, results: Results, trials: pd.DataFrame, quantity: str) -> list[float]:
     """Draw the mean curve with its band and return the heights that the axis must show."""
     ax.set_xscale("log")
-    curves, first_losses = [], []
-    for trial in trials["trial"]:
-        curve = trial_curve(results.records[results.records["trial"] == trial], quantity)
-        losses = smooth_losses(curve, _SMOOTHING)
-        # Where a ramp stays at a learning rate, the mean there.
-        levels = pd.Series(losses).groupby(curve["lr"].to_numpy()).mean()
-        if len(levels) > 1:
-            curves.append((levels.index.to_numpy(), levels.to_numpy()))
-            first_losses.append(float(losses[0]))
-    if not curves:
+    curves = ramp_curves(results, trials, quantity)
+    if curves is None:
         ax.annotate("blows up at once", (0.5, 0.7), xycoords="axes fraction", ha="center")
         return []
-    # The seeds of a ramp share its learning rates, but not where they end.
-    low = max(lrs[0] for lrs, _ in curves)
-    high = min(lrs[-1] for lrs, _ in curves)
-    at = np.geomspace(low, high, _POINTS)
-    values = np.array([np.interp(at, lrs, losses) for lrs, losses in curves])
-    ax.plot(at, values.mean(axis=0), color=style.GREY)
-    if len(curves) > 1:
-        band = values.min(axis=0), values.max(axis=0)
-        ax.fill_between(at, *band, color=style.GREY, alpha=0.2, lw=0)
-    for lrs, losses in curves:
-        beyond = lrs >= high
-        if beyond.sum() > 1:
-            ax.plot(lrs[beyond], losses[beyond], color=style.GREY, lw=0.8, alpha=0.8)
-    return [*np.minimum(values.ravel(), _CEILING * min(first_losses))]
+    ax.plot(curves.lrs, curves.values.mean(axis=0), color=style.GREY)
+    if len(curves.values) > 1:
+        band = curves.values.min(axis=0), curves.values.max(axis=0)
+        ax.fill_between(curves.lrs, *band, color=style.GREY, alpha=0.2, lw=0)
+    for lrs, losses in curves.tails:
+        ax.plot(lrs, losses, color=style.GREY, lw=0.8, alpha=0.8)
+    return [*np.minimum(curves.values.ravel(), _CEILING * min(curves.first_losses))]
 
 
-def _plot_suggestions(ax: Axes, results: Results, trials: pd.DataFrame, quantity: str) -> None:
-    """Draw each rule's suggestion in a row of its own below the curves, with its interval."""
+def _plot_suggestions(
+    ax: Axes, results: Results, trials: pd.DataFrame, quantity: str
+) -> list[float]:
+    """Draw each rule's suggestion in a row of its own below the curves, with its interval.
+
+    Returns: the suggested learning rates.
+    """
     colors, markers = _looks()
+    suggested = []
     across = ax.get_xaxis_transform()
     for row, rule in enumerate(reversed(RULES)):
         suggestion = suggest(results, trials, rule, quantity)
         if suggestion.lr is None:
             continue
+        suggested.append(suggestion.lr)
         height, color = 0.05 + 0.05 * row, colors[rule.name]
         if suggestion.interval:
             ax.plot(suggestion.interval, [height, height], color=color, transform=across)
@@ -142,8 +138,10 @@ def _plot_suggestions(ax: Axes, results: Results, trials: pd.DataFrame, quantity
             markers[rule.name],
             color=color,
             markersize=6,
+            markerfacecolor="white" if suggestion.problem else color,
             transform=across,
         )
+    return suggested
 
 
 def _scale(axes: Axes, heights: list[float]) -> None:

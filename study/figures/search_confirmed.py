@@ -28,11 +28,14 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         figure, (ax,) = style.panels(1)
         for row, point in enumerate(points):
             values = [scale * value for value in point.values]
-            ax.plot(values, [row] * len(values), "o", color=fresh, alpha=0.35)
+            beside = [row + 0.2 * offset for offset in style.spread(len(values))]
+            ax.plot(values, beside, "o", color=fresh, alpha=0.35)
+            mean = point.objective
+            bar = [[scale * (mean.mean - mean.low)], [scale * (mean.high - mean.mean)]]
             ax.errorbar(
-                scale * point.objective.mean,
+                scale * mean.mean,
                 row,
-                xerr=None if point.objective.n < 2 else scale * point.objective.half_width,
+                xerr=None if mean.n < 2 else bar,
                 fmt="D",
                 color=fresh,
                 capsize=3,

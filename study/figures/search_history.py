@@ -10,7 +10,7 @@ from search_spaces.study import maximized
 from study.analysis.results import Results
 from study.analysis.search import search_objectives, search_trials
 from study.analysis.wording import provenance
-from study.figures import style
+from study.figures import scales, style
 
 _STATUSES = {
     "finished": ("o", "finished"),
@@ -50,7 +50,9 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             best = (np.maximum if maximized(objective) else np.minimum).accumulate(values)
             ax.step(finished["number"], best, where="post", color=style.GREY)
             legend.append(style.entry("best so far", line="-"))
+            scales.set_scale(ax, "y", objective, values.tolist())
+        legend += scales.add_chance([ax], "y", objective, trials)
         ax.set_xlabel("trial number")
-        ax.set_ylabel(style.axis_label(objective))
+        ax.set_ylabel(style.axis_label(objective) + scales.note(ax, "y"))
         style.finish(figure, title, [legend], [provenance(results.run, trials) + "."])
     return {"": figure}

@@ -4,39 +4,62 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from study.analysis.importances import EVALUATOR_SEEDS, Importance, importances, left_out
 from study.analysis.results import Results
-from study.analysis.search import finished_trials, importances, search_objectives, search_trials
+from study.analysis.search import MIN_FOR_IMPORTANCES, search_objectives, search_trials
 from study.analysis.wording import label, provenance
 from study.figures import style
 
-_COLOR = "#0072B2"
+_ALL, _SOME = "#0072B2", "#56B4E9"
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
-    """Draw a bar per dimension, largest on top: its share of the first objective's variance.
+    """Draw a bar per setting: its share of the first objective's variance, with its range.
+
+    The bar is the mean over the seeds of fANOVA's forest, the line the lowest to highest seed. A
+    setting that only some trials have gets another color: its share is one of their variance.
 
     Returns: one figure, keyed by an empty suffix, or none if too few trials finished.
     """
-    shares = importances(results)
-    if not shares:
+    found = importances(results)
+    if not found:
         return {}
-    objective = search_objectives(results)[0]
+    objective = label(search_objectives(results)[0])
     with style.styled():
         figure, (ax,) = style.panels(1)
-        ax.barh(range(len(shares)), list(shares.values()), color=_COLOR)
-        for row, share in enumerate(shares.values()):
+        for row, one in enumerate(found):
+            ax.barh(row, one.mean, color=_SOME if one.conditional else _ALL)
+            ax.plot([one.low, one.high], [row, row], color=style.GREY, marker="|", markersize=8)
             ax.annotate(
-                f"{share:.2f}", (share, row), (4, 0), textcoords="offset points", va="center"
+                f"{one.mean:.2f}", (one.high, row), (6, 0), textcoords="offset points", va="center"
             )
-        ax.set_yticks(range(len(shares)), [label(name) for name in shares])
+        ax.set_yticks(range(len(found)), [_name(one) for one in found])
         ax.invert_yaxis()
-        ax.set_xlim(0, 1.1 * max(shares.values()))
+        ax.set_xlim(0, 1.12 * max(one.high for one in found))
         ax.set_xlabel("share of variance")
-        footer = [
-            provenance(results.run, finished_trials(search_trials(results))) + ".",
-            "fANOVA over finished trials; a conditional setting counts the trials that have it. "
-            "With few trials, shares are rough estimates.",
-        ]
-        legend = [style.color_entry(f"importance for {label(objective)}", _COLOR)]
-        style.finish(figure, title, [legend], footer)
+        ax.grid(visible=False, axis="y")
+        legend = [style.color_entry(f"importance for {objective}", _ALL)]
+        if any(one.conditional for one in found):
+            legend.append(style.color_entry("among the trials that have the setting", _SOME))
+        seeds = style.entry(
+            f"range over {len(EVALUATOR_SEEDS)} seeds of fANOVA", line="-", marker="|", size=8
+        )
+        style.finish(figure, title, [legend, [seeds]], _footer(results))
     return {"": figure}
+
+
+def _name(one: Importance) -> str:
+    return f"{label(one.setting)} ({one.trials} trials)" if one.conditional else label(one.setting)
+
+
+def _footer(results: Results) -> list[str]:
+    lines = [
+        provenance(results.run, search_trials(results)) + ".",
+        "Optuna's fANOVA over finished trials. Optuna's dashboard shows PED-ANOVA, another "
+        "quantity. A range counts uniformly even where values were drawn on a log scale. Other "
+        "trials move the shares further than other seeds do.",
+    ]
+    omitted = ", ".join(f"{label(name)} ({count})" for name, count in left_out(results).items())
+    if omitted:
+        lines.append(f"Left out, in fewer than {MIN_FOR_IMPORTANCES} finished trials: {omitted}.")
+    return lines

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from study.analysis.importances import importances
 from study.analysis.results import Results
-from study.analysis.search import importances
 from study.analysis.wording import provenance
 from study.figures import style
-from study.figures.search_trials import Trials, coordinates, set_axis
+from study.figures.search_trials import SPREAD_NOTE, Trials, set_axis, spread_coordinates
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
@@ -20,21 +20,22 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     """
     trials = Trials.load(results)
     shared = {d.setting: d for d in trials.space if trials.active(d).all()}
-    names = [name for name in importances(results) if name in shared][:2]
+    names = [one.setting for one in importances(results) if one.setting in shared][:2]
     if len(names) < 2:
         return {}
     x, y = (shared[name] for name in names)
     with style.styled():
         figure, (ax,) = style.panels(1)
         ax.scatter(
-            coordinates(x, trials.table[x.setting]),
-            coordinates(y, trials.table[y.setting]),
+            spread_coordinates(x, trials.table[x.setting]),
+            spread_coordinates(y, trials.table[y.setting]),
             c=trials.colors(),
             s=30,
             clip_on=False,
         )
         set_axis(ax, "x", x)
         set_axis(ax, "y", y)
-        footer = [provenance(results.run, trials.table) + ".", trials.note]
-        style.finish(figure, title, [trials.legend()], footer)
+        trials.add_color_bar(figure, [ax])
+        footer = [provenance(results.run, trials.table) + ".", f"{trials.note} {SPREAD_NOTE}"]
+        style.finish(figure, title, [], footer)
     return {"": figure}

@@ -51,8 +51,9 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         ax.grid(visible=False)
         ax.set_xlim(-0.1, len(trials.space) - 0.4)
         ax.set_ylim(_INACTIVE - 0.06 if has_inactive else -0.06, 1.06)
+        trials.add_color_bar(figure, [ax])
         footer = [provenance(results.run, trials.table) + ".", trials.note]
-        style.finish(figure, title, [trials.legend()], footer)
+        style.finish(figure, title, [], footer)
     return {"": figure}
 
 

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from study.analysis.results import Results
 from study.analysis.wording import provenance
-from study.figures import style
-from study.figures.search_trials import Trials, coordinates, set_axis
+from study.figures import scales, style
+from study.figures.search_trials import SPREAD_NOTE, Trials, set_axis, spread_coordinates
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
@@ -25,11 +25,15 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             active = trials.active(dimension)
             if not active.any():
                 ax.annotate("not used", (0.5, 0.5), xycoords="axes fraction", ha="center")
-            at = coordinates(dimension, trials.table[dimension.setting])
+            at = spread_coordinates(dimension, trials.table[dimension.setting])
             colors = [c for c, is_active in zip(trials.colors(), active, strict=True) if is_active]
             ax.scatter(at[active], heights[active], c=colors, s=22, clip_on=False)
             set_axis(ax, "x", dimension)
-        style.label_outer(axes, y=style.axis_label(trials.objective))
-        footer = [provenance(results.run, trials.table) + ".", trials.note]
-        style.finish(figure, title, [trials.legend()], footer)
+        scales.set_scale(axes[0], "y", trials.objective, heights.tolist())
+        note = scales.note(axes[0], "y")
+        style.label_outer(axes, y=style.axis_label(trials.objective) + note)
+        chance = scales.add_chance(axes, "y", trials.objective, trials.table)
+        trials.add_color_bar(figure, axes)
+        footer = [provenance(results.run, trials.table) + ".", f"{trials.note} {SPREAD_NOTE}"]
+        style.finish(figure, title, [chance], footer)
     return {"": figure}

@@ -9,8 +9,10 @@ from typing import Any, Literal
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
 
 from search_spaces.space import Choice, Dimension
 from search_spaces.study import maximized
@@ -19,7 +21,10 @@ from study.analysis.search import finished_trials, search_objectives, search_tri
 from study.analysis.wording import format_measurement, format_value, label
 from study.figures import style
 
-_LEGEND_COLORS = 5
+_BAR_LABELS = 5
+SPREAD_NOTE = "Points at a choice are spread, so that none hides another."
+_SPREAD = 0.5
+"""Width of the strip of points at one choice, whose neighbors are 1 apart."""
 
 
 @dataclass(frozen=True)
@@ -54,27 +59,36 @@ class Trials:
         """The footer's explanation of points and colors."""
         return f"Finished trials only. Colors show the rank by {label(self.objective)}."
 
-    def legend(self) -> list[Artist]:
-        """Return legend entries with the objective at evenly spaced ranks, best first."""
-        colors, values = self.colors(), self.table[self.objective].tolist()
-        unit = "%" if style.scale(self.objective) == 100 else ""
-        places = {round(x) for x in np.linspace(0, len(self.table) - 1, _LEGEND_COLORS)}
-        return [
-            style.entry(
-                format_measurement(self.objective, float(values[place])) + unit,
-                color=colors[place],
-                marker="o",
-            )
-            for place in sorted(places, reverse=True)
-        ]
+    def add_color_bar(self, figure: Figure, axes: Sequence[Axes]) -> None:
+        """Add a bar of the colors, with the objective at evenly spaced ranks, the best on top."""
+        values = self.table[self.objective].tolist()
+        places = sorted({round(x) for x in np.linspace(0, len(values) - 1, _BAR_LABELS)})
+        ranks = ListedColormap(self.colors())
+        shown = ScalarMappable(Normalize(-0.5, len(values) - 0.5), ranks)
+        bar = figure.colorbar(shown, ax=list(axes), ticks=places, aspect=30, pad=0.02)
+        names = [format_measurement(self.objective, float(values[place])) for place in places]
+        bar.ax.set_yticklabels(names)
+        bar.set_label(f"{style.axis_label(self.objective)}, colored by rank")
+        bar.ax.grid(visible=False)
 
 
 def coordinates(dimension: Dimension, values: pd.Series) -> np.ndarray:
     """Return where values of a dimension lie along an axis: choices are at whole numbers."""
     if isinstance(dimension.domain, Choice):
         places = {value: place for place, value in enumerate(dimension.domain.values)}
-        return np.array([places.get(value, np.nan) for value in values])
+        return np.array([places.get(value, np.nan) for value in values], dtype=float)
     return values.to_numpy(dtype=float)
+
+
+def spread_coordinates(dimension: Dimension, values: pd.Series) -> np.ndarray:
+    """Return `coordinates` with the points at each choice side by side, always the same way."""
+    at = coordinates(dimension, values)
+    if isinstance(dimension.domain, Choice):
+        for place in range(len(dimension.domain.values)):
+            here = np.flatnonzero(at == place)
+            if len(here) > 1:
+                at[here] += _SPREAD * np.array(style.spread(len(here)))
+    return at
 
 
 def set_axis(ax: Axes, which: Literal["x", "y"], dimension: Dimension) -> None:

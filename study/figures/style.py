@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
-from study.analysis.wording import format_value, label, pluralize
+from study.analysis.wording import format_setting, format_value, label, pluralize
 
 # Okabe & Ito, Color Universal Design (2008), which readers with any color vision can tell
 # apart. Yellow is missing because it is too pale for a line, black because it reads as an axis.
@@ -53,7 +57,17 @@ _STYLE: Any = {
     "lines.markersize": 4,
     "savefig.dpi": 150,
     "svg.hashsalt": "lenet-study",  # the ids in an SVG are random without it
+    "pdf.fonttype": 42,  # TrueType, which journals accept and editors can edit
 }
+_ENDINGS: Any = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+"""The files of a figure, with the metadata that would differ between two writes."""
+FORMATS = "PNG, SVG and PDF"
+
+_has_footers = ContextVar("_has_footers", default=True)
 
 _MARGIN = 0.1
 """Space around the figure, in inches."""
@@ -61,9 +75,30 @@ _LINE = 0.2
 """Height of a line of text, in inches."""
 
 
-def styled() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib uses this style. Create figures inside it."""
-    return matplotlib.rc_context(_STYLE)
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """Make matplotlib use this style and its own defaults. Create figures inside this context.
+
+    A user's `matplotlibrc`, which somebody may have read before, has no effect. Nor is the backend
+    touched: a figure without pyplot draws with the canvas of the file's format.
+    """
+    defaults = {
+        name: value
+        for name, value in matplotlib.rcParamsDefault.items()
+        if not name.startswith("backend")  # the only one that leaving the context does not restore
+    }
+    with matplotlib.rc_context(defaults | _STYLE):
+        yield
+
+
+@contextlib.contextmanager
+def footers(*, shown: bool) -> Iterator[None]:
+    """Draw the figures inside this context with or without their footers."""
+    token = _has_footers.set(shown)
+    try:
+        yield
+    finally:
+        _has_footers.reset(token)
 
 
 def colors(values: Sequence[Any]) -> dict[Any, Any]:
@@ -90,7 +125,7 @@ def markers(values: Sequence[Any]) -> dict[Any, str]:
 
 def setting_value(setting: str, value: Any) -> str:
     """Return a setting and its value in words: `learning rate 0.1`."""
-    return f"{label(setting)} {format_value(value)}"
+    return f"{label(setting)} {format_setting(setting, value)}"
 
 
 def scale(quantity: str) -> float:
@@ -103,11 +138,11 @@ def axis_label(quantity: str) -> str:
     return label(quantity) + (" (%)" if scale(quantity) == 100 else "")
 
 
-def panels(count: int, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
+def panels(count: int, *, share_x: bool = True, share_y: bool = True) -> tuple[Figure, list[Axes]]:
     """Return a figure of `count` panels, two to a row for two or four, else up to three.
 
-    The panels share the vertical axis, and the horizontal one if `share_x` is true. Ticks of a
-    shared axis are labeled at the outer panels only. An incomplete last row has no empty panels.
+    The panels share the horizontal axis if `share_x`, and the vertical one if `share_y`. Ticks of
+    a shared axis are labeled at the outer panels only. An incomplete last row has no empty panels.
     """
     columns = min(count, 2 if count in {2, 4} else 3)
     rows = math.ceil(count / columns)
@@ -119,11 +154,14 @@ def panels(count: int, *, share_x: bool = True) -> tuple[Figure, list[Axes]]:
         first = axes[0] if axes else None
         axes.append(
             figure.add_subplot(
-                grid[divmod(i, columns)], sharex=first if share_x else None, sharey=first
+                grid[divmod(i, columns)],
+                sharex=first if share_x else None,
+                sharey=first if share_y else None,
             )
         )
         axes[i].tick_params(
-            labelbottom=not share_x or i + columns >= count, labelleft=i % columns == 0
+            labelbottom=not share_x or i + columns >= count,
+            labelleft=not share_y or i % columns == 0,
         )
     return figure, axes
 
@@ -146,7 +184,7 @@ def plain_log_ticks(axis: Axis, subs: Sequence[float] = (1, 2, 5)) -> None:
 
 
 def entry(
-    text: str, *, color: Any = GREY, line: str = "", marker: str = "", size: float = 6, **more: Any
+    text: str, *, color: Any = GREY, line: Any = "", marker: str = "", size: float = 6, **more: Any
 ) -> Line2D:
     """Return a legend entry: a line of this style, a marker, or both."""
     return Line2D([], [], ls=line, marker=marker, ms=size, color=color, label=text, **more)
@@ -162,6 +200,71 @@ def band_entry(text: str) -> Patch:
     return color_entry(text, alpha=0.2)
 
 
+def outline_entry(text: str) -> Patch:
+    """Return a legend entry for the outlined bands of all colors."""
+    return Patch(fc="none", ec=GREY, ls=":", lw=0.9, label=text)
+
+
+def add_band(ax: Axes, at: Any, low: Any, high: Any, color: Any, *, outlined: bool = False) -> None:
+    """Draw a band, filled, or outlined where filled bands of the same color lie below it."""
+    if outlined:
+        look = {"fc": "none", "ec": color, "ls": ":", "lw": 0.9, "alpha": 0.8}
+    else:
+        look = {"fc": color, "lw": 0, "alpha": BAND_ALPHA}
+    ax.fill_between(at, low, high, **look)
+
+
+def separate(axes: Axes, lines: Sequence[Line2D]) -> bool:
+    """Shift lines that hide each other apart, by about their width. Return True if there are any.
+
+    Lines hide each other if they have the same points up to a 200th of the axis. Call it once the
+    axes have their range.
+    """
+    transform = axes.transData
+    stacks: list[list[tuple[Line2D, Any]]] = []
+    for line in lines:
+        points = axes.transAxes.inverted().transform(transform.transform(line.get_xydata()))
+        for stack in stacks:
+            first = stack[0][1]
+            if first.shape == points.shape and abs(first - points).max() < 1 / 200:
+                stack.append((line, points))
+                break
+        else:
+            stacks.append([(line, points)])
+    for stack in stacks:
+        for place, (line, _) in enumerate(stack):
+            shift = 1.5 * line.get_linewidth() * (place - (len(stack) - 1) / 2) / 72
+            if shift:
+                to_inches = axes.figure.dpi_scale_trans
+                line.set_transform(transform + ScaledTranslation(0, shift, to_inches))
+    return any(len(stack) > 1 for stack in stacks)
+
+
+SEPARATED = "Lines that would hide each other are drawn side by side."
+"""The footer's sentence where `separate` returned True."""
+
+
+def add_color_bar(figure: Figure, axes: Sequence[Axes], colors: dict[Any, Any], title: str) -> None:
+    """Add a bar with the colors of these values, each in its order and labeled."""
+    steps = ListedColormap(list(colors.values()))
+    shown = ScalarMappable(BoundaryNorm([i - 0.5 for i in range(len(colors) + 1)], steps.N), steps)
+    every = math.ceil(len(colors) / 16)
+    places = range(0, len(colors), every)
+    names = [format_value(value) for value in colors]
+    bar = figure.colorbar(shown, ax=list(axes), ticks=places, label=title, aspect=30, pad=0.02)
+    bar.ax.set_yticklabels([names[place] for place in places])
+    bar.ax.grid(visible=False)
+    bar.minorticks_off()
+
+
+def spread(count: int) -> list[float]:
+    """Return offsets in [-0.5, 0.5] that keep `count` points at one place apart, always the same.
+
+    They are multiples of the golden ratio, so any few in a row are far from each other.
+    """
+    return [(0.5 + place * (math.sqrt(5) - 1) / 2) % 1 - 0.5 for place in range(count)]
+
+
 def omission(omitted: int, total: int, reasons: str) -> list[str]:
     """Return the footer line on trials that a figure leaves out, or none if there are none."""
     return [f"Not shown: {omitted} of {pluralize(total, 'trial')} ({reasons})."] if omitted else []
@@ -173,8 +276,11 @@ def finish(
     """Add the title above the panels, and the legend and the footer's lines below them.
 
     Each group of the legend starts a column. The figure grows by the height of the additions, so
-    the panels keep their size and nothing overlaps.
+    the panels keep their size and nothing overlaps. See `footers` for figures without a footer.
     """
+    if not _has_footers.get():
+        footer = ()
+    legend = [group for group in legend if group]
     width, panel_height = figure.get_size_inches()
     title = textwrap.fill(title, round(width * 10.5))
     notes = [part for line in footer for part in textwrap.wrap(line, round(width * 14.5))]
@@ -187,15 +293,16 @@ def finish(
     panel_area = (0, below / height, 1, panel_height / height)
     figure.set_layout_engine(ConstrainedLayoutEngine(rect=panel_area))
     figure.text(0.5, 1 - _MARGIN / height, title, ha="center", va="top", size=12)
-    figure.legend(
-        handles=entries,
-        loc="upper center",
-        bbox_to_anchor=(0.5, (below - _MARGIN / 2) / height),
-        ncols=len(entries) // rows,
-        borderaxespad=0,
-        borderpad=0,
-        handlelength=2.6,
-    )
+    if entries:
+        figure.legend(
+            handles=entries,
+            loc="upper center",
+            bbox_to_anchor=(0.5, (below - _MARGIN / 2) / height),
+            ncols=len(entries) // rows,
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=2.6,
+        )
     figure.text(
         _MARGIN / width,
         _MARGIN / height,
@@ -211,6 +318,8 @@ def _arrange(groups: Sequence[Sequence[Artist]], width: float) -> tuple[list[Art
 
     Blank entries fill each group up to whole columns.
     """
+    if not groups:
+        return [], 0
     longest = max(len(str(entry.get_label())) for group in groups for entry in group)
     columns = max(len(groups), int(width / (0.07 * longest + 0.6)))
     rows = 1
@@ -236,7 +345,7 @@ def by_combination(
     for key, inside in trials.groupby(list(settings), dropna=False):
         values = list(zip(settings, key, strict=True))
         yield (
-            file_suffix([f"{name}{format_value(value)}" for name, value in values]),
+            file_suffix([f"{name}{format_setting(name, value)}" for name, value in values]),
             "".join(f", {setting_value(name, value)}" for name, value in values),
             inside,
         )
@@ -245,18 +354,18 @@ def by_combination(
 def file_suffix(words: Sequence[str]) -> str:
     """Return what follows a figure's name in its file names, safe on every file system."""
     return "".join(f"-{word}" for word in words).translate(
-        {ord(","): "", ord(" "): "-", ord(":"): "-"}
+        {ord(","): "", ord(" "): "-", ord(":"): "-", ord("/"): "-"}
     )
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write the figure as `path`.png (150 dpi) and `path`.svg and return both paths.
+    """Write the figure as `path`.png (150 dpi), .svg and .pdf and return the three paths.
 
     The same figure gives the same bytes each time.
     """
     written = []
     _freeze_layout(figure)
-    for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+    for ending, metadata in _ENDINGS.items():
         file = path.with_name(path.name + ending)
         with styled():
             figure.savefig(file, metadata=metadata)

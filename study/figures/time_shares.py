@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lenet.records import PHASES
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.speedup import scaling_trials
+from study.analysis.speedup import ray_trials, scaling_trials
 from study.figures import style, workers
 
 _BAR = ["processor", "workers", "batch"]
@@ -29,14 +29,12 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     Returns: the figures by file suffix: one for each combination of the other settings that vary;
         none if no trial has a result.
     """
-    trials = scaling_trials(results)
-    if trials.empty or (trials["launcher"] != "ray").all():
+    trials = ray_trials(scaling_trials(results))
+    if trials.empty:
         return {}
     return {
         suffix: _figure(results, heading, inside)
-        for suffix, heading, inside in workers.by_combination(
-            results, trials[trials["launcher"] == "ray"], title
-        )
+        for suffix, heading, inside in workers.by_combination(results, trials, title)
     }
 
 
@@ -59,15 +57,15 @@ def _figure(results: Results, title: str, trials: pd.DataFrame) -> Figure:
             # Average within a repeat: two batch sizes cut to the training samples are one batch.
             shares = inside.groupby([*_BAR, "seed"])[[f"{phase}_share" for phase in PHASES]].mean()
             for key, repeats in shares.groupby(_BAR):
-                _bar(ax, places.index(key), 100 * repeats.cumsum(axis=1), colors)
+                _bar(ax, places.index(key), repeats.cumsum(axis=1), colors)
             ax.set_xticks(range(len(places)), labels, size=8, rotation=90 if upright else 0)
             ax.set_ylim(0, 100)
         style.label_outer(axes, y="share of time (%)")
         legend = [style.color_entry(phase, colors[phase]) for phase in PHASES]
         notes = (
             "Times are measured in each worker, without start-up, warm-up and evaluation. "
-            "Communication is one all-reduce of all gradients after the backward pass, including "
-            "the wait for the slowest worker."
+            f"{workers.sharing(trials)} Communication is what the backward pass does not hide, "
+            "including the wait for the slowest worker."
         )
         if trials["seed"].nunique() > 1:
             notes += (
@@ -79,21 +77,19 @@ def _figure(results: Results, title: str, trials: pd.DataFrame) -> Figure:
 
 
 def _bar(ax: Axes, at: float, ends: pd.DataFrame, colors: Mapping[str, Any]) -> None:
-    """Draw a bar from `ends`: a row per repeat, a column per phase, where it ends in percent."""
+    """Draw a bar from `ends`: a row per repeat, a column per phase, the share where it ends."""
     below = 0.0
     for i, phase in enumerate(PHASES):
-        end = statistics.mean(ends[f"{phase}_share"])
-        ax.bar(at, end.mean - below, bottom=below, color=colors[phase], width=0.7)
+        end = statistics.mean(ends[f"{phase}_share"], statistics.SHARE)
+        ax.bar(at, 100 * (end.mean - below), bottom=100 * below, color=colors[phase], width=0.7)
         below = end.mean
         # The last phase ends at 100% in all repeats.
-        if below > 100 - 1e-9 or math.isnan(end.half_width):
+        if below > 1 - 1e-9 or math.isnan(end.low):
             continue
-        # No share lies outside 0 to 100%.
-        down, up = min(end.half_width, end.mean), min(end.half_width, 100 - end.mean)
         ax.errorbar(
             at - 0.1 + 0.2 * i,  # side by side, since two ends may lie close together
-            end.mean,
-            yerr=[[down], [up]],
+            100 * end.mean,
+            yerr=[[100 * (end.mean - end.low)], [100 * (end.high - end.mean)]],
             fmt="none",
             ecolor="#222222",
             elinewidth=1,

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.analysis import statistics
-from study.analysis.range_test import RULES, verification_lr
+from study.analysis.range_rules import RULES
+from study.analysis.range_test import verification_lr
 from study.analysis.results import Results
 from study.analysis.verification import RangeTestCase, range_test_cases
 from study.analysis.wording import provenance
@@ -19,9 +20,9 @@ from study.figures import style
 def draw(results: Results, title: str, *, quantity: str) -> dict[str, Figure]:
     """Draw a figure per ramp, a panel per optimizer: validation accuracy by learning rate.
 
-    Accuracies are means over seeds with 95% intervals, clipped to 0 and 100%. Below them is a mark
-    for each rule, at the learning rate that stands for its suggestion from the loss `quantity`.
-    Marks of rules that share a learning rate are stacked.
+    Accuracies are means over seeds with 95% intervals. Below them is a mark for each rule, at the
+    learning rate that stands for its suggestion from the loss `quantity`. Marks of rules that share
+    a learning rate are stacked.
 
     Returns: the figures by file suffix, one for each ramp; none if nothing was trained at a
         constant learning rate.
@@ -53,8 +54,8 @@ def _figure(results: Results, title: str, cases: Sequence[RangeTestCase], ramp: 
     footer = [
         provenance(results.run, constant) + ".",
         "Accuracies are means over seeds with 95% intervals; a diverged trial counts as 0. Each "
-        "suggestion is rounded to 1, 2 or 5 times a power of ten. A rule without a mark found no "
-        "true minimum.",
+        "suggestion is rounded to 1, 2 or 5 times a power of ten. A rule without a mark names no "
+        "learning rate.",
     ]
     style.finish(figure, f"{title}, {ramp} ramp", legend, footer)
     return figure
@@ -86,18 +87,16 @@ def _plot_accuracies(ax: Axes, case: RangeTestCase) -> None:
     percent = 100 * case.accuracies
     seeds = percent.count(axis=1).to_numpy()
     means = percent.mean(axis=1).to_numpy(dtype=float)
-    widths = np.array(
-        [
-            statistics.half_width(float(deviation), int(n))
-            for deviation, n in zip(percent.std(axis=1), seeds, strict=True)
-        ]
+    over_seeds = [
+        statistics.mean(case.accuracies.loc[lr].dropna(), statistics.SHARE) for lr in percent.index
+    ]
+    bars = 100 * np.array(
+        [[m.mean - m.low for m in over_seeds], [m.high - m.mean for m in over_seeds]]
     )
-    # Few seeds make intervals that no accuracy can fill.
-    clipped = np.minimum([widths, widths], [means, 100 - means])
     ax.errorbar(
         percent.index,
         means,
-        yerr=None if max(seeds) < 2 else clipped,
+        yerr=None if max(seeds) < 2 else bars,
         color=style.GREY,
         marker="o",
         elinewidth=0.8,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from study.analysis import statistics
 from study.analysis.results import Results
-from study.analysis.speedup import scaling_trials, smallest_workload
+from study.analysis.speedup import ray_trials, scaling_trials, smallest_workload
 from study.figures import style, workers
 
 _DASHES = ("-", "--", ":", "-.")
@@ -24,14 +26,12 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     Returns: the figures by file suffix: one for each combination of the other settings that vary;
         none if no trial has a result.
     """
-    trials = smallest_workload(scaling_trials(results))
-    if trials.empty or (trials["launcher"] != "ray").all():
+    trials = ray_trials(smallest_workload(scaling_trials(results)))
+    if trials.empty:
         return {}
     return {
         suffix: _figure(results, heading, inside)
-        for suffix, heading, inside in workers.by_combination(
-            results, trials[trials["launcher"] == "ray"], title
-        )
+        for suffix, heading, inside in workers.by_combination(results, trials, title)
     }
 
 
@@ -44,18 +44,19 @@ def _figure(results: Results, title: str, trials: pd.DataFrame) -> Figure:
     colors = style.colors(list(dashes))
     with style.styled():
         figure, axes = style.panels(2)
+        drawn: list[tuple[Axes, list[Line2D]]] = []
         for ax, (part, name) in zip(axes, _PARTS.items(), strict=True):
             ax.set_title(name)
-            for i, (key, inside) in enumerate(groups):
+            lines: list[Line2D] = []
+            for key, inside in groups:
                 records = results.records[results.records["trial"].isin(inside["trial"])]
                 values = records.pivot(index="step", columns="trial", values=f"{part}_loss")
                 band = statistics.bands(values)
-                ax.plot(
+                lines += ax.plot(
                     band.index,
                     band["mean"],
                     dashes[key],
                     color=colors[key],
-                    lw=max(1.2, 4.0 - i),  # thinner and thinner, to show the lines below
                     marker="o",
                     ms=3,
                 )
@@ -67,6 +68,9 @@ def _figure(results: Results, title: str, trials: pd.DataFrame) -> Figure:
                     alpha=style.BAND_ALPHA,
                     lw=0,
                 )
+            drawn.append((ax, lines))
+        # After both panels, because they share their axes.
+        hidden = [style.separate(ax, lines) for ax, lines in drawn]
         style.label_outer(axes, x="step", y="loss (nats per sample)")
         legend: list[Artist] = [
             style.entry(workers.workers_label(trials, *key), color=colors[key], line=dashes[key])
@@ -77,7 +81,7 @@ def _figure(results: Results, title: str, trials: pd.DataFrame) -> Figure:
         notes = (
             f"{workers.workload(trials)} All numbers of workers train on the same batches in the "
             "same order; gradients are weighted by each worker's samples. Differences come from "
-            "the floating-point summation order."
+            f"the floating-point summation order.{f' {style.SEPARATED}' if any(hidden) else ''}"
         )
         style.finish(figure, title, [legend], workers.footer(results, trials, notes))
     return figure

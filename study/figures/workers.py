@@ -6,10 +6,23 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from search_spaces.hardware import SERIAL
 from study.analysis.results import Results, select
-from study.analysis.speedup import other_varied_settings
+from study.analysis.speedup import main_strategy, other_varied_settings
 from study.analysis.wording import provenance
 from study.figures import style
+
+_SHARING = {
+    "ddp": "Several workers train with DistributedDataParallel.",
+    "explicit": "Several workers sum all gradients by one all-reduce after the backward pass.",
+    "dp": "Several GPUs are driven by one process with nn.DataParallel.",
+    SERIAL: "",
+}
+
+
+def sharing(trials: pd.DataFrame) -> str:
+    """Return a sentence on how several workers share a step, empty if there is one worker."""
+    return _SHARING[main_strategy(trials)]
 
 
 def by_combination(
@@ -17,7 +30,8 @@ def by_combination(
 ) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield a file suffix, a title and the trials of each figure, as `style.by_combination` does.
 
-    Figures tell apart workers, launchers, processors, widths and batch sizes themselves.
+    Figures tell apart workers, launchers, strategies, processors, widths and batch sizes
+    themselves.
     """
     for suffix, values, inside in style.by_combination(trials, other_varied_settings(results)):
         yield suffix, title + values, inside

@@ -2,44 +2,111 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from search_spaces.study import Claim
-from study.analysis.wording import format_mean, format_value, label, pluralize
-from study.claims.verdict import Verdict
+from study.analysis.leader import Lead
+from study.analysis.wording import format_mean, format_measurement, format_value, label, pluralize
+from study.claims.verdict import (
+    EQUIVALENT,
+    LEAST_SEEDS,
+    NOT_REPRODUCED,
+    NOT_TESTED,
+    REPRODUCED,
+    UNDECIDED,
+    Verdict,
+)
+from study.report.comparisons import lead_line
+from study.runs import layout
 
-_MAX_OPTIMIZERS = 10
+ONE_SEED = f"one seed has no interval; {LEAST_SEEDS} are the least that can decide"
+
+_MAX_OTHERS = 3
+"""Optimizers beside the best one whose settings the answer names."""
+_MAX_SETTINGS = 50
+"""Characters of the settings of an optimizer that is not the best."""
+_MAX_CLAIMS = 20
+"""Claims up to which the answer names some of each verdict."""
+_LINE = 76
+"""Characters of a line of claims."""
 
 
-def best_lines(best: pd.DataFrame) -> list[str]:
+def best_lines(best: pd.DataFrame, leads: Mapping[str, Lead]) -> list[str]:
     """Describe the best point, and the best of each other optimizer, on each data set.
 
-    `best` holds the rows of `best_per_optimizer`, the best of a data set first.
+    `best` holds the rows of `best_per_optimizer`, the best of a data set first. `leads`, by data
+    set, say whether the best point is a winner.
     """
     lines = []
     for dataset, rows in best.groupby("dataset", sort=False):
         on_dataset = f" on {dataset}" if best["dataset"].nunique() > 1 else ""
-        for i in range(min(len(rows), _MAX_OPTIMIZERS)):
-            optimizer = rows["optimizer"].iloc[i]
-            what = f"Best of {optimizer}" if i else "Best setting"
-            without = ("dataset", "optimizer") if i else ("dataset",)
-            lines.append(f"{what}{on_dataset}: {_settings(rows, i, without)}")
-            lines.append(f"  {_measurements(rows, i)}")
+        lines.append(f"Best setting{on_dataset}: {_settings(rows, 0, ('dataset',))}")
+        lines.append(f"  {', '.join(_measurements(rows, 0))}")
+        if lead := leads.get(str(dataset)):
+            lines.append(f"  {lead_line(lead)}")
+        others = range(1, len(rows))
+        settings = {row: _settings(rows, row, ("dataset", "optimizer")) for row in others}
+        if len(others) <= _MAX_OTHERS and all(len(s) <= _MAX_SETTINGS for s in settings.values()):
+            for row in others:
+                optimizer = rows["optimizer"].iloc[row]
+                found = f"{settings[row]}: {_measurements(rows, row)[0]}"
+                lines.append(f"Best of {optimizer}{on_dataset}: {found}")
+        elif others:
+            name = _measured(rows)[0]
+            found = ", ".join(
+                f"{rows['optimizer'].iloc[row]} {format_measurement(name, rows[name].iloc[row])}"
+                for row in others
+            )
+            lines.append(
+                f"Best {label(name)} of the others{on_dataset}: {found} (settings in "
+                f"{layout.BEST_PER_OPTIMIZER})"
+            )
     return lines
 
 
-def verdict_line(judged: Sequence[tuple[Claim, Verdict]]) -> str:
-    """Count the verdicts on the claims of a report."""
-    counts = Counter(verdict.verdict for _, verdict in judged)
-    each = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    return f"{pluralize(len(judged), 'claim')} of the report: {each}"
+def verdict_lines(judged: Sequence[tuple[Claim, Verdict]], *, one_seed: bool) -> list[str]:
+    """Name the claims by verdict, and how many seeds would decide the undecided ones.
+
+    `one_seed`: whether the run has one only, so no spread to estimate that number from.
+    """
+    names: dict[str, list[str]] = {}
+    for claim, verdict in judged:
+        names.setdefault(verdict.verdict, []).append(claim.name)
+    outcomes = [o for o in (REPRODUCED, NOT_REPRODUCED, EQUIVALENT, NOT_TESTED) if o in names]
+    if len(judged) > _MAX_CLAIMS:
+        counts = ", ".join(f"{len(names[outcome])} {outcome}" for outcome in outcomes)
+        lines = [f"Claims, each in {layout.CLAIMS}: {counts}"] if counts else []
+    else:
+        lines = [
+            _listed(f"{pluralize(len(names[outcome]), 'claim')} {outcome}: ", names[outcome])
+            for outcome in outcomes
+        ]
+    undecided = [verdict.seeds_needed for _, verdict in judged if verdict.verdict == UNDECIDED]
+    if undecided:
+        needed = [seeds for seeds in undecided if seeds]
+        decides = f"{max(needed, default=0)} seeds would decide "
+        decides += "all" if len(needed) == len(undecided) else f"{len(needed)} of them"
+        why = ONE_SEED if one_seed else f"{decides} at this spread"
+        if not one_seed and not needed:
+            why = "no number of seeds is known to decide"
+        lines.append(f"{pluralize(len(undecided), 'claim')} undecided: {why}")
+    return lines
+
+
+def _listed(beginning: str, names: Sequence[str]) -> str:
+    """Return a line with as many of `names` as fit, the first one in any case."""
+    for shown in range(len(names), 1, -1):
+        more = f" and {len(names) - shown} more" if shown < len(names) else ""
+        line = f"{beginning}{', '.join(names[:shown])}{more}"
+        if len(line) <= _LINE:
+            return line
+    return f"{beginning}{names[0]}" + (f" and {len(names) - 1} more" if names[1:] else "")
 
 
 def _measured(best: pd.DataFrame) -> list[str]:
-    return [name for name in best.columns if f"{name}_ci95" in best]
+    return [name for name in best.columns if f"{name}_low" in best]
 
 
 def _settings(best: pd.DataFrame, row: int, without: Sequence[str]) -> str:
@@ -52,14 +119,18 @@ def _settings(best: pd.DataFrame, row: int, without: Sequence[str]) -> str:
     )
 
 
-def _measurements(best: pd.DataFrame, row: int) -> str:
+def _measurements(best: pd.DataFrame, row: int) -> list[str]:
     values = best.iloc[row]
     texts = []
+    first, *_ = _measured(best)
+    metric = f" {label(first).rpartition(' ')[2]}"  # of `validation accuracy`, named once
+    if not all(label(name).endswith(metric) for name in _measured(best)):
+        metric = ""
     for name in _measured(best):
         unit = " %" if name.endswith("_accuracy") else ""
-        texts.append(
-            f"{label(name)} {format_mean(name, values[name], values[f'{name}_ci95'])}{unit}"
-        )
+        mean = format_mean(name, values[name], values[f"{name}_low"], values[f"{name}_high"])
+        what = label(name) if name == first else label(name).removesuffix(metric)
+        texts.append(f"{what} {mean}{unit}")
     if values["diverged"]:
         texts.append(f"{values['diverged']} of {pluralize(values['seeds'], 'seed')} diverged")
-    return ", ".join(texts)
+    return texts

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich import box
@@ -13,8 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_NUMERIC = re.compile(r"[-+±\d.,%e\s]*")
+_NUMERIC = re.compile(r"[-+±\[\]\d.,%e\s]*")
+_MEAN = re.compile(r" ± |\[[^]]*\]")
 _GAP = 2  # spaces between columns
+_MAX_TEXT = 60
+"""The texts of a column with a longer one are printed once each, as footnotes."""
+_SHORT = 12
+_UNSET = {"default", "-"}
 
 
 @dataclass(frozen=True)
@@ -41,56 +45,64 @@ class _Column:
 def print_table(
     console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Print `rows` under `headers`, as several tables below each other if one is too wide.
+    """Print `rows` under `headers`, or each row as a record if the table is too wide.
 
-    Each of them repeats the first columns that tell the rows apart. Columns that hold the same
-    value in every row are printed once below. Text wraps at spaces; numbers stay whole.
+    Columns that hold the same value in every row are printed once, above the table. Long texts
+    are printed once each, below it. Text wraps at spaces; numbers stay whole.
     """
     columns = [_Column(h, c) for h, c in zip(headers, zip(*rows, strict=True), strict=True)]
     constant = [c for c in columns[1:] if len(rows) > 1 and len(set(c.cells)) == 1]
     columns = [column for column in columns if column not in constant]
+    notes: dict[str, int] = {}
+    columns = [columns[0], *(_with_footnotes(column, notes) for column in columns[1:])]
     console.print()
     console.print(Text(title, style="bold"))
-    for i, group in enumerate(_groups(columns, _line_width(console))):
-        if i:
-            console.print()
-        console.print(_table(console, group), soft_wrap=False)
     if constant:
         same = ", ".join(f"{column.header} {column.cells[0]}" for column in constant)
-        lines = textwrap.wrap(
-            f"Same in all rows: {same}.",
-            console.width,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        console.print(f"Same in all rows: {same}.")
+    if _total(columns) <= _line_width(console):
+        console.print(_table(console, columns), soft_wrap=False)
+    else:
+        _print_records(console, columns)
+    for note, number in notes.items():
+        console.print(f"  [{number}]  {note}")
+
+
+def _with_footnotes(column: _Column, notes: dict[str, int]) -> _Column:
+    """Replace the long texts of a column by the numbers of their footnotes."""
+    if column.is_numeric or max(map(len, column.cells)) <= _MAX_TEXT:
+        return column
+    texts = [cell for cell in column.cells if len(cell) > _SHORT]
+    for text in texts:
+        notes.setdefault(text, len(notes) + 1)
+    cells = (f"[{notes[cell]}]" if cell in texts else cell for cell in column.cells)
+    return replace(column, cells=tuple(cells))
+
+
+def _print_records(console: Console, columns: Sequence[_Column]) -> None:
+    """Print each row as `header: cell` pairs, of which none is broken that fits in a line.
+
+    Cells without a value are left out.
+    """
+    for row in zip(*(column.cells for column in columns), strict=True):
+        pairs = [
+            f"{column.header}: {cell}"
+            for column, cell in zip(columns, row, strict=True)
+            if cell not in _UNSET
+        ]
+        lines = [pairs[0]]
+        for pair in pairs[1:]:
+            if len(lines[-1]) + len(pair) + 3 > console.width:
+                lines[-1] += ","
+                lines.append(f"    {pair}")
+            else:
+                lines[-1] += f", {pair}"
         console.print("\n".join(lines))
 
 
 def _line_width(console: Console) -> int:
     """Return the characters for columns and gaps; a frame has blanks at both ends."""
     return console.width - 2 if console.is_terminal else console.width
-
-
-def _groups(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
-    """Split the columns into groups that fit side by side, the keys of the rows in each."""
-    keys = _keys(columns)
-    groups: list[list[_Column]] = []
-    group = list(keys)
-    for column in columns[len(keys) :]:
-        if _total([*group, column]) > width and len(group) > len(keys):
-            groups.append(group)
-            group = list(keys)
-        group.append(column)
-    return [*groups, group]
-
-
-def _keys(columns: Sequence[_Column]) -> list[_Column]:
-    """Return the first columns, at least one, that together differ in every row."""
-    for count in range(1, len(columns)):
-        rows = list(zip(*(column.cells for column in columns[:count]), strict=True))
-        if len(set(rows)) == len(rows):
-            return list(columns[:count])
-    return list(columns[:1])
 
 
 def _total(columns: Sequence[_Column]) -> int:
@@ -114,5 +126,6 @@ def _table(console: Console, columns: Sequence[_Column]) -> Table:
 
 
 def _longest_word(text: str) -> int:
-    whole_means = text.replace(" ± ", "_±_")  # "98.9 ± 0.3" stays on one line
+    # "98.9 ± 0.3" and "[97.1, 98.8]" stay on one line.
+    whole_means = _MEAN.sub(lambda found: found[0].replace(" ", "_"), text)
     return max(map(len, whole_means.split()), default=0)

@@ -1,4 +1,4 @@
-"""The curves of a run as one spreadsheet."""
+"""The trials, verdicts and curves of a run as one spreadsheet."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ _QUANTITIES = (
 _MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384  # of Excel
 
 
-def write_spreadsheet(results: Results, path: Path) -> list[str]:
+def write_spreadsheet(
+    results: Results, path: Path, claims: pd.DataFrame | None = None
+) -> list[str]:
     """Write an .xlsx file and return the names of its sheets.
 
-    The first sheet holds the trials. Each of the others holds one quantity, with a row per step and
-    a column per trial, in the units of the records. Quantities without values have no sheet.
+    The first sheet holds the trials, the second one the `claims` with their verdicts, if there are
+    any. Each of the others holds one quantity, with a row per step and a column per trial, in the
+    units of the records. Quantities without values have no sheet.
 
     Raises: ConfigError if a sheet would exceed Excel's limits.
     """
     records = results.records
     observed = [name for name in records.columns if name.startswith("observed_")]
-    sheets = {"trials": results.trials}
+    sheets = {"trials": results.trials} | ({} if claims is None else {"claims": claims})
     for quantity in (*_QUANTITIES, *observed):
         if quantity in records and records[quantity].notna().any():
             curves = records.pivot(index="step", columns="trial", values=quantity)

@@ -2,238 +2,335 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
+from rich.text import Text
 
 import search_spaces
-from search_spaces import search
-from search_spaces.study import Claim, Study
-from study.analysis.conclusions import conclusions
-from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
+from lenet.config import ConfigError
+from search_spaces.study import Claim, Study, Table
+from study.analysis.leaderboard import count_excluded
+from study.analysis.optimizer_pairs import optimizer_pairs
 from study.analysis.results import Results
-from study.analysis.search import is_search, search_objectives, winner_notes
-from study.analysis.speedup import is_scaling
+from study.analysis.search import is_search
 from study.analysis.wording import (
     column_heading,
     format_mean,
+    format_setting,
     format_value,
     label,
     pluralize,
-    provenance,
 )
-from study.claims.judge import judge_all
-from study.claims.verdict import NOT_TESTED, Verdict
+from study.claims.verdict import NOT_TESTED, UNDECIDED, Verdict
+from study.figures import style
 from study.figures.draw import draw_all
-from study.report.answer import best_lines, verdict_line
+from study.report.answer import ONE_SEED
+from study.report.comparisons import pair_lines
 from study.report.console_table import print_table
+from study.report.findings import Findings
+from study.report.page.write import write_page
+from study.report.text_tables import write_text_tables
 from study.runs import layout
-from study.tables.make import make_all
+from study.tables.make import make_statistics
+from study.tables.statistics import PREFIX
 
 _MAX_FAILURES = 10
 _MAX_ROWS = 30
 """Rows of the printed leaderboard. The file has all."""
+_MAX_ROWS_OF_SEARCH = 10
+"""Of a search, whose rows are several lines long."""
 
 
-def summarize(directory: Path, console: Console, out: Path | None = None) -> None:
+def summarize(
+    directory: Path, console: Console, out: Path | None = None, *, footer: bool = True
+) -> None:
     """Report the run in `directory`: print the answer, the tables and the verdicts, and write
-    them with the figures into `out` (default: `directory`).
+    them with the figures, with or without a `footer`, into `out` (default: `directory`).
 
     Raises: ConfigError if the folder holds no run, its tables cannot be read, or its study does
     not fit the run; OSError if nothing can be written.
     """
     results = Results.load(directory)
     console.print()
-    _print_excluded(results, console)
     if results.completed.empty:
-        console.print("No trial has a result yet: there is nothing to rank or to draw.")
+        _print_excluded(results, console)
+        console.print("No trial has ended yet: there is nothing to rank or to draw.")
         return
     out = out or directory
     out.mkdir(parents=True, exist_ok=True)
-    report = _Report(results, directory, out, console)
-    report.print_answer()
+    report = _Report(Findings(results, directory), out, console, footer)
+    report.print_question()
     report.print_details()
+    report.print_answer()
     report.print_files()
+
+
+def summarize_together(directories: Sequence[Path], console: Console, out: Path) -> None:
+    """Print the answer of each run, and write one page about all of them into `out`.
+
+    Raises: ConfigError if a folder holds no run, or none of its trials has ended; OSError if the
+    page cannot be written.
+    """
+    runs = []
+    for directory in directories:
+        results = Results.load(directory)
+        if results.completed.empty:
+            raise ConfigError(f"no trial of {directory} has ended yet: omit this run")
+        runs.append(Findings(results, directory))
+    out.mkdir(parents=True, exist_ok=True)
+    for findings in runs:
+        console.print()
+        console.print(Text(findings.directory.name, style="bold"))
+        console.print(f"  Measured: {findings.provenance}.")
+        for line in findings.answer:
+            console.print(f"  {line}")
+    console.print()
+    console.print(f"  Page: {write_page(runs, out / layout.PAGE)}")
 
 
 @dataclass
 class _Report:
-    results: Results
-    directory: Path
+    findings: Findings
     out: Path
     console: Console
-    files: list[tuple[str, str]] = field(default_factory=list)
-    """(what, where) for the list at the end"""
+    footer: bool
+    files: list[str] = field(default_factory=list)
+    """what was written, for the list at the end"""
 
     def __post_init__(self) -> None:
-        results, run = self.results, self.results.run
-        self.study: Study | None = None
-        if run.study in search_spaces.studies():
-            self.study = search_spaces.find(run.study)
-            if is_search(results):  # every search shows the same, whatever its space
-                figures = search.figures(len(search_objectives(results)))
-                self.study = replace(self.study, figures=figures, tables=search.TABLES, claims=())
-        # Workers learn the same and differ only in time; the ramps of a range test rank nothing.
-        board = pd.DataFrame() if is_scaling(results) else leaderboard(results)
-        self.board = board
-        self.best = best_per_optimizer(board) if len(board) else board
-        self.judged = judge_all(self.study, results) if self.study else []
-        self.provenance = provenance(run, results.completed)
+        self.results = self.findings.results
+        self.board = self.findings.board
+
+    def print_question(self) -> None:
+        """Print what the run is about and what it was measured with."""
+        study, run = self.findings.study, self.results.run
+        question = f": {study.question}" if study else ""
+        self.console.print(f"{study.name if study else run.study}{question}")
+        if problem := search_spaces.problem_of(run.study):
+            self.console.print(
+                f"Your study is not here ({problem}). This report is by the definition that the "
+                "run keeps; to train more of it, bring your file."
+            )
+        self.console.print(f"Measured: {self.findings.provenance}.")
+        _print_reused(self.results, self.console)
+        _print_excluded(self.results, self.console)
 
     def print_answer(self) -> None:
-        """Print what the run found, before the tables that show it."""
+        """Print what the run found, after the tables that show it."""
         say = self.console.print
-        say(f"{self.results.run.study}: {self.provenance}.")
         say()
-        if is_scaling(self.results):
+        say(Text("Answer", style="bold"))
+        for line in self.findings.answer:
+            say(f"  {line}")
+        if self.findings.conclusions:
             self._conclusions()
-        if len(self.best):
-            for line in best_lines(self.best):
-                say(line)
-        if is_search(self.results):
-            for line in winner_notes(self.results):
-                say(line)
-        if self.judged:
-            say(f"{verdict_line(self.judged)}.")
+        for line in self.findings.winner:
+            say(f"  {line}")
 
     def print_details(self) -> None:
         """Print and write rankings, tables and claims; draw the figures."""
         if len(self.board):
             self._rankings()
-        if self.study is None:
-            name = self.results.run.study
-            self.console.print(f"No figures: this installation has no study {name!r}.")
-            return
-        self._tables(self.study)
-        self._claims(self.study)
+        study = self.findings.study
+        if study:
+            self._tables()
+        if len(self.board) and self.findings.is_stochastic:
+            self._statistics()
+        if study:
+            self._claims(study)
         self.console.print()
         folder = self.out / layout.FIGURES
-        drawn = draw_all(self.study, self.results, folder, self.console.print)
-        figures = pluralize(len(drawn) // 2, "figure")
-        self.files.insert(0, ("figures", f"{folder} ({figures}, PNG and SVG)"))
+        with style.footers(shown=self.footer):
+            drawn = draw_all(study, self.results, folder, self.console.print)
+        figures = len({path.with_suffix("") for path in drawn})
+        self.files.insert(0, f"{layout.FIGURES} ({figures})")
 
     def print_files(self) -> None:
-        """Print where everything is."""
-        tables = self.directory / layout.TRIALS_TABLE, self.directory / layout.RECORDS_TABLE
-        self.files.append(("records", f"{tables[0]}, {tables[1]} (and .csv)"))
-        command = f"python -m study.report {shlex.quote(str(self.directory))}"
-        self.files.append(("again", command))
-        for what, where in self.files:
-            self.console.print(f"  {what:9} {where}")
+        """Write the page, and print where everything is."""
+        page = write_page([self.findings], self.out / layout.PAGE)
+        self.console.print(f"  Page: {page}")
+        if self.out == self.findings.directory:
+            self.files.append(layout.TRIALS_TABLE)
+        self.console.print(f"  Files in {self.out}: {', '.join(self.files)}")
 
     def _rankings(self) -> None:
-        board, best = self.board, self.best
+        board, best = self.board, self.findings.best
         paths = self.out / layout.LEADERBOARD, self.out / layout.BEST_PER_OPTIMIZER
         board.to_csv(paths[0], index=False)
         best.to_csv(paths[1], index=False)
-        self.files.append(("rankings", f"{paths[0]}, {paths[1]}"))
+        self.files.append(layout.LEADERBOARD)
         say = self.console.print
         say()
         objective = self.results.objective
+        rows = _MAX_ROWS_OF_SEARCH if is_search(self.results) else _MAX_ROWS
         unused = "" if objective.startswith("test") else "; the test set plays no part"
         say(f"Ranked by {label(objective)}{unused}.")
-        say("± is the 95% Student-t interval over seeds; one seed has none.")
-        self._print_ranking("Leaderboard", board.head(_MAX_ROWS))
-        if len(board) > _MAX_ROWS:
-            diverged = int((board["diverged"][_MAX_ROWS:] > 0).sum())
+        if objective.startswith("test") and self.findings.is_stochastic:
+            say("The best point is chosen on the test set, so its result there is optimistic.")
+        say("± or [low, high]: the 95% interval of the mean over seeds; one seed has none.")
+        self._print_ranking("Leaderboard", board.head(rows))
+        for path, table in zip(paths, (board, best), strict=True):
+            title = f"{'Leaderboard' if table is board else 'Best setting per optimizer'}. "
+            title += f"Measured: {self.findings.provenance}."
+            write_text_tables(path, title, *_ranking(table))
+        if len(board) > rows:
+            diverged = int((board["diverged"][rows:] > 0).sum())
             of_these = f", {diverged} of them diverged" if diverged else ""
-            say(f"... and {len(board) - _MAX_ROWS} more in {layout.LEADERBOARD}{of_these}.")
+            say(f"... and {len(board) - rows} more in {layout.LEADERBOARD}{of_these}.")
         self._print_ranking("Best setting per optimizer", best)
 
     def _print_ranking(self, title: str, board: pd.DataFrame) -> None:
-        measured = [name for name in board.columns if f"{name}_ci95" in board]
-        settings = list(board.columns[1 : list(board.columns).index(measured[0])])
-        counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
-        headers = [
-            "rank",
-            *map(label, settings),
-            *map(column_heading, measured),
-            *counts,
-            "seconds",
-        ]
-        rows = [
-            [
-                str(row["rank"]),
-                *(format_value(row[name]) for name in settings),
-                *(format_mean(name, row[name], row[f"{name}_ci95"]) for name in measured),
-                *(str(row[name]) for name in counts),
-                f"{row['train_seconds']:.1f}",
-            ]
-            for row in board.to_dict("records")
-        ]
-        print_table(self.console, title, headers, rows)
+        print_table(self.console, title, *_ranking(board))
 
-    def _tables(self, study: Study) -> None:
-        made = make_all(study, self.results)
+    def _tables(self) -> None:
+        made = self.findings.tables
         if not made:
             return
         folder = self.out / layout.TABLES
         folder.mkdir(exist_ok=True)
         for name, (declared, table) in made.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
-            rows = [[format_value(cell) for cell in row] for row in table.itertuples(index=False)]
-            print_table(self.console, declared.title, [label(str(c)) for c in table.columns], rows)
-        self.files.append(("tables", f"{folder} ({pluralize(len(made), 'table')}, CSV)"))
+            headers, rows = self._write_table(folder / f"{name}.csv", declared, table)
+            print_table(self.console, declared.title, headers, rows)
+        self.files.append(f"{layout.TABLES} ({len(made)})")
+
+    def _write_table(
+        self, path: Path, declared: Table, table: pd.DataFrame
+    ) -> tuple[list[str], list[list[str]]]:
+        """Write a table as CSV, Markdown and LaTeX. Return its headers and rows as text."""
+        table.to_csv(path, index=False)
+        headers = [label(str(column)) for column in table.columns]
+        rows = [[format_value(cell) for cell in row] for row in table.itertuples(index=False)]
+        title = f"{declared.title}. Measured: {self.findings.provenance}."
+        write_text_tables(path, title, headers, rows)
+        return headers, rows
+
+    def _statistics(self) -> None:
+        """Write the tables of statistics, and print what they say of the optimizers."""
+        made = make_statistics(self.results)
+        if not made:
+            return
+        folder = self.out / layout.TABLES
+        folder.mkdir(exist_ok=True)
+        for name, (declared, table) in made.items():
+            self._write_table(folder / f"{name}.csv", declared, table)
+        files = f"{layout.TABLES}/{PREFIX}*.csv"
+        self.files.append(f"{files} ({len(made)})")
+        lines = pair_lines(optimizer_pairs(self.results), self.results)
+        if lines:
+            self.console.print()
+            self.console.print(Text("Optimizers compared in pairs", style="bold"))
+            for line in lines:
+                self.console.print(f"  {line}")
+            self.console.print(f"  All statistics are in {files}.")
 
     def _claims(self, study: Study) -> None:
-        if not self.judged:
+        judged, measured_by = self.findings.judged, self.findings.provenance
+        if not judged:
             return
         say = self.console.print
         say()
         say(f"Claims of the report ({study.source})")
-        say(f"  Judged by: {self.provenance}.")
+        say(f"  Judged by: {measured_by}.")
         budget = self.results.run.budget
         if budget != "paper" and study.budgets["paper"] != study.budgets["quick"]:
             say(
                 "  The published budget is larger: use --budget paper to test the claims as stated."
             )
-        _print_verdicts(self.judged, self.console)
+        _print_verdicts(judged, self.console, one_seed=self.findings.one_seed)
         rows = [
             {
                 "claim": claim.name,
                 "verdict": verdict.verdict,
+                "seeds": verdict.seeds,
+                "confidence": verdict.confidence,
+                "seeds_needed": verdict.seeds_needed,
+                "certainty": verdict.certainty,
                 "says": claim.statement,
                 "source": claim.source,
                 "published": claim.published,
                 "evidence": verdict.evidence,
-                "judged_by": self.provenance,
+                "judged_by": measured_by,
             }
-            for claim, verdict in self.judged
+            for claim, verdict in judged
         ]
+        table = pd.DataFrame(rows).astype({"seeds": "Int64", "seeds_needed": "Int64"})
         path = self.out / layout.CLAIMS
-        pd.DataFrame(rows).to_csv(path, index=False)
-        self.files.append(("claims", str(path)))
+        table.to_csv(path, index=False)
+        shown = ["verdict", "says", "source", "published", "evidence", "certainty"]
+        texts = [[str(row[name]) for name in shown] for row in rows]
+        title = f"Claims of the report ({study.source}). Judged by: {measured_by}."
+        write_text_tables(path, title, shown, texts)
+        self.files.append(layout.CLAIMS)
 
     def _conclusions(self) -> None:
-        """Print what several workers are worth, and write it."""
-        sentences = conclusions(self.results)
-        self.console.print("What several workers are worth here")
-        for sentence in sentences:
-            self.console.print(f"  {sentence}")
+        """Write what several workers are worth, and print where it is."""
+        self.console.print(f"  What a model of the step's time predicts: {layout.CONCLUSION}")
         path = self.out / layout.CONCLUSION
-        lines = [*sentences, f"Measured by: {self.provenance}.", ""]
+        lines = [*self.findings.conclusions, f"Measured by: {self.findings.provenance}.", ""]
         path.write_text("\n".join(lines), encoding="utf-8")
-        self.files.append(("in words", str(path)))
+        self.files.append(layout.CONCLUSION)
 
 
-def _print_verdicts(judged: Sequence[tuple[Claim, Verdict]], console: Console) -> None:
+def _ranking(board: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return the headers and the cells of a ranking, as text."""
+    measured = [name for name in board.columns if f"{name}_low" in board]
+    settings = list(board.columns[1 : list(board.columns).index(measured[0])])
+    counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
+    headers = ["rank", *map(label, settings), *map(column_heading, measured), *counts, "seconds"]
+    rows = [
+        [
+            str(row["rank"]),
+            *(format_setting(name, row[name]) for name in settings),
+            *(
+                format_mean(name, row[name], row[f"{name}_low"], row[f"{name}_high"])
+                for name in measured
+            ),
+            *(str(row[name]) for name in counts),
+            f"{row['train_seconds']:.1f}",
+        ]
+        for row in board.to_dict("records")
+    ]
+    return headers, rows
+
+
+def _print_verdicts(
+    judged: Sequence[tuple[Claim, Verdict]], console: Console, *, one_seed: bool
+) -> None:
     # A reason that several claims cannot be tested for is printed once.
     shared = Counter(v.evidence for _, v in judged if v.verdict == NOT_TESTED)
     for evidence, claims in shared.items():
         if claims > 1:
             console.print(f"  NOT TESTED, {claims} claims: {evidence}.")
+            names = [claim.name for claim, verdict in judged if verdict.evidence == evidence]
+            console.print(f"      {', '.join(names)}")
+    undecided = [claim.name for claim, verdict in judged if verdict.verdict == UNDECIDED]
+    if one_seed and undecided:
+        console.print(f"  UNDECIDED, {pluralize(len(undecided), 'claim')}: {ONE_SEED}.")
+        console.print(f"      {', '.join(undecided)}")
     for claim, verdict in judged:
-        if shared[verdict.evidence] > 1:
+        if shared[verdict.evidence] > 1 or (one_seed and verdict.verdict == UNDECIDED):
             continue
         published = "" if claim.published == "none" else f" Published: {claim.published}."
-        console.print(f"  {verdict.verdict.upper()}: {claim.statement}")
+        console.print(f"  {verdict.verdict.upper()} ({claim.name}): {claim.statement}")
         console.print(f"      {claim.source}.{published}")
         console.print(f"      Here: {verdict.evidence}.")
+        if verdict.certainty:
+            console.print(f"      How sure: {verdict.certainty}.")
+
+
+def _print_reused(results: Results, console: Console) -> None:
+    """Print how many trials other runs have trained, and which runs."""
+    if "reused" not in results.trials or results.trials["reused"].isna().all():
+        return
+    runs = results.trials["reused"].dropna()
+    counts = ", ".join(f"{run} ({count})" for run, count in runs.value_counts().items())
+    trials = pluralize(len(results.trials), "trial")
+    console.print(f"Reused: {len(runs)} of {trials}, trained by {counts}.")
 
 
 def _print_excluded(results: Results, console: Console) -> None:
@@ -251,8 +348,7 @@ def _print_excluded(results: Results, console: Console) -> None:
     failed = results.trials[results.trials["status"] == "failed"]
     for trial in failed.head(_MAX_FAILURES).to_dict("records"):
         reason = trial["error"].strip().splitlines() if isinstance(trial["error"], str) else []
-        console.print(
-            f"  {trial['trial']} failed: {reason[-1] if reason else 'no reason recorded'}"
-        )
+        why = " ".join(line.strip() for line in reason[:2]) or "no reason recorded"
+        console.print(f"  {trial['trial']} failed: {why}")
     if len(failed) > _MAX_FAILURES:
         console.print(f"  ... and {len(failed) - _MAX_FAILURES} more (see trials.csv)")

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import obstore
@@ -129,8 +128,8 @@ class BucketPath:
             written = obstore.put(self._store, self._key, content, mode=version or "create")
             return _version(written)
 
-    def append_from(self, source: Path) -> None:
-        self.write_bytes(source.read_bytes())
+    def extend_to(self, content: bytes, *, durable: bool = False) -> None:
+        self.write_bytes(content)
 
     def delete(self) -> None:
         with contextlib.suppress(FileNotFoundError), self._os_errors():

@@ -16,25 +16,30 @@ from study.runs import layout
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE, STEP_TIMING
 
-_MEASURED = [name for name in Record.__dataclass_fields__ if name != "observed"]
-_STATE_COLUMNS = ("error", "attempts", "started", "ended", "device", "threads", "host")
+_MEASURED = [name for name in Record.__dataclass_fields__ if name not in ("observed", "metrics")]
+_STATE_COLUMNS = (
+    *("error", "attempts", "started", "ended", "device", "threads", "host"),
+    "reused",
+)
 
 
-def collect(folder: RunFolder) -> None:
-    """Write the tables of a run, replacing older ones.
+def collect(folder: RunFolder, out: Path | None = None) -> None:
+    """Write the tables of a run into `out` (default: its own folder), replacing older ones.
 
-    `records` has a row per record: `trial`, the fields of `Record`, and a column for each
-    observed number, such as `observed_W`.
+    `records` has a row per record: `trial`, the fields of `Record`, a column for each of the
+    user's own metrics, such as `validation_r2`, and one for each observed number, such as
+    `observed_W`.
 
     `timings`, of data-parallel runs only, has a row per trial, worker and step: `trial` and the
     fields of `STEP_TIMING`.
 
     `trials` has a row per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`,
     `stopped` by a scheduler, `failed`, or `unfinished`, also if its records are damaged), `error`,
-    `attempts`, `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`, every
-    setting, the fields of the last record, and `best_validation_accuracy` with its
-    `best_validation_epoch`. Of a data-parallel run it also has the columns of its launch
-    (see `study.analysis.speedup`).
+    `attempts`, `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`,
+    `reused` (the run that trained it, if another one did), `fleet` and `fleet_size` (the fleet that
+    trained it and its members at the start; empty and 1 if it was trained alone), every setting,
+    the fields of the last record, and `best_validation_accuracy` with its `best_validation_epoch`.
+    Of a data-parallel run it also has the columns of its launch (see `study.analysis.speedup`).
 
     Raises: ConfigError if the plan is damaged, OSError if the run cannot be read or written.
     """
@@ -50,12 +55,13 @@ def collect(folder: RunFolder) -> None:
             timings.append(_timing_rows(planned.name, steps))
     # The columns exist even if no trial has a record yet.
     columns = dict.fromkeys(["trial", *_MEASURED, *(name for row in record_rows for name in row)])
+    out = out or folder.path
     records_table = pd.DataFrame(record_rows, columns=list(columns))
-    _write_parquet_and_csv(folder.path / layout.RECORDS_TABLE, records_table)
+    _write_parquet_and_csv(out / layout.RECORDS_TABLE, records_table)
     if timings:
         table = pd.concat(timings, ignore_index=True)
-        _replace(folder.path / layout.TIMINGS_TABLE, lambda p: table.to_parquet(p, index=False))
-    _write_parquet_and_csv(folder.path / layout.TRIALS_TABLE, pd.DataFrame(trial_rows))
+        _replace(out / layout.TIMINGS_TABLE, lambda p: _write_parquet(p, table))
+    _write_parquet_and_csv(out / layout.TRIALS_TABLE, pd.DataFrame(trial_rows))
 
 
 def refresh(folder: RunFolder) -> None:
@@ -79,14 +85,16 @@ def tables_are_current(folder: RunFolder) -> bool:
     if not all(table.is_file() for table in tables):
         return False
     written = min(table.stat().st_mtime_ns for table in tables)
-    trial_files = (folder.path / layout.TRIALS).glob("*/*.json")
+    trial_files = (folder.path / layout.TRIALS).glob("*/*.json*")
     return all(file.stat().st_mtime_ns <= written for file in trial_files)
 
 
 def _row(record: Record) -> dict[str, Any]:
     row = record.to_dict()
     observed = row.pop("observed")
-    return row | {f"observed_{name}": value for name, value in observed.items()}
+    return (
+        row | row.pop("metrics") | {f"observed_{name}": value for name, value in observed.items()}
+    )
 
 
 def _timing_rows(trial: str, steps: np.ndarray[Any, Any]) -> pd.DataFrame:
@@ -111,6 +119,8 @@ def _trial_row(
         "config_id": planned.config.id,
         "status": status if status in COMPLETE or status == "failed" else "unfinished",
         **{name: state.get(name) for name in _STATE_COLUMNS},
+        "fleet": state.get("fleet", ""),
+        "fleet_size": state.get("fleet_size", 1),
         **state.get("data_parallel", {}),
         **last,
         **planned.config.to_dict(),  # after the record, whose lr belongs to its step
@@ -120,8 +130,13 @@ def _trial_row(
 
 
 def _write_parquet_and_csv(path: Path, table: pd.DataFrame) -> None:
-    _replace(path, lambda temporary: table.to_parquet(temporary, index=False))
+    _replace(path, lambda temporary: _write_parquet(temporary, table))
     _replace(path.with_suffix(".csv"), lambda temporary: table.to_csv(temporary, index=False))
+
+
+def _write_parquet(path: Path, table: pd.DataFrame) -> None:
+    with path.open("wb") as file:  # pyarrow refuses paths that are not UTF-8
+        table.to_parquet(file, index=False)
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +40,13 @@ class LocalPath:
             Path(temporary).unlink(missing_ok=True)
             raise
 
-    def append_from(self, source: Path) -> None:
+    def extend_to(self, content: bytes, *, durable: bool = False) -> None:
         # A TensorBoard that has the file open sees it grow; it would miss a replaced file.
-        with source.open("rb") as grown, self.path.open("ab") as file:
-            grown.seek(file.tell())
-            shutil.copyfileobj(grown, file)
+        with self.path.open("ab") as file:
+            file.write(content[file.tell() :])
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
 
     def delete(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import search_spaces
 from lenet.config import ConfigError
+from search_spaces import kept
+
+GRID_TOOL = "study.grid"
+"""`RunMetadata.tool` of a run that trains a study's grid"""
+SEARCH_TOOL = "study.search"
+"""`RunMetadata.tool` of a run whose results are read as a search."""
+EVENT_FILES_TOOL = "study.report --from-tensorboard"
+"""`RunMetadata.tool` of trials that TensorBoard's event files hold, with what these do not tell."""
 
 _REQUIRED = ("study", "budget", "dataset", "device")
-_OMITTED_IF_EMPTY = ("resources", "machine", "resumed_on")
+_OMITTED_IF_EMPTY = ("definition", "resources", "machine", "resumed_on")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("options", "choices", "resources", "machine", "versions"), dict),
+    **dict.fromkeys(("definition", "options", "choices", "resources", "machine", "versions"), dict),
     "seeds": int,
+    "records_version": int,
     "grids": list,
     "resumed_on": list,
     "commit": (str, type(None)),
@@ -35,11 +45,13 @@ class DatasetInfo:
 class RunMetadata:
     """What a run trains, with which options, on what; the content of its `run.json`."""
 
-    tool: str = "study.grid"
+    tool: str = GRID_TOOL
     """module name of the command that created the run"""
     options: Mapping[str, Any] = field(default_factory=dict)
     """options of `tool` that a resumed run needs and that no other field has"""
     study: str
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    """the study itself, if it is the user's own (`search_spaces.kept`)"""
     budget: str
     seeds: int = 1
     objective: str = "validation_accuracy"
@@ -48,7 +60,7 @@ class RunMetadata:
     """settings changed with `--set`, and their values"""
     scheduler: str = "none"
     grids: Sequence[str] = field(default_factory=list)
-    """names of the study's grids that are trained; empty: all"""
+    """names of the study's grids that are trained; empty: all but its extra ones"""
     dataset: DatasetInfo
     device: str
     resources: Mapping[str, float] = field(default_factory=dict)
@@ -56,6 +68,8 @@ class RunMetadata:
     machine: Mapping[str, float] = field(default_factory=dict)
     """of a scaling run: number of nodes, CPUs and GPUs"""
     versions: Mapping[str, str] = field(default_factory=dict)
+    records_version: int = 0
+    """`lenet.records.RECORDS_VERSION` of the code; 0: of a run from before there were versions"""
     commit: str | None = None
     """the project's git commit, see `project_commit`"""
     command: str = ""
@@ -101,7 +115,14 @@ class RunMetadata:
         for name in values.keys() - {"dataset"}:
             if not isinstance(values[name], _TYPES.get(name, str)):
                 raise ConfigError(f"has {name} {values[name]!r}, which is of the wrong type")
+        if values.get("definition"):
+            search_spaces.keep(values["study"], kept.from_json(values["definition"]))
         return cls(**values)
+
+    @property
+    def is_from_event_files(self) -> bool:
+        """Whether the trials were read from TensorBoard's event files, whoever wrote them."""
+        return self.tool == EVENT_FILES_TOOL
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""
@@ -111,6 +132,12 @@ class RunMetadata:
             for name, value in document.items()
             if value or name not in _OMITTED_IF_EMPTY
         }
+
+
+def definition_of(study: str) -> dict[str, Any]:
+    """Return what `RunMetadata.definition` holds of the study of this name."""
+    own = kept.is_own(study)
+    return dict(kept.to_json(search_spaces.find(study))) if own else {}
 
 
 def project_commit() -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lenet.config import ConfigError
@@ -18,7 +18,31 @@ if TYPE_CHECKING:
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0
 """seconds"""
-_PERMANENT = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_PERMANENT = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    NotADirectoryError,
+    IsADirectoryError,
+)
+_PERMANENT_CODES = frozenset(
+    {
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EINVAL,
+        errno.EILSEQ,
+        errno.EROFS,
+        errno.ENOTEMPTY,
+        errno.EXDEV,
+        errno.EFBIG,
+        errno.EMLINK,
+        errno.EOVERFLOW,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+    }
+)
 _given_up = threading.Event()
 
 Result = TypeVar("Result")
@@ -43,8 +67,14 @@ def patience() -> float:
 
 
 def is_permanent(error: OSError) -> bool:
-    """Return whether waiting cannot help."""
-    return isinstance(error, _PERMANENT)
+    """Return whether waiting cannot help.
+
+    An error about the path, its permissions or the operation is permanent: the same call fails
+    again until somebody changes something. An error of the medium passes: a full disk (ENOSPC,
+    EDQUOT), a network drive that is away (EIO, ESTALE, ETIMEDOUT), a bucket that is down. Unknown
+    errors count as passing.
+    """
+    return isinstance(error, _PERMANENT) or error.errno in _PERMANENT_CODES
 
 
 def give_up() -> None:
@@ -78,8 +108,8 @@ class RetryingPath:
     def write_bytes(self, content: bytes) -> None:
         self._retry("write", lambda: self._location.write_bytes(content))
 
-    def append_from(self, source: Path) -> None:
-        self._retry("write", lambda: self._location.append_from(source))
+    def extend_to(self, content: bytes, *, durable: bool = False) -> None:
+        self._retry("write", lambda: self._location.extend_to(content, durable=durable))
 
     def delete(self) -> None:
         self._retry("delete", self._location.delete)

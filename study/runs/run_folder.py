@@ -10,8 +10,9 @@ import datetime
 import json
 import math
 import os
+import secrets
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +38,11 @@ Result = TypeVar("Result")
 
 
 def default_name(study: str, budget: str) -> str:
-    """Return the default name of a run, with the current time in it."""
-    return f"{study}-{budget}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    """Return a new name for a run: its study, its budget, the time and four random hex digits.
+
+    Without the digits, runs that start within a second would have the same name.
+    """
+    return f"{study}-{budget}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 class RunFolder:
@@ -74,7 +78,7 @@ class RunFolder:
         folder = cls(place)
         folder.check_free()
         folder.make()
-        settings = {planned.name: planned.config.to_dict() for planned in plan}
+        settings = {planned.name: _entry(planned) for planned in plan}
         with folder._refused_if_not_writable():
             for target in folder._places():
                 write_json(target / layout.PLAN, settings)
@@ -164,10 +168,7 @@ class RunFolder:
     @property
     def plan(self) -> list[PlannedTrial]:
         """Every trial of the run, in order. Raises: ConfigError if the plan is damaged."""
-        return [
-            PlannedTrial(name=name, config=TrainConfig.from_dict(settings))
-            for name, settings in self._read_plan().items()
-        ]
+        return [_planned(name, entry) for name, entry in self._read_plan().items()]
 
     def update_metadata(self, **changes: Any) -> None:
         """Change fields of `run`."""
@@ -176,8 +177,12 @@ class RunFolder:
     def extend_plan(self, plan: Iterable[PlannedTrial]) -> None:
         """Append trials to the plan. Trials that are in the plan already stay as they are."""
         known = self._read_plan()
-        new = {p.name: p.config.to_dict() for p in plan if p.name not in known}
+        new = {p.name: _entry(p) for p in plan if p.name not in known}
         self._rewrite(layout.PLAN, known | new)
+
+    def replace_in_plan(self, trials: Iterable[PlannedTrial]) -> None:
+        """Change the fleets and slots of trials of the plan, which keep their places in it."""
+        self._rewrite(layout.PLAN, self._read_plan() | {p.name: _entry(p) for p in trials})
 
     def _read_plan(self) -> dict[str, Any]:
         path = self.path / layout.PLAN
@@ -228,11 +233,17 @@ class RunFolder:
         trials = self.map_trials(lambda planned, trial: (planned, trial.complete))
         return [planned for planned, complete in trials if not complete]
 
-    def best(self, objective: str) -> tuple[str, float] | None:
-        """Return name and objective of the best trial so far, by its last finite value."""
+    def best(
+        self, objective: str, counts: Callable[[str], bool] = lambda name: True
+    ) -> tuple[str, float] | None:
+        """Return name and objective of the best trial so far, by its last finite value.
+
+        Only trials with a name that `counts` take part.
+        """
 
         def last(planned: PlannedTrial, trial: TrialFolder) -> tuple[str, float]:
-            return planned.name, last_finite(trial.records(), objective)
+            records = trial.records() if counts(planned.name) else []
+            return planned.name, last_finite(records, objective)
 
         measured = [item for item in self.map_trials(last) if math.isfinite(item[1])]
         sign = 1 if maximized(objective) else -1
@@ -276,3 +287,15 @@ class RunFolder:
         """
         if self._copy:
             self._copy.upload_database()
+
+
+def _entry(planned: PlannedTrial) -> dict[str, Any]:
+    """Return what the plan holds of a trial: its settings, and its place in a fleet if any."""
+    place = {"fleet": planned.fleet, "slot": planned.slot} if planned.fleet else {}
+    return place | planned.config.to_dict()
+
+
+def _planned(name: str, entry: Mapping[str, Any]) -> PlannedTrial:
+    settings = dict(entry)
+    fleet, slot = settings.pop("fleet", ""), settings.pop("slot", 0)
+    return PlannedTrial(name=name, config=TrainConfig.from_dict(settings), fleet=fleet, slot=slot)

@@ -35,8 +35,12 @@ class Location(Protocol):
         """Replace the file as a whole: readers, and a crash, see the old or the new content."""
         ...
 
-    def append_from(self, source: Path) -> None:
-        """Bring the file up to `source`, which only ever grows at its end."""
+    def extend_to(self, content: bytes, *, durable: bool = False) -> None:
+        """Bring the file up to `content`, which begins with what the file holds.
+
+        If the writer is killed, the file may end anywhere in between. `durable`: what was written
+        survives a power cut.
+        """
         ...
 
     def delete(self) -> None:

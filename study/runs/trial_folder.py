@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
-import shutil
-import tempfile
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet.records import PHASES, Record
+from lenet.run_length import RunLength
 from study.runs import layout
+from study.runs.event_file import EventFile
 from study.runs.retrying import RetryingPath
-from study.runs.storage import Location, OutOfReach, parse_location, read_json, reason, write_json
+from study.runs.storage import Location, OutOfReach, parse_location, read_json, write_json
 
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
 """The statuses after which a trial is never trained again. A scheduler stopped it: `stopped`."""
@@ -44,8 +45,11 @@ class TrialFolder:
     def __init__(self, home: str | Path | Location) -> None:
         self.home = parse_location(home)
         self._files = RetryingPath(self.home)
-        self._events: Path | None = None
+        self._events = EventFile(self.home)
         self._attempt: int | None = None
+        self._content = b""
+        self._written: list[int] = []
+        """the steps of the records in `_content`, which this object has written"""
 
     @classmethod
     def in_run(cls, home: Location, name: str) -> TrialFolder:
@@ -60,31 +64,75 @@ class TrialFolder:
         running = {"status": "running", "attempts": self._attempt, "error": None}
         self._write_state({**details, **running, "started": _now(), "ended": None})
 
-    def save(self, records: Sequence[Record], checkpoint: bytes) -> None:
+    def save(
+        self, records: Sequence[Record], checkpoint: bytes | None, length: RunLength | None = None
+    ) -> None:
         """Save the records so far, and a checkpoint taken at the last of them.
 
-        The checkpoint is written last, so no record before it can be missing.
+        `checkpoint` is None if the trial is trained in a fleet, which saves one for all its trials.
+        The checkpoint is written after the records, so no record before it can be missing.
+        TensorBoard's events are written last, so a resumed trial only adds to them. Those of a run
+        whose `length` is more than 1,000 records are thinned.
         """
-        self._check_attempt()
+        state = self._check_attempt()
         self._write_records(records)
+        if checkpoint is not None:
+            self.save_checkpoint(checkpoint)
+        self._events.write(records, length, state=state)
+
+    def save_checkpoint(self, checkpoint: bytes) -> None:
+        """Save a checkpoint taken at a saved record."""
         (self._files / layout.CHECKPOINT).write_bytes(checkpoint)
 
-    def finish(self, status: str, records: Sequence[Record]) -> None:
-        """Save the whole curve, mark the trial complete, and delete its checkpoint."""
-        self._check_attempt()
-        self._write_records(records)
-        self.mark(status)
+    def finish(
+        self,
+        status: str,
+        records: Sequence[Record],
+        model: bytes | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save the whole curve, mark the trial complete, and delete its checkpoint.
 
-    def adopt(self, status: str, records: Sequence[Record], details: Mapping[str, Any]) -> None:
-        """Save the whole curve of a trial that another run has trained."""
+        `model`: a file of `lenet.trained`, kept until `delete_model`. `details`: what only the end
+        of the trial can tell; it replaces what `begin` wrote by the same name.
+        """
+        state = self._check_attempt()
+        self._write_records(records)
+        self._events.write(records, state=state, status=status)
+        if model is not None:
+            (self._files / layout.MODEL).write_bytes(model)
+        self._mark(status, details=details)
+
+    def adopt(
+        self,
+        status: str,
+        records: Sequence[Record],
+        details: Mapping[str, Any],
+        model: bytes | None = None,
+    ) -> None:
+        """Save the whole curve of a trial that another run has trained.
+
+        `details` as in `begin`, `model` as in `finish`.
+        """
         self._files.make_folder()
         self._write_records(records)
+        self._events.write(records, state=details, status=status)
+        if model is not None:
+            (self._files / layout.MODEL).write_bytes(model)
         self._write_state({"error": None, **details, "status": status})
 
     def mark(self, status: str, error: str | None = None) -> None:
-        """Set the status: one of `COMPLETE`, or `failed`."""
+        """Set the status of a trial that ends where it is: `stopped` or `failed`."""
+        if records := self.records():
+            self._events.write(records, state=self.state(), status=status)
+        self._mark(status, error)
+
+    def _mark(
+        self, status: str, error: str | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         self._files.make_folder()
-        self._write_state({**self.state(), "status": status, "error": error, "ended": _now()})
+        ending = {"status": status, "error": error, "ended": _now()}
+        self._write_state({**self.state(), **(details or {}), **ending})
         if status in COMPLETE:
             (self._files / layout.CHECKPOINT).delete()
 
@@ -98,8 +146,17 @@ class TrialFolder:
 
     def records(self) -> list[Record]:
         """Return the records so far. Those after the checkpoint will be trained again."""
-        found = read_json(self._files / layout.TRIAL_RECORDS)
-        return [Record(**row) for row in found] if isinstance(found, list) else []
+        try:
+            lines = (self._files / layout.TRIAL_RECORDS).read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            found = read_json(self._files / layout.OLD_TRIAL_RECORDS)
+            return [Record(**row) for row in found] if isinstance(found, list) else []
+        if lines and not lines[-1].endswith(b"\n"):  # its writer was killed
+            lines.pop()
+        try:
+            return [Record(**json.loads(line)) for line in lines]
+        except (ValueError, TypeError):
+            return []
 
     def checkpoint(self) -> bytes | None:
         """Return the last checkpoint, or None if there is none."""
@@ -107,6 +164,21 @@ class TrialFolder:
             return (self._files / layout.CHECKPOINT).read_bytes()
         except FileNotFoundError:
             return None
+
+    def has_model(self) -> bool:
+        """Return True if the trained model is kept."""
+        return layout.MODEL in self.home.names()
+
+    def read_model(self) -> bytes | None:
+        """Return the file of the trained model, or None if it was not kept."""
+        try:
+            return (self._files / layout.MODEL).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def delete_model(self) -> None:
+        """Delete the trained model, if there is one."""
+        (self._files / layout.MODEL).delete()
 
     @property
     def complete(self) -> bool:
@@ -132,48 +204,37 @@ class TrialFolder:
             steps = np.empty(0)
         return steps if steps.dtype == STEP_TIMING else np.empty(0, STEP_TIMING)
 
-    @property
-    def events(self) -> Path:
-        """The local folder to which TensorBoard's writer writes.
-
-        Not the trial's own folder: the writer does not survive a full disk.
-        """
-        if self._events is None:
-            self._events = Path(tempfile.mkdtemp(prefix="study-events-"))
-        return self._events
-
-    def save_events(self) -> None:
-        """Copy what is in `events` to the trial's folder.
-
-        The events are for viewing only: if they cannot be copied, the worker's log says so and
-        nothing fails.
-        """
-        for path in self._events.iterdir() if self._events else ():
-            target = self.home / path.name
-            try:
-                target.append_from(path)
-            except OSError as error:
-                print(f"cannot write {target} ({reason(error)})", flush=True)
-
-    def close_events(self) -> None:
-        """Delete the local folder `events`."""
-        if self._events is not None:
-            shutil.rmtree(self._events)
-            self._events = None
-
-    def _check_attempt(self) -> None:
-        latest = self.state().get("attempts", 0)
+    def _check_attempt(self) -> dict[str, Any]:
+        """Return the state; raise OutOfReach if a later attempt has begun."""
+        state = self.state()
+        latest = state.get("attempts", 0)
         if self._attempt is not None and latest > self._attempt:
             raise OutOfReach(
                 f"{self.home} is trained by another worker: this was attempt {self._attempt}, and "
                 f"attempt {latest} has begun"
             )
+        return state
 
     def _write_records(self, records: Sequence[Record]) -> None:
-        write_json(self._files / layout.TRIAL_RECORDS, [record.to_dict() for record in records])
+        """Append what is new; write the whole file if this object has not written it yet."""
+        known = len(self._written)
+        file = self._files / layout.TRIAL_RECORDS
+        if known and [record.step for record in records[:known]] == self._written:
+            content = self._content + _lines(records[known:])
+            file.extend_to(content, durable=True)
+        else:
+            content = _lines(records)
+            file.write_bytes(content)
+            (self._files / layout.OLD_TRIAL_RECORDS).delete()
+        self._content = content
+        self._written = [record.step for record in records]
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
         write_json(self._files / layout.TRIAL_STATE, state)
+
+
+def _lines(records: Sequence[Record]) -> bytes:
+    return b"".join(json.dumps(record.to_dict()).encode() + b"\n" for record in records)
 
 
 def _now() -> str:

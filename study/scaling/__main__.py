@@ -5,9 +5,11 @@
     python -m study.scaling --workers 1,2 --widths 1,2,4,8 --weak --repeats 3
     python -m study.scaling upc-gpus --device gpu --workers 1,2,4 --budget paper
     python -m study.scaling --device cpu,gpu              one CPU worker beside 1, 2, ... GPUs
+    python -m study.scaling --strategies ddp,explicit     DDP beside one explicit all-reduce
     python -m study.scaling --resume results/NAME         finish a run that was cut short
 
-Workers are Ray Train's (TorchTrainer). torchrun and a plain process train the same for comparison.
+Workers are Ray Train's (TorchTrainer) and train with PyTorch's DistributedDataParallel. torchrun
+and a plain process train the same for comparison.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+import search_spaces
 from lenet.config import ConfigError, unknown_name
+from search_spaces.hardware import LAUNCHERS, STRATEGIES
 from study import commandline
-from study.analysis.speedup import LAUNCHERS
 from study.runs.run_folder import RunFolder
 from study.scaling.plan import PROCESSORS, TOOL, ScalingRequest
 from study.terminal import make_console, print_note
@@ -34,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what to train")
-    what.add_argument("study", nargs="?", help="fan-hardware (default) or upc-gpus")
+    what.add_argument(
+        "study",
+        nargs="?",
+        help="fan-hardware (default), upc-gpus, or your own: FILE.py or package.module:STUDY",
+    )
     what.add_argument(
         "--workers",
         metavar="N[,N...]",
@@ -66,6 +73,12 @@ def _parser() -> commandline.Parser:
         help=f"of {', '.join(LAUNCHERS)} (default: all; with --address, only ray)",
     )
     how.add_argument(
+        "--strategies",
+        metavar="NAME[,NAME...]",
+        help="how workers share a step: ddp (default); explicit (one all-reduce after the "
+        "backward pass); dp (nn.DataParallel: several GPUs, one process, no dropout)",
+    )
+    how.add_argument(
         "--oversubscribe",
         action="store_true",
         help="let CPU workers share CPUs; their numbers are marked",
@@ -95,9 +108,11 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--weak",
         "--repeats",
         "--budget",
+        "--precision",
         "--set",
         "--device",
         "--launchers",
+        "--strategies",
         "--cpus-per-worker",
         "--placement",
     )
@@ -122,9 +137,12 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             devices = _names(options.device, PROCESSORS, "device")
         folder = RunFolder(commandline.new_place(options, request.study, request.budget))
         folder.check_free()
-    from study.pipeline import train_and_report
-    from study.scaling.session import ScalingEngine, ScalingSession
+    with commandline.loading(request.study):
+        from study.pipeline import train_and_report
+        from study.report.declared import check_declared
+        from study.scaling.session import ScalingEngine, ScalingSession
 
+    check_declared(search_spaces.find(request.study))
     session = ScalingSession(
         request=request,
         folder=folder,
@@ -142,7 +160,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
 
 def _request(options: argparse.Namespace, address: str | None) -> ScalingRequest:
     """Read the options that do not depend on the machines."""
-    choices = commandline.choices(options.set)
+    choices = commandline.choices(options)
     if "seed" in choices:
         raise ConfigError("seed is not a dimension: use --repeats N, each repeat is a seed")
     if options.widths is not None:
@@ -159,14 +177,23 @@ def _request(options: argparse.Namespace, address: str | None) -> ScalingRequest
                 "--launchers ray, or omit --address"
             )
         launchers = ["ray"]
+    strategies = ["ddp"]
+    if options.strategies is not None:
+        strategies = _names(options.strategies, STRATEGIES, "strategy")
+    if address and "dp" in strategies:
+        raise ConfigError(
+            "--strategies dp trains in one process on this machine, not on the cluster: use ddp or "
+            "explicit, or omit --address"
+        )
     request = ScalingRequest(
-        study="fan-hardware" if options.study is None else options.study,
+        study=commandline.study_name(options.study, "fan-hardware"),
         budget=options.budget or "quick",
         repeats=options.repeats or 1,
         choices=choices,
         workers={},
         weak=options.weak,
         launchers=launchers,
+        strategies=strategies,
         cpus_per_worker=options.cpus_per_worker or 1.0,
         placement=options.placement or "pack",
         cpus_beside_gpus=options.cpus_per_worker,

@@ -22,6 +22,8 @@ class Job:
     launcher: str
     processor: str
     workers: int
+    strategy: str
+    """how they share the work, one of `STRATEGIES` in `search_spaces.hardware`, or `SERIAL`"""
     oversubscribed: bool
     threads: int
     """torch threads of each worker"""
@@ -60,7 +62,7 @@ class Job:
 
     def facts(self) -> dict[str, Any]:
         """Return the columns that this launch adds to `trials.parquet`."""
-        names = ("launch", "launcher", "processor", "workers", "oversubscribed")
+        names = ("launch", "launcher", "processor", "workers", "strategy", "oversubscribed")
         return {name: getattr(self, name) for name in names}
 
 

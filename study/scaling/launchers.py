@@ -28,13 +28,19 @@ from study.runs.storage import OutOfReach
 from study.scaling.job import Job, failure_file, log_file
 from study.scaling.placement import shared_cpus
 from study.scaling.plan import Launch, ScalingRequest
+from study.scaling.watch import Watch
+from study.waiting import waiting
 
 _TERMINATION_TIMEOUT = 30  # seconds
+_STALL_TIMEOUT = 300.0  # seconds; workers start within 15 to 65 s on two cores
 _KILLED = re.compile(r"Signal \d+ \((?!SIGTERM)SIG\w+\) received by PID \d+")
 
 
 class Launchers:
-    """Runs one launch at a time, since launches are timed."""
+    """Runs one launch at a time, since launches are timed.
+
+    `longest_seconds` is the expected duration of the longest point on one worker.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class Launchers:
         nodes: Sequence[Node],
         oversubscribed: Mapping[str, Mapping[int, bool]],
         datasets: Mapping[str, Dataset],
+        longest_seconds: float,
         console: Console,
     ) -> None:
         self._request = request
@@ -55,6 +62,7 @@ class Launchers:
         self._nodes = nodes
         self._oversubscribed = oversubscribed
         self._datasets = datasets
+        self._longest_seconds = longest_seconds
         self._console = console
         self._ray_seconds = 0.0
         self._shared: dict[str, Any] = {}
@@ -73,7 +81,7 @@ class Launchers:
         durations: list[float] = []
         for number, launch in enumerate(launches, 1):
             started = time.perf_counter()
-            error = self._run(launch)
+            error = self._run_watched(launch, f"  {number}/{len(launches)} {launch.name}")
             durations.append(time.perf_counter() - started)
             failed = [p for p in launch.points if not is_complete(self._folder, p)]
             for planned in failed:
@@ -90,6 +98,19 @@ class Launchers:
             self._console.print(f"  {number}/{len(launches)} {launch.name}: {result}")
         return any_failed
 
+    def _run_watched(self, launch: Launch, title: str) -> str | None:
+        """Run a launch and show what it waits for. Return the reason if it failed or hung."""
+        slowdown = launch.workers if self._oversubscribed[launch.processor][launch.workers] else 1
+        limit = max(_STALL_TIMEOUT, 10 * slowdown * self._longest_seconds)
+        watch = Watch(launch, self._folder, limit)
+        try:
+            with waiting(self._console, title, now=watch.look):
+                return self._run(launch)
+        except KeyboardInterrupt:
+            if watch.verdict is None:
+                raise
+            return watch.verdict
+
     def _run(self, launch: Launch) -> str | None:
         """Train the points of a launch. Return the reason if it failed."""
         job = Job(
@@ -97,6 +118,7 @@ class Launchers:
             launcher=launch.launcher,
             processor=launch.processor,
             workers=launch.workers,
+            strategy=launch.strategy,
             oversubscribed=self._oversubscribed[launch.processor][launch.workers],
             threads=max(1, math.floor(self._request.cpus_of(launch.processor))),
             run_folder=str(self._folder.home),
@@ -112,15 +134,14 @@ class Launchers:
 
         Their seconds are Ray's and belong to no launch.
         """
-        if not self._address:
-            self._console.print("  Starting Ray ...")
         started = time.perf_counter()
-        if not self._address:
-            connection.connect(None)
-        import ray
+        with waiting(self._console, "  Starting Ray, which takes 10 to 30 s"):
+            if not self._address:
+                connection.connect(None)
+            import ray
 
-        from study.cluster.datasets import share
-        from study.scaling.ray_train import train_with_ray
+            from study.cluster.datasets import share
+            from study.scaling.ray_train import train_with_ray
 
         self._train_with_ray = train_with_ray
         self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
@@ -159,7 +180,9 @@ class Launchers:
         worker = ["-m", "study.scaling.worker", str(path)]
         command = [sys.executable, *worker]
         if job.launcher == "torchrun":
-            torchrun = ["-m", "torch.distributed.run", "--standalone"]
+            # By default, torchrun 2.14 advertises the host's name. If it does not resolve, the
+            # workers hang: pytorch/pytorch#150532.
+            torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
             command = [sys.executable, *torchrun, "--nproc-per-node", str(job.workers), *worker]
         log = log_file(path)
         # Ray sets this for its workers. torchrun would set it with a warning.

@@ -11,6 +11,9 @@ from lenet.config import ConfigError
 from study.cluster.resources import Node
 from study.scaling.plan import ScalingRequest
 
+_WORKERS_OF_OWN = (1, 2)
+"""Worker counts for a study of the user's own that declares none."""
+
 
 def with_workers(
     request: ScalingRequest,
@@ -26,7 +29,7 @@ def with_workers(
     if there are any. Beside GPUs the CPU is a single worker, as in Fan's figures, with the CPUs of
     a whole machine unless the user chose otherwise.
 
-    Raises: ConfigError if there is no GPU and the user wants one, or if nothing can be launched.
+    Raises: ConfigError if there is no GPU and the user wants one, or if a strategy does not fit.
     """
     has_gpus = any(node.gpus for node in nodes)
     workers: dict[str, Sequence[int]] = {}
@@ -44,7 +47,7 @@ def with_workers(
         elif counts is not None:
             workers[processor] = counts
         else:
-            of_study = search_spaces.find(request.study).workers
+            of_study = search_spaces.find(request.study).workers or _WORKERS_OF_OWN
             fit = capacity(nodes, processor, request.cpus_per_worker)
             may_share = oversubscribe and processor == "cpu"
             workers[processor] = [n for n in of_study if n <= fit or may_share] or [1]
@@ -55,18 +58,27 @@ def with_workers(
                     f"({_totals(nodes)})."
                 )
     request = replace(request, workers=workers)
-    several_gpus = any(n > 1 for n in workers.get("gpu", ()))
-    if "dataparallel" in request.launchers and several_gpus and request.has_dropout:
-        notes.append(
-            "Omitting dataparallel: it cannot draw the dropout masks of a whole batch. --set "
-            "dropout=0 trains without dropout on all launchers."
-        )
-    if not request.launches():
-        raise ConfigError(
-            "--launchers dataparallel works only with two or more GPUs and without dropout: add "
-            "ray, torchrun or plain"
-        )
+    if "dp" in request.strategies:
+        _check_data_parallel(request)
     return request, notes
+
+
+def _check_data_parallel(request: ScalingRequest) -> None:
+    """Raise `ConfigError` unless the strategy `dp` can train all that is requested."""
+    instead = "use --strategies ddp"
+    if max(request.workers.get("gpu", [1])) == 1:
+        raise ConfigError(
+            f"--strategies dp: torch.nn.DataParallel needs two or more GPUs: {instead}"
+        )
+    if "plain" not in request.launchers:
+        raise ConfigError(
+            "--strategies dp trains in a plain process: add plain to --launchers, or " + instead
+        )
+    if request.has_dropout:
+        raise ConfigError(
+            "--strategies dp: torch.nn.DataParallel cannot draw the dropout masks of a whole "
+            f"batch: add --set dropout=0, or {instead}"
+        )
 
 
 def capacity(nodes: Sequence[Node], processor: str, cpus_per_worker: float) -> int:

@@ -12,6 +12,8 @@ from typing import Any
 
 import search_spaces
 from lenet.config import ConfigError
+from search_spaces.hardware import SERIAL
+from search_spaces.kept import is_own
 from search_spaces.study import PlannedTrial, Study
 from study.request import incomplete_options
 from study.runs.metadata import RunMetadata
@@ -32,12 +34,13 @@ class Launch:
     launcher: str
     processor: str
     workers: int
+    strategy: str
     repeat: int
     points: tuple[PlannedTrial, ...]
 
     @property
     def name(self) -> str:
-        return f"{self.launcher}-{self.workers}{self.processor}-repeat{self.repeat}"
+        return f"{self.launcher}-{self.workers}{self.processor}-{self.strategy}-repeat{self.repeat}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class ScalingRequest:
     weak: bool
     """also train with the batch per worker fixed (weak scaling)"""
     launchers: Sequence[str]
+    strategies: Sequence[str]
+    """of `STRATEGIES`: how several workers share a step"""
     cpus_per_worker: float
     placement: str
     cpus_beside_gpus: float | None = None
@@ -78,6 +83,7 @@ class ScalingRequest:
             "workers": {processor: list(counts) for processor, counts in self.workers.items()},
             "weak": self.weak,
             "launchers": list(self.launchers),
+            "strategies": list(self.strategies),
             "cpus_per_worker": self.cpus_per_worker,
             "cpus_beside_gpus": self.cpus_beside_gpus,
             "placement": self.placement,
@@ -89,7 +95,7 @@ class ScalingRequest:
         Raises: ConfigError if the study does not compare worker counts.
         """
         study = search_spaces.find(self.study)
-        if not study.workers:
+        if not study.workers and not is_own(self.study):
             alternatives = [s.name for s in search_spaces.studies().values() if s.workers]
             raise ConfigError(
                 f"{study.name} does not compare worker counts: type python -m study.grid "
@@ -131,12 +137,14 @@ class ScalingRequest:
             draws.shuffle(first)
             position = {point.config.id: i for i, point in enumerate(first)}
             block = []
-            for launcher, processor, workers in self._launch_kinds():
+            for launcher, processor, workers, strategy in self._launch_kinds():
                 points = self._points(
-                    study, bases if launcher == "ray" else baseline, launcher, processor, workers
+                    study,
+                    bases if launcher == "ray" else baseline,
+                    launcher,
+                    f"{launcher}_{workers}{processor}_{strategy}",
+                    workers,
                 )
-                if not points:
-                    continue
                 draws.shuffle(points)
                 points.sort(key=lambda p: position.get(p.config.id, len(position)))
                 block.append(
@@ -144,6 +152,7 @@ class ScalingRequest:
                         launcher=launcher,
                         processor=processor,
                         workers=workers,
+                        strategy=strategy,
                         repeat=repeat,
                         points=tuple(points),
                     )
@@ -152,40 +161,32 @@ class ScalingRequest:
             launches += block
         return launches
 
-    def _launch_kinds(self) -> Iterator[tuple[str, str, int]]:
-        """Yield (launcher, processor, workers) of each launch in a block.
-
-        `plain` is one process on one device; `dataparallel` is one process that drives several
-        GPUs with `torch.nn.DataParallel`.
-        """
+    def _launch_kinds(self) -> Iterator[tuple[str, str, int, str]]:
+        """Yield (launcher, processor, workers, strategy) of each launch in a block."""
         for processor, counts in self.workers.items():
             for workers in counts:
                 for launcher in self.launchers:
-                    if launcher == "plain" and workers > 1:
+                    if workers == 1:
+                        yield launcher, processor, workers, SERIAL
                         continue
-                    if launcher == "dataparallel" and (processor != "gpu" or workers == 1):
-                        continue
-                    yield launcher, processor, workers
+                    for strategy in self.strategies:
+                        # A plain process is the only one that drives several GPUs.
+                        if (strategy == "dp") == (launcher == "plain"):
+                            yield launcher, processor, workers, strategy
 
     def _points(
         self,
         study: Study,
         bases: Sequence[PlannedTrial],
         launcher: str,
-        processor: str,
+        prefix: str,
         workers: int,
     ) -> list[PlannedTrial]:
         """Return the distinct points of one launch, in the order of the plan."""
         configs = []
         for base in bases:
-            # `DataParallel` cannot draw the dropout masks of the whole batch.
-            if launcher == "dataparallel" and base.config.dropout:
-                continue
             configs.append(base.config)
             if self.weak and workers > 1 and launcher == "ray":
                 configs.append(base.config.replace(batch_size=base.config.batch_size * workers))
-        named = {
-            f"{launcher}_{workers}{processor}_{study.trial_name(config)}": config
-            for config in configs
-        }
+        named = {f"{prefix}_{study.trial_name(config)}": config for config in configs}
         return [PlannedTrial(name=name, config=config) for name, config in named.items()]

@@ -11,8 +11,10 @@ from typing import Any
 import ray
 import ray.train
 import torch
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer, prepare_model
 from ray.train.v2.api.exceptions import WorkerGroupError
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from lenet.data_parallel import Replica
 from lenet.devices import training_device
@@ -115,7 +117,7 @@ def _worker(config: dict[str, Any]) -> None:
     refs: Mapping[str, ray.ObjectRef[Shared]] = config["shared"]
     train_job(
         job,
-        Replica(context.get_world_rank(), context.get_world_size()),
+        Replica(context.get_world_rank(), context.get_world_size(), job.strategy, wrap=wrap_model),
         device,
         lambda: {name: shared_dataset(ray.get(ref)) for name, ref in refs.items()},
         {
@@ -124,3 +126,11 @@ def _worker(config: dict[str, Any]) -> None:
             "group_seconds": group_seconds,
         },
     )
+
+
+def wrap_model(model: nn.Module, **keywords: Any) -> DistributedDataParallel:
+    """Wrap `model`, which is on its device, as Ray Train does."""
+    device = next(model.parameters()).device
+    prepared = prepare_model(model, move_to_device=device, parallel_strategy_kwargs=keywords)
+    assert isinstance(prepared, DistributedDataParallel)  # as there are several workers
+    return prepared

@@ -16,14 +16,15 @@ from rich.console import Console
 import search_spaces
 from lenet.config import ConfigError, TrainConfig
 from lenet.datasets import Dataset
+from lenet.records import RECORDS_VERSION
 from study.analysis.wording import pluralize
 from study.cluster import announce, connection
 from study.cluster import datasets as run_datasets
 from study.cluster.engine import Ending
-from study.cluster.estimate import estimate, format_duration
+from study.cluster.estimate import estimate, format_duration, start_up_seconds
 from study.cluster.resources import Node, this_machine
 from study.cluster.versions import differences, versions
-from study.runs.metadata import DatasetInfo, RunMetadata, project_commit
+from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.scaling.launchers import Launchers, is_complete
 from study.scaling.placement import check_capacity, check_threads, with_workers
@@ -68,6 +69,7 @@ class ScalingEngine:
         self._datasets: Mapping[str, Dataset] = {}
         self._oversubscribed: Mapping[str, Mapping[int, bool]] = {}
         self._ray_seconds = 0.0
+        self._longest_seconds = 0.0
 
     @property
     def resume_options(self) -> list[str]:
@@ -144,6 +146,7 @@ class ScalingEngine:
             nodes=self._nodes,
             oversubscribed=self._oversubscribed,
             datasets=self._datasets,
+            longest_seconds=self._longest_seconds,
             console=self._console,
         )
         failed = launchers.train(launches, self._ray_seconds)
@@ -230,7 +233,8 @@ class ScalingEngine:
 
     def _announce(self) -> None:
         request, console, launches = self._request, self._console, self._launches
-        announce.question(request.study, self._datasets, console)
+        announce.datasets(self._datasets, console)
+        announce.epochs(request.study, request.choices, _configs(launches), self._datasets, console)
         for processor, counts in self._oversubscribed.items():
             listed = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]
             console.print(f"  workers      {', '.join(listed)} on {processor}")
@@ -246,10 +250,12 @@ class ScalingEngine:
         if self._session.address:
             spread = {"pack": "few", "spread": "many"}[request.placement]
             console.print(f"  placement    {request.placement}: workers on {spread} machines")
+        training = self._training_seconds()
+        starting = sum(start_up_seconds(launch.launcher, launch.workers) for launch in launches)
         console.print(
-            f"  time         about {format_duration(self._training_seconds())} of training at the "
-            "speed of one worker, from steps timed on this machine; starting workers adds tens of "
-            "seconds per launch"
+            f"  time         about {format_duration(training + starting)}: "
+            f"{format_duration(starting)} to start workers, the rest to train at the speed of one "
+            "worker, from steps timed on this machine"
         )
         if request.repeats == 1:
             console.print("  intervals    none (they need --repeats 2 or more)")
@@ -270,8 +276,11 @@ class ScalingEngine:
                 threads=max(1, math.floor(self._request.cpus_of(processor))),
                 use_gpu=processor == "gpu",
                 data_parallel=max(counts) > 1,
+                sync_batch_norm=processor == "gpu" and "dp" not in self._request.strategies,
             )
-            total += sum(expected.trial_seconds[config.id] for config in configs)
+            seconds = [expected.trial_seconds[config.id] for config in configs]
+            self._longest_seconds = max(self._longest_seconds, *seconds)
+            total += sum(seconds)
         return total
 
     def _metadata(self) -> RunMetadata:
@@ -280,6 +289,7 @@ class ScalingEngine:
             tool=TOOL,
             options=request.options_to_json(),
             study=request.study,
+            definition=definition_of(request.study),
             budget=request.budget,
             seeds=request.repeats,
             objective=search_spaces.find(request.study).objective,
@@ -291,6 +301,7 @@ class ScalingEngine:
             device=self._device(),
             machine=self._machine(),
             versions=versions(),
+            records_version=RECORDS_VERSION,
             commit=project_commit(),
             command=self._session.command,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

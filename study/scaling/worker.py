@@ -3,9 +3,9 @@
     python -m study.scaling.worker JOB.json                        one process, no Ray
     torchrun --nproc-per-node 2 -m study.scaling.worker JOB.json   torch's own launcher
 
-The first form also runs the launcher "dataparallel": one process that trains on several GPUs with
-`torch.nn.DataParallel` (not tested: no machine with several GPUs). Ray Train's workers call
-`train_job` too (`study.scaling.ray_train`), so launchers differ in nothing but the launch.
+The first form also trains with the strategy `dp`: one process that drives several GPUs (not tested:
+no machine with several GPUs). Ray Train's workers call `train_job` too (`study.scaling.ray_train`),
+so launchers differ in nothing but the launch.
 """
 
 from __future__ import annotations
@@ -95,7 +95,6 @@ def train_job(
             dataset=loaded[point.config.dataset],
             device=device,
             replica=replica,
-            gpus=job.workers if job.launcher == "dataparallel" else 1,
             facts=facts,
         )
 
@@ -134,12 +133,12 @@ def _train_point(
     dataset: Dataset,
     device: torch.device,
     replica: Replica,
-    gpus: int,
     facts: Mapping[str, Any],
 ) -> None:
+    began = time.perf_counter()
     clock = StepClock(device)
     try:
-        run = Run(config, dataset, device, replica, clock, gpus=gpus)
+        run = Run(config, dataset, device, replica, clock)
     except ConfigError as error:
         raise OutOfReach(import_problem(error)) from error
     records = restore(run, folder, print)
@@ -153,9 +152,15 @@ def _train_point(
         )
     writes, begun_at = replica.rank == 0, run.step
     timings = []
+    columns: dict[str, Any] = {}
     if writes:
         timings.append(_up_to(begun_at, folder))
-        gradient_bytes = sum(p.numel() * p.element_size() for p in run.model.parameters())
+        columns = {
+            **facts,
+            "gradient_bytes": sum(p.numel() * p.element_size() for p in run.model.parameters()),
+            # Other processes slow down some runs more than others.
+            "load_average": os.getloadavg()[0],
+        }
         folder.begin(
             {
                 "name": folder.home.name,
@@ -164,12 +169,7 @@ def _train_point(
                 "host": platform.node(),
                 "pid": os.getpid(),
                 "settings": config.to_dict(),
-                "data_parallel": {
-                    **facts,
-                    "gradient_bytes": gradient_bytes,
-                    # Other processes slow down some runs more than others.
-                    "load_average": os.getloadavg()[0],
-                },
+                "data_parallel": columns,
             }
         )
     for record in train(run):
@@ -180,9 +180,22 @@ def _train_point(
             # Before the checkpoint, so that no step up to it is missing.
             folder.save_timings(np.concatenate(timings))
             if not run.finished:
-                folder.save(records, as_bytes(run.state_dict()))
+                folder.save(records, as_bytes(run.state_dict()), run.length)
     if writes:
-        folder.finish("diverged" if records[-1].diverged else "finished", records)
+        status = "diverged" if records[-1].diverged else "finished"
+        columns["total_seconds"] = _start_up_seconds(facts) + time.perf_counter() - began
+        if begun_at:  # this attempt did not train the steps before its checkpoint
+            columns["total_seconds"] = math.nan
+        folder.finish(status, records, details={"data_parallel": columns})
+
+
+def _start_up_seconds(facts: Mapping[str, Any]) -> float:
+    """Return the seconds from the launch's request until its workers have the data.
+
+    Ray's own start is not in it: Ray starts once for all launches of a session.
+    """
+    names = ("launch_seconds", "group_seconds", "load_seconds")
+    return sum(float(facts[name]) for name in names)
 
 
 def _table(seconds: torch.Tensor, begun_at: int, last: int) -> NDArray[Any]:
@@ -233,10 +246,12 @@ def _work(job: Job, entered: float) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     started = time.perf_counter()
-    replica = Replica()
-    if job.launcher == "torchrun":  # the other launchers are a single process
+    if job.launcher == "torchrun":
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        replica = Replica(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        rank, workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        replica = Replica(rank, workers, job.strategy)
+    else:  # a single process
+        replica = Replica(gpus=job.workers)
     start_up = {
         "ray_seconds": 0.0,
         "launch_seconds": entered - job.requested_at,

@@ -22,12 +22,20 @@ _SELECTED_BY = "validation_accuracy"
 _MEASURED = (_SELECTED_BY, "test_loss", "test_accuracy")
 
 
-def make(results: Results, *, where: Mapping[str, Any], per: Sequence[str]) -> pd.DataFrame:
+def make(
+    results: Results,
+    *,
+    where: Mapping[str, Any],
+    per: Sequence[str],
+    published: Mapping[Any, str] | None = None,
+) -> pd.DataFrame:
     """Return the best learning rate for each combination of the settings `per`.
 
     It has the highest mean validation accuracy over seeds at the last record. A learning rate with
-    diverged seeds comes after all without. The cells are means over seeds with half-widths of 95%
+    diverged seeds comes after all without. The cells are means over seeds with 95%
     intervals, or `-` if nothing was validated.
+
+    `published`: what a report has for each value of the last of `per`, in a column of its own.
     """
     check_names(results, settings=(*where, *per), quantities=_MEASURED)
     if "lr" in per:
@@ -53,6 +61,7 @@ def make(results: Results, *, where: Mapping[str, Any], per: Sequence[str]) -> p
                 | setting_cells(per, key)
                 | {label("lr"): "-" if best is None else format_value(best)}
                 | cells
+                | ({"published": published.get(key[-1], "-")} if published else {})
                 | {"seeds": str(point["seed"].nunique())}
             )
     return pd.DataFrame(rows)

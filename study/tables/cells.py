@@ -1,6 +1,6 @@
 """What all tables share: measuring the trials of a cell, and writing cells as text.
 
-A cell is a mean over seeds with the half-width of its 95% interval. Other settings that vary are
+A cell is a mean over seeds with its 95% interval. Other settings that vary are
 never averaged over: `split_by_other_settings` gives them their own columns. Diverged seeds are
 excluded from the mean, and the cell gives their number. Accuracies are in percent.
 """
@@ -18,8 +18,8 @@ from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis import statistics
 from study.analysis.quantity import END, Quantity
 from study.analysis.results import Results
-from study.analysis.statistics import Mean
-from study.analysis.wording import describe_machines, format_mean, format_value, label
+from study.analysis.statistics import NON_NEGATIVE, Mean, Support
+from study.analysis.wording import describe_machines, format_mean, format_setting, label
 
 _NO_QUANTITIES = {"trial", "diverged"}
 
@@ -50,11 +50,9 @@ class Measurement:
         if self.over_seeds is None:
             return "diverged" if self.diverged else "-"
         column = Quantity.parse(quantity).column
-        return _with_diverged(
-            format_mean(column, self.over_seeds.mean, self.over_seeds.half_width),
-            self.diverged,
-            self.seeds,
-        )
+        mean = self.over_seeds
+        text = format_mean(column, mean.mean, mean.low, mean.high)
+        return _with_diverged(text, self.diverged, self.seeds)
 
 
 def check_names(
@@ -101,7 +99,10 @@ def split_by_other_settings(
 
 def setting_cells(settings: Sequence[str], values: Iterable[Any]) -> dict[str, str]:
     """Return the cells that name a point: settings in words, with their values as text."""
-    return {label(name): format_value(value) for name, value in zip(settings, values, strict=True)}
+    return {
+        label(name): format_setting(name, value)
+        for name, value in zip(settings, values, strict=True)
+    }
 
 
 def measure(
@@ -112,19 +113,20 @@ def measure(
     The record is the last one, or the one of exactly the step `step`. The mean is NaN if a seed was
     not evaluated. A trial counts as diverged only from the step on at which it diverged.
     """
-    records = results.records[results.records["trial"].isin(trials["trial"])].sort_values("step")
+    records = results.records_of(trials["trial"]).sort_values("step")
     diverged = trials.loc[trials["status"] == "diverged", "trial"]
     if step is not None:
         diverged = diverged[diverged.map(records.groupby("trial")["step"].max()) <= step]
     moment = END if step is None else {"step": step}
     curves = dict(tuple(records.groupby("trial")))
+    measured = Quantity.parse(quantity)
     values = [
-        Quantity.parse(quantity).measure(curves.get(trial, records.iloc[:0]), moment)
+        measured.measure(curves.get(trial, records.iloc[:0]), moment)
         for trial in trials.loc[~trials["trial"].isin(diverged), "trial"]
     ]
     finite = [value if math.isfinite(value) else math.nan for value in values]
     return Measurement(
-        over_seeds=statistics.mean(finite) if finite else None,
+        over_seeds=statistics.mean(finite, measured.support) if finite else None,
         seeds=len(trials),
         diverged=len(diverged),
     )
@@ -163,14 +165,14 @@ def _with_diverged(text: str, diverged: int, total: int) -> str:
     return f"{text} ({diverged} of {total} diverged)" if diverged else text
 
 
-def format_repeats(values: pd.Series) -> str:
-    """Return the mean and half of the 95% interval of one value per repeat.
+def format_repeats(values: pd.Series, support: Support = NON_NEGATIVE) -> str:
+    """Return the mean of one value per repeat, with its 95% interval.
 
-    An infinite value was not reached.
+    An infinite value was not reached. Times, rates and their ratios are not negative.
     """
     missed = sum(math.isinf(value) for value in values)
     if missed:
         in_some = "" if missed == len(values) else f" in {missed} of {len(values)}"
         return f"not reached{in_some}"
-    mean = statistics.mean(values)
-    return format_mean("", mean.mean, mean.half_width)
+    mean = statistics.mean(values, support)
+    return format_mean("", mean.mean, mean.low, mean.high)

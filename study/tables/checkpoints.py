@@ -22,7 +22,7 @@ def make(
 ) -> pd.DataFrame:
     """Return a row for each of `steps` that a trial reached, a column per value of `columns`.
 
-    Cells are means over seeds with half-widths of 95% intervals, of the trials with the settings
+    Cells are means over seeds with 95% intervals, of the trials with the settings
     `where`, or `-` if a seed was not evaluated at this step.
     """
     check_names(results, settings=(*where, columns), quantities=[quantity])

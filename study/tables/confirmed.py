@@ -18,7 +18,7 @@ from study.analysis.wording import (
 def make(results: Results) -> pd.DataFrame:
     """Return a row per confirmed point, best first; empty if there is none.
 
-    It has the mean of the objective over the fresh seeds with the half-width of its 95% interval,
+    It has the mean of the objective over the fresh seeds with its 95% interval,
     the test accuracy, and the value and rank of the point in the search.
     """
     objective = search_objectives(results)[0]
@@ -28,15 +28,15 @@ def make(results: Results) -> pd.DataFrame:
         point_settings = {label(name): format_value(v) for name, v in point.settings.items()}
         settings |= dict.fromkeys(point_settings)
         test = point.test_accuracy
-        mean = format_mean(objective, point.objective.mean, point.objective.half_width)
+        mean = point.objective
         rows.append(
             {
                 "rank": rank,
                 "trial": point.number,
                 **point_settings,
-                column_heading(objective): mean,
-                "test %": format_mean("_accuracy", test.mean, test.half_width) if test else "-",
-                "seeds": point.objective.n + point.diverged,
+                column_heading(objective): format_mean(objective, mean.mean, mean.low, mean.high),
+                "test %": format_mean("_accuracy", test.mean, test.low, test.high) if test else "-",
+                "seeds": mean.n + point.diverged,
                 "diverged": point.diverged,
                 "in the search": format_measurement(objective, point.search_value),
                 "rank there": point.search_rank,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from study.analysis.results import Results
@@ -19,10 +21,9 @@ def make(results: Results) -> pd.DataFrame:
         return pd.DataFrame()
     stopped = trials[trials["status"] == "stopped"]
     trained = float(trials["epoch"].sum())
-    # A trial whose length is given in steps has a fractional number of epochs.
-    full_epochs = stopped["epochs"].where(
-        stopped["steps"].isna(), stopped["epoch"] * stopped["steps"] / stopped["step"]
-    )
+    # A trial that its number of steps ends has a fractional number of epochs.
+    limits = stopped[["epochs", "steps"]].astype(float).fillna(math.inf)
+    full_epochs = limits["epochs"].clip(upper=limits["steps"] * stopped["epoch"] / stopped["step"])
     saved = float((full_epochs - stopped["epoch"]).sum())
     return pd.DataFrame(
         [

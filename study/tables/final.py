@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from lenet.config import ConfigError
+from search_spaces.study import maximized
+from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
 from study.analysis.wording import column_heading
 from study.tables.cells import check_names, measure, setting_cells, split_by_other_settings
@@ -24,8 +26,8 @@ def make(
 ) -> pd.DataFrame:
     """Return a row per combination of `settings`, with `quantities` at the last record.
 
-    Cells are means over seeds with half-widths of 95% intervals, of the trials with the settings
-    `where`. Rows are sorted by the first quantity, the highest accuracy or the lowest other value
+    Cells are means over seeds with 95% intervals, of the trials with the settings
+    `where`. Rows are sorted by the first quantity, the best value
     first; points that diverged with every seed come last.
 
     `where_step`: take the record of this step instead of the last one, and omit points of which no
@@ -34,7 +36,7 @@ def make(
     check_names(results, settings=(*where, *settings), quantities=quantities)
     if not settings or not quantities:
         raise ConfigError("a table of final values needs at least one setting and one quantity")
-    sign = -1 if quantities[0].endswith("accuracy") else 1
+    sign = -1 if maximized(Quantity.parse(quantities[0]).column) else 1
     selected = select(results.completed, where)
     if where_step is not None:
         last = results.records.groupby("trial")["step"].max()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
+from search_spaces.hardware import LAUNCHERS
 from study.analysis.results import Results
-from study.analysis.speedup import LAUNCHERS, other_varied_settings, scaling_trials
+from study.analysis.speedup import other_varied_settings, scaling_trials
+from study.analysis.statistics import UNBOUNDED
 from study.tables.cells import format_repeats, format_workers, setting_cells
 
 
 def make(results: Results) -> pd.DataFrame:
     """Return a row per baseline launcher, and per point that it and Ray both trained.
 
-    Cells are paired by repeat: means with half-widths of 95% intervals.
+    Both share a step in the same way. Cells are paired by repeat: means with 95% intervals.
 
     - `steps/s, ratio`: Ray's steps per second divided by the baseline's; 1 is no cost.
     - `processes and group, s more`: additional seconds to start the processes and their group.
@@ -24,7 +26,14 @@ def make(results: Results) -> pd.DataFrame:
     if trials.empty:
         return pd.DataFrame()
     trials = trials.assign(start=trials["launch_seconds"] + trials["group_seconds"])
-    point = ["processor", "workers", "width", "batch_size", *other_varied_settings(results)]
+    point = [
+        "processor",
+        "workers",
+        "strategy",
+        "width",
+        "batch_size",
+        *other_varied_settings(results),
+    ]
     ray = trials[trials["launcher"] == "ray"]
     rows = []
     for baseline in LAUNCHERS[1:]:
@@ -43,9 +52,11 @@ def make(results: Results) -> pd.DataFrame:
                     "steps/s, ratio": format_repeats(
                         group["steps_per_second"] / group["steps_per_second_other"]
                     ),
-                    "processes and group, s more": format_repeats(start) if len(start) else "-",
+                    "processes and group, s more": format_repeats(start, UNBOUNDED)
+                    if len(start)
+                    else "-",
                     "data, s more": format_repeats(
-                        group["load_seconds"] - group["load_seconds_other"]
+                        group["load_seconds"] - group["load_seconds_other"], UNBOUNDED
                     ),
                 }
             )

@@ -1,14 +1,17 @@
-"""Make all tables of a study."""
+"""Make all tables of a study, and the statistics of any run."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 
 from search_spaces.study import Study, Table
 from study.analysis.results import Results
 from study.kinds import Kinds
+from study.tables.statistics import STATISTICS
 
-KINDS = Kinds("study.tables", "make", "table", frozenset({"make", "cells"}))
+KINDS = Kinds("study.tables", "make", "table", frozenset({"make", "cells", "statistics"}))
 
 
 def make_all(study: Study, results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
@@ -18,8 +21,17 @@ def make_all(study: Study, results: Results) -> dict[str, tuple[Table, pd.DataFr
 
     Raises: ConfigError if a kind does not exist or does not take the options of its table.
     """
+    return _made(study.tables, results)
+
+
+def make_statistics(results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
+    """Return the statistics that apply to this run, like `make_all`."""
+    return _made(STATISTICS, results)
+
+
+def _made(declared: Sequence[Table], results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
     tables: dict[str, tuple[Table, pd.DataFrame]] = {}
-    for table in study.tables:
+    for table in declared:
         made: pd.DataFrame = KINDS.call(table, results)
         if not made.empty:
             tables[table.name] = (table, made)

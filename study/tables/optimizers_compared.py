@@ -11,7 +11,8 @@ from lenet import registry
 from lenet.config import ConfigError, unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
-from study.analysis.wording import describe_settings, format_percent, pluralize
+from study.analysis.statistics import Support
+from study.analysis.wording import describe_settings, format_interval, format_percent, pluralize
 from study.tables.cells import best_point, measure, split_by_other_settings
 
 _POINT = 0.01
@@ -36,7 +37,7 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
     """Return a row per metric with its definition, and a column per optimizer that was run.
 
     The metrics are over all points of learning rate and batch size. The first three are computed
-    for each seed over its trials that did not diverge, then averaged, with half-widths of 95%
+    for each seed over its trials that did not diverge, then averaged, with 95%
     intervals. Accuracies are of the last record unless the definition differs. The standard
     deviation is the sample's. A point with a larger share of diverged seeds than the best point's
     does not come close to it.
@@ -76,11 +77,15 @@ def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
             and point.diverged_share <= points[best].diverged_share
             for point in points.values()
         )
+    points_of_accuracy = Support(0.0, 100.0)
+    epochs = Support(0.0, float(trials["epoch"].max()))
     return {
-        "sensitivity": _over_seeds(curves, _sensitivity) if not diverged else "-",
-        "convergence speed": f"{_over_seeds(curves, _speed)} "
+        "sensitivity": _over_seeds(curves, _sensitivity, points_of_accuracy)
+        if not diverged
+        else "-",
+        "convergence speed": f"{_over_seeds(curves, _speed, epochs)} "
         f"({good:,} of {pluralize(len(trials), 'trial')})",
-        "stability": _over_seeds(curves, _fall),
+        "stability": _over_seeds(curves, _fall, points_of_accuracy),
         "best performance": performance,
         "tuning effort": f"{format_percent(near_best / len(points))}% "
         f"({near_best:,} of {pluralize(len(points), 'point')})",
@@ -126,10 +131,11 @@ def _fall(seed: pd.DataFrame) -> float:
     return 100 * float(seed.loc[seed["best"] > _GOOD, "fall"].mean())
 
 
-def _over_seeds(curves: pd.DataFrame, metric: Callable[[pd.DataFrame], float]) -> str:
+def _over_seeds(
+    curves: pd.DataFrame, metric: Callable[[pd.DataFrame], float], support: Support
+) -> str:
     values = [metric(seed) for _, seed in curves.groupby("seed")]
     if not values or any(value != value for value in values):
         return "-"
-    over_seeds = statistics.mean(values)
-    text = f"{over_seeds.mean:.2f}"
-    return text if over_seeds.n == 1 else f"{text} ± {over_seeds.half_width:.2f}"
+    over_seeds = statistics.mean(values, support)
+    return format_interval(over_seeds.mean, over_seeds.low, over_seeds.high, "{:.2f}".format)

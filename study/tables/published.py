@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -28,20 +29,24 @@ def make(
     published: Mapping[Any, Any],
     panel: str | None,
     quantity: str = "test_accuracy_at_best",
+    beside: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Return a row per published value of the setting `by`.
+    """Return a row per published value of the setting `by`, for the trials with settings `where`.
 
     `published` maps each value of `by` to an accuracy in percent, or, with `panel`, the values of
     that setting to such mappings.
 
-    `measured %` is the mean over seeds with the half-width of its 95% interval, or `not run`.
+    `measured %` is the mean over seeds with its 95% interval, or `not run`.
     `difference` is measured minus published, in percentage points. `within interval` is whether the
-    published accuracy lies in the interval; one seed has no interval.
+    published accuracy lies in the interval; one seed has no interval. Each heading in `beside` is
+    one more column, of the trials with its settings instead of `where`.
 
     By default, the accuracy is the test accuracy at the record with the best validation accuracy:
     the reports select the best epoch on data that they do not name.
     """
-    check_names(results, settings=(*where, by, *([panel] if panel else [])), quantities=[quantity])
+    settings = [panel, by] if panel else [by]
+    sides = [name for side in (where, *beside.values()) for name in side]
+    check_names(results, settings=(*sides, *settings), quantities=[quantity])
     if not Quantity.parse(quantity).column.endswith("_accuracy"):
         raise ConfigError(f"quantity {quantity} is not a percentage: name an accuracy")
     accuracies: dict[tuple[Any, ...], float]
@@ -53,25 +58,36 @@ def make(
         }
     else:
         accuracies = {(coerce(by, value),): accuracy for value, accuracy in published.items()}
-    settings = [panel, by] if panel else [by]
-    candidates = select(results.completed, where)
-    points = [select(candidates, dict(zip(settings, key, strict=True))) for key in accuracies]
-    names = [name for point in points for name in point["trial"]]
-    selected = candidates[candidates["trial"].isin(names)]
+    points = [dict(zip(settings, key, strict=True)) for key in accuracies]
+    names = {
+        name
+        for side in (where, *beside.values())
+        for point in points
+        for name in select(results.completed, {**side, **point})["trial"]
+    }
+    selected = results.completed[results.completed["trial"].isin(names)]
     if selected.empty:
         return pd.DataFrame()
     rows = []
-    for prefix, trials in split_by_other_settings(results, selected, settings):
-        for key, accuracy in accuracies.items():
-            point = select(trials, dict(zip(settings, key, strict=True)))
-            measured = measure(results, point, quantity)
+    for prefix, trials in split_by_other_settings(results, selected, [*settings, *sides]):
+        if select(trials, where).empty:
+            continue
+        for point, (key, accuracy) in zip(points, accuracies.items(), strict=True):
+            measured = measure(results, select(trials, {**where, **point}), quantity)
             cells = {
                 "published %": f"{accuracy:g}",
-                "measured %": measured.text(quantity) if measured.seeds else "not run",
+                "measured %": _text(measured, quantity),
                 **_comparison(measured, accuracy),
             }
+            for heading, side in beside.items():
+                other = measure(results, select(trials, {**side, **point}), quantity)
+                cells[heading] = _text(other, quantity)
             rows.append(prefix | setting_cells(settings, key) | cells)
     return pd.DataFrame(rows)
+
+
+def _text(measured: Measurement, quantity: str) -> str:
+    return measured.text(quantity) if measured.seeds else "not run"
 
 
 def _comparison(measured: Measurement, published: float) -> dict[str, str]:
@@ -82,5 +98,5 @@ def _comparison(measured: Measurement, published: float) -> dict[str, str]:
     if mean.n == 1:
         within = "one seed"
     else:
-        within = "yes" if abs(difference) <= 100 * mean.half_width else "no"
+        within = "yes" if mean.low <= published / 100 <= mean.high else "no"
     return {"difference": f"{difference:+.2f}", "within interval": within}

@@ -15,7 +15,7 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
     """Return a row per ramp and rule, a column per optimizer; empty without verification.
 
     Cells are points of validation accuracy lost at the rule's learning rate, compared with the best
-    of all trained learning rates: means over seeds, paired, with half-widths of 95% intervals. The
+    of all trained learning rates: means over seeds, paired, with 95% intervals. The
     last row names the best learning rate. As the highest of several means it is slightly too high
     by chance, and so is each regret.
     """
@@ -43,9 +43,9 @@ def _column(case: RangeTestCase) -> str:
 
 def _cell(case: RangeTestCase, suggestion: Suggestion) -> str:
     if suggestion.lr is None:
-        return "no true minimum"
+        return suggestion.refusal
     lr = verification_lr(suggestion.lr)
     regret = case.regret(lr)
     if regret is None:
         return f"not trained (at {lr:g})"
-    return f"{format_mean('_accuracy', regret.mean, regret.half_width)} (at {lr:g})"
+    return f"{format_mean('_accuracy', regret.mean, regret.low, regret.high)} (at {lr:g})"

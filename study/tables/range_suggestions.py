@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from study.analysis.range_rules import RULES
 from study.analysis.range_test import (
     RAMP_SETTINGS,
-    RULES,
     Suggestion,
     ramp_trials,
     split_by_ramp,
@@ -24,14 +24,11 @@ def make(
     *,
     quantity: str,
     where: Mapping[str, Any] = {},
-    rules: Sequence[str] = (),
-    published: Mapping[tuple[str, str], str] = {},
 ) -> pd.DataFrame:
     """Return a row per ramp and rule, for the ramps with the settings `where`.
 
-    It has the geometric mean over seeds with its 95% interval, or that there is no true minimum and
-    how to change the ramp. `rules`: names of the rules, all by default. `published`: what a report
-    says, by optimizer and schedule.
+    It has the geometric mean over seeds with its 95% interval, or what the rule says instead. The
+    note says why, or why the suggestion is not to be trusted.
     """
     check_names(results, settings=where, columns=[quantity])
     selected = select(ramp_trials(results), where)
@@ -44,14 +41,9 @@ def make(
         for optimizer, group in trials.groupby("optimizer"):
             for name, seeds in split_by_ramp(group):
                 for rule in RULES:
-                    if rules and rule.name not in rules:
-                        continue
                     suggestion = suggest(results, seeds, rule, quantity)
                     row = prefix | setting_cells(["optimizer"], [optimizer])
                     row |= {"ramp": name, "rule": rule.name, **_cells(suggestion)}
-                    if published:
-                        key = (str(optimizer), str(seeds["schedule"].iloc[0]))
-                        row["published"] = published.get(key, "-")
                     rows.append(row)
     return pd.DataFrame(rows)
 
@@ -61,10 +53,10 @@ def _cells(suggestion: Suggestion) -> dict[str, str]:
     if suggestion.interval:
         low, high = suggestion.interval
         interval = f"{low:.2g} to {high:.2g}"
-    without = suggestion.seeds_without_minimum
+    without = suggestion.seeds_without_answer
     return {
-        "suggested LR": "no true minimum" if suggestion.lr is None else f"{suggestion.lr:.3g}",
+        "suggested LR": suggestion.refusal if suggestion.lr is None else f"{suggestion.lr:.3g}",
         "95% interval": interval,
-        "seeds without minimum": f"{without} of {len(suggestion.readings)}",
-        "advice": suggestion.advice or "-",
+        "seeds without answer": f"{without} of {len(suggestion.readings)}",
+        "note": suggestion.problem.note if suggestion.problem else "-",
     }

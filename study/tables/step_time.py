@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import fit_step_model, format_interval
+from study.analysis.speedup import fit_step_model, format_repeats
+from study.analysis.statistics import UNBOUNDED
 from study.analysis.step_model import FittedModels, StepMeasurement, StepTime, relative_error
 
 
@@ -16,7 +17,7 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
 
     Measured workloads are those that the model was fitted on, then those held out. The numbers of
     workers `predicted` have the batches of one worker and a processor each. Cells are means over
-    repeats, to each of which the model is fitted separately, with half-widths of 95% intervals. The
+    repeats, to each of which the model is fitted separately, with 95% intervals. The
     median step has its own column.
 
     Empty if there are too few measurements to fit. Predictions that the fits do not determine are
@@ -45,11 +46,11 @@ def _measured(fitted: FittedModels, group: Sequence[StepMeasurement], kind: str)
     """Return the row of one workload; `group` has its measurement of each repeat."""
     workload = group[0]
     errors = [100 * relative_error(model, m) for model, m in zip(fitted.models, group, strict=True)]
-    error = format_interval(errors, "{:.1f}".format)
+    error = format_repeats(errors, "{:.1f}".format, UNBOUNDED)
     return {
         **_workload_cells(workload.workers, workload),
-        "measured ms": format_interval([1e3 * m.step_seconds for m in group], "{:.3g}".format),
-        "median ms": format_interval([1e3 * m.median_seconds for m in group], "{:.3g}".format),
+        "measured ms": format_repeats([1e3 * m.step_seconds for m in group], "{:.3g}".format),
+        "median ms": format_repeats([1e3 * m.median_seconds for m in group], "{:.3g}".format),
         **_model_cells(
             fitted, workload.workers, workload, error if error.startswith("-") else f"+{error}"
         ),
@@ -81,7 +82,7 @@ def _model_cells(
         return model.speedup(workers, m.batch, m.width, m.gradient_bytes)
 
     return {
-        "model ms": format_interval(fitted.per_repeat(milliseconds), "{:.3g}".format),
+        "model ms": format_repeats(fitted.per_repeat(milliseconds), "{:.3g}".format),
         "error %": error,
-        "speed-up by the model": format_interval(fitted.per_repeat(speedup), "{:.2f}".format),
+        "speed-up by the model": format_repeats(fitted.per_repeat(speedup), "{:.2f}".format),
     }

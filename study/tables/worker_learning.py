@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis import statistics
+from study.analysis.quantity import support_of
 from study.analysis.results import Results
 from study.analysis.speedup import other_varied_settings, speedups
 from study.analysis.wording import format_mean, format_measurement
@@ -21,7 +22,7 @@ def make(results: Results) -> pd.DataFrame:
     """Return a row per number of Ray's workers and point of strong scaling.
 
     Cells are the last record's loss and accuracy minus those of one worker in the same repeat:
-    means over repeats with half-widths of 95% intervals, and the largest difference of the
+    means over repeats with 95% intervals, and the largest difference of the
     validation loss. Several workers sum in a different order, and training amplifies rounding
     errors, so single repeats drift apart in either direction.
 
@@ -59,5 +60,5 @@ def make(results: Results) -> pd.DataFrame:
 def _mean(measurement: str, values: pd.Series) -> str:
     if values.empty:
         return "-"
-    mean = statistics.mean(values)
-    return format_mean(measurement, mean.mean, mean.half_width)
+    mean = statistics.mean(values, support_of(measurement).of_differences())
+    return format_mean(measurement, mean.mean, mean.low, mean.high)

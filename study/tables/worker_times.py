@@ -7,21 +7,25 @@ from collections.abc import Mapping
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.speedup import other_varied_settings, scaling_trials, smallest_workload
+from study.analysis.speedup import (
+    other_varied_settings,
+    ray_trials,
+    scaling_trials,
+    smallest_workload,
+)
 from study.tables.cells import format_converged_repeats, format_workers, setting_cells
 
 
 def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
     """Return a row per processor and number of Ray's workers, measured or published.
 
-    `published`: seconds by number of GPUs. Measured seconds are means over repeats with half of
+    `published`: seconds by number of GPUs. Measured seconds are means over repeats with
     their 95% interval, for each value of other settings that vary. As in the reports, they are the
     seconds of all training steps: they include the warm-up and exclude start-up and evaluation.
     """
-    trials = smallest_workload(scaling_trials(results))
+    trials = ray_trials(smallest_workload(scaling_trials(results)))
     if trials.empty:
         return pd.DataFrame()
-    trials = trials[trials["launcher"] == "ray"]
     varied = other_varied_settings(results)
     groups = list(trials.groupby(varied, dropna=False)) if varied else [((), trials)]
     rows = []

@@ -18,13 +18,28 @@ if TYPE_CHECKING:
     from study.tuning.search import Search
 
 
-def plan(plan: TuningPlan, resources: Resources, expected: Estimate, console: Console) -> None:
-    """Print what will be trained, on what, for how long, and where the results go."""
+def plan(
+    plan: TuningPlan,
+    resources: Resources,
+    expected: Estimate,
+    packing: Sequence[str],
+    console: Console,
+) -> None:
+    """Print what will be trained, on what, for how long, and where the results go.
+
+    `packing`: what was chosen for `--pack`, a line for each kind of trial.
+    """
     request = plan.request
-    announce.question(request.study, plan.datasets, console)
+    announce.datasets(plan.datasets, console)
+    announce.epochs(request.study, request.choices, plan.configs, plan.datasets, console)
     complete = f", {plan.complete} more are complete" if plan.complete else ""
     if plan.search is not None:
-        console.print(f"  trials       {plan.search.left} (budget {request.budget}){complete}")
+        console.print(f"  trials       {_search_trials(plan.search)} (budget {request.budget})")
+        if plan.follow_up is not None:
+            console.print(
+                f"  then         up to {plan.follow_up.at_most} more to confirm "
+                f"{plan.follow_up.description}"
+            )
         _search(plan.search, console)
     else:
         seeds = pluralize(request.seeds, "seed")
@@ -33,9 +48,14 @@ def plan(plan: TuningPlan, resources: Resources, expected: Estimate, console: Co
         )
     if request.scheduler != "none":
         console.print(f"  scheduler    {request.scheduler}, which stops unpromising trials early")
+    for heading, line in zip(("fleets", *[""] * len(packing)), packing, strict=False):
+        console.print(f"  {heading:12} {line}")
     console.print(f"  device       {device(resources)}")
     console.print(f"  concurrency  {_concurrency(resources, plan)}")
-    follow_up = "; follow-up trials not included" if plan.follow_up is not None else ""
+    follow_up = ""
+    if plan.follow_up is not None:
+        known = plan.search is not None and plan.search.left
+        follow_up = ", confirmation included" if known else "; follow-up trials not included"
     console.print(
         f"  time         about {format_duration(expected.total_seconds)}, from training steps "
         f"timed on this machine{follow_up}"
@@ -43,8 +63,16 @@ def plan(plan: TuningPlan, resources: Resources, expected: Estimate, console: Co
     announce.results(plan.folder, console)
 
 
+def _search_trials(search: Search) -> str:
+    if not search.done:
+        return str(search.left)
+    return f"{search.left} of {search.done + search.left}; {search.done} are complete"
+
+
 def _concurrency(resources: Resources, plan: TuningPlan) -> str:
-    trials = plan.search.left if plan.search else len(plan.trials)
+    fleets = {planned.fleet for planned in plan.trials if planned.fleet}
+    alone = [planned for planned in plan.trials if not planned.fleet]
+    trials = plan.search.left if plan.search else len(fleets) + len(alone)
     limit = min(resources.concurrent or trials, trials)
     at_once = f"{resources.at_first} at once"
     if limit > resources.at_first:
@@ -59,6 +87,9 @@ def _search(search: Search, console: Console) -> None:
         for name in search.objectives
     )
     console.print(f"  search       {search.sampler} (seed {search.seed}): {goals}")
+    if search.start_from:
+        points = pluralize(len(search.start_from), "point")
+        console.print(f"    begins with {points} of --start-from")
     for dimension in search.space.dimensions:
         conditions = " and ".join(
             f"{name} {' or '.join(sorted(map(str, values)))}"
@@ -81,4 +112,5 @@ def trials(trials: Sequence[PlannedTrial], expected: Estimate, console: Console)
     console.print("Trials, not started (--dry-run), with their expected durations:")
     for planned in trials:
         seconds = expected.trial_seconds[planned.config.id]
-        console.print(f"  {planned.name}  {format_duration(seconds)}")
+        fleet = f"  {planned.fleet}" if planned.fleet else ""
+        console.print(f"  {planned.name}  {format_duration(seconds)}{fleet}")

@@ -17,6 +17,13 @@ from lenet.config import ConfigError
 from study.runs import layout
 
 _LOCK_TIMEOUT = 10  # seconds
+_DRIVERS = {
+    "postgresql": ("psycopg", "'psycopg[binary]'"),
+    "mysql": ("pymysql", "pymysql"),
+    "mariadb": ("pymysql", "pymysql"),
+}
+"""Driver and package by the database of a URL."""
+
 # Driver options that hold no secret. Any other may (`odbc_connect` holds all of them).
 _PUBLIC_OPTIONS = frozenset(
     {"application_name", "charset", "connect_timeout", "driver", "host", "mode", "port"}
@@ -76,19 +83,14 @@ def connect(url: str) -> BaseStorage:
         if sqlite:
             _check_unlocked(url)
         return RDBStorage(url, engine_kwargs=engine_options)
-    except ImportError as error:
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
         raise ConfigError(
-            f"{shown} needs a driver that is not installed ({error}): install it, for example "
-            "with pip install 'psycopg[binary]'"
+            f"{shown} needs a driver that is not installed ({_cause(error)}): {_driver_hint(url)}"
         ) from error
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        remedy = "check that it is running and writable"
-        if "locked" in reason:
-            remedy = "wait until the process that locked it is done"
         raise ConfigError(
-            f"cannot use the database {shown} ({reason}): {remedy}, or name another one with "
-            "--optuna-storage"
+            f"cannot use the database {shown} ({_cause(error)}): {_remedy(error)}, or name "
+            "another one with --optuna-storage"
         ) from error
 
 
@@ -100,8 +102,7 @@ def check(url: str, study_name: str, *, resumed: bool) -> None:
             names = optuna.get_all_study_names(storage)
     except OSError as error:
         raise ConfigError(
-            f"cannot read the database {without_password(url)} ({error.strerror}): check that it "
-            "is running"
+            f"cannot read the database {without_password(url)}: {error.strerror}"
         ) from error
     if resumed and study_name not in names:
         raise ConfigError(
@@ -121,7 +122,34 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except optuna.exceptions.StorageInternalError as error:
-        raise OSError(errno.EIO, str(error), "the database of the search") from error
+        raise OSError(
+            errno.EIO, f"{_cause(error)}: {_remedy(error)}", "the database of the search"
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the driver said, which Optuna and SQLAlchemy wrap in errors of their own."""
+    while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
+        error = cause
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _remedy(error: BaseException) -> str:
+    if "locked" in _cause(error):
+        return "wait until the process that locked it is done"
+    return "check that it is running and writable"
+
+
+def _driver_hint(url: str) -> str:
+    """Return which driver to install, and how the URL names it."""
+    backend = make_url(url).get_backend_name()
+    if backend not in _DRIVERS:
+        return (
+            "install the driver that SQLAlchemy needs for it, or use a URL such as "
+            "postgresql+psycopg://USER@HOST/DATABASE"
+        )
+    driver, package = _DRIVERS[backend]
+    return f"type {backend}+{driver}://... after pip install {package}"
 
 
 def _check_unlocked(url: str) -> None:

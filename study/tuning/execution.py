@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
 
-from lenet.config import ConfigError
+import search_spaces
+from lenet.config import ConfigError, TrainConfig
 from lenet.optimizers import build_optimizer
+from lenet.records import RECORDS_VERSION
 from search_spaces.study import PlannedTrial
 from study.analysis.search import trial_number
 from study.analysis.wording import pluralize
 from study.cluster import announce, connection
 from study.cluster.engine import Ending
-from study.cluster.estimate import Estimate, estimate, estimate_unknown, format_duration
+from study.cluster.estimate import (
+    Estimate,
+    FleetShare,
+    estimate,
+    estimate_unknown,
+    format_duration,
+)
+from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Resources, allocate, this_machine
 from study.cluster.versions import versions
-from study.runs.metadata import DatasetInfo, RunMetadata, project_commit
+from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
+from study.tuning.broken_fleets import regroup
+from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
+from study.tuning.reuse import Conditions, EarlierTrial, Reuse, sources
+from study.waiting import waiting
 
 if TYPE_CHECKING:
     from study.tuning.search import Search
@@ -45,6 +61,8 @@ class TuningEngine:
         self._dashboard: str | None = None
         self._resources: Resources
         self._expected: Estimate
+        self._reuse: Reuse
+        self._matches: dict[str, EarlierTrial] = {}
 
     @property
     def resume_options(self) -> list[str]:
@@ -75,10 +93,23 @@ class TuningEngine:
             autoscale=request.autoscale,
         )
         _check(plan)
-        self._expected = self._estimate_plan()
-        tuning_announce.plan(plan, self._resources, self._expected, console)
+        self._find_reused()
+        with waiting(console, "Timing training steps"):
+            known = {p.name: p for p in (self.folder.plan if plan.resumed else ())}
+            begun = [planned for planned in plan.trials if planned.name in known]
+            new = [planned for planned in plan.trials if planned.name not in known]
+            packed = self._pack(
+                [planned for planned in new if planned.name not in self._matches],
+                [*known.values()],
+            )
+            with_fleets = {planned.name: planned for planned in packed.trials}
+            new = [with_fleets.get(planned.name, planned) for planned in new]
+            plan = self._plan = replace(plan, trials=[*begun, *new])
+            self._expected = self._estimate_plan()
+        tuning_announce.plan(plan, self._resources, self._expected, packed.lines, console)
+        self._announce_reused()
         if dry_run:
-            tuning_announce.trials(plan.trials, self._expected, console)
+            tuning_announce.trials(self._to_train, self._expected, console)
         return not dry_run
 
     def write_plan(self) -> None:
@@ -90,6 +121,7 @@ class TuningEngine:
             self.folder.extend_plan(plan.trials)
         else:
             RunFolder.create(self.folder.home, self._metadata(), plan.trials)
+        self._adopt(plan.trials)
 
     def train(self) -> Ending:
         if self._nothing_left:
@@ -103,10 +135,14 @@ class TuningEngine:
         # Another process may have continued this run since the plan was made.
         unfinished = {planned.name for planned in self.folder.unfinished()}
         trials = [planned for planned in plan.trials if planned.name in unfinished]
+        if not trials and not plan.has_search_left and plan.follow_up is None:
+            return Ending.COMPLETE
         if not plan.resources.address:
-            self._console.print("Starting Ray ...")
-            self._dashboard = connection.connect(None)
-        announce.dashboard(self._dashboard, plan.request.study, self._console)
+            with waiting(self._console, "Starting Ray, which takes 10 to 30 s"):
+                self._dashboard = connection.connect(None)
+        announce.dashboard(
+            self._dashboard, search_spaces.find(plan.request.study).name, self._console
+        )
         return self._train_all(trials)
 
     def close(self) -> None:
@@ -126,10 +162,14 @@ class TuningEngine:
             failed |= outcome.failed
             if outcome.interrupted:
                 return Ending.INTERRUPTED
-        if follow_up := self._follow_up_trials(failed):
-            expected = self._estimate(follow_up)
+        if plan.follow_up is not None:
+            with waiting(self._console, "Choosing the follow-up trials by the results"):
+                follow_up = self._follow_up_trials(failed)
+                expected = self._estimate(follow_up)
+            if not follow_up:
+                return Ending.SOME_FAILED if failed else Ending.COMPLETE
             self._console.print(
-                f"{pluralize(len(follow_up), 'follow-up trial')}, based on the results so far: "
+                f"{pluralize(len(follow_up), 'follow-up trial')}: {plan.follow_up.description}, "
                 f"about {format_duration(expected.total_seconds)}"
             )
             outcome = self._train_batch(follow_up, expected)
@@ -141,10 +181,15 @@ class TuningEngine:
     def _follow_up_trials(self, failed: set[str]) -> list[PlannedTrial]:
         """Add the follow-up trials to the folder's plan and return those to train."""
         plan = self._plan
-        if plan.follow_up is None:
-            return []
-        self.folder.extend_plan(plan.follow_up.plan(self.folder))
+        assert plan.follow_up is not None
+        new = plan.follow_up.plan(self.folder)
+        self.folder.extend_plan(new)
         plan.follow_up.adopt(self.folder)
+        self._adopt(self.folder.unfinished())
+        # After the reused ones are complete, so that no fleet trains them again.
+        names = {planned.name for planned in new}
+        to_pack = [planned for planned in self.folder.unfinished() if planned.name in names]
+        self.folder.replace_in_plan(self._pack(to_pack, self.folder.plan).trials)
         return [
             planned
             for planned in self.folder.unfinished()
@@ -152,7 +197,68 @@ class TuningEngine:
             and (plan.search is None or trial_number(planned.name) is None)
         ]
 
+    def _pack(self, trials: list[PlannedTrial], known: Sequence[PlannedTrial] = ()) -> Packing:
+        """Put new trials into fleets, as `--pack` says; the `known` trials have theirs."""
+        mode, scheduler = self._plan.options.pack, self._plan.request.scheduler
+        if mode == "off" or not trials:
+            return Packing(trials, [])
+        if scheduler != "none":
+            return Packing(trials, [f"none: {scheduler} stops trials one by one"])
+        speeds = self._fleet_speeds(trials)
+        find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
+        with speeds.measuring():
+            return pack(
+                trials,
+                find_limit,
+                speeds.speedup,
+                side_by_side=self._resources.side_by_side,
+                known=known,
+            )
+
+    def _fleet_speeds(self, trials: Sequence[PlannedTrial]) -> FleetSpeeds:
+        return FleetSpeeds(
+            self._plan.datasets,
+            side_by_side=self._resources.side_by_side,
+            threads=self._resources.threads,
+            use_gpu=self._resources.gpus_per_trial > 0,
+            kinds=len({kind_of(planned.config) for planned in trials}),
+        )
+
+    def _fleet_shares(self, trials: Sequence[PlannedTrial]) -> dict[str, FleetShare]:
+        """Return the share of each trial in a fleet, by the id of its config.
+
+        The largest fleet of each kind is timed for all of them.
+        """
+        fleets: dict[str, list[TrainConfig]] = {}
+        for planned in trials:
+            if planned.fleet:
+                fleets.setdefault(planned.fleet, []).append(planned.config)
+        if not fleets:
+            return {}
+        largest: dict[Hashable, list[TrainConfig]] = {}
+        for configs in sorted(fleets.values(), key=len):
+            largest[kind_of(configs[0])] = configs
+        speeds = self._fleet_speeds(trials)
+        with speeds.measuring():
+            speedups = {kind: speeds.speedup(configs) for kind, configs in largest.items()}
+        return {
+            config.id: FleetShare(fleet, len(configs), speedups[kind_of(config)])
+            for fleet, configs in fleets.items()
+            for config in configs
+        }
+
     def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
+        """Train the search or the trials; then what is left of fleets that failed."""
+        outcome = self._train_once(batch, expected)
+        while outcome.broken and not outcome.interrupted:
+            trials, lines = regroup(self.folder, outcome.broken)
+            for line in lines:
+                self._console.print(line)
+            again = self._train_once(trials, self._estimate(trials))
+            outcome = replace(again, failed=outcome.failed | again.failed)
+        return outcome
+
+    def _train_once(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
         # Imported after `connect`: Ray reads its environment and its token on import.
         from study.tuning.progress import ProgressCallback
         from study.tuning.search import Search
@@ -160,6 +266,12 @@ class TuningEngine:
 
         plan, objectives = self._plan, self._plan.objectives
         scheduler = plan.request.scheduler
+        of_search = isinstance(batch, Search)
+
+        def is_comparable(name: str) -> bool:
+            # A confirmation that is luckier than the search's best is not the search's best.
+            return plan.search is None or (trial_number(name) is not None) == of_search
+
         if isinstance(batch, Search):
             expected_seconds, unnamed, complete = {}, batch.left, batch.done
         else:
@@ -171,7 +283,7 @@ class TuningEngine:
             self._console,
             expected_seconds,
             objective=objectives[0],
-            best=self.folder.best(objectives[0]),
+            best=self.folder.best(objectives[0], is_comparable),
             complete=complete,
             unnamed=unnamed,
             typical_seconds=expected.typical_seconds,
@@ -181,24 +293,27 @@ class TuningEngine:
             batch,
             plan.datasets,
             self._resources,
-            study=plan.request.study,
+            study=search_spaces.find(plan.request.study).name,
             objectives=objectives,
             scheduler=scheduler,
+            keep_models=plan.options.keep_models,
+            reuse=self._reuse,
             progress=progress,
         )
 
     def _estimate_plan(self) -> Estimate:
         plan = self._plan
         if plan.search is None or not plan.search.left:
-            return self._estimate(plan.trials)
+            return self._estimate(self._to_train)
         sampled = estimate(
             plan.configs,
             plan.datasets,
-            side_by_side=1,
+            side_by_side=self._resources.side_by_side,
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
         )
-        return estimate_unknown(sampled, plan.search.left, self._resources.side_by_side)
+        follow_up = 0 if plan.follow_up is None else plan.follow_up.at_most or 0
+        return estimate_unknown(sampled, plan.search.left + follow_up, self._resources.side_by_side)
 
     def _estimate(self, trials: Sequence[PlannedTrial]) -> Estimate:
         return estimate(
@@ -207,7 +322,56 @@ class TuningEngine:
             side_by_side=self._resources.side_by_side,
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
+            fleets=self._fleet_shares(trials),
         )
+
+    def _find_reused(self) -> None:
+        """Look up which trials of the plan earlier runs have trained. Writes nothing."""
+        plan, resources = self._plan, self._resources
+        conditions = Conditions.of(
+            announce.processor(on_gpu=resources.gpus_per_trial > 0),
+            resources.threads,
+            versions()["torch"],
+            RECORDS_VERSION,
+        )
+        quiet = contextlib.nullcontext()
+        with waiting(self._console, "Reading earlier runs") if plan.options.reuse else quiet:
+            self._reuse = Reuse.load(plan.options.reuse, conditions)
+            found = {planned.name: self._find(planned) for planned in plan.trials}
+        self._matches = {name: match for name, match in found.items() if match is not None}
+
+    def _find(self, planned: PlannedTrial) -> EarlierTrial | None:
+        """Return the earlier trial to reuse; none for a member of a fleet, which trains it."""
+        return None if planned.fleet else self._reuse.find(planned.config)
+
+    @property
+    def _to_train(self) -> list[PlannedTrial]:
+        """The planned trials that no earlier run has trained."""
+        return [planned for planned in self._plan.trials if planned.name not in self._matches]
+
+    def _announce_reused(self) -> None:
+        """Print how many trials are reused, from where, and why equal ones are not."""
+        plan, say = self._plan, self._console.print
+        if not plan.options.reuse:
+            return
+        if plan.search is not None and plan.search.left:
+            trials = sum(map(len, self._reuse.trials.values()))
+            earlier = pluralize(trials, "earlier trial")
+            say(f"  reuse        {earlier}, where the search proposes the same")
+        else:
+            runs = sources(match.run for match in self._matches.values())
+            of = f"{len(self._matches)} of {len(plan.trials)} trials"
+            say(f"  reused       {of}{', from ' if runs else ''}{runs}")
+        misses = self._reuse.near_misses(planned.config for planned in plan.trials)
+        for line in (*misses, *self._reuse.problems):
+            say(f"               not reused: {line}")
+
+    def _adopt(self, trials: Sequence[PlannedTrial]) -> None:
+        """Write those of the trials that an earlier run has trained into the folder."""
+        for planned in trials:
+            if match := self._find(planned):
+                keep_model = self._plan.options.keep_models != "none"
+                match.adopt_into(self.folder.trial(planned.name), keep_model=keep_model)
 
     def _metadata(self) -> RunMetadata:
         plan, request, resources = self._plan, self._plan.request, self._resources
@@ -215,6 +379,7 @@ class TuningEngine:
             tool=plan.tool,
             options=plan.options.to_json(),
             study=request.study,
+            definition=definition_of(request.study),
             budget=request.budget,
             seeds=request.seeds,
             objective=plan.objectives[0],
@@ -231,6 +396,7 @@ class TuningEngine:
                 "gpus_per_trial": resources.gpus_per_trial,
             },
             versions=versions(),
+            records_version=RECORDS_VERSION,
             commit=project_commit(),
             command=plan.command,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

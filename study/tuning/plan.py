@@ -27,6 +27,16 @@ _SAMPLED_POINTS = 12  # of a search space, to estimate its trials
 class FollowUp(Protocol):
     """Trials that are chosen by the results of earlier ones."""
 
+    @property
+    def at_most(self) -> int | None:
+        """How many trials there may be; None: only the results tell."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What the trials are, for the announcement."""
+        ...
+
     def plan(self, folder: RunFolder) -> list[PlannedTrial]:
         """Return the trials that the folder's plan lacks. Writes nothing."""
         ...

@@ -32,6 +32,14 @@ def error_of(trial: Any) -> BaseException:
     return error
 
 
+def describe_error(error: BaseException) -> str:
+    """Return type and message of an error, without the terminal colors of Ray's traceback."""
+    cause = getattr(error, "cause", None) or error
+    lines = Text.from_ansi(str(cause)).plain.strip().splitlines()
+    message = "\n".join(line.rstrip() for line in lines if line.strip())
+    return f"{type(cause).__name__}: {message}" if message else type(cause).__name__
+
+
 class ProgressCallback(tune.Callback):
     """Shows how many trials are complete and running, the time left, and the best trial.
 
@@ -145,7 +153,7 @@ class ProgressCallback(tune.Callback):
         """Print one line where Tune would log a stack trace."""
         error = error_of(trial)
         died = isinstance(error, RayActorError)
-        reason = "its worker died" if died else str(error).strip().splitlines()[-1]
+        reason = "its worker died" if died else describe_error(error).splitlines()[0]
         self._console.print(f"{trial}: {reason}; retrying once")
 
     def _end(self, name: str, ended: set[str]) -> None:

@@ -82,6 +82,21 @@ def final_values(records: Sequence[Record], objectives: Sequence[str]) -> list[f
     return None if any(map(math.isnan, values)) else values
 
 
+def values_by_epoch(records: Sequence[Record], objective: str) -> dict[int, float]:
+    """Return the objective when each epoch was complete, by the number of complete epochs.
+
+    Optuna's TPE ranks pruned trials by this number first and by the value second. Optimizer steps
+    would rank by batch size: after the same epochs, a smaller batch has taken more steps. Where a
+    record falls between two epochs, the first evaluation after the epoch counts.
+    """
+    values: dict[int, float] = {}
+    for record in records:
+        value = record.value(objective)
+        if math.isfinite(value):
+            values.setdefault(math.floor(record.epoch), value)
+    return values
+
+
 @dataclass
 class Search:
     """A search space, how it is searched, and how far the search has come."""
@@ -208,7 +223,6 @@ class Search:
         assert self.study is not None
         frozen = self.study.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self.study, frozen._trial_id)
-        for record in records:
-            value = getattr(record, self.objectives[0])
-            if math.isfinite(value) and record.step not in frozen.intermediate_values:
-                trial.report(value, record.step)
+        for epoch, value in values_by_epoch(records, self.objectives[0]).items():
+            if epoch not in frozen.intermediate_values:
+                trial.report(value, epoch)

@@ -17,27 +17,38 @@ from search_spaces.study import PlannedTrial, maximized
 from study.analysis.search import quiet_optuna, trial_name
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
+from study.tuning.reuse import Reuse
 from study.tuning.search import Search, propose
 
 
 def tune_config(planned: PlannedTrial) -> dict[str, Any]:
     """Return Tune's config of a trial (see `Trial`)."""
-    return {"trial": {"name": planned.name, "settings": planned.config.to_dict()}}
+    return {"trial": _trial_config(planned)}
+
+
+def _trial_config(planned: PlannedTrial) -> dict[str, Any]:
+    return {"name": planned.name, "settings": planned.config.to_dict()}
 
 
 class InOrder(Searcher):
-    """Hands out the trials of a list in order.
+    """Hands out the trials of a list in order; a fleet in the place of its first trial.
 
     Tune's own grid search deep-copies the whole grid for every trial.
     """
 
-    def __init__(self, trials: Sequence[PlannedTrial]) -> None:
+    def __init__(self, trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> None:
+        """Take the `trials` to train. The `plan` also has members of fleets that are complete."""
         super().__init__()
-        self._trials = iter(trials)
+        self.names = frozenset(planned.name for planned in trials)
+        self._configs = _configs(trials, plan)
+        self._next = iter(self._configs)
+
+    def __len__(self) -> int:
+        """Return how many fleets and single trials there are."""
+        return len(self._configs)
 
     def suggest(self, trial_id: str) -> Any:
-        planned = next(self._trials, None)
-        return Searcher.FINISHED if planned is None else tune_config(planned)
+        return next(self._next, Searcher.FINISHED)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -49,6 +60,24 @@ class InOrder(Searcher):
         Path(checkpoint_path).write_bytes(b"")
 
 
+def _configs(trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> list[dict[str, Any]]:
+    """Return Tune's config of each fleet and single trial (see `FleetTrial`)."""
+    members: dict[str, list[PlannedTrial]] = {}
+    for planned in plan:
+        members.setdefault(planned.fleet, []).append(planned)
+    configs, fleets = [], set()
+    for planned in trials:
+        if not planned.fleet:
+            configs.append(tune_config(planned))
+        elif planned.fleet not in fleets:
+            fleets.add(planned.fleet)
+            by_slot = sorted(members[planned.fleet], key=lambda member: member.slot)
+            configs.append(
+                {"trial": {"name": planned.fleet, "members": [*map(_trial_config, by_slot)]}}
+            )
+    return configs
+
+
 class Suggester(OptunaSearch):
     """Proposes the trials of a search and tells Optuna how they ended.
 
@@ -56,7 +85,7 @@ class Suggester(OptunaSearch):
     are reported as pruned. Ray 2.60's `OptunaSearch` reports them as complete, with an early value.
     """
 
-    def __init__(self, search: Search, folder: RunFolder) -> None:
+    def __init__(self, search: Search, folder: RunFolder, reuse: Reuse | None = None) -> None:
         assert search.study is not None
         multi_objective = len(search.objectives) > 1
         modes = ["max" if maximized(name) else "min" for name in search.objectives]
@@ -72,6 +101,7 @@ class Suggester(OptunaSearch):
         self._search = search
         self._study = search.study
         self._folder = folder
+        self._reuse = reuse
         self._pending = list(search.pending)
         limit = math.inf if search.seconds is None else search.seconds
         self._deadline = time.monotonic() + limit
@@ -114,6 +144,8 @@ class Suggester(OptunaSearch):
         # The database goes first, so no trial is planned that an uploaded database lacks.
         self._folder.upload_database()
         self._folder.extend_plan([planned])
+        if self._reuse and (match := self._reuse.find(config)):  # the worker finds it complete
+            match.adopt_into(self._folder.trial(planned.name))
         return planned
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 from ray import tune
-from tensorboardX import SummaryWriter
 
+from lenet import trained
 from lenet.config import ConfigError, TrainConfig
 from lenet.devices import describe_device, training_device
 from lenet.records import Record, last_finite
 from lenet.training import Run, train
-from search_spaces.study import maximized
+from search_spaces.study import know_directions, maximized, worst_value
 from study.cluster.checkpoint import as_bytes, restore
 from study.cluster.datasets import Shared, shared_dataset
 from study.runs.storage import OutOfReach, access_problem, import_problem, parse_location
@@ -41,6 +41,7 @@ class Trial(tune.Trainable):
         use_gpu: bool,
         objectives: Sequence[str],
         seconds_between_reports: float,
+        keep_model: bool,
     ) -> None:
         torch.set_num_threads(threads)
         self._threads = threads
@@ -54,9 +55,17 @@ class Trial(tune.Trainable):
         self._objectives = objectives
         self._seconds_between_reports = seconds_between_reports
         self._seconds_to_save = 0.0
-        self._writer: SummaryWriter | None = None
+        self._keep_model = keep_model
+        self._first: str = config["trial"]["name"]
         self._next_trial: dict[str, Any] | None = config["trial"]
         self._run: Run | None
+
+    def __repr__(self) -> str:
+        """Return the name of this worker in Ray's dashboard and state API.
+
+        Ray asks once, when the worker has its first trial.
+        """
+        return f"worker from {self._first} on"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         # The trial begins in its first `step`, because Tune retries a failure there but not here.
@@ -64,86 +73,91 @@ class Trial(tune.Trainable):
         return True
 
     def _begin(self, trial: dict[str, Any]) -> None:
-        if (problem := access_problem(self._home)) is not None:
-            raise OutOfReach(problem)
+        self._check_access()
         self._name: str = trial["name"]
         settings = TrainConfig.from_dict(trial["settings"])
+        know_directions(settings.metrics or ())
         self._folder = TrialFolder.in_run(self._home, self._name)
         if self._folder.complete:  # an earlier worker died before it could report this
             self._run, self._records = None, self._folder.records()
             self._begun_at = self._records[-1].step
             return
-        self._folder.begin(
-            {
-                "name": self._name,
-                "device": describe_device(self._device),
-                "threads": self._threads,
-                "host": platform.node(),
-                "pid": os.getpid(),
-                "settings": settings.to_dict(),
-            }
-        )
-        try:
-            self._run = Run(settings, self._datasets[settings.dataset], self._device)
-        except ConfigError as error:
-            raise OutOfReach(import_problem(error)) from error
-        self._records = restore(self._run, self._folder, _log)
+        self._folder.begin(self._details(self._name, settings))
+        self._run = self._make_run(settings)
+        self._records = restore(self._run, self._folder, log)
         self._begun_at = self._run.step
         self._stream = train(self._run)
-        # The records after the checkpoint are written again: TensorBoard drops the first ones.
-        self._writer = SummaryWriter(
-            str(self._folder.events),
-            purge_step=self._run.step + 1,
-            filename_suffix=f".{os.getpid()}",  # each attempt writes to a file of its own
-        )
-        _log(f"{self._name} begins at step {self._run.step}")
+        log(f"{self._name} begins at step {self._run.step}")
+
+    def _check_access(self) -> None:
+        """Raise OutOfReach if this worker cannot use the run's folder."""
+        if (problem := access_problem(self._home)) is not None:
+            raise OutOfReach(problem)
+
+    def _details(self, name: str, settings: TrainConfig) -> dict[str, Any]:
+        """Return what `TrialFolder.begin` writes: where a trial runs and what."""
+        return {
+            "name": name,
+            "device": describe_device(self._device),
+            "threads": self._threads,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "settings": settings.to_dict(),
+        }
+
+    def _make_run(self, settings: TrainConfig) -> Run:
+        """Create the run of a trial. Raises: OutOfReach if its model cannot be imported here."""
+        try:
+            return Run(settings, self._datasets[settings.dataset], self._device)
+        except ConfigError as error:
+            raise OutOfReach(import_problem(error)) from error
 
     def step(self) -> dict[str, Any]:
         if self._next_trial is not None:
-            self._close_writer()
             self._begin(self._next_trial)
             self._next_trial = None
         run = self._run
         if run is not None:
             self._advance(run)
-        last = self._records[-1]
+        return self._report(self._records, run, self._begun_at)
+
+    def _report(self, records: Sequence[Record], run: Run | None, begun_at: int) -> dict[str, Any]:
+        """Return what the driver is told of a trial; `run` is None if it was complete already."""
+        last = records[-1]
         ended = run is None or run.finished
         return {
             "done": ended,
             "epoch": last.epoch,
             "step": last.step,
-            "begun_at": self._begun_at,
+            "begun_at": begun_at,
             "total_steps": last.step if run is None else run.length.total_steps,
             "ended_by_itself": ended,
-            **{name: self._comparable(name) for name in self._objectives},
-            "evaluated": not math.isnan(last_finite(self._records, self._objectives[0])),
+            **{name: comparable(records, name) for name in self._objectives},
+            "evaluated": not math.isnan(last_finite(records, self._objectives[0])),
             "diverged": last.diverged,
             "lacks_gpu": self._lacks_gpu,
         }
 
     def _advance(self, run: Run) -> None:
-        """Train until the next report is due, then write records, events and a checkpoint."""
-        assert self._writer is not None
+        """Train until the next report is due, then save records, checkpoint and events."""
         started = time.monotonic()
         while not run.finished:
-            record = next(self._stream)
-            self._records.append(record)
-            _write_events(self._writer, record)
+            self._records.append(next(self._stream))
             if time.monotonic() - started > self._seconds_until_report():
                 break
-        last, objective = self._records[-1], self._objectives[0]
-        self._writer.flush()
-        _log(
-            f"{self._name} epoch {last.epoch:g} training loss {last.train_loss:.4g} "
-            f"{objective} {self._comparable(objective):.4g}"
-        )
+        log_progress(self._name, self._records, self._objectives[0])
         started = time.monotonic()
-        self._folder.save_events()
         if run.finished:
-            self._folder.finish("diverged" if last.diverged else "finished", self._records)
+            self._finish(self._folder, run, self._records)
         else:
-            self._folder.save(self._records, as_bytes(run.state_dict()))
+            self._folder.save(self._records, as_bytes(run.state_dict()), run.length)
         self._seconds_to_save = time.monotonic() - started
+
+    def _finish(self, folder: TrialFolder, run: Run, records: Sequence[Record]) -> None:
+        """Save the whole curve of a run that has ended, and its model if models are kept."""
+        diverged = records[-1].diverged
+        model = trained.as_bytes(run) if self._keep_model and not diverged else None
+        folder.finish("diverged" if diverged else "finished", records, model)
 
     def _seconds_until_report(self) -> float:
         if not self._seconds_between_reports:  # a scheduler must see every record
@@ -151,42 +165,30 @@ class Trial(tune.Trainable):
         # A long curve takes long to write: spend at most a twentieth of the time on it.
         return max(self._seconds_between_reports, 20 * self._seconds_to_save)
 
-    def _comparable(self, objective: str) -> float:
-        """Return the last value of an objective, or the worst possible if there is none.
-
-        Schedulers cannot compare NaN.
-        """
-        value = last_finite(self._records, objective)
-        if self._records[-1].diverged or math.isnan(value):
-            return 0.0 if maximized(objective) else math.inf
-        return value
-
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Do nothing: `step` writes checkpoints into the trial's own folder."""
 
-    def cleanup(self) -> None:
-        self._close_writer()
 
-    def _close_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            self._folder.close_events()
+def comparable(records: Sequence[Record], objective: str) -> float:
+    """Return the last value of an objective, or the worst possible if there is none.
+
+    Schedulers cannot compare NaN.
+    """
+    value = last_finite(records, objective)
+    if records[-1].diverged or math.isnan(value):
+        return worst_value(objective, is_maximized=maximized(objective))
+    return value
 
 
-def _log(line: str) -> None:
+def log(line: str) -> None:
     """Write to the worker's log, which the Ray dashboard shows under its actor."""
     print(line, flush=True)
 
 
-def _write_events(writer: SummaryWriter, record: Record) -> None:
-    row = record.to_dict()
-    for name, value in record.observed.items():
-        writer.add_scalar(f"observed/{name}", value, record.step)
-    for quantity in ("loss", "accuracy"):
-        for split in ("train", "validation", "test"):
-            value = row[f"{split}_{quantity}"]
-            if not math.isnan(value):
-                writer.add_scalar(f"{quantity}/{split}", value, record.step)
-    writer.add_scalar("lr", record.lr, record.step)
-    writer.add_scalar("speed/samples_per_second", record.samples_per_second, record.step)
+def log_progress(name: str, records: Sequence[Record], objective: str) -> None:
+    """Log the last record of a trial."""
+    last = records[-1]
+    log(
+        f"{name} epoch {last.epoch:g} training loss {last.train_loss:.4g} "
+        f"{objective} {comparable(records, objective):.4g}"
+    )

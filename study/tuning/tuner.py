@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray import tune
@@ -25,10 +25,14 @@ from study.cluster.resources import Resources
 from study.interruption import restored_ctrl_c
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
-from study.tuning.progress import ProgressCallback, error_of
+from study.tuning.broken_fleets import BrokenFleet
+from study.tuning.fleet_callback import UnpackFleets
+from study.tuning.fleet_trial import FleetTrial
+from study.tuning.kept_models import KeepBestModel
+from study.tuning.progress import ProgressCallback, describe_error, error_of
+from study.tuning.reuse import Reuse
 from study.tuning.search import Search
 from study.tuning.suggester import InOrder, Suggester
-from study.tuning.trial import Trial
 
 _RETRIES = 1
 _MAX_PENDING = 200  # enough for any autoscaler to see how much room is missing
@@ -46,6 +50,8 @@ class Outcome:
     """Ctrl-C came before every trial had ended"""
     failed: frozenset[str]
     """names of the trials that failed again after their retry"""
+    broken: Mapping[str, BrokenFleet] = field(default_factory=dict)
+    """the fleets that failed again after their retry"""
 
 
 class _StatusCallback(tune.Callback):
@@ -77,7 +83,7 @@ class _StatusCallback(tune.Callback):
             self.out_of_reach = cause
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self.failed[str(trial)] = str(error_of(trial))
+        self.failed[str(trial)] = describe_error(error_of(trial))
 
 
 class _StopWhenFolderUnreachable(tune.Stopper):
@@ -102,26 +108,33 @@ def run_trials(
     study: str,
     objectives: Sequence[str],
     scheduler: str,
+    keep_models: str,
     progress: ProgressCallback,
+    reuse: Reuse | None = None,
 ) -> Outcome:
     """Train all `trials`, or as many as a search has left, at most `resources.concurrent` at once.
 
     If `concurrent` is None, more trials are pending than fit (one for a search), so that machines
     joining the cluster are used and an autoscaler sees what is missing. Workers are reused from
-    trial to trial, and the data sets lie once in the object store. A trial that crashes is retried
-    once, from its last checkpoint. Ctrl-C ends the run, which can be resumed from `folder`.
+    trial to trial, and the data sets lie once in the object store. A trial or fleet that crashes is
+    retried once, from its last checkpoint. Proposals of a search that `reuse` holds are not
+    trained. Ctrl-C ends the run, which can be resumed from `folder`.
 
     Raises: ConfigError if a worker cannot reach the folder, `OSError` if the search's database is
     unreachable.
     """
     statuses = _StatusCallback(folder)
+    kept = [KeepBestModel(folder, objectives[0])] if keep_models == "best" else []
     proposals: InOrder | Suggester
     if isinstance(trials, Search):
-        samples, proposals = trials.left, Suggester(trials, folder)
+        samples, proposals = trials.left, Suggester(trials, folder, reuse)
         max_pending = 1  # a later proposal can use more results
     else:
-        samples, proposals = len(trials), InOrder(trials)
+        proposals = InOrder(trials, folder.plan)
+        samples = len(proposals)
         max_pending = _MAX_PENDING
+    names = set() if isinstance(trials, Search) else {planned.name for planned in trials}
+    callbacks = UnpackFleets([statuses, *kept, progress], names)
     with contextlib.ExitStack() as stack:
         tune_folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="study-tune-"))
         stack.enter_context(progress)
@@ -135,6 +148,7 @@ def run_trials(
                 study=study,
                 objectives=objectives,
                 scheduler=scheduler,
+                keep_model=keep_models != "none",
             ),
             tune_config=tune.TuneConfig(
                 scheduler=_scheduler(scheduler, objectives[0]),
@@ -153,7 +167,7 @@ def run_trials(
                 stop=_StopWhenFolderUnreachable(statuses),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[statuses, progress],
+                callbacks=[callbacks],
             ),
         )
         with restored_ctrl_c():
@@ -165,7 +179,7 @@ def run_trials(
         folder.trial(name).mark("stopped")
     for name, error in statuses.failed.items():
         folder.trial(name).mark("failed", error)
-    return _outcome(folder, proposals, samples, frozenset(statuses.failed))
+    return _outcome(folder, proposals, samples, frozenset(statuses.failed), callbacks.broken)
 
 
 def _trainable(
@@ -176,16 +190,18 @@ def _trainable(
     study: str,
     objectives: Sequence[str],
     scheduler: str,
+    keep_model: bool,
 ) -> Any:
     trainable = tune.with_resources(
         tune.with_parameters(
-            Trial,
+            FleetTrial,
             datasets={name: share(dataset) for name, dataset in datasets.items()},
             run_folder=str(folder.home),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,
             objectives=tuple(objectives),
             seconds_between_reports=SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
+            keep_model=keep_model,
         ),
         tune.PlacementGroupFactory([resources.bundle]),
     )
@@ -195,11 +211,19 @@ def _trainable(
 
 
 def _outcome(
-    folder: RunFolder, proposals: InOrder | Suggester, samples: int, failed: frozenset[str]
+    folder: RunFolder,
+    proposals: InOrder | Suggester,
+    samples: int,
+    failed: frozenset[str],
+    broken: Mapping[str, BrokenFleet],
 ) -> Outcome:
     if isinstance(proposals, InOrder):
-        unfinished = {planned.name for planned in folder.unfinished()} - failed
-        return Outcome(interrupted=bool(unfinished), failed=failed)
+        broken_members = {name for fleet in broken.values() for name in fleet.members}
+        # Trials of an earlier batch may have failed, too.
+        of_this_batch = proposals.names
+        unfinished = {planned.name for planned in folder.unfinished()} & of_this_batch
+        unfinished -= failed | broken_members
+        return Outcome(interrupted=bool(unfinished), failed=failed, broken=broken)
     if proposals.error:
         raise proposals.error
     unfinished = {name for name in proposals.begun if not folder.trial(name).complete} - failed

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from lenet.config import SETTINGS, ConfigError, TrainConfig
-from lenet.records import Record
+import search_spaces
+from lenet.config import ConfigError, TrainConfig
+from search_spaces.length import as_many_steps
 from search_spaces.study import PlannedTrial
 from study.analysis.results import Results
 from study.analysis.verification import range_test_cases, verification_lrs
 from study.request import Request
 from study.runs.collect import collect
 from study.runs.run_folder import RunFolder
-from study.runs.trial_folder import COMPLETE
+from study.tuning.reuse import EarlierTrial, earlier_trials
 
 _CONSTANT_RATE: dict[str, Any] = {
     "schedule": "constant",
@@ -29,6 +28,17 @@ _CONSTANT_RATE: dict[str, Any] = {
     "evaluate_at": None,
     "test_curve": False,
 }
+
+
+def constant_rate(
+    ramp: TrainConfig, epochs: int, made_for: str, chosen: Collection[str]
+) -> TrainConfig:
+    """Return the config that trains for `epochs` what `ramp` tests, at its first learning rate.
+
+    See `search_spaces.length.as_many_steps` for `made_for` and `chosen`.
+    """
+    settings = ramp.to_dict() | _CONSTANT_RATE | {"epochs": epochs, "seed": 0}
+    return TrainConfig.from_dict(as_many_steps(settings, made_for, chosen))
 
 
 @dataclass(frozen=True)
@@ -43,14 +53,26 @@ class Verification:
     quantity: str
     """the loss that the rules read"""
     epochs: int
+    """on the data set that the study was made for, unless they are chosen"""
+    epochs_chosen: bool = False
+    """the user gave the epochs"""
     grid: Path | None = None
+
+    @property
+    def at_most(self) -> None:
+        return None
+
+    @property
+    def description(self) -> str:
+        return "learning rates around each suggestion"
 
     def check(self, ramps: Sequence[PlannedTrial]) -> None:
         """Raise `ConfigError` if the run in `grid` matches none of the `ramps`."""
         if self.grid is not None and not self._trained([self._base(p.config) for p in ramps]):
+            epochs = self._base(ramps[0].config).epochs
             raise ConfigError(
                 f"no finished trial of {self.grid} matches the verification, which needs epochs="
-                f"{self.epochs} and otherwise the settings of the ramps: pass --verify-epochs and "
+                f"{epochs} and otherwise the settings of the ramps: pass --verify-epochs and "
                 "--set as that run has them, or omit --grid"
             )
 
@@ -81,51 +103,24 @@ class Verification:
         trained = {one.config: one for one in self._trained([p.config for p in unfinished])}
         for planned in unfinished:
             if match := trained.get(planned.config):
-                folder.trial(planned.name).adopt(match.status, match.records, match.facts)
+                match.adopt_into(folder.trial(planned.name))
 
     def _base(self, ramp: TrainConfig) -> TrainConfig:
-        return ramp.replace(**_CONSTANT_RATE, epochs=self.epochs, seed=0)
+        made_for = search_spaces.find(self.request.study).made_for
+        # A chosen number of samples keeps the epochs, as it does in every study.
+        chosen = {"epochs"} if self.epochs_chosen else {"train_samples"} & set(self.request.choices)
+        return constant_rate(ramp, self.epochs, made_for, chosen)
 
-    def _trained(self, configs: list[TrainConfig]) -> list[_TrainedTrial]:
+    def _trained(self, configs: list[TrainConfig]) -> list[EarlierTrial]:
         """Return the complete trials of `grid` that equal a config but for lr and seed."""
         if self.grid is None:
             return []
-        results = Results.load(self.grid)
         wanted = {_without_lr(config) for config in configs if config.schedule == "constant"}
-        trials = results.trials[results.trials["status"].isin(COMPLETE - {"stopped"})]
-        found = []
-        for row in trials[trials["schedule"] == "constant"].to_dict("records"):
-            settings = {name: row[name] for name in SETTINGS if name in trials}
-            config = TrainConfig.from_dict(
-                {name: None if value != value else value for name, value in settings.items()}
-            )
-            if _without_lr(config) in wanted:
-                records = results.records[results.records["trial"] == row["trial"]]
-                found.append(_TrainedTrial.of(config, {str(k): v for k, v in row.items()}, records))
-        return found
-
-
-@dataclass(frozen=True)
-class _TrainedTrial:
-    """A complete trial of another run."""
-
-    config: TrainConfig
-    status: str
-    records: list[Record]
-    facts: dict[str, Any]
-    """where and when it was trained"""
-
-    @classmethod
-    def of(cls, config: TrainConfig, row: dict[str, Any], records: pd.DataFrame) -> _TrainedTrial:
-        fields = [name for name in Record.__dataclass_fields__ if name in records]
-        facts = {name: row.get(name) for name in ("device", "threads", "host", "started", "ended")}
-        rows = records[fields].to_dict("records")
-        return cls(
-            config,
-            row["status"],
-            [Record(**{str(name): value for name, value in row.items()}) for row in rows],
-            facts | {"attempts": 1, "name": row["trial"]},
-        )
+        return [
+            trial
+            for trial in earlier_trials(self.grid)
+            if trial.config.schedule == "constant" and _without_lr(trial.config) in wanted
+        ]
 
 
 def _without_lr(config: TrainConfig) -> TrainConfig:

@@ -19,6 +19,7 @@ from study import grid
 from study.cluster import connection
 from study.scaling import __main__ as scaling
 from tests.drivers import wait_for
+from tests.terminal import unwrapped
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +160,7 @@ def test_missing_machines_are_refused_unless_they_may_be_added(
     assert grid.main([*typed, "--autoscale"]) == 0
     typed = ["--address", autoscaled.address, "--autoscale", *SMALL, "--workers", "1,2"]
     assert scaling.main([*typed, "--device", "gpu", "--dry-run"]) == 0
-    assert "1, 2 on gpu" in capsys.readouterr().out
+    assert "1, 2 on gpu" in unwrapped(capsys.readouterr().out)
     assert autoscaled.starting() == autoscaled.workers() == 0  # a dry run starts no machine
 
 
@@ -171,6 +172,7 @@ def test_a_grid_gets_nodes_which_end_when_idle(autoscaled: Autoscaled, tmp_path:
             *("--address", autoscaled.address, "--autoscale", *SMALL, "--results", str(results)),
             *("--set", "model=tests.own_models:MeetsAcrossNodes", "--set", "optimizer=sgd"),
             *("--set", "lr=0.1,0.01", "--cpus-per-trial", "0.5", "--gpus-per-trial", "0.25"),
+            *("--pack", "off"),
         ]
     )
     assert code == 0
@@ -189,6 +191,6 @@ def test_a_scaling_run_waits_for_nodes_which_end_when_idle(
     assert "--device gpu --workers" in capsys.readouterr().err
     results = tmp_path / "run"
     assert scaling.main([*typed, "--device", "cpu", "--results", str(results)]) == 0
-    assert "Waiting for machines" in capsys.readouterr().out
+    assert "Waiting for machines" in unwrapped(capsys.readouterr().out)
     assert set(pd.read_parquet(results / "trials.parquet").status) == {"finished"}
     wait_for(lambda: autoscaled.workers() == 0, "the end of idle nodes")

@@ -73,6 +73,7 @@ def disturbed(nodes: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory)
         *("--set", "optimizer=sgd", "--set", "lr=0.1,0.03,0.01", "--set", "epochs=100"),
         *("--set", "train_samples=none", "--set", "batch_size=32,64,128,256"),
         *("--cpus-per-trial", "0.5", "--gpus-per-trial", "0.25", "--results", str(path)),
+        *("--pack", "off"),
     ]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as driver:
         wait_for(lambda: len(list(meeting.iterdir())) >= 4, "four trials at once", driver)

@@ -1,5 +1,6 @@
 """A real Ray for the tests that need one: one node with logical CPUs and a logical GPU."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,11 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> I
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     os.environ["STUDY_TEST_MEETING"] = str(tmp_path_factory.mktemp("meeting"))
     head = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}
-    node = Cluster(initialize_head=True, head_node_args=head)
+    node = Cluster()
+    for attempt in range(3):  # Ray gives its first process 30 s, which a busy machine may exceed
+        with contextlib.suppress(Exception if attempt < 2 else ()):
+            node.add_node(**head)
+            break
     del os.environ["STUDY_TEST_MEETING"]  # the workers have it, the drivers must not
     yield node.address
     node.shutdown()

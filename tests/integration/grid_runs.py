@@ -4,7 +4,7 @@ from lenet import training
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
 
-DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
+DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--pack", "off")
 LONG = (
     *DIGITS,
     *("--set", "optimizer=adam", "--set", "lr=0.001", "--set", "dropout=0.4"),

@@ -18,6 +18,7 @@ from study.runs.trial_folder import COMPLETE
 from tests.comparison import same
 from tests.drivers import kill, wait_for
 from tests.integration.grid_runs import DIGITS, LONG, trained_alone
+from tests.terminal import unwrapped
 
 
 def under_way(bucket):
@@ -62,7 +63,7 @@ def test_killed_here_and_resumed_elsewhere(
     assert "if it was killed, try again in" in capsys.readouterr().err
     (bucket / ".lock").delete()  # as if it had expired
     assert run_grid("--resume", url) == 0
-    printed = capsys.readouterr().out
+    printed = unwrapped(capsys.readouterr().out)
     assert str(elsewhere / "results" / "killed" / "figures") in printed
 
     trials = pd.read_parquet("results/killed/trials.parquet").set_index("trial")
@@ -131,7 +132,7 @@ def test_a_search_can_be_resumed_once_its_bucket_is_back(storage, tmp_path, monk
             printed, _ = driver.communicate(timeout=200)
     assert driver.returncode == 1, printed
     assert "Traceback" not in printed
-    assert f"python -m study.search --resume {url}" in printed
+    assert f"python -m study.search --resume {url}" in unwrapped(printed)
     assert "--max-concurrent 2" in printed
     (BucketPath(url) / ".lock").delete()  # as if it had expired
     subprocess.run([*command, "--resume", url], cwd=tmp_path, check=True)

@@ -1,22 +1,26 @@
 """`python -m study.grid` on a real Ray: from the command to the figures, also if a process dies."""
 
+import contextlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from lenet import TrainConfig, training
+from lenet import TrainConfig, trained, training
 from study.report import __main__ as report
 from study.runs.run_folder import RunFolder
 from study.tuning.execution import TuningEngine
+from tests import hparams_tab
 from tests.comparison import same
-from tests.drivers import kill, wait_for
+from tests.drivers import descendants, kill, wait_for
 from tests.integration.grid_runs import DIGITS, LONG, progress, records_of, trained_alone
+from tests.terminal import unwrapped
 
 OWN = "tests.own_models"
 
@@ -43,11 +47,14 @@ def test_a_grid_from_command_to_figures(finished):
     for name in ("records.parquet", "records.csv", "trials.parquet", "trials.csv"):
         assert (folder / name).stat().st_size > 0
     figures = sorted(path.name for path in (folder / "figures").iterdir())
-    assert "figure-1-sgd-accuracy.png" in figures
-    assert "figure-2-sgd-loss.svg" in figures
-    assert not any("adam" in name for name in figures)  # not in this run, so not drawn
-    for planned in RunFolder(folder).plan:
-        assert list((folder / "trials" / planned.name).glob("events.out.tfevents.*"))
+    for name in ("curves.png", "curves-by-setting.svg", "heat-map.pdf", "final-values.png"):
+        assert name in figures
+    assert not any(name.startswith("figure") for name in figures)  # other values than the report's
+    hparams_tab.check_shows_all_trials(folder)
+    (model,) = folder.glob("trials/*/model.pt")
+    best = pd.read_csv(folder / "best_per_optimizer.csv").iloc[0]
+    _, config = trained.load(model)
+    assert (config.lr, config.batch_size) == (best["lr"], best["batch_size"])
 
 
 def test_divergence_is_marked_and_ranks_last(finished):
@@ -65,6 +72,7 @@ def test_a_trial_gives_the_records_of_a_plain_loop(finished, digits):
         assert same(records_of(folder, trial), trained_alone(folder, trial, digits))
 
 
+@pytest.mark.slow  # 20 s
 def test_four_trials_share_a_gpu_at_once(run_grid, tmp_path):
     folder = tmp_path / "run"
     code = run_grid(
@@ -83,16 +91,16 @@ def test_four_trials_share_a_gpu_at_once(run_grid, tmp_path):
 def test_the_report_draws_the_same_figures(finished, tmp_path, capsys):
     folder, _ = finished
     assert report.main([str(folder), "--out", str(tmp_path)]) == 0
-    again = (tmp_path / "figures" / "figure-1-sgd-accuracy.svg").read_bytes()
-    assert again == (folder / "figures" / "figure-1-sgd-accuracy.svg").read_bytes()
-    assert "sgd" in capsys.readouterr().out
+    again = (tmp_path / "figures" / "final-values.svg").read_bytes()
+    assert again == (folder / "figures" / "final-values.svg").read_bytes()
+    assert "sgd" in unwrapped(capsys.readouterr().out)
 
 
 def test_a_finished_run_is_not_trained_again(finished, run_grid, capsys):
     folder, _ = finished
     before = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/*")}
     assert run_grid("--resume", str(folder)) == 0
-    assert "All 4 trials" in capsys.readouterr().out
+    assert "All 4 trials" in unwrapped(capsys.readouterr().out)
     assert {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/*")} == before
 
 
@@ -156,10 +164,12 @@ def test_a_resumed_run_notes_other_resources(killed_driver, grid_command, tmp_pa
     (trial.home / "trial.json").delete()
     command = [*grid_command, "--resume", str(folder), "--cpus-per-trial", "2", "--dry-run"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "began with cpus_per_trial 1.0 and continues with 2.0: records may differ" in printed
-    assert "2 CPU and 0.25 GPU each" in printed
+    notes = unwrapped(printed)
+    assert "began with cpus_per_trial 1.0 and continues with 2.0: records may differ" in notes
+    assert "2 CPU and 0.25 GPU each" in notes
 
 
+@pytest.mark.slow  # below, a worker dies in the same way, and a resumed run has equal records
 def test_a_killed_worker_is_retried(grid_command, tmp_path, digits):
     folder = tmp_path / "run"
     command = [
@@ -197,10 +207,10 @@ def test_a_crashing_trial_is_retried_and_reported_and_others_count(run_grid, tmp
         *("--set", "optimizer=sgd", "--set", "batch_size=64,256", "--results", str(folder)),
     )
     assert code == 1
-    printed = capsys.readouterr().out
+    printed = unwrapped(capsys.readouterr().out)
     assert "Interrupted" not in printed
     assert "made to fail" in printed
-    assert f"--resume {folder}" in printed
+    assert f"--resume {folder}" in unwrapped(printed)
     trials = pd.read_parquet(folder / "trials.parquet").set_index(["model", "batch_size"])
     fails, kills = trials.loc[f"{OWN}:FailsInTraining"], trials.loc[f"{OWN}:KillsItsWorker"]
     assert fails.status.to_dict() == {64: "failed", 256: "finished"}
@@ -221,23 +231,67 @@ def test_a_model_that_workers_cannot_import_ends_the_run(run_grid, tmp_path, mon
     assert "workers must be able to import what the command can" in error
 
 
-@pytest.mark.parametrize(
-    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # the next test ends a local run in the same way
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_the_run_and_prints_how_to_resume(sent, grid_command, tmp_path):
     folder = tmp_path / "run"
     command = [*grid_command, *LONG, "--set", "epochs=500", "--results", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
-        worker = RunFolder(folder).trial(progress(folder)[1][0]).state()["pid"]
-        # The dashboard lists workers by this name, too.
-        assert Path(f"/proc/{worker}/cmdline").read_text().startswith("ray::fan_trial")
         driver.send_signal(sent)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
-    assert f"--resume {shlex.quote(str(folder))}" in printed
+    assert f"--resume {shlex.quote(str(folder))}" in unwrapped(printed)
     assert "unfinished" in set(statuses(folder))
     assert progress(folder)[1]
+
+
+@pytest.mark.parametrize(
+    "when", ["while it trains", pytest.param("while Ray starts", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+    "whole_job", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["group", "job"]
+)
+def test_sigterm_to_the_group_ends_a_local_run_soon_and_prints_how_to_resume(
+    when, whole_job, tmp_path
+):
+    """`timeout` signals the group of its command; systemd and Slurm each process of the job."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-u", "-m", "study.grid", *LONG, "--set", "epochs=500"]
+    command += ["--max-concurrent", "1", "--results", str(folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as driver:
+        printed = ""
+        while "Starting Ray" not in printed:
+            printed += (line := driver.stdout.readline())
+            assert line, printed
+        if when == "while it trains":
+            wait_for(lambda: progress(folder)[1], "a trial with a checkpoint", driver)
+            worker = RunFolder(folder).trial(progress(folder)[1][0]).state()["pid"]
+            # The dashboard lists workers by this name, too.
+            assert Path(f"/proc/{worker}/cmdline").read_text().startswith("ray::fan_trial")
+        else:
+            wait_for(lambda: descendants(driver.pid), "a process of Ray", driver)
+        children = descendants(driver.pid)
+        for pid in children if whole_job else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        os.killpg(driver.pid, signal.SIGTERM)
+        # Ray would wait 60 s for its dead server and then abort.
+        printed += driver.communicate(timeout=45)[0]
+    assert driver.returncode == 130
+    assert f"--resume {shlex.quote(str(folder))}" in unwrapped(printed)
+    assert "Failed to connect" not in printed
+    assert "Traceback" not in printed
+    wait_for(lambda: not [*filter(is_running, children)], "an end of Ray's processes", seconds=30)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_folder_that_workers_cannot_reach_ends_the_run(run_grid, tmp_path, monkeypatch, capsys):
@@ -254,6 +308,7 @@ def test_a_folder_that_workers_cannot_reach_ends_the_run(run_grid, tmp_path, mon
     assert list((tmp_path / "run" / "trials").glob("*")) == []
 
 
+@pytest.mark.slow  # 15 s
 def test_asha_stops_weak_trials_early(run_grid, tmp_path):
     folder = tmp_path / "run"
     on_ctrl_c = signal.getsignal(signal.SIGINT)
@@ -276,7 +331,7 @@ def test_asha_stops_weak_trials_early(run_grid, tmp_path):
 def test_a_dry_run_lists_trials_and_trains_none(run_grid, tmp_path, capsys):
     folder = tmp_path / "run"
     assert run_grid(*DIGITS, "--dry-run", "--results", str(folder)) == 0
-    printed = capsys.readouterr().out
+    printed = unwrapped(capsys.readouterr().out)
     assert printed.count("_seed0") == 24
     assert "digits" in printed
     assert not folder.exists()
@@ -285,7 +340,7 @@ def test_a_dry_run_lists_trials_and_trains_none(run_grid, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--set", "model=tests.own_models:WrongShape"), "WrongShape cannot be trained"),
+        (("--set", "model=tests.own_models:WrongShape"), "WrongShape (tests/own_models.py, line "),
         (
             ("--set", "optimizer=adagrad,proximal-adagrad", "--set", "initial_accumulator=0"),
             "proximal-adagrad rejects its settings",

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from study import lr_range
+from tests import hparams_tab
+from tests.terminal import unwrapped
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits")
 ONE = ("--seeds", "2", "--set", "optimizer=adam", "--set", "train_samples=none")
@@ -29,23 +31,33 @@ def test_from_ramps_to_regret(verified):
     trials = pd.read_parquet(folder / "trials.parquet")
     assert set(trials["schedule"]) == {"ramp-exponential", "constant"}
     suggestions = pd.read_csv(folder / "tables" / "suggestions.csv")
-    assert len(suggestions) == 5
-    found = suggestions[suggestions["suggested LR"] != "no true minimum"]
+    assert len(suggestions) == 7
+    found = suggestions[~suggestions["suggested LR"].isin(["no true minimum", "no answer"])]
     assert len(found) >= 3
+    (recommended,) = pd.read_csv(folder / "tables" / "recommendation.csv").to_dict("records")
+    constant = trials[trials["schedule"] == "constant"]
+    assert recommended["use"] in set(constant["lr"])
+    assert recommended["reason"].startswith("Best of ")
     regret = pd.read_csv(folder / "tables" / "regret.csv")
     assert regret["rule"].iloc[-1] == "best learning rate found"
     assert not regret["adam"].str.contains("not trained").any()
     figures = {path.stem for path in (folder / "figures").glob("*.png")}
-    expected = {"ramps", "range-test-exponential", "verification-exponential"}
-    assert figures == expected | {"verification-curves"}
+    assert figures >= {
+        "range-test-exponential",
+        "verification-exponential",
+        "verification-curves",
+        "final-values",
+    }
+    hparams_tab.check_shows_all_trials(folder)
 
 
-def test_a_ramp_ends_where_its_loss_blows_up(verified):
+def test_a_ramp_goes_on_to_its_last_learning_rate(verified):
     folder, _ = verified
     trials = pd.read_parquet(folder / "trials.parquet")
     ramps = trials[trials["schedule"] == "ramp-exponential"]
-    assert (ramps["epoch"] < ramps["epochs"]).any()
     records = pd.read_parquet(folder / "records.parquet").merge(ramps[["trial"]], on="trial")
+    last = records.sort_values("step").groupby("trial").last()
+    assert (last["diverged"] | (last["lr"] == 10.0)).all()
     assert (
         records.groupby("trial")["step"].apply(lambda step: (step.diff().dropna() == 1).all()).all()
     )
@@ -66,11 +78,12 @@ def test_the_trials_of_an_earlier_run_are_adopted(verified, run_lr_range, tmp_pa
     assert (
         constant[1]["validation_accuracy"].to_dict() == constant[0]["validation_accuracy"].to_dict()
     )
+    hparams_tab.check_shows_all_trials(folder)
 
 
 def test_a_finished_run_has_nothing_to_resume(verified, run_lr_range, capsys):
     assert run_lr_range("--resume", verified[0]) == 0
-    assert "are complete" in capsys.readouterr().out
+    assert "are complete" in unwrapped(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ from study.report import __main__ as report
 from study.runs.run_folder import RunFolder
 from study.scaling import __main__ as scaling
 from study.scaling.launchers import Launchers
+from tests import hparams_tab
 from tests.comparison import same
 from tests.drivers import wait_for
+from tests.terminal import unwrapped
 
 DIGITS = ("--budget", "smoke", "--set", "dataset=digits", "--set", "batch_size=32")
 # Long enough to be killed.
@@ -42,6 +44,7 @@ def test_workers_learn_what_a_plain_run_learns(finished, digits):
     for planned in run.plan:
         alone = list(training.train(training.Run(planned.config, digits)))
         assert same(run.trial(planned.name).records(), alone, rel=1e-3)
+    hparams_tab.check_shows_all_trials(folder)
 
 
 def test_each_workers_steps_are_timed_and_reported(finished, tmp_path, capsys):
@@ -54,11 +57,16 @@ def test_each_workers_steps_are_timed_and_reported(finished, tmp_path, capsys):
     assert report.main([str(folder), "--out", str(tmp_path)]) == 0
     assert {path.stem for path in (tmp_path / "tables").iterdir()} >= {"strong-scaling", "start-up"}
     assert (tmp_path / "figures" / "time-shares.png").is_file()
-    assert "2 cpu workers, measured" in capsys.readouterr().out
+    assert "2 cpu workers, measured" in unwrapped(capsys.readouterr().out)
 
 
 @pytest.mark.slow
-def test_torchrun_and_a_plain_process_learn_the_same(tmp_path, digits):
+def test_torchrun_and_a_plain_process_learn_the_same(tmp_path, digits, monkeypatch):
+    # Also on a machine whose name does not resolve, which torchrun advertises by default.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\nsocket.getfqdn = socket.gethostname = lambda *_: 'no-such-host.invalid'\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     folder = tmp_path / "run"
     typed = ["--device", "cpu", "--workers", "1,2", "--launchers", "torchrun,plain"]
     assert scaling.main([*typed, *DIGITS, "--results", str(folder)]) == 0
@@ -90,7 +98,7 @@ def test_a_failed_launch_names_the_reason(model, reason, tmp_path, capsys):
         (reason if name.startswith("torchrun") else "None") in str(error)
         for name, error in errors.items()
     )
-    assert reason in capsys.readouterr().out
+    assert reason in unwrapped(capsys.readouterr().out)
 
 
 @pytest.mark.slow
@@ -110,6 +118,7 @@ def test_a_folder_that_workers_cannot_reach_ends_the_run(
     assert "results must be in a folder that every node can reach" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # 20 s
 def test_a_resumed_run_needs_room_only_for_unfinished_launches(tmp_path, capsys):
     folder = tmp_path / "run"
     typed = ["--device", "cpu", "--workers", "1", "--launchers", "plain"]
@@ -121,22 +130,25 @@ def test_a_resumed_run_needs_room_only_for_unfinished_launches(tmp_path, capsys)
     run["options"]["cpus_per_worker"] = 1_000.0
     (folder / "run.json").write_text(json.dumps(run))
     assert scaling.main([*nowhere, "--autoscale"]) == 0
-    assert f"All 1 launches of {folder} are complete." in capsys.readouterr().out
+    printed = unwrapped(capsys.readouterr().out)
+    assert f"All 1 launches of {folder} are complete." in printed
     (state,) = folder.glob("trials/*/trial.json")
     state.unlink()
     assert scaling.main([*nowhere]) == 2
-    message = "plain-1cpu-repeat0 is unfinished and trains on this machine, not on the cluster"
+    message = (
+        "plain-1cpu-serial-repeat0 is unfinished and trains on this machine, not on the cluster"
+    )
     assert message in capsys.readouterr().err
     assert scaling.main(["--resume", str(folder)]) == 2
     assert "--workers 1 do not fit on" in capsys.readouterr().err
     run["options"]["cpus_per_worker"] = 1.0
     (folder / "run.json").write_text(json.dumps(run))
     # Damaged, as by a power failure in the middle of writing.
-    (records,) = folder.glob("trials/*/records.json")
+    (records,) = folder.glob("trials/*/records.jsonl")
     records.write_bytes(b"")
     assert scaling.main(["--resume", str(folder)]) == 0
     began = re.compile(r"This run began with \d+ cpus, now \d+: seconds .* are not comparable")
-    assert began.search(capsys.readouterr().out)
+    assert began.search(unwrapped(capsys.readouterr().out))
     (elsewhere,) = RunFolder(folder).run.resumed_on
     assert elsewhere["machine"]["cpus"] == run["machine"]["cpus"] - 62
     assert len(pd.read_csv(folder / "trials.csv")) == 1
@@ -196,7 +208,7 @@ def interrupt(arguments, folder, pattern):
         driver.send_signal(signal.SIGTERM)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
-    assert f"python -m study.scaling --resume {folder}" in printed
+    assert f"python -m study.scaling --resume {folder}" in unwrapped(printed)
 
 
 def check_same_records(folder, other):

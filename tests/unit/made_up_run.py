@@ -36,13 +36,14 @@ def made_up_run(
     seeds: int = 1,
     choices: Mapping[str, Sequence[Any]] | None = None,
     status: Mapping[str, str] | None = None,
+    budget: str = "quick",
 ) -> Results:
     """Return the tables of a run with `choices` of settings.
 
     `status`: status of trials by the beginning of their names. A `diverged` trial ends in epoch 3,
     a `stopped` one after epoch 2, a `failed` or `unfinished` one after epoch 1.
     """
-    plan = STUDY.with_choices(choices or {}).plan("quick", seeds)
+    plan = STUDY.with_choices(choices or {}).plan(budget, seeds)
     trials, records = [], []
     for planned in plan:
         state = next(
@@ -69,7 +70,7 @@ def made_up_run(
         )
     run = RunMetadata(
         study="fan",
-        budget="quick",
+        budget=budget,
         choices=dict(choices or {}),
         seeds=seeds,
         dataset=DatasetInfo("mnist", "made up"),
@@ -116,6 +117,8 @@ def _record(
         "lr": config.lr,
         "train_loss": nan if diverged else 1.1 * loss,
         "train_accuracy": accuracy - 0.01,
+        "lowest_train_loss": nan if diverged else 0.8 * loss,
+        "highest_train_loss": nan if diverged else 1.3 * loss,
         "validation_loss": nan if diverged else loss,
         "validation_accuracy": nan if diverged else accuracy,
         "test_loss": nan if diverged or epoch < EPOCHS else loss,

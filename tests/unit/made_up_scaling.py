@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from search_spaces.hardware import LAUNCHERS
 from study.analysis.results import Results
-from study.analysis.speedup import LAUNCHERS
 from study.analysis.step_model import StepTime
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.scaling.plan import ScalingRequest
@@ -29,9 +29,13 @@ MODEL = StepTime(
 )
 WARM_UP_FACTOR = 5.0
 """Factor by which each of the first ten steps takes longer."""
-START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0, "dataparallel": 5.0}
+START_UP = {"ray": 30.0, "torchrun": 8.0, "plain": 4.0}
+EVALUATION = 2.5
+"""Seconds of each trial for evaluation and files."""
 RAY_COST = 1.25
 """Factor by which a step takes longer under Ray than without."""
+COMMUNICATION = {"serial": 0.0, "ddp": 1.0, "explicit": 2.0, "dp": 0.0}
+"""Factor of the formula's communication, by strategy."""
 
 TWO_RATES = {"lr": ["0.1", "0.01"]}
 """A setting that varies in addition to the workers."""
@@ -50,6 +54,7 @@ def made_up_scaling(
     study: str = "fan-hardware",
     processors: Sequence[str] = ("cpu",),
     oversubscribed: Sequence[int] = (),
+    strategies: Sequence[str] = ("ddp",),
     settings: Mapping[str, Sequence[str]] | None = None,
 ) -> Results:
     """The tables of a run. Seconds of repeat r are 1 + r / 100 times those of the formula.
@@ -66,6 +71,7 @@ def made_up_scaling(
         workers={processor: workers for processor in processors},
         weak=weak,
         launchers=LAUNCHERS,
+        strategies=strategies,
         cpus_per_worker=1.0,
         placement="pack",
     )
@@ -84,6 +90,7 @@ def made_up_scaling(
             data = 1e-4 * slower
             compute = MODEL.compute_seconds(samples, config.width, size) * slower - data
             communication = MODEL.communication_seconds(launch.workers, size) * slower
+            communication *= COMMUNICATION[launch.strategy]
             for rank in range(launch.workers):
                 for step in range(1, STEPS + 1):
                     factor = WARM_UP_FACTOR if step <= 10 else 1.0
@@ -115,11 +122,13 @@ def made_up_scaling(
                     "launcher": launch.launcher,
                     "processor": launch.processor,
                     "workers": launch.workers,
+                    "strategy": launch.strategy,
                     "oversubscribed": launch.workers in oversubscribed,
                     "ray_seconds": 10.0 if launch.launcher == "ray" else 0.0,
                     "launch_seconds": start - 1.5,
                     "group_seconds": 0.5,
                     "load_seconds": 1.0,
+                    "total_seconds": start + rows[-1]["train_seconds"] + EVALUATION,
                     "gradient_bytes": size,
                     "load_average": 0.6 + launch.repeat,
                     **config.to_dict(),

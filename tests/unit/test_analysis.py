@@ -1,4 +1,4 @@
-"""Results, intervals and the leaderboard, on made-up runs with known numbers."""
+"""Results and the leaderboard, on made-up runs with known numbers."""
 
 from __future__ import annotations
 
@@ -6,69 +6,17 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from lenet.config import ConfigError, TrainConfig
-from study.analysis import statistics
+from search_spaces.study import know_directions
 from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
+from study.analysis.statistics import SHARE, mean
 from study.analysis.wording import format_value, provenance
 from tests.unit.made_up_run import SECONDS, final_accuracy, made_up_run, write
-
-# Student's t, 97.5%, from the printed table (NIST/SEMATECH e-Handbook, 1.3.6.7.2).
-T_1, T_2 = 12.706, 4.303
-
-
-# Means and intervals
-
-
-def test_the_interval_is_student_s() -> None:
-    found = statistics.mean([1.0, 2.0, 3.0])
-    assert (found.mean, found.n) == (2.0, 3)
-    assert found.half_width == pytest.approx(T_2 * 1.0 / math.sqrt(3), rel=1e-3)
-
-
-def test_two_values_have_one_degree_of_freedom() -> None:
-    found = statistics.mean([0.0, 2.0])
-    assert found.half_width == pytest.approx(T_1 * math.sqrt(2) / math.sqrt(2), rel=1e-3)
-
-
-def test_one_value_has_no_interval() -> None:
-    found = statistics.mean([0.5])
-    assert found.mean == 0.5
-    assert math.isnan(found.half_width)
-
-
-def test_equal_values_have_an_interval_of_zero() -> None:
-    assert statistics.mean([0.5, 0.5]).half_width == 0.0
-
-
-def test_a_missing_value_makes_the_mean_missing() -> None:
-    assert math.isnan(statistics.mean([1.0, math.nan]).mean)
-
-
-def test_no_values_have_no_mean() -> None:
-    with pytest.raises(ValueError, match="no values"):
-        statistics.mean([])
-
-
-def test_bands_end_where_the_first_seed_ends() -> None:
-    values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 6.0, np.nan]}, index=[10, 20, 30])
-    band = statistics.bands(values)
-    assert band.index.tolist() == [10, 20]
-    assert band["mean"].tolist() == [2.0, 4.0]
-    assert band["low"].tolist() == [1.0, 2.0]
-    assert band["high"].tolist() == [3.0, 6.0]
-
-
-def test_the_band_of_one_seed_is_a_line() -> None:
-    band = statistics.bands(pd.DataFrame({"a": [1.0, 2.0]}))
-    for column in ("mean", "low", "high"):
-        assert band[column].tolist() == [1.0, 2.0]
-
 
 # Quantities
 
@@ -87,8 +35,8 @@ CURVE = pd.DataFrame(
     [
         ("test_loss", 1.25),
         ("best_test_loss", 1.0),
+        ("mean_test_loss", 1.4375),
         ("rises_test_loss", 0.5),
-        ("lost_test_loss", 0.25),
         ("test_loss_at_best", 1.0),  # at the first of the two best records
     ],
 )
@@ -101,7 +49,6 @@ def test_quantities_of_a_curve(text: str, value: float) -> None:
 
 def test_the_value_of_a_quantity_at_a_moment() -> None:
     assert Quantity.parse("test_loss").measure(CURVE, {"step": 30}) == 1.5
-    assert Quantity.parse("lost_test_loss").measure(CURVE, {"step": 30}) == 0.5
 
 
 # The leaderboard
@@ -110,7 +57,7 @@ def test_the_value_of_a_quantity_at_a_moment() -> None:
 def test_the_leaderboard_has_every_point_once_best_first() -> None:
     board = leaderboard(made_up_run())
     assert len(board) == 2 * 3 * 4
-    assert board["rank"].tolist() == list(range(1, 25))
+    assert board["rank"].tolist() == (-board["validation_accuracy"]).rank(method="min").tolist()
     assert board["validation_accuracy"].is_monotonic_decreasing
     assert not board.duplicated(["optimizer", "lr", "batch_size"]).any()
     last = board.iloc[-1]
@@ -122,7 +69,7 @@ def test_the_leaderboard_has_every_point_once_best_first() -> None:
 def test_one_seed_has_no_interval_in_the_leaderboard() -> None:
     board = leaderboard(made_up_run())
     assert (board["seeds"] == 1).all()
-    assert board["validation_accuracy_ci95"].isna().all()
+    assert board[["validation_accuracy_low", "validation_accuracy_high"]].isna().all(axis=None)
 
 
 def test_seeds_are_averaged_and_are_no_dimension() -> None:
@@ -130,9 +77,10 @@ def test_seeds_are_averaged_and_are_no_dimension() -> None:
     assert len(board) == 24
     assert "seed" not in board
     best = board.iloc[0]
-    # Seeds are 0.002 apart, which is the standard deviation of three of them.
-    assert best["validation_accuracy"] == pytest.approx(0.98 + 0.002)
-    assert best["validation_accuracy_ci95"] == pytest.approx(T_2 * 0.002 / math.sqrt(3), rel=1e-3)
+    seeds = mean([0.98, 0.982, 0.984], SHARE)
+    ends = best["validation_accuracy_low"], best["validation_accuracy_high"]
+    assert best["validation_accuracy"] == pytest.approx(seeds.mean)
+    assert ends == pytest.approx((seeds.low, seeds.high))
     assert best["test_accuracy"] == pytest.approx(0.98 + 0.002 - 0.01)
     assert best["seeds"] == 3
 
@@ -335,9 +283,55 @@ def test_provenance_does_not_mention_the_whole_training_set() -> None:
 
 def test_provenance_of_a_run_with_a_length_in_steps() -> None:
     results = made_up_run(choices={"train_samples": ["none"], "steps": [2000]})
+    ending = "1 thread a trial; 5 epochs; at most 2,000 steps"
+    assert provenance(results.run, results.trials).endswith(ending)
+    results.trials["epochs"] = 1.0
+    assert "; 1 epoch; at most 2,000 steps" in provenance(results.run, results.trials)
+    results.trials["epochs"] = None
     assert provenance(results.run, results.trials).endswith("1 thread a trial; 2,000 steps")
+
+
+def test_provenance_says_that_nothing_was_held_out() -> None:
+    results = made_up_run()
+    results.trials["validation_fraction"] = 0.0
+    assert "1 thread a trial; no validation data; at most" in provenance(
+        results.run, results.trials
+    )
 
 
 def test_provenance_tells_of_missing_seeds() -> None:
     results = made_up_run(seeds=3, status={"sgd_lr0.1_batch32_seed2": "failed"})
     assert "2 to 3 seeds" in provenance(results.run, results.completed)
+
+
+def test_equal_points_share_a_rank() -> None:
+    results = made_up_run()
+    failed = results.trials["lr"] < 0.1
+    results.trials.loc[failed, "validation_accuracy"] = 0.1
+    ranks = leaderboard(results)["rank"].tolist()
+    assert ranks[:8] == list(range(1, 9))
+    assert ranks[8:] == [9] * 16
+
+
+def test_a_run_without_accuracies_ranks_by_the_lowest_loss() -> None:
+    results = made_up_run(choices={"batch_size": [32, 64]})
+    for table in (results.trials, results.records):
+        accuracies = [name for name in table if name.endswith("_accuracy")]
+        table[[*accuracies, "validation_loss"]] = math.nan
+    board = leaderboard(results)
+    assert "validation_accuracy" not in board
+    assert board["train_loss"].is_monotonic_increasing
+    assert board["train_loss"].nunique() > 1
+
+
+def test_a_diverged_trial_is_worse_than_any_value_of_a_metric_of_ones_own():
+    know_directions(["made_up_r2:max=a:b"])
+    assert Quantity.parse("validation_made_up_r2").worst == -math.inf
+    assert Quantity.parse("validation_accuracy").worst == 0.0
+    assert Quantity.parse("validation_loss").worst == math.inf
+
+
+def test_a_run_whose_trials_have_not_begun_has_a_provenance():
+    results = made_up_run()
+    unbegun = results.trials.assign(device=None, threads=math.nan)
+    assert "no trial has begun" in provenance(results.run, unbegun)

@@ -15,9 +15,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("lenet", "search_spaces", "study")
-COMMANDS = {"__main__", "grid", "lr_range", "search"}
+COMMANDS = {"__main__", "grid", "lr_range", "reproduce", "search"}
 ENGINES = ("tuning", "scaling")
 READING_ROOMS = ("runs", "analysis", "tables", "claims", "figures", "report")
 
@@ -121,6 +123,16 @@ def test_reading_rooms_and_commands_load_neither_ray_nor_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", sorted(m for m in MODULES if room(m) == "commands"))
+def test_a_command_prints_its_first_line_before_it_imports_what_takes_seconds(command) -> None:
+    slow = {"ray", "torch", "pandas", "scipy", "sklearn", "matplotlib", "optuna"}
+    script = f"import {command}, sys; print(*{slow} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
+
+
 def test_engines_do_not_report() -> None:
     for engine in ENGINES:
         above = {"report", "figures", "tables", "claims", "pipeline", "commands", "commandline"}
@@ -193,3 +205,9 @@ def test_the_docs_show_every_arrow() -> None:
         here, _, theirs = line.partition("->")
         shown[here.strip()] = set(re.findall(r"\w+", theirs))
     assert shown == ARROWS, f"the list of rooms in docs/architecture.md should be\n{room_list()}"
+
+
+def test_test_modules_have_distinct_names() -> None:
+    """Else pytest imports only one of two, if both are collected."""
+    names = [path.name for path in (PROJECT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

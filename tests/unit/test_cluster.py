@@ -1,6 +1,13 @@
 """The CPUs and GPUs that each trial gets, and addresses where no cluster answers."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
 import pytest
+from ray.exceptions import OutOfDiskError
 
 from lenet import ConfigError
 from study.cluster import connection
@@ -97,3 +104,111 @@ def test_an_address_where_nothing_answers_is_refused_at_once(address, message):
     with pytest.raises(ConfigError) as error:
         connection.connect(address)
     assert message in str(error.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray kills its processes by group")
+def test_a_signal_to_the_group_of_the_driver_spares_the_processes_of_ray():
+    from ray._private import services
+
+    def session():
+        started = services.start_ray_process(["sleep", "60"], "raylet", fate_share=True).process
+        found = os.getsid(started.pid)
+        started.kill()
+        started.wait()
+        return found == started.pid
+
+    with connection._daemons_in_own_sessions():
+        assert session()
+    assert not session()
+
+
+def test_sigterm_while_ray_starts_is_ctrl_c(monkeypatch):
+    import ray
+
+    def init(**_):
+        """End as by the handler that `ray.init` sets before it starts anything."""
+        sys.exit(signal.SIGTERM)
+
+    for name, value in connection._LOOPBACK_ONLY.items():  # for this test only
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(KeyboardInterrupt):
+        connection.connect(None)
+
+
+def test_a_dead_ray_ends_the_command_at_once_and_says_how_to_go_on():
+    script = (
+        "import subprocess, sys, time, types\n"
+        "from study.cluster import connection\n"
+        "gone = subprocess.Popen(['true'])\n"
+        "gone.wait()\n"
+        "node = types.SimpleNamespace(dead_processes=lambda: [('raylet', gone)])\n"
+        "worker = types.SimpleNamespace(_global_node=None)\n"
+        "sys.modules['ray._private.worker'] = worker\n"
+        "with connection.exit_if_ray_dies(lambda problem: print(problem), 130):\n"
+        "    worker._global_node = node\n"
+        "    time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "Ray has ended\n", "")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder without a token."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "")
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_a_missing_or_empty_token_is_made_for_this_user_only(home, content):
+    token = home / ".ray" / "auth_token"
+    if content is not None:
+        token.parent.mkdir()
+        token.write_text(content)
+        token.chmod(0o644)
+    connection.require_token()
+    assert len(token.read_text()) == 64
+    assert token.stat().st_mode & 0o777 == 0o600
+    kept = token.read_text()
+    connection.require_token()
+    assert token.read_text() == kept
+
+
+def test_without_a_writable_home_the_token_is_in_the_environment(home):
+    (home / ".ray").write_text("a file where the folder should be")
+    connection.require_token()
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("/" + "x" * 60, "is 61 characters long"),
+        ("/no/such", "TMPDIR=/no/such is not a folder"),
+        ("/caf\udce9", "is not UTF-8"),
+    ],
+)
+def test_a_temporary_folder_that_ray_cannot_use_is_named(folder, message, monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", folder)
+    with pytest.raises(ConfigError, match=message) as error:
+        connection.connect(None)
+    assert "set TMPDIR=/tmp" in str(error.value)
+
+
+def test_a_full_disk_is_named_before_ray_starts_and_when_its_store_is_full(monkeypatch):
+    usage = shutil.disk_usage("/")._replace(total=10**9, free=5 * 10**7)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ConfigError, match=r"has 50 MB free, and a local Ray needs 100 MB"):
+        connection.connect(None)
+    with (
+        pytest.raises(ConfigError, match=r"/dev/shm has 50 of 1000 MB free.*--shm-size"),
+        connection.full_store_explained(),
+    ):
+        raise OutOfDiskError("Local disk is full")

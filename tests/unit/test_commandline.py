@@ -3,11 +3,14 @@
 import argparse
 import contextlib
 import io
+import shlex
 
 import pytest
 
+from study import __main__ as overview
 from study import commandline, grid, lr_range, search
 from study.report import __main__ as report
+from study.runs.run_folder import default_name
 from study.scaling import __main__ as scaling
 
 _WITH_EVERY_RESUME = {"--help", "--resume", "--data-dir", "--address", "--autoscale", "--dry-run"}
@@ -38,11 +41,17 @@ ALLOWED_WITH_RESUME = {
         (["--set", "learning_rate=0.1"], "it is called lr here"),
         (["--set", "epochs=1_0"], "epochs must be a whole number"),
         (["--set", "batch_size=99999999999999999999"], "batch_size must be a whole number"),
+        (["--set", "model=mynets.MyNet"], "type model=mynets:MyNet"),
+        (["--results", "~nobody-here/x"], "type the whole path"),
         (["--set", "dataset=line"], "model=lenet cannot learn dataset=line: use model=linear"),
         (["--set", "loss=sum-of-squares"], "use loss=cross-entropy or mse"),
         (["--set", "schedule=ramp-linear", "--set", "lr=2"], "set lr below final_lr"),
+        (["--pack", "1"], "--pack: 1 must be auto, off (each trial alone), or a number of trials"),
+        (["--pack", "4", "--scheduler", "asha"], "--pack 4 does not go with --scheduler asha"),
         (["--set", "validation_fraction=0"], "choose a fraction above 0"),
         (["--set", "evaluate_at=5+3"], "evaluate_at must increase"),
+        (["--set", "lr=1e-3..1"], "search the range with python -m study.search"),
+        (["--results", f"{__file__}/run"], "cannot write to"),
     ],
 )
 def test_an_invalid_grid_is_refused(arguments, message, capsys, monkeypatch):
@@ -52,6 +61,27 @@ def test_an_invalid_grid_is_refused(arguments, message, capsys, monkeypatch):
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["http://head:8265", "ray://head:10001"])
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_url_is_no_address(url, variable, capsys, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", url if variable else "")
+    typed = [] if variable else ["--address", url]
+    assert exit_code(grid, [*typed, "--dry-run"]) == 2
+    error = capsys.readouterr().err
+    assert f"{'RAY_ADDRESS' if variable else '--address'}={url} is a" in error
+    assert "HOST:6379" in error
+
+
+def test_the_home_folder_is_expanded_as_a_shell_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert commandline.folder("~/x") == tmp_path / "x"
+    assert str(commandline.place("~/x")) == str(tmp_path / "x")
+
+
+def test_runs_of_the_same_second_have_different_names():
+    assert len({default_name("fan", "quick") for _ in range(3)}) == 3
 
 
 def test_a_report_needs_a_run(capsys):
@@ -73,7 +103,7 @@ def typed_options(command):
         if action.nargs == 0:
             yield action, flag
             continue
-        values = action.choices or ("0", "", "1", "0x0", "1s", ".")
+        values = action.choices or ("0", "", "1", "0x0", "1s", ".", "off")
         accepted = [value for value in values if is_accepted(command, [*flag, value])]
         assert accepted, f"add a value for {action.dest}"
         falsy = [value for value in accepted if value in {"0", ""}]
@@ -101,7 +131,8 @@ REFUSED = [
 def test_an_option_that_a_run_began_with_is_refused_with_resume(command, name, words, capsys):
     assert command.main(["--resume", "nowhere", *words]) == 2
     error = capsys.readouterr().err
-    assert f"--resume finishes a run with the options it began with: omit {name}," in error
+    typed = name if name.startswith("--") else shlex.quote(words[0])
+    assert f"--resume finishes a run with the options it began with: omit {typed}," in error
     assert error.count("\n") == 1
 
 
@@ -112,3 +143,25 @@ def test_an_option_that_is_not_typed_counts_as_not_given(command):
     for action in parser._actions:
         if not isinstance(action, argparse._HelpAction):
             assert not commandline.is_given(options, action.dest)
+
+
+@pytest.mark.parametrize("command", [grid, lr_range, search, scaling, report])
+def test_help_fits_in_80_columns(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = command._parser().format_help()
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert "python -m" in text
+
+
+def test_a_study_lists_the_grids_beyond_its_report(capsys):
+    assert overview.main(["fan"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  trials       24 at smoke, 24 at quick, 24 at paper, for each seed" in lines
+    at = lines.index("  beyond it    --grids dropout: 72 trials for each seed")
+    assert lines[at + 4].split() == ["dropout", "0.0,", "0.25,", "0.5"]
+
+
+def test_the_overview_fits_in_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert overview.main([]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []

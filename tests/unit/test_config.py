@@ -39,6 +39,45 @@ def test_every_setting_changes_the_id():
 
 
 @pytest.mark.parametrize(
+    ("settings", "config_id"),
+    [
+        ({}, "6c1f1210403c"),
+        (
+            {
+                "optimizer": "momentum",
+                "lr": 0.1,
+                "momentum": 0.5,
+                "schedule": "multistep",
+                "milestones": (2, 4),
+                "dataset": "digits",
+                "model": "4ls",
+                "loss": "mse",
+                "seed": 3,
+            },
+            "8017b9d07264",
+        ),
+        (
+            {
+                "dataset": "line",
+                "model": "linear",
+                "loss": "sum-of-squares",
+                "validation_fraction": 0,
+                "optimizer": "sgd",
+                "lr": 0.01,
+                "batch_size": 4,
+                "epochs": None,
+                "steps": 50,
+            },
+            "2352ad0739dc",
+        ),
+    ],
+)
+def test_ids_never_change(settings, config_id):
+    """The ids of November 2026: complete trials of that time are found by them."""
+    assert TrainConfig(**settings).id == config_id
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"lr": -1}, "lr=-1 is out of range: lr must be above 0"),
@@ -54,6 +93,8 @@ def test_every_setting_changes_the_id():
         ({"schedule": "multistep", "milestones": (5, 2)}, "milestones must increase"),
         ({"optimizer": "adam", "momentum": 0.9}, "adam takes no momentum"),
         ({"gamma": 0.5}, "constant takes no gamma"),
+        ({"decay_steps": 100}, "constant takes no decay_steps"),
+        ({"epochs": None}, "give a run no end: set one of them, e.g."),
         ({"shuffle": "perhaps"}, "shuffle must be true or false"),
         ({"lr": None}, "lr needs a value"),
         ({"learning_rate": 0.1}, "unknown setting 'learning_rate'"),
@@ -89,6 +130,11 @@ def test_every_optimizer_takes_every_setting_it_lists():
         (["--set", "seed=3"], "use --seeds N"),
         (["--resume", "nowhere"], "nowhere is not a run"),
         (["--resume", "nowhere", "--seeds", "2"], "omit --seeds"),
+        (["--resume", "nowhere", "fan"], "omit fan"),
+        (["--resume", "nowhere", "--grids", "dropout"], "omit --grids"),
+        (["--grids", "dropout,large"], "unknown grid of fan 'large'"),
+        (["--grids", ""], "unknown grid of fan ''"),
+        (["--set", "lr=1e-3..1"], "search the range with python -m study.search"),
     ],
 )
 def test_bad_input_ends_with_one_line_and_exit_code_2(arguments, message, capsys):

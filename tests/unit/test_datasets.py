@@ -1,11 +1,18 @@
 """Data sets: their contents, their splits, and files that are refused."""
 
+import dataclasses
+import gzip
+import math
 import shutil
+import struct
+from pathlib import Path
 
 import pytest
 import torch
 
 from lenet import ConfigError, TrainConfig, datasets
+from lenet.datasets import Dataset
+from lenet.samples import Samples
 
 
 def test_digits_are_complete_and_scaled(digits):
@@ -75,6 +82,90 @@ def test_a_truncated_file_is_refused(mnist_folder, tmp_path):
     file.write_bytes(file.read_bytes()[:5000])
     with pytest.raises(ConfigError, match=r"t10k-images.* has 5,000 bytes"):
         datasets.load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist"])
+def test_mnist_does_not_pass_as_another_data_set(name, mnist_folder, tmp_path):
+    folder = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}[name]
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "raw").symlink_to(mnist_folder)
+    with pytest.raises(ConfigError, match=rf"train-images.* is a file of MNIST, not of {name}"):
+        datasets.load(name, tmp_path)
+
+
+def blank_files(root, *, label=0, magic=2049):
+    """Write files of the size of Fashion-MNIST's, all black, with one other label."""
+    raw = root / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for split, images in (("train", 60_000), ("t10k", 10_000)):
+        with (raw / f"{split}-images-idx3-ubyte").open("wb") as file:
+            file.write(struct.pack(">4I", 2051, images, 28, 28))
+            file.truncate(16 + images * 28 * 28)
+        labels = bytes([label, *bytes(images - 1)])
+        header = struct.pack(">2I", magic, images)
+        (raw / f"{split}-labels-idx1-ubyte").write_bytes(header + labels)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": 10}, r"train-labels-idx1-ubyte has the label 10, but labels are 0 to 9"),
+        ({"magic": 2050}, r"train-labels-idx1-ubyte begins with \(2050, 60000\)"),
+    ],
+)
+def test_a_file_with_wrong_content_is_named(changes, message, tmp_path):
+    blank_files(tmp_path, **changes)
+    with pytest.raises(ConfigError, match=message):
+        datasets.load("fashion-mnist", tmp_path)
+
+
+def test_another_archive_is_refused(tmp_path):
+    raw = blank_files(tmp_path)
+    (raw / "train-labels-idx1-ubyte.gz").write_bytes(
+        gzip.compress((raw / "train-labels-idx1-ubyte").read_bytes())
+    )
+    with pytest.raises(ConfigError, match=r"ubyte\.gz is not the published archive"):
+        datasets.load("fashion-mnist", tmp_path)
+
+
+@pytest.mark.parametrize("below", ["FashionMNIST", "FashionMNIST/raw"])
+def test_the_folder_of_one_data_set_is_recognized(below, tmp_path, monkeypatch):
+    (tmp_path / "FashionMNIST" / "raw").mkdir(parents=True)
+    assert datasets.search_path(tmp_path) == [tmp_path]
+    assert datasets.search_path(tmp_path / below) == [tmp_path]
+    monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path / below))
+    assert datasets.search_path(None)[0] == tmp_path
+    monkeypatch.chdir(tmp_path / below)
+    assert datasets.search_path(Path()) == [tmp_path]
+
+
+def test_a_given_folder_is_the_only_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
+    assert datasets.search_path(tmp_path / "given") == [tmp_path / "given"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"targets": torch.tensor([0, 3])}, "the label 3, but with 3 classes labels are 0 to 2"),
+        ({"targets": torch.tensor([-1, 0])}, "the label -1"),
+        ({"targets": torch.tensor([0])}, r"2 inputs and targets of shape \(1,\)"),
+        ({"targets": torch.tensor([0, 1]).byte()}, "targets of type torch.uint8"),
+        ({"targets": torch.tensor([0.0, math.inf])}, "targets that are not finite"),
+        ({"inputs": torch.full((2, 1, 4, 4), math.nan)}, "inputs that are not finite"),
+        ({"inputs": torch.zeros(2, 4, 4)}, r"shape \(4, 4\) instead of \(1, 4, 4\)"),
+        ({"inputs": torch.zeros(2, 1, 4, 4).double()}, "inputs of type torch.float64"),
+        ({"inputs": torch.zeros(2, 1, 5, 5)}, r"\(1, 5, 5\) instead of \(1, 4, 4\)"),
+        ({"inputs": torch.zeros(0, 1, 4, 4), "targets": torch.zeros(0).long()}, "at least one"),
+    ],
+)
+def test_a_data_set_that_cannot_be_trained_on_is_refused(changes, message):
+    good = Samples(torch.zeros(2, 1, 4, 4), torch.tensor([0, 2]))
+    bad = dataclasses.replace(good, **changes)
+    assert len(Dataset("mine", "here", good, good, classes=3).test) == 2
+    with pytest.raises(ConfigError, match=rf"mine \(from here\).* test samples have.*{message}"):
+        Dataset("mine", "here", good, bad, classes=3)
 
 
 @pytest.fixture

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -16,10 +20,12 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from lenet.config import ConfigError
+from lenet.datasets import Dataset
 from search_spaces.fan import FAN as STUDY
 from search_spaces.study import Figure
+from study.analysis.chance import chance_accuracy
 from study.analysis.results import Results, select
-from study.figures import curves, path, style
+from study.figures import curves, path, scales, style
 from study.figures.draw import draw_all
 from tests.unit.made_up_run import EPOCHS, made_up_run
 
@@ -86,15 +92,24 @@ def test_seeds_become_a_mean_with_a_band() -> None:
     assert len(one.collections) == 0
     solid = curves_of(axes)[-1]
     assert solid.get_ydata()[-1] == pytest.approx(98.2)  # of 98.0, 98.2 and 98.4
-    assert "range over seeds" in legend_of(axes.figure)
-    assert "range over seeds" not in legend_of(one.figure)
+    bands = ["range over seeds, training", "range over seeds, validation"]
+    assert [text for text in legend_of(axes.figure) if "range" in text] == bands
+    assert not [text for text in legend_of(one.figure) if "range" in text]
+
+
+def test_bands_of_training_and_validation_look_different() -> None:
+    training, validation = draw_fan(made_up_run(seeds=3)).axes[0].collections[-2:]
+    assert training.get_facecolor()[0][3] > 0
+    assert training.get_linewidth()[0] == 0
+    assert not len(validation.get_facecolor())
+    assert validation.get_linewidth()[0] > 0
 
 
 def test_panels_share_their_axes() -> None:
     figure = draw_fan(made_up_run())
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "epoch", "epoch"]
-    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy (%)", ""] * 2
+    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy (%)\nlog scale of errors", ""] * 2
 
 
 def test_a_wide_range_of_losses_takes_a_log_scale() -> None:
@@ -103,7 +118,6 @@ def test_a_wide_range_of_losses_takes_a_log_scale() -> None:
     flat = results.records.assign(train_loss=0.5, validation_loss=0.6)
     level = Results(run=results.run, trials=results.trials, records=flat)
     assert draw_fan(level, "loss").axes[0].get_yscale() == "linear"
-    assert draw_fan(results, "accuracy").axes[0].get_yscale() == "linear"
 
 
 def test_footer_states_provenance_and_omissions() -> None:
@@ -264,13 +278,9 @@ def test_nothing_overlaps(lines: int, sizes: Sequence[int]) -> None:
 
 def test_files_are_reproducible_bytes(tmp_path: Path) -> None:
     results = made_up_run(seeds=2, choices={"batch_size": [32]})
-    study = replace(STUDY, figures=STUDY.figures[:1])
-    first = draw_all(study, results, tmp_path / "a")
-    second = draw_all(study, results, tmp_path / "b")
-    assert [file.name for file in first] == [
-        "figure-1-sgd-accuracy.png",
-        "figure-1-sgd-accuracy.svg",
-    ]
+    first = style.save(draw_fan(results), tmp_path / "a")
+    second = style.save(draw_fan(results), tmp_path / "b")
+    assert [file.name for file in first] == ["a.png", "a.svg", "a.pdf"]
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
     assert "<dc:date>" not in first[1].read_text()
 
@@ -281,17 +291,162 @@ def test_drawing_does_not_change_the_global_style() -> None:
     assert dict(matplotlib.rcParams) == before
 
 
+def test_a_figure_can_do_without_its_footer() -> None:
+    with style.footers(shown=False):
+        bare = draw_fan(made_up_run())
+    full = draw_fan(made_up_run())
+    assert "A title" in written_on(bare)
+    assert "budget" not in written_on(bare)
+    assert "budget" in written_on(full)
+    assert bare.get_size_inches()[1] < full.get_size_inches()[1] - 0.3
+
+
+def test_lines_that_hide_each_other_are_drawn_apart() -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    records = results.records
+    equal = records[records["trial"] == "sgd_lr0.1_batch32_seed0"].set_index("step")
+    for quantity in ("train_accuracy", "validation_accuracy"):
+        hidden = records["trial"] == "sgd_lr0.01_batch32_seed0"
+        records.loc[hidden, quantity] = records.loc[hidden, "step"].map(equal[quantity])
+    figure = draw_fan(results)
+    alone, _, below, _, above, _ = curves_of(figure.axes[0])
+    low, high, apart = (
+        line.get_transform().transform((5, 90))[1] for line in (below, above, alone)
+    )
+    assert list(below.get_ydata()) == list(above.get_ydata())
+    assert high - low == pytest.approx(1.5 * 1.6 / 72 * figure.dpi)
+    assert apart == pytest.approx((low + high) / 2)
+    assert style.SEPARATED in written_on(figure).replace("\n", " ")
+    assert style.SEPARATED not in written_on(draw_fan(made_up_run())).replace("\n", " ")
+
+
+def test_many_numbers_have_a_color_bar_in_place_of_a_legend() -> None:
+    rates = [0.3 / 1.8**k for k in range(9)]
+    figure = draw_fan(made_up_run(choices={"lr": rates, "batch_size": [32, 64]}))
+    *panels, bar = figure.axes
+    assert len(panels) == 2
+    assert bar.get_ylabel() == "learning rate"
+    assert len(bar.get_yticks()) == 9
+    assert not [text for text in legend_of(figure) if text.startswith("learning rate")]
+
+
+# Scales
+
+
+def test_good_accuracies_are_drawn_by_their_errors() -> None:
+    axes = draw_fan(made_up_run()).axes[0]
+
+    def height(accuracy: float) -> float:
+        return float(
+            axes.transAxes.inverted().transform(axes.transData.transform((1, accuracy)))[1]
+        )
+
+    # Half the errors are the same step everywhere.
+    assert height(98) - height(96) == pytest.approx(height(92) - height(84))
+    assert height(98) - height(96) > 0.1
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert ticks == [80, 90, 95, 98]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "values", "scale"),
+    [
+        ("accuracy", [10, 98], "function"),
+        ("accuracy", [10, 85], "linear"),
+        ("accuracy", [98.0, 99.5], "linear"),
+        ("accuracy", [100, 100], "linear"),
+        ("accuracy", [50, 99, 100], "function"),
+        ("loss", [0.1, 2], "log"),
+        ("loss", [0.0, 2], "linear"),
+        ("observed_W", [-1, 1], "linear"),
+    ],
+)
+def test_the_scale_fits_the_values(quantity: str, values: list[float], scale: str) -> None:
+    with style.styled():
+        _, (axes,) = style.panels(1)
+        scales.set_scale(axes, "y", quantity, values)
+        low, high = axes.get_ylim()
+    assert axes.get_yscale() == scale
+    assert low <= min(values) < max(values) + 1e-9
+    assert high >= max(values) - (1 if 100 in values else 0)  # 100% is at the edge of errors
+
+
+def test_a_line_is_at_chance() -> None:
+    results = made_up_run()
+    assert "chance (10%)" not in legend_of(draw_fan(results))  # below all that is drawn
+    results.records.loc[results.records["epoch"] == 1, "train_accuracy"] = 0.08
+    figure = draw_fan(results)
+    assert "chance (10%)" in legend_of(figure)
+    for ax in figure.axes:
+        assert [list(line.get_ydata()) for line in ax.lines].count([10, 10]) == 1
+    assert "chance (10%)" not in legend_of(draw_fan(results, "loss"))
+    results.trials["dataset"] = "my.data:load"
+    assert "chance (10%)" not in legend_of(draw_fan(results))
+
+
+def test_chance_is_one_of_the_classes(digits: Dataset) -> None:
+    assert (
+        chance_accuracy(made_up_run(choices={"dataset": ["digits"]}).trials) == 1 / digits.classes
+    )
+    assert chance_accuracy(pd.DataFrame({"dataset": ["mnist", "line"]})) is None
+
+
+def test_points_at_one_place_are_spread() -> None:
+    offsets = style.spread(12)
+    assert offsets == style.spread(12)
+    assert max(map(abs, offsets)) <= 0.5
+    assert min(abs(a - b) for a, b in itertools.combinations(offsets, 2)) > 0.03
+
+
+# What the user has set
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        b"text.usetex: True\nno.such.key: 1\n",
+        pytest.param(b"\xff\xfe", marks=pytest.mark.slow),
+    ],
+)
+def test_figures_depend_on_nothing_of_the_users_matplotlib(tmp_path: Path, settings: bytes) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(settings)
+    code = (
+        "import os, study.figures; from pathlib import Path; "
+        "from tests.unit.test_figures import draw_fan, made_up_run, style; "
+        "assert os.getcwd() == os.environ['PWD']; "
+        "assert os.environ['MPLBACKEND'].startswith('module:'); "
+        "style.save(draw_fan(made_up_run(choices={'batch_size': [32]})), Path('drawn'))"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(curves.__file__).parents[2]),
+        "PWD": str(tmp_path),
+        "HOME": "/proc/nowhere",
+        "MPLCONFIGDIR": "/proc/nowhere",
+        "MPLBACKEND": "module://no_such_notebook.backend_inline",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    here = style.save(draw_fan(made_up_run(choices={"batch_size": [32]})), tmp_path / "here")
+    for file in here:
+        assert (tmp_path / f"drawn{file.suffix}").read_bytes() == file.read_bytes()
+
+
+def test_a_style_set_before_has_no_effect() -> None:
+    with matplotlib.rc_context({"axes.facecolor": "black", "text.usetex": True}):
+        (axes,) = draw_fan(made_up_run(choices={"batch_size": [32]})).axes
+    assert to_hex(axes.get_facecolor()) == "#ffffff"
+    assert not axes.title.get_usetex()
+
+
 # What cannot be drawn
-
-
-def test_a_figure_without_trials_is_skipped_with_a_note(tmp_path: Path) -> None:
-    notes: list[str] = []
-    results = made_up_run(choices={"optimizer": ["adam"], "batch_size": [32]})
-    study = replace(STUDY, figures=(STUDY.figures[0],))
-    assert draw_all(study, results, tmp_path, notes.append) == []
-    assert notes == [
-        "Skipped figure figure-1-sgd-accuracy: this run does not have the data it needs."
-    ]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +475,19 @@ def draw_curves(results: Results, **options: Any) -> Any:
     return figure
 
 
+def test_two_settings_can_share_the_lines_of_one_panel() -> None:
+    options = curves.Options(
+        where={"batch_size": 32}, quantity="loss", line=("optimizer", "lr"), parts=("test",)
+    )
+    (figure,) = curves.draw(made_up_run(choices={"batch_size": [32]}), "A title", options).values()
+    (axes,) = figure.axes
+    lines = curves_of(axes)
+    assert len({line.get_color() for line in lines}) == len(lines) == 6
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named[:2] == ["adam, learning rate 0.001", "adam, learning rate 0.01"]
+    assert "sgd, learning rate 0.1" in named
+
+
 def test_any_column_of_the_records_can_be_drawn_by_step() -> None:
     results = made_up_run(choices={"batch_size": [32]})
     figure = draw_curves(results, quantity="lr", x="step", log=True)
@@ -341,16 +509,13 @@ def test_a_single_split_is_solid_and_ends_at_the_step_given() -> None:
     assert "validation" not in labels
 
 
-def test_training_values_can_be_averaged_over_steps() -> None:
-    results = made_up_run(choices={"batch_size": [32], "lr": [0.1]})
-    figure = draw_curves(results, quantity="loss", parts=("train",), average=200)
-    (line,) = figure.axes[0].get_lines()
-    trial = "sgd_lr0.1_batch32_seed0"
-    losses = results.records.loc[results.records["trial"] == trial, "train_loss"].tolist()
-    pairs = [(a + b) / 2 for a, b in itertools.pairwise(losses)]
-    assert list(line.get_ydata()) == pytest.approx([losses[0], *pairs])
-    with pytest.raises(ConfigError, match="set record_every=50"):
-        draw_curves(results, quantity="loss", parts=("train",), average=50)
+def test_curves_can_begin_at_the_start() -> None:
+    results = made_up_run(choices={"batch_size": [32], "lr": [0.1], "optimizer": ["sgd"]})
+    options = {"quantity": "accuracy", "parts": ("test",), "x": "step"}
+    (line,) = draw_curves(results, **options, start=0.1).axes[0].get_lines()[:1]
+    (without,) = draw_curves(results, **options).axes[0].get_lines()[:1]
+    assert list(line.get_xdata()) == [0, *without.get_xdata()]
+    assert list(line.get_ydata()) == pytest.approx([10.0, *without.get_ydata()])
 
 
 def test_a_setting_that_follows_from_the_line_does_not_split_the_figure() -> None:

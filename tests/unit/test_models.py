@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 from lenet import registry
@@ -20,6 +23,7 @@ from lenet.models.deep_mnist import DeepMnist
 from lenet.models.lenet import LeNet
 from lenet.models.lenet5_tanh import LeNet5Tanh
 from lenet.models.mlp import FourLayerSigmoid, ThreeLayerSigmoid, TwoLayerRelu
+from lenet.models.pooling import max_pool_2x2
 from lenet.models.softmax_regression import SoftmaxRegression
 
 IMAGE_MODELS: list[type[nn.Module]] = [
@@ -231,6 +235,21 @@ def test_pooling_first_does_not_change_deep_mnist() -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(3, 6, 8, 12), (1, 3, 2, 2), (2, 5, 7, 6), (2, 16, 4, 4)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_pooling_equals_torchs(shape: tuple[int, ...], layout: torch.memory_format) -> None:
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.randn(shape, generator=generator)
+    tied = torch.randint(0, 3, shape, generator=generator).float()
+    for values in (smooth, tied):
+        x = values.contiguous(memory_format=layout)
+        expected = F.max_pool2d(x, 2)
+        assert torch.equal(max_pool_2x2(x), expected)
+        assert torch.equal(max_pool_2x2(x.clone().requires_grad_()), expected)
+        stacked = torch.func.vmap(max_pool_2x2)(torch.stack([x, -x]))
+        assert torch.equal(stacked[1], F.max_pool2d(-x, 2))
+
+
 def test_deep_mnist_drops_only_in_training_and_with_the_given_generator() -> None:
     x = images(2)
     first, second = build(DeepMnist, dropout=0.5), build(DeepMnist, dropout=0.5)
@@ -242,23 +261,27 @@ def test_deep_mnist_drops_only_in_training_and_with_the_given_generator() -> Non
     assert torch.equal(first(x), build(DeepMnist)(x))
 
 
-def test_padding_in_lenet5_tanh_equals_padding_the_image() -> None:
+def test_lenet5_tanh_reads_images_resized_as_the_report_resized_them() -> None:
+    """Its code resized 8-bit images with Pillow, which rounds them."""
     net = build(LeNet5Tanh)
-    x = images(3)
-    expected = F.pad(x, (2, 2, 2, 2))
+    x = images(3).mul(255).byte()
+    bilinear = Image.Resampling.BILINEAR
+    resized = [Image.fromarray(image.numpy()).resize((32, 32), bilinear) for image in x[:, 0]]
+    expected = torch.from_numpy(np.stack([np.asarray(image) for image in resized]))[:, None] / 255
     for name in ("conv1", "conv2"):
         weight, bias = net.get_parameter(f"{name}.weight"), net.get_parameter(f"{name}.bias")
         expected = F.avg_pool2d(torch.tanh(F.conv2d(expected, weight, bias)), 2)
     expected = torch.tanh(net.get_submodule("conv3")(expected))
     assert expected.shape == (3, 120, 1, 1)
     expected = torch.tanh(net.get_submodule("fc1")(expected.flatten(1)))
-    assert torch.allclose(net(x), net.get_submodule("fc2")(expected), rtol=1e-5, atol=1e-6)
+    expected = net.get_submodule("fc2")(expected)
+    assert torch.allclose(net(x / 255), expected, atol=1e-3)
+    # Unlike padding, which keeps the digits' size.
+    assert not torch.allclose(net(F.pad(x / 255, (2, 2, 2, 2))), expected, atol=1e-3)
 
 
-def test_lenet5_tanh_refuses_other_sizes_than_28x28() -> None:
-    with pytest.raises(ConfigError, match="28x28"):
-        build(LeNet5Tanh, input_shape=(1, 32, 32))
-    assert build(LeNet5Tanh, input_shape=(3, 28, 28))(torch.zeros(1, 3, 28, 28)).shape == (1, 10)
+def test_lenet5_tanh_reads_images_of_any_size() -> None:
+    assert build(LeNet5Tanh, input_shape=(3, 20, 24))(torch.zeros(1, 3, 20, 24)).shape == (1, 10)
 
 
 @pytest.mark.parametrize(
@@ -276,3 +299,29 @@ def test_a_width_scales_channels_and_hidden_units(
     built = build(model, width=width)
     assert sum(p.numel() for p in built.parameters()) == weights
     assert built(images(2)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("raise SystemExit('usage: mynets')", "importing broken_net raises SystemExit: usage"),
+        ("import no_such_package", "importing broken_net raises ModuleNotFoundError: No module"),
+        ("x = 1", "broken_net has no Net"),
+        ("def Net(): raise SystemExit(3)", "its constructor raises SystemExit: 3"),
+        ("def Net(): raise KeyError('a\\nb')", "its constructor raises KeyError"),
+    ],
+)
+def test_a_broken_module_of_the_user_is_one_line(content, message, tmp_path, monkeypatch):
+    (tmp_path / "broken_net.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_net", raising=False)
+    with pytest.raises(ConfigError, match=message) as error:
+        build_model(
+            "broken_net:Net",
+            input_shape=(1, 28, 28),
+            classes=10,
+            generator=torch.Generator(),
+            seed=0,
+        )
+    sys.modules.pop("broken_net", None)
+    assert "\n" not in str(error.value)

@@ -3,11 +3,12 @@
 import io
 
 import pytest
+from ray.exceptions import RayTaskError
 from rich.console import Console
 
 from study.cluster.estimate import format_duration
 from study.tuning import progress
-from study.tuning.progress import ProgressCallback
+from study.tuning.progress import ProgressCallback, describe_error
 
 
 @pytest.fixture
@@ -107,3 +108,19 @@ def test_a_terminal_gets_a_panel():
 )
 def test_durations(seconds, text):
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("cause", "description"),
+    [
+        (
+            RuntimeError("Error(s) in \x1b[31mloading\x1b[0m LeNet:\n\n\tsize mismatch for weight"),
+            "RuntimeError: Error(s) in loading LeNet:\n\tsize mismatch for weight",
+        ),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_an_error_is_described_by_type_and_message(cause, description):
+    raised = RayTaskError("step", "\x1b[36mray::Trial.step()\x1b[39m\nTraceback ...", cause)
+    assert describe_error(raised) == description
+    assert describe_error(cause) == description

@@ -1,4 +1,4 @@
-"""The rules of the learning-rate range test, on curves with known answers."""
+"""The readings of a learning-rate range test, on curves with known answers."""
 
 import math
 
@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import search_spaces
 from search_spaces import lr_range
+from study.analysis.ramp_shape import AFTER_THE_RISE, REPEATED_RATES
+from study.analysis.range_rules import ONE_ORDER_BELOW, RULES
 from study.analysis.range_test import (
-    ONE_ORDER_BELOW,
-    RULES,
     Suggestion,
     ramp_name,
     read_curve,
@@ -20,7 +21,8 @@ from study.analysis.results import Results
 from study.analysis.verification import range_test_cases, verification_lrs
 from study.figures import range_test
 from study.runs.metadata import DatasetInfo, RunMetadata
-from study.tables import range_regret, range_suggestions
+from study.tables import range_recommendation, range_regret, range_suggestions
+from study.tuning.verification import constant_rate
 
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -37,60 +39,85 @@ def cliff(points=2000, low=1e-6, high=1.0):
     return lrs, 2.3 - fall + 5.0 * np.clip(np.log10(lrs) + 1, 0, None) ** 2
 
 
+def read(losses, lrs, rule, *, ended_early=False, planned=None):
+    planned = planned or len(lrs)
+    return read_curve(curve(losses, lrs), rule, planned=planned, ended_early=ended_early)
+
+
 def test_the_lowest_loss_gives_a_tenth_of_its_learning_rate():
     lrs, losses = cliff()
     at = lrs[np.argmin(losses)] / 10
-    assert read_curve(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False).lr == pytest.approx(at)
-    # Smoothing delays the minimum, so the same rule suggests more.
-    assert at < read_curve(curve(losses, lrs), BY_NAME["minimum/10"], diverged=False).lr < 1.5 * at
+    assert read(losses, lrs, ONE_ORDER_BELOW).lr == pytest.approx(at)
+    # Smoothing delays the minimum, so fastai's suggestion is higher.
+    assert at < read(losses, lrs, BY_NAME["fastai minimum"]).lr < 1.5 * at
 
 
 def test_steepest_by_the_logarithm_or_by_the_learning_rate_itself():
     lrs, losses = cliff()
-    in_log = read_curve(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False).lr
-    in_lr = read_curve(curve(losses, lrs), BY_NAME["steepest in LR"], diverged=False).lr
+    in_log = read(losses, lrs, BY_NAME["torch-lr-finder"]).lr
+    in_lr = read(losses, lrs, BY_NAME["Lightning"]).lr
     assert in_log == pytest.approx(1e-3, rel=0.5)
     # The slope by learning rate is steepest at small learning rates.
     assert in_lr < in_log / 2
 
 
-def test_the_valley_is_the_middle_of_the_longest_fall():
-    lrs = np.geomspace(1e-5, 1.0, 101)
-    losses = np.r_[np.full(20, 5.0), np.linspace(4.0, 1.0, 61), np.linspace(2.0, 9.0, 20)]
-    rule = BY_NAME["valley"]
-    # Without smoothing the fall has 62 points, the last of which is the 81st.
-    assert rule.pick(lrs, losses) == pytest.approx(lrs[80 - 62 + 20 + 10])
+def test_a_rule_that_divides_by_the_learning_rate_needs_it_to_rise():
+    lrs = np.repeat([0.1, 0.15, 0.225, 0.3375, 0.5, 0.76], 10)
+    losses = np.r_[np.linspace(2, 0.5, 40), np.linspace(0.6, 3, 20)]
+    for name in ("fastai steep", "Lightning"):
+        reading = read(losses, lrs, BY_NAME[name])
+        assert (reading.lr, reading.problem) == (None, REPEATED_RATES)
+    assert read(losses, lrs, BY_NAME["torch-lr-finder"]).lr in lrs[:40]
+
+
+def test_a_tool_reads_a_diverged_ramp_as_if_it_had_trained_on():
+    lrs, losses = cliff(100)
+    losses[80] = math.nan
+    for rule in RULES:
+        whole = rule.pick(lrs, np.where(np.arange(100) < 80, losses, math.nan), 100)
+        reading = read(losses[:81], lrs[:81], rule, ended_early=True, planned=100)
+        assert reading.lr == rule.suggested_lr(lrs, whole)
+
+
+def test_where_the_loss_has_risen_again_a_suggestion_is_flagged():
+    """As fastai's slide, which begins at the end and stays where the slopes are alike."""
+    lrs = np.geomspace(1e-7, 10, 100)
+    losses = np.r_[np.full(40, 2.3), np.linspace(2.3, 0.3, 20), np.linspace(0.3, 2.3, 10)]
+    losses = np.r_[losses, np.full(30, 2.3)]
+    reading = read(losses, lrs, BY_NAME["fastai slide"])
+    assert reading.problem == AFTER_THE_RISE
+    assert reading.lr > lrs[70]
 
 
 @pytest.mark.parametrize(
     ("losses", "advice"),
     [
         (np.linspace(1, 5, 100), "begin the ramp lower"),
-        (np.r_[np.linspace(2.3, 2.25, 50), np.linspace(2.25, 4, 50)], "stays flat"),
+        (np.r_[np.linspace(2.3, 2.25, 50), np.linspace(2.25, 4, 50)], "more steps"),
         (np.linspace(5, 1, 100), "end the ramp higher"),
         ([2.0, 1.0, 3.0], "too few records"),
     ],
 )
 def test_no_true_minimum_comes_with_advice(losses, advice):
     lrs = np.geomspace(1e-4, 1, len(losses))
-    reading = read_curve(curve(losses, lrs), ONE_ORDER_BELOW, diverged=False)
+    reading = read(losses, lrs, ONE_ORDER_BELOW)
     assert reading.lr is None
     assert advice in reading.advice
 
 
 def test_a_ramp_that_diverged_was_not_still_falling():
     lrs = np.geomspace(1e-4, 1, 100)
-    falling = curve(np.linspace(5, 1, 100), lrs)
-    assert read_curve(falling, ONE_ORDER_BELOW, diverged=True).lr == pytest.approx(0.1)
+    reading = read(np.linspace(5, 1, 100), lrs, ONE_ORDER_BELOW, ended_early=True)
+    assert reading.lr == pytest.approx(0.1)
 
 
-def test_a_slope_needs_distinct_learning_rates():
-    lrs = np.repeat([0.1, 0.15, 0.225, 0.3375, 0.5, 0.76], 10)
-    losses = np.r_[np.linspace(2, 0.5, 40), np.linspace(0.6, 3, 20)]
-    reading = read_curve(curve(losses, lrs), BY_NAME["steepest in log LR"], diverged=False)
-    assert reading.lr in {0.1, 0.15, 0.225}
-    few = read_curve(curve(losses[:40], lrs[:40]), BY_NAME["steepest in log LR"], diverged=False)
-    assert "too few learning rates" in few.advice
+def test_a_tool_with_too_few_losses_has_no_answer():
+    lrs, losses = cliff(15)
+    for name in ("fastai slide", "torch-lr-finder"):
+        reading = read(losses, lrs, BY_NAME[name])
+        assert reading.lr is None
+        assert "too few records" in reading.advice
+    assert read(losses, lrs, BY_NAME["fastai minimum"]).lr is not None
 
 
 def test_smoothing_decays_per_step_and_has_no_initial_bias():
@@ -103,8 +130,7 @@ def test_smoothing_decays_per_step_and_has_no_initial_bias():
 
 def test_a_suggestion_is_a_geometric_mean_with_an_interval():
     readings = [
-        read_curve(curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs), rule, diverged=False)
-        for rule in [ONE_ORDER_BELOW]
+        read(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], lrs, ONE_ORDER_BELOW)
         for lrs in (np.geomspace(1e-4, 1, 100), np.geomspace(1e-3, 10, 100))
     ]
     found = Suggestion(ONE_ORDER_BELOW, readings)
@@ -115,12 +141,12 @@ def test_a_suggestion_is_a_geometric_mean_with_an_interval():
 
 
 def test_most_seeds_must_have_a_minimum():
-    good = curve(np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], np.geomspace(1e-4, 1, 100))
-    bad = curve(np.linspace(1, 5, 100), np.geomspace(1e-4, 1, 100))
-    readings = [read_curve(one, ONE_ORDER_BELOW, diverged=False) for one in (good, bad)]
+    lrs = np.geomspace(1e-4, 1, 100)
+    good, bad = np.r_[np.linspace(5, 1, 50), np.full(50, 9.0)], np.linspace(1, 5, 100)
+    readings = [read(losses, lrs, ONE_ORDER_BELOW) for losses in (good, bad)]
     found = Suggestion(ONE_ORDER_BELOW, readings)
     assert found.lr is None
-    assert found.seeds_without_minimum == 1
+    assert found.seeds_without_answer == 1
     assert "begin the ramp lower" in found.advice
 
 
@@ -136,23 +162,25 @@ def test_ramps_have_names():
     assert ramp_name("ramp-linear", 0.5) == "linear from 0.5"
 
 
-def results(accuracies, quantity="train_loss", ended_at=10):
+def results(accuracies, quantity="train_loss", ended_at=601):
     """Return a run of a ramp with two seeds, whose lowest loss is at 0.1, and of its verification.
 
     `accuracies`: the final accuracy of each seed, by constant learning rate; None if it diverged.
+    `ended_at`: the last step of the ramp, of 601.
     """
     study = lr_range.STUDIES[0].with_choices({"schedule": ["ramp-exponential"], "lr": [1e-6]})
     study = study.with_choices({"optimizer": ["sgd"]})
     trials, records = [], []
     for planned in study.plan("quick", 2):
         ramp = {"trial": planned.name, "status": "finished", "validation_accuracy": math.nan}
-        ramp |= {"epoch": ended_at, "step": 601}
-        trials.append(ramp | planned.config.to_dict())
+        ramp |= {"epoch": ended_at / 79, "samples": ended_at / 79 * 10_000, "step": ended_at}
+        trials.append(ramp | planned.config.replace(steps=601).to_dict())
         lrs = np.geomspace(1e-6, 1, 601)
         losses = np.r_[np.linspace(5, 1, 501), np.full(100, 9.0)]
         records += [
-            {"trial": planned.name, "step": i + 1, "lr": lr, quantity: loss}
+            {"trial": planned.name, "step": i + 1, "lr": lr, quantity: loss, "diverged": False}
             for i, (lr, loss) in enumerate(zip(lrs, losses, strict=True))
+            if i < ended_at
         ]
         for lr, by_seed in accuracies.items():
             final = by_seed[planned.config.seed]
@@ -175,15 +203,18 @@ def test_a_ramp_that_ended_early_was_not_still_falling(tmp_path):
 
     def advice(ended_at):
         of = results({}, ended_at=ended_at)
-        of.records.loc[of.records["step"] > 501, "train_loss"] = math.nan
+        falls = of.records["step"] <= 501
+        of.records["train_loss"] = of.records["train_loss"].where(
+            falls, 0.9 - of.records["step"] / 1000
+        )
         of.trials.to_parquet(tmp_path / "trials.parquet")
         of = Results(of.run, pd.read_parquet(tmp_path / "trials.parquet"), of.records)
         (case,) = range_test_cases(of, "train_loss")
         found = {s.rule.name: s for ramp in case.ramps for s in ramp.suggestions}
         return found["one order below"].advice, found["one order below"].lr
 
-    assert advice(ended_at=8.3) == ("", pytest.approx(0.01))
-    assert "end the ramp higher" in advice(ended_at=10)[0]
+    assert advice(ended_at=501) == ("", pytest.approx(0.01))
+    assert "end the ramp higher" in advice(ended_at=601)[0]
 
 
 def test_ramps_with_different_ends_are_different_ramps():
@@ -202,7 +233,7 @@ def test_trials_of_another_model_are_not_seeds():
     for trials in (of.trials, without):
         table = range_suggestions.make(Results(of.run, trials, of.records), quantity="train_loss")
         assert len(table) == 2 * len(BY_NAME)
-        assert set(table["seeds without minimum"]) == {"0 of 1"}
+        assert set(table["seeds without answer"]) == {"0 of 1"}
 
 
 def test_learning_rates_of_the_verification():
@@ -222,7 +253,7 @@ def test_regret_is_the_accuracy_below_the_best():
     assert case.regret(1.0).mean == pytest.approx(0.985)
     assert case.regret(0.5) is None
     table = range_regret.make(of, quantity="train_loss").set_index("rule")
-    assert table.loc["one order below", "sgd"].startswith("2.50 ± ")
+    assert table.loc["one order below", "sgd"].startswith("2.50 [-16.42, 21.24]")
     assert table.loc["one order below", "sgd"].endswith("(at 0.01)")
     assert table.loc["best learning rate found", "sgd"] == "0.1, 98.50 %"
 
@@ -231,12 +262,15 @@ def test_the_table_of_suggestions():
     table = range_suggestions.make(results({}), quantity="train_loss").set_index("rule")
     assert list(table.index) == list(BY_NAME)
     assert table.loc["one order below", "suggested LR"] == "0.01"
+    assert table.loc["one order below", "note"] == "-"
     assert set(table["ramp"]) == {"lambda"}
-    published = {("sgd", "ramp-exponential"): "0.03"}
-    (row,) = range_suggestions.make(
-        results({}), quantity="train_loss", rules=["valley"], published=published
-    ).to_dict("records")
-    assert row["published"] == "0.03"
+
+
+def test_the_table_of_recommendations_has_one_learning_rate_per_optimizer():
+    trained = {0.01: (0.95, 0.97), 0.1: (0.99, 0.98), 1.0: (None, None)}
+    (row,) = range_recommendation.make(results(trained), quantity="train_loss").to_dict("records")
+    assert (row["optimizer"], row["use"]) == ("sgd", "0.1")
+    assert row["reason"].startswith("Best of 3 learning rates trained: 98.50 % over 2 seeds. Rules")
 
 
 def test_a_ramp_that_diverges_at_once_does_not_affect_other_panels():
@@ -257,3 +291,11 @@ def test_a_ramp_that_diverges_at_once_does_not_affect_other_panels():
     adam, sgd = figure.axes
     assert [text.get_text() for text in adam.texts] == ["blows up at once"]
     assert sgd.get_ylim()[1] < 10
+
+
+@pytest.mark.parametrize(("chosen", "epochs"), [((), 22), (("epochs",), 3)])
+def test_a_verification_on_a_small_data_set_has_as_many_steps(chosen, epochs):
+    study = search_spaces.find("lr-range").with_grids(["multistep"])
+    ramp = study.plan("quick", 1, "digits")[0].config
+    config = constant_rate(ramp, 3, "mnist", chosen)
+    assert (config.epochs, config.schedule, config.gamma) == (epochs, "constant", None)

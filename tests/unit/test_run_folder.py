@@ -1,5 +1,6 @@
 """The folder of a run: what survives, what is refused, and the tables made from it."""
 
+import json
 import math
 import os
 
@@ -178,17 +179,69 @@ def test_damaged_files_of_a_trial_count_as_missing(folder):
     trial.begin({})
     trial.finish("finished", [record(10)])
     assert planned not in folder.unfinished()
-    (trial.home / "records.json").write_bytes(b"[{")
+    (trial.home / "records.jsonl").write_bytes(b"[{")
     assert planned in folder.unfinished()  # though its status is complete
     collect(folder)
     row = pd.read_parquet(folder.path / "trials.parquet").set_index("trial").loc[planned.name]
     assert (row.status, row.error) == ("unfinished", "its records are missing or damaged")
-    for name in ("trial.json", "records.json"):
+    for name in ("trial.json", "records.jsonl"):
         (trial.home / name).write_bytes(b"[{")
     assert planned in folder.unfinished()
     assert trial.records() == []
     collect(folder)
     assert set(pd.read_parquet(folder.path / "trials.parquet").status) == {"unfinished"}
+
+
+def test_records_are_appended_and_a_torn_last_line_is_dropped(folder):
+    trial = folder.trial("one")
+    trial.begin({})
+    records = [record(10), record(20), record(30)]
+    trial.save(records[:1], b"checkpoint")
+    file = trial.home.path / "records.jsonl"
+    before, inode = file.read_bytes(), file.stat().st_ino
+    trial.save(records[:2], b"checkpoint")
+    assert file.read_bytes().startswith(before)
+    assert file.stat().st_ino == inode, "a replaced file has another number"
+    whole = file.read_bytes()
+    for cut in range(1, len(whole) - len(before)):
+        file.write_bytes(whole[:-cut])
+        assert repr(trial.records()) == repr(records[:1]), cut
+    again = folder.trial("one")
+    again.begin({})
+    again.save(records[:2], b"checkpoint")
+    assert file.read_bytes() == whole
+    again.finish("finished", records)
+    assert repr(folder.trial("one").records()) == repr(records)
+
+
+def test_a_record_that_could_not_be_appended_is_appended_later(folder, monkeypatch):
+    trial = folder.trial("one")
+    trial.begin({})
+    trial.save([record(10)], b"checkpoint")
+    write = LocalPath.extend_to
+
+    def fail(self, content, *, durable=False):
+        write(self, content[:-5], durable=durable)
+        raise PermissionError(13, "made up")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalPath, "extend_to", fail)
+        with pytest.raises(PermissionError):
+            trial.save([record(10), record(20)], b"checkpoint")
+    assert repr(trial.records()) == repr([record(10)])
+    trial.save([record(10), record(20), record(30)], b"checkpoint")
+    assert repr(trial.records()) == repr([record(10), record(20), record(30)])
+
+
+def test_the_records_of_an_old_run_are_read_and_replaced(folder):
+    trial = folder.trial("one")
+    trial.begin({})
+    old = trial.home / "records.json"
+    old.write_bytes(json.dumps([record(10).to_dict()]).encode())
+    assert repr(trial.records()) == repr([record(10)])
+    trial.save([record(10), record(20)], b"checkpoint")
+    assert repr(trial.records()) == repr([record(10), record(20)])
+    assert not old.is_file()
 
 
 def test_the_best_trial_is_among_those_with_records(folder):

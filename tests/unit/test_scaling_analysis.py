@@ -2,21 +2,29 @@
 
 import dataclasses
 import math
+import re
 
 import pandas as pd
 import pytest
 
 from study.analysis import speedup, statistics, step_model, step_seconds
 from study.analysis.conclusions import conclusions
-from study.figures import break_even, hardware, time_shares, worker_curves
-from study.tables import launchers, start_up, step_time, worker_learning, worker_times
+from study.figures import break_even, hardware, time_shares, worker_curves, workers
+from study.tables import (
+    launchers,
+    start_up,
+    step_time,
+    strategies,
+    worker_learning,
+    worker_times,
+)
 from study.tables import speedup as speedup_table
 from tests.unit.made_up_scaling import MODEL, RAY_COST, TWO_RATES, gradient_bytes, made_up_scaling
 
 
 def test_rates_exclude_the_warm_up():
     trained = speedup.scaling_trials(made_up_scaling(repeats=1)).set_index("trial")
-    run = trained.loc["ray_2cpu_width2_seed0"]
+    run = trained.loc["ray_2cpu_ddp_width2_seed0"]
     expected = MODEL.step_seconds(2, 128, 2, gradient_bytes(2)) * RAY_COST
     assert run["step_seconds"] == pytest.approx(expected)
     assert run["samples_per_second"] == pytest.approx(128 / expected)
@@ -58,7 +66,7 @@ def test_the_time_to_an_accuracy_excludes_the_warm_up():
     trials = (
         speedup.scaling_trials(results)
         .set_index("trial", drop=False)
-        .loc[["ray_2cpu_width2_seed0"]]
+        .loc[["ray_2cpu_ddp_width2_seed0"]]
     )
     step = MODEL.step_seconds(2, 128, 2, gradient_bytes(2)) * RAY_COST
     assert speedup.seconds_to_accuracy(results, trials, 0.7).tolist() == pytest.approx([24 * step])
@@ -76,11 +84,11 @@ def test_the_time_to_an_accuracy_excludes_the_warm_up():
 def test_rates_include_a_slow_step_and_the_median_does_not():
     results = made_up_scaling(repeats=1)
     timings = results.timings.copy()
-    late = (timings["trial"] == "ray_1cpu_width1_seed0") & (timings["step"] == 30)
+    late = (timings["trial"] == "ray_1cpu_serial_width1_seed0") & (timings["step"] == 30)
     usual = MODEL.step_seconds(1, 128, 1, gradient_bytes(1)) * RAY_COST
     timings.loc[late, "compute_seconds"] += 38 * usual  # there are 38 steps after the warm-up
     changed = dataclasses.replace(results, timings=timings)
-    run = speedup.scaling_trials(changed).set_index("trial").loc["ray_1cpu_width1_seed0"]
+    run = speedup.scaling_trials(changed).set_index("trial").loc["ray_1cpu_serial_width1_seed0"]
     assert run["step_seconds"] == pytest.approx(2 * usual)
     assert run["median_seconds"] == pytest.approx(usual)
     assert run["samples_per_second"] == pytest.approx(128 / (2 * usual))
@@ -127,7 +135,7 @@ def test_a_batch_larger_than_the_training_samples_is_cut_to_them():
     assert set(trained["batch_size"]) == {128, 256}
     assert set(trained["batch"]) == {100}
     step = MODEL.step_seconds(2, 100, 1, gradient_bytes(1)) * RAY_COST
-    run = trained.set_index("trial").loc["ray_2cpu_width1_seed0"]
+    run = trained.set_index("trial").loc["ray_2cpu_ddp_width1_seed0"]
     assert run["samples_per_second"] == pytest.approx(100 / step)
     assert run["epoch_seconds"] == pytest.approx(step)
     strong = speedup.speedups(results, weak=False)
@@ -159,11 +167,11 @@ def test_the_fit_excludes_oversubscribed_workers():
 def test_the_fit_excludes_an_incomplete_repeat():
     results = made_up_scaling(repeats=3)
     trials = results.trials
-    missing = trials["trial"] == "ray_2cpu_width2_seed2"
+    missing = trials["trial"] == "ray_2cpu_ddp_width2_seed2"
     cut = dataclasses.replace(results, trials=trials[~missing])
     assert len(speedup.measurements_by_repeat(cut)) == 2
     # If no repeat is complete, the means over all repeats stand for one.
-    missing |= trials["trial"].isin(["ray_2cpu_width4_seed1", "ray_1cpu_width1_seed0"])
+    missing |= trials["trial"].isin(["ray_2cpu_ddp_width4_seed1", "ray_1cpu_serial_width1_seed0"])
     (means,) = speedup.measurements_by_repeat(dataclasses.replace(results, trials=trials[~missing]))
     assert len(means) == len(speedup.measurements_by_repeat(results)[0])
     (point,) = (p for p in means if p.workload == (1, 128, 1))
@@ -225,7 +233,7 @@ def test_the_speedup_table_marks_oversubscribed_workers():
     made = speedup_table.make(results, weak=False, target=0.9)
     assert made["workers"].tolist() == ["1", "2", "4 oversubscribed"]
     assert made["speed-up"].tolist()[0] == "1 ± 0"
-    assert all("±" in cell for cell in made["samples/s"])
+    assert all("[" in cell for cell in made["samples/s"])
     assert speedup_table.make(results, weak=True)["batch"].tolist() == ["128", "256", "512"]
     late = speedup_table.make(results, weak=False, target=0.99)
     assert late["s to 99 %"].tolist() == ["not reached"] * 3
@@ -245,7 +253,7 @@ def test_final_metrics_of_several_workers_are_paired_with_those_of_one():
     (row,) = made.to_dict("records")
     assert (row["workers"], row["batch"], row["training loss"]) == ("2", "128", "0 ± 0")
     spread = statistics.mean([0.03, 0.0, -0.06])
-    assert row["validation loss"] == f"{spread.mean:.4g} ± {spread.half_width:.4g}"
+    assert row["validation loss"] == f"{spread.mean:.4g} ± {spread.high - spread.mean:.4g}"
     assert row["validation loss, at the most"] == "0.06"
     trials.loc[two & (trials["seed"] == 2), "status"] = "diverged"
     (row,) = worker_learning.make(dataclasses.replace(results, trials=trials)).to_dict("records")
@@ -259,6 +267,46 @@ def test_the_cost_of_ray():
     assert [cell.split(" ± ")[0] for cell in made["steps/s, ratio"]] == ["0.8"] * 3
     assert made["processes and group, s more"].tolist() == ["22 ± 0", "22 ± 0", "26 ± 0"]
     assert made["data, s more"].tolist() == ["0 ± 0"] * 3
+
+
+def test_strategies_are_compared_by_repeat():
+    results = made_up_scaling(widths=(1,), weak=False, strategies=("ddp", "explicit"))
+    made = strategies.make(results)
+    assert made["ddp against"].tolist() == ["explicit"] * 2
+    assert made["launcher"].tolist() == ["ray", "torchrun"]
+    for row in made.to_dict("records"):
+        # Whatever a repeat takes longer, explicit communication takes twice as long.
+        one, two = (
+            float(row[f"communication of {name}, ms"].split()[0]) for name in ("ddp", "the other")
+        )
+        assert two == pytest.approx(2 * one, rel=1e-3)
+        assert float(row["steps/s, ratio"].split()[0]) > 1
+    assert strategies.make(made_up_scaling()).empty
+
+
+def test_dp_is_compared_with_the_workers_of_ray():
+    results = made_up_scaling(
+        widths=(1,), processors=("gpu",), weak=False, strategies=("ddp", "dp")
+    )
+    (row,) = strategies.make(results).to_dict("records")
+    assert (row["ddp against"], row["launcher"], row["workers"]) == ("dp", "plain", "2")
+    assert row["communication of the other, ms"] == "-"
+
+
+def test_speedups_are_those_of_ddp_if_there_are_several_strategies():
+    runs = (made_up_scaling(), made_up_scaling(strategies=("explicit", "ddp")))
+    ddp, both = (
+        speedup.speedups(run, weak=False).set_index("trial")["speedup"].to_dict() for run in runs
+    )
+    assert both == ddp
+
+
+def test_runs_without_a_strategy_summed_gradients_explicitly():
+    results = made_up_scaling(strategies=("explicit",))
+    without = dataclasses.replace(results, trials=results.trials.drop(columns="strategy"))
+    found = speedup.speedups(without, weak=False)
+    assert found.equals(speedup.speedups(results, weak=False)[found.columns])
+    assert workers.sharing(without.trials) == workers.sharing(results.trials) != ""
 
 
 def test_start_up_counts_each_launch_once():
@@ -276,13 +324,15 @@ def test_start_up_counts_ray_once_per_session():
     made = start_up.make(dataclasses.replace(results, trials=trials))
     ray = made[(made["launcher"] == "ray") & (made["workers"] == "1")].iloc[0]
     assert ray["launches"] == "3"
-    assert ray["Ray and data, once (s)"] == "11 ± 12.71"  # of 10 and 12, t(0.975, 1) = 12.706
+    assert (
+        ray["Ray and data, once (s)"] == "11 [3.465, 34.92]"
+    )  # of 10 and 12: times exp(12.706 / 11)
 
 
 def test_start_up_excludes_a_start_after_a_crash():
     results = made_up_scaling(repeats=3)
     trials = results.trials.copy()
-    crashed = (trials["launch"] == "ray-2cpu-repeat1") & (trials["width"] == 1)
+    crashed = (trials["launch"] == "ray-2cpu-ddp-repeat1") & (trials["width"] == 1)
     trials.loc[crashed, "launch_seconds"] = math.nan
     made = start_up.make(dataclasses.replace(results, trials=trials))
     ray = made[(made["launcher"] == "ray") & (made["workers"] == "2")].iloc[0]
@@ -290,7 +340,7 @@ def test_start_up_excludes_a_start_after_a_crash():
         "3",
         "30.5 ± 0",
     )  # other points of the launch have it
-    trials.loc[trials["launch"] == "ray-2cpu-repeat1", "launch_seconds"] = math.nan
+    trials.loc[trials["launch"] == "ray-2cpu-ddp-repeat1", "launch_seconds"] = math.nan
     changed = dataclasses.replace(results, trials=trials)
     ray = start_up.make(changed).query("launcher == 'ray' and workers == '2'").iloc[0]
     assert (ray["launches"], ray["processes (s)"]) == ("2", "30.5 ± 0")
@@ -315,16 +365,17 @@ def test_predictions_are_for_numbers_of_workers_that_were_not_run():
         MODEL.step_seconds(8, 128, 4, size) * RAY_COST * 1.005 * 1e3
     )  # the mean of both repeats
     wide = predicted[predicted["width"] == "4"].iloc[0]
-    mean, half = map(float, wide["model ms"].split(" ± "))
+    mean, low, high = map(float, re.findall(r"[\d.]+", wide["model ms"]))
     assert mean == pytest.approx(expected, rel=0.01)
     # Repeats 1 % apart: t(0.975, 1) = 12.706 times 0.5 %.
-    assert half == pytest.approx(12.706 * 0.005 / 1.005 * expected, rel=0.01)
+    factor = math.exp(12.706 * 0.005 / 1.005)
+    assert (low, high) == pytest.approx((expected / factor, expected * factor), rel=0.01)
     assert set(made.loc[made["kind"] != "prediction", "error %"]) <= {"+0.0 ± 0.0", "-0.0 ± 0.0"}
     narrow = made[(made["width"] == "1") & (made["workers"] == "1")].iloc[0]
-    assert "±" in narrow["measured ms"]
+    assert "[" in narrow["measured ms"]
     assert narrow["median ms"] == narrow["measured ms"]
     single = step_time.make(made_up_scaling(repeats=1))
-    assert not single.map(lambda cell: "±" in cell).any(axis=None)
+    assert not single.map(lambda cell: "±" in cell or "[" in cell).any(axis=None)
 
 
 def test_no_prediction_that_the_measurements_do_not_determine():
@@ -348,4 +399,4 @@ def test_published_times_beside_measured_ones():
     assert made["processor"].tolist() == ["cpu", "cpu", "gpu", "gpu"]
     assert made["published s"].tolist() == ["-", "-", "19.254", "18.234"]
     assert made["measured s"].tolist()[2:] == ["not run", "not run"]
-    assert "±" in made["measured s"].iloc[0]
+    assert "[" in made["measured s"].iloc[0]

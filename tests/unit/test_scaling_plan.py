@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lenet.config import ConfigError
-from study.analysis.speedup import LAUNCHERS
+from search_spaces.hardware import STRATEGIES
 from study.cluster.resources import Node
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.scaling import __main__ as scaling
@@ -22,6 +22,7 @@ REQUEST = ScalingRequest(
     workers={"cpu": [1, 2, 4]},
     weak=True,
     launchers=["ray", "torchrun", "plain"],
+    strategies=["ddp"],
     cpus_per_worker=1.0,
     placement="pack",
 )
@@ -48,11 +49,13 @@ def test_the_points_of_a_launch():
         name: sorted((p.config.width, p.config.batch_size) for p in launch.points)
         for name, launch in by_name.items()
     }
-    assert batches["ray-1cpu-repeat0"] == [(1, 128), (2, 128)]
-    assert batches["ray-4cpu-repeat1"] == [(1, 128), (1, 512), (2, 128), (2, 512)]
-    assert batches["torchrun-2cpu-repeat0"] == batches["plain-1cpu-repeat0"] == [(1, 128)]
-    assert "plain-2cpu-repeat0" not in by_name
-    assert {p.config.seed for p in by_name["ray-4cpu-repeat1"].points} == {1}
+    assert batches["ray-1cpu-serial-repeat0"] == [(1, 128), (2, 128)]
+    assert batches["ray-4cpu-ddp-repeat1"] == [(1, 128), (1, 512), (2, 128), (2, 512)]
+    assert (
+        batches["torchrun-2cpu-ddp-repeat0"] == batches["plain-1cpu-serial-repeat0"] == [(1, 128)]
+    )
+    assert "plain-2cpu-ddp-repeat0" not in by_name
+    assert {p.config.seed for p in by_name["ray-4cpu-ddp-repeat1"].points} == {1}
     every = [point.name for launch in by_name.values() for point in launch.points]
     assert len(set(every)) == len(every)
 
@@ -65,11 +68,11 @@ def test_ray_trains_the_baselines_points_first():
         for launch in request.launches()
     }
     for repeat in range(2):
-        baseline = by_name[f"plain-1cpu-repeat{repeat}"]
+        baseline = by_name[f"plain-1cpu-serial-repeat{repeat}"]
         assert set(baseline) == {(1, 64), (1, 128)}
-        for workers in (1, 2, 4):
-            assert by_name[f"ray-{workers}cpu-repeat{repeat}"][:2] == baseline
-            assert by_name[f"torchrun-{workers}cpu-repeat{repeat}"] == baseline
+        for workers in ("1cpu-serial", "2cpu-ddp", "4cpu-ddp"):
+            assert by_name[f"ray-{workers}-repeat{repeat}"][:2] == baseline
+            assert by_name[f"torchrun-{workers}-repeat{repeat}"] == baseline
     rest = {tuple(points[2:]) for name, points in by_name.items() if name.startswith("ray-4")}
     assert len(rest) == 2  # in another order each time
     # Without baselines, too: the slowness of a fresh process must not count for a worker count.
@@ -129,28 +132,46 @@ def test_the_cpu_worker_beside_gpus_gets_a_whole_machine():
     }
 
 
-def test_dataparallel_is_planned_for_several_gpus_without_dropout():
-    every = replace(REQUEST, launchers=LAUNCHERS, workers={"cpu": [1], "gpu": [1, 2]})
-    launches = {launch.name: launch for launch in every.launches()}
-    planned = {name for name in launches if name.startswith("dataparallel")}
-    assert planned == {"dataparallel-2gpu-repeat0", "dataparallel-2gpu-repeat1"}
-    (point,) = launches["dataparallel-2gpu-repeat0"].points
+def test_every_strategy_is_planned_for_several_workers():
+    request = replace(
+        REQUEST, strategies=STRATEGIES, workers={"gpu": [1, 2]}, repeats=1, weak=False
+    )
+    launches = {launch.name: launch for launch in request.launches()}
+    assert set(launches) == {
+        *(f"{launcher}-1gpu-serial-repeat0" for launcher in ("ray", "torchrun", "plain")),
+        *(f"ray-2gpu-{strategy}-repeat0" for strategy in ("ddp", "explicit")),
+        *(f"torchrun-2gpu-{strategy}-repeat0" for strategy in ("ddp", "explicit")),
+        "plain-2gpu-dp-repeat0",
+    }
+    widths = {name: len(launch.points) for name, launch in launches.items()}
+    assert widths["ray-2gpu-explicit-repeat0"] == 2
+    (point,) = launches["plain-2gpu-dp-repeat0"].points
     assert (point.config.width, point.config.batch_size) == (1, 128)
-    assert point.name.startswith("dataparallel_2gpu_")
-    with_dropout = replace(every, study="upc-gpus", choices={})  # with dropout 0.5
-    assert not [name for name in names(with_dropout.launches()) if name.startswith("dataparallel")]
-    _, (note,) = with_workers(with_dropout, [1, 2], ["gpu"], FOUR_GPUS, oversubscribe=False)
-    assert "Omitting dataparallel: it cannot draw the dropout masks of a whole batch" in note
-    for trained in (
-        replace(with_dropout, choices={"dropout": ["0"]}),
-        replace(with_dropout, launchers=["ray"]),
-    ):
-        assert with_workers(trained, [1, 2], ["gpu"], FOUR_GPUS, oversubscribe=False)[1] == []
-    assert with_workers(with_dropout, [1], ["gpu"], FOUR_GPUS, oversubscribe=False)[1] == []
+    assert point.name.startswith("plain_2gpu_dp_")
 
 
-def test_without_gpus_dataparallel_adds_no_launch():
-    assert replace(REQUEST, launchers=LAUNCHERS).launches() == REQUEST.launches()
+@pytest.mark.parametrize(
+    ("changes", "counts", "devices", "reason"),
+    [
+        ({}, [1, 2], ["cpu"], "needs two or more GPUs"),
+        ({}, [1], ["gpu"], "needs two or more GPUs"),
+        ({"launchers": ["ray"]}, [1, 2], ["gpu"], "add plain to --launchers"),
+        ({"study": "upc-gpus", "choices": {}}, [1, 2], ["gpu"], "dropout.*add --set dropout=0"),
+    ],
+)
+def test_what_dp_cannot_train_is_refused(changes, counts, devices, reason):
+    request = replace(REQUEST, strategies=["dp"], **changes)
+    with pytest.raises(ConfigError, match=f"--strategies dp.*{reason}.*use --strategies ddp"):
+        with_workers(request, counts, devices, FOUR_GPUS, oversubscribe=False)
+
+
+def test_dp_trains_on_several_gpus_without_dropout():
+    no_dropout = replace(REQUEST, study="upc-gpus", choices={"dropout": ["0"]}, strategies=["dp"])
+    request, notes = with_workers(
+        no_dropout, [1, 2], ["cpu", "gpu"], FOUR_GPUS, oversubscribe=False
+    )
+    assert notes == []
+    assert "plain-2gpu-dp-repeat0" in names(request.launches())
 
 
 def test_each_machine_holds_whole_workers():
@@ -237,10 +258,12 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--set", "seed=3"], "seed is not a dimension: use --repeats N"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--device", "gpu"], "there is no GPU"),
-        (["--launchers", "dataparallel"], "with two or more GPUs and without dropout: add ray"),
+        (["--strategies", "ddpp"], "unknown strategy 'ddpp': did you mean 'ddp'?"),
+        (["--strategies", "ddp,dp"], "torch.nn.DataParallel needs two or more GPUs: use --strat"),
+        (["--address", "10.0.0.1:6379", "--strategies", "dp"], "on this machine, not on the clus"),
         (
             ["--set", "dataset=digits", "--set", "model=tests.own_models:Normalized"],
-            "cannot be trained by several workers: each would compute its own norm",
+            "cannot be trained by several workers: each would normalize norm by its own shard",
         ),
         (["--launchers", "mpi"], "unknown launcher 'mpi'"),
         (["--launchers", ""], "unknown launcher ''"),
@@ -250,6 +273,7 @@ def test_oversubscribed_workers_all_fit(nodes, workers):
         (["--address", "10.0.0.1:6379", "--launchers", "plain"], "run on this machine"),
         (["--resume", "nowhere"], "nowhere is not a run"),
         (["--resume", "nowhere", "--weak"], "omit --weak"),
+        (["--resume", "nowhere", "--strategies", "ddp"], "omit --strategies"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(typed, message, capsys, monkeypatch):
@@ -276,6 +300,6 @@ def test_a_dry_run_prints_the_plan(tmp_path, capsys, monkeypatch):
     assert "Adding 1 to --workers 4, the baseline of every comparison." in printed
     assert "1, 4 (oversubscribed) on cpu" in printed
     assert "10 in random order by repeat, 10 runs (budget quick, 2 repeats)" in printed
-    assert "ray-4cpu-repeat1" in printed
-    assert re.search(r"about 0:\d\d of training at the speed of one worker", printed)
+    assert "ray-4cpu-ddp-repeat1" in printed
+    assert re.search(r"about \d+:\d\d: \d+:\d\d to start\s+workers", printed)
     assert not (tmp_path / "run").exists()

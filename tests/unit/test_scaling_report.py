@@ -1,6 +1,7 @@
 """Figures, verdicts and conclusions of a scaling run, on made-up timings with known answers."""
 
 import dataclasses
+import math
 
 import pytest
 from matplotlib.container import ErrorbarContainer
@@ -14,29 +15,63 @@ from study.figures import break_even, hardware, time_shares
 from study.figures.draw import draw_all
 from study.report.summary import summarize
 from study.tables import speedup as speedup_table
-from study.tables import worker_times
+from study.tables import whole_time, worker_times
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import MODEL, TWO_RATES, gradient_bytes, made_up_scaling
 
 
+def judge_fan(results):
+    """Return the verdict on each claim of Fan's about hardware, by name."""
+    judged = judge_all(search_spaces.find("fan-hardware"), results)
+    return {claim.name: verdict for claim, verdict in judged}
+
+
 def test_cpu_workers_test_no_claim_about_gpus():
-    verdicts = judge_all(search_spaces.find("fan-hardware"), made_up_scaling())
-    assert [verdict.verdict for _, verdict in verdicts] == ["not tested", "not tested"]
-    assert all("no GPU" in verdict.evidence for _, verdict in verdicts)
+    verdicts = judge_fan(made_up_scaling())
+    assert {verdict.verdict for verdict in verdicts.values()} == {"not tested"}
+    assert all("no GPU" in verdict.evidence for verdict in verdicts.values())
 
 
 def test_claims_about_gpus_on_gpus():
     study = search_spaces.find("upc-gpus")
     gpus = made_up_scaling((1, 2, 4), (1,), study="upc-gpus", processors=("gpu",))
-    ((_, verdict),) = judge_all(study, gpus)
+    (_, verdict), (_, one_width) = judge_all(study, gpus)
     assert verdict.verdict == "not reproduced"
     assert "against it: 2 GPUs to 1 GPU" in verdict.evidence
-    (beats, more) = judge_all(
-        search_spaces.find("fan-hardware"), made_up_scaling((1, 2), (1,), processors=("cpu", "gpu"))
+    assert "add wider ones by --set width=1,4" in one_width.evidence
+    fan = judge_fan(made_up_scaling((1, 2), (1,), processors=("cpu", "gpu")))
+    assert fan["one-gpu-beats-the-cpu-in-training"].verdict == "reproduced"
+    assert "0.10 times the time" in fan["one-gpu-beats-the-cpu-in-training"].evidence
+    assert fan["one-gpu-beats-the-cpu-in-speed"].verdict == "reproduced"
+    assert "10.00 times the speed" in fan["one-gpu-beats-the-cpu-in-speed"].evidence
+    assert fan["more-gpus-do-not-help"].evidence == "this run has nothing of 3 GPUs"
+
+
+def test_the_whole_time_counts_what_the_training_time_leaves_out():
+    """Start-up and evaluation take as long on a GPU as on the CPU, and far longer than training."""
+    results = made_up_scaling((1,), (1,), processors=("cpu", "gpu"))
+    found = judge_fan(results)["one-gpu-beats-the-cpu"]
+    whole = results.trials.query("launcher == 'ray' and seed == 0").set_index("processor")
+    seconds = whole["total_seconds"]
+    assert seconds["gpu"] > 33
+    assert found.evidence.startswith(
+        f"1 GPU to 1 CPU: {seconds['gpu'] / seconds['cpu']:.2f} times the time"
     )
-    assert beats[1].verdict == "reproduced"
-    assert "0.10 times the time" in beats[1].evidence
-    assert more[1].evidence == "this run has nothing of 3 GPUs"
+    made = whole_time.make(results).set_index(["launcher", "processor"]).loc[("ray", "gpu")]
+    assert made["of it start-up (s)"] == "31 ± 0"
+    assert made["evaluation and files (s)"].startswith("2.5 ")
+    old = dataclasses.replace(results, trials=results.trials.drop(columns="total_seconds"))
+    missing = judge_fan(old)["one-gpu-beats-the-cpu"]
+    assert missing.evidence == "this run did not measure total_seconds"
+    assert whole_time.make(old).empty
+
+
+def test_the_whole_time_of_each_strategy_has_its_own_row():
+    made = whole_time.make(made_up_scaling((1, 2), (1,), strategies=("ddp", "explicit")))
+    rows = made[(made["launcher"] == "ray") & (made["workers"] == "2")].set_index("strategy")
+    assert sorted(rows.index) == ["ddp", "explicit"]
+    speeds = rows["v (steps/s)"].map(lambda cell: float(cell.split()[0]))
+    assert speeds["ddp"] > speeds["explicit"]
 
 
 def test_time_ratios_exclude_a_slow_first_step():
@@ -45,18 +80,31 @@ def test_time_ratios_exclude_a_slow_first_step():
     timings.loc[timings["step"] == 1, "compute_seconds"] += 100.0
     trials["train_seconds"] += 100.0
     slow = dataclasses.replace(gpus, timings=timings, trials=trials)
-    ((_, verdict),) = judge_all(search_spaces.find("upc-gpus"), slow)
+    (_, verdict), _ = judge_all(search_spaces.find("upc-gpus"), slow)
+    assert verdict.verdict == "not reproduced"
+
+
+def test_wider_nets_gain_more_if_their_steps_compute_more():
+    gpus = made_up_scaling((1, 2, 4), (1, 4), study="upc-gpus", processors=("gpu",))
+    _, (claim, verdict) = judge_all(search_spaces.find("upc-gpus"), gpus)
+    assert claim.name == "more-complex-more-gain"
+    assert verdict.verdict == "reproduced"
+    assert verdict.evidence.startswith("2 GPUs to 1 GPU, width 4 minus 1: -0.")
+    trials = gpus.trials.assign(width=5 - gpus.trials["width"])
+    _, (_, verdict) = judge_all(
+        search_spaces.find("upc-gpus"), dataclasses.replace(gpus, trials=trials)
+    )
     assert verdict.verdict == "not reproduced"
 
 
 def test_a_claim_about_trials_that_differ_in_more_than_the_repeat_is_not_tested():
     results = made_up_scaling((1, 2, 4), (1,), settings=TWO_RATES, processors=("gpu",))
-    verdicts = judge_all(search_spaces.find("fan-hardware"), results)
+    verdicts = judge_fan(results)
     cpu = made_up_scaling((1,), (1,), settings=TWO_RATES, processors=("cpu", "gpu"))
-    ((_, verdict), _) = judge_all(search_spaces.find("fan-hardware"), cpu)
+    verdict = judge_fan(cpu)["one-gpu-beats-the-cpu"]
     assert verdict.verdict == "not tested"
     assert verdict.evidence == ("learning rate varies in this run, which the claim says nothing of")
-    assert {verdict.verdict for _, verdict in verdicts} == {"not tested"}
+    assert {verdict.verdict for verdict in verdicts.values()} == {"not tested"}
 
 
 def test_a_claim_is_not_tested_if_no_repeat_has_both_sides():
@@ -64,7 +112,7 @@ def test_a_claim_is_not_tested_if_no_repeat_has_both_sides():
     trials = results.trials
     one_side = (trials["seed"] == 0) == (trials["processor"] == "cpu")
     apart = dataclasses.replace(results, trials=trials[one_side])
-    ((_, verdict), _) = judge_all(search_spaces.find("fan-hardware"), apart)
+    verdict = judge_fan(apart)["one-gpu-beats-the-cpu"]
     assert verdict.evidence == "no repeat of this run has both sides of 1 GPU to 1 CPU"
 
 
@@ -88,21 +136,22 @@ def test_a_single_repeat_has_no_error_bar_and_long_bars_fit_into_the_axes():
     assert not any(any(bars(axes)) for axes in figure.axes)
     results = made_up_scaling(repeats=2)
     trials = results.trials.copy()
-    trials.loc[trials["seed"] == 1, "train_seconds"] *= 4
+    trials.loc[trials["seed"] == 1, ["train_seconds", "total_seconds"]] *= 4
     figure = hardware.draw(dataclasses.replace(results, trials=trials), "Title")[""]
     for axes in figure.axes:
         assert all(bars(axes))
         low, high = ends(axes)
         assert axes.get_ylim()[0] <= low
         assert high <= axes.get_ylim()[1]
-    assert ends(figure.axes[0])[0] < 0
+    assert ends(figure.axes[0])[0] > 0  # no time is negative
 
 
 def test_total_times_exclude_diverged_trials():
     results = made_up_scaling((1, 2), (1,), repeats=3)
     trials = results.trials.copy()
     diverged = (trials["launcher"] == "ray") & (trials["workers"] == 2) & (trials["seed"] == 2)
-    trials.loc[diverged, ["status", "train_seconds"]] = ["diverged", 1e-6]
+    ending = {"status": "diverged", "train_seconds": 1e-6, "total_seconds": 33.0}
+    trials.loc[diverged, list(ending)] = list(ending.values())
     all_of_one = (trials["launcher"] == "ray") & (trials["workers"] == 1)
     trials.loc[all_of_one, "status"] = "diverged"
     changed = dataclasses.replace(results, trials=trials)
@@ -112,13 +161,39 @@ def test_total_times_exclude_diverged_trials():
     )
     mean = expected.query("seed < 2")["train_seconds"].mean()
     cells = made["measured s"]
-    assert cells["cpu", "2"].startswith(f"{mean:.4g} ± ")
+    assert cells["cpu", "2"].startswith(f"{mean:.4g} [")
     assert cells["cpu", "2"].endswith(" (1 of 3 diverged)")
     assert cells["cpu", "1"] == "diverged"
-    total, speed = hardware.draw(changed, "Title")[""].axes
-    assert len(speed.containers) - len(total.containers) == 1
-    assert ends(total)[0] > 0
-    assert "not in T" in " ".join(text.get_text() for text in total.figure.texts)
+    total, training, speed = hardware.draw(changed, "Title")[""].axes
+    for axes in (total, training):
+        assert len(speed.containers) - len(axes.containers) == 1
+        assert ends(axes)[0] > 0
+    assert "are in no time" in " ".join(text.get_text() for text in total.figure.texts)
+
+
+def test_published_seconds_share_no_axis_with_measured_ones():
+    published = {1: 19.254, 2: 18.463, 4: 18.234}
+    results = made_up_scaling((1, 2), (1,), processors=("cpu", "gpu"))
+    figure = hardware.draw(results, "Title", published=published, published_on="GPUs of P9")[""]
+    *measured, report = figure.axes
+    assert [axes.get_ylabel().partition(" (")[0] for axes in measured] == [
+        "T, whole program",
+        "training steps alone",
+        "speed v",
+    ]
+    (stars,) = report.get_lines()
+    assert list(stars.get_ydata()) == list(published.values())
+    assert report.get_title() == "GPUs of P9"
+    assert [label.get_text() for label in report.get_xticklabels()] == ["1 GPU", "2 GPU", "4 GPU"]
+    assert not report.containers
+    for axes in measured:
+        assert axes.get_yscale() == "linear"
+        assert [label.get_text() for label in axes.get_xticklabels()] == [
+            "1 CPU",
+            "2 CPU",
+            "1 GPU",
+            "2 GPU",
+        ]
 
 
 def test_workers_on_several_machines_are_marked():
@@ -146,8 +221,11 @@ def test_the_shares_of_time_have_intervals_over_repeats():
     run = speedup.scaling_trials(changed).query("launcher == 'ray' and workers == 2 and width == 1")
     a, b = 100 - 100 * run.query("batch == 128").sort_values("seed")["communication_share"]
     (segment,) = drawn[2][2][0].get_segments()
-    assert segment[:, 1].mean() == pytest.approx((a + b) / 2)
-    assert segment[1, 1] - segment[0, 1] == pytest.approx(2 * 12.706 * abs(a - b) / 2, rel=1e-3)
+    low, high = segment[:, 1]
+    assert 0 < low < (a + b) / 2 < high < 100
+    share = (a + b) / 200
+    odds = math.exp(2 * 12.706 * abs(a - b) / 200 / (share * (1 - share)))
+    assert high / (100 - high) / (low / (100 - low)) == pytest.approx(odds, rel=1e-2)
 
 
 def test_break_even_lines_have_intervals_over_repeats():
@@ -159,14 +237,14 @@ def test_break_even_lines_have_intervals_over_repeats():
     assert bands(2) == 3  # of 2, 4 and 8 workers
 
 
-def test_a_band_that_reaches_below_0_ends_at_the_bottom_of_the_axis():
+def test_a_band_lies_above_0_and_within_the_axis():
     results = made_up_scaling(repeats=2)
     timings = results.timings.copy()
     timings.loc[timings["trial"].str.endswith("seed1"), "communication_seconds"] *= 3
     axes = break_even.draw(dataclasses.replace(results, timings=timings), "Title")[""].axes[0]
     lowest = [band.get_paths()[0].vertices[:, 1].min() for band in axes.collections]
     assert len(lowest) == 3
-    assert lowest == [axes.get_ylim()[0]] * 3
+    assert all(low >= axes.get_ylim()[0] > 0 for low in lowest)
 
 
 def test_all_figures_are_drawn(tmp_path):
@@ -181,7 +259,7 @@ def test_no_break_even_of_a_single_width(tmp_path):
     notes = []
     results = made_up_scaling(widths=(1,))
     draw_all(search_spaces.find("fan-hardware"), results, tmp_path, notes.append)
-    assert notes == ["Skipped figure break-even: this run does not have the data it needs."]
+    assert notes == ["Figures without data in this run: break-even."]
 
 
 def test_conclusions_are_printed_and_written(tmp_path, capsys):
@@ -196,7 +274,8 @@ def test_conclusions_are_printed_and_written(tmp_path, capsys):
     assert "(prediction: so many were not run with a processor each, and may slow" in text
     assert "Each of 2 workers computes 1.00 ± 0.00 times as long as one that is alone with" in text
     assert "data set mnist; budget quick; 2 seeds" in text
-    assert "2 workers are faster than one" in printed
+    assert "2 cpu workers, measured: not faster for width 1 at batch 128" in printed
+    assert "What a model of the step's time predicts: conclusion.txt" in printed
     # Repeats differ by a factor, which leaves the batch as it is.
     batch = MODEL.break_even_batch(2, 1, gradient_bytes(1))
     assert f"2 workers are faster than one from these batches on: {batch:,.0f} ± 0 at width" in text

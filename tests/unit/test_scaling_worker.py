@@ -16,16 +16,18 @@ import torch
 
 from lenet import training
 from lenet.config import TrainConfig
+from lenet.data_parallel import Replica
 from search_spaces.study import PlannedTrial
 from study.runs.storage import OutOfReach
 from study.runs.trial_folder import TrialFolder
 from study.scaling import worker
 from study.scaling.job import Job, failure_file
+from tests import hparams_tab
 from tests.comparison import same
 from tests.unit.worker_threads import run_together, team
 
 SHORT = TrainConfig(dataset="digits", train_samples=90, batch_size=32, epochs=2)
-POINT = "ray_2cpu_point"
+POINT = "ray_2cpu_explicit_point"
 START_UP = {"ray_seconds": 7.0, "launch_seconds": 3.0, "group_seconds": 0.5}
 
 
@@ -52,10 +54,11 @@ def folder(tmp_path, monkeypatch):
 
 def job_in(folder, **changes):
     job = Job(
-        launch="ray-2cpu-repeat0",
+        launch="ray-2cpu-explicit-repeat0",
         launcher="ray",
         processor="cpu",
         workers=2,
+        strategy="explicit",
         oversubscribed=False,
         threads=1,
         run_folder=str(folder),
@@ -92,7 +95,7 @@ def work(dataset, *jobs, delay=0.0):
 
 
 def test_a_failing_process_writes_the_reason_beside_its_job(tmp_path, monkeypatch):
-    path = tmp_path / "plain-1cpu-repeat0.json"
+    path = tmp_path / "plain-1cpu-serial-repeat0.json"
     job_in(tmp_path / "missing", launcher="plain", workers=1).write(path)
     monkeypatch.setattr(sys, "argv", ["worker", str(path)])
     with pytest.raises(OutOfReach):
@@ -108,7 +111,9 @@ def fail_after_the_first_record(run):
 
 def test_workers_train_a_point_and_record_the_slowest_start(folder, digits):
     job = job_in(folder)
+    started = time.perf_counter()
     assert work(digits, job, job, delay=2.0) == [None, None]
+    elapsed = time.perf_counter() - started
     trial = trial_in(folder)
     alone = serial_records(digits)
     assert same(trial.records(), alone, rel=1e-4)
@@ -116,12 +121,19 @@ def test_workers_train_a_point_and_record_the_slowest_start(folder, digits):
     assert (facts["launch_seconds"], facts["ray_seconds"]) == (5.0, 7.0)
     assert facts["machines"] == 1
     assert facts["load_seconds"] < 5
+    # The slowest start, and at least all training steps after it.
+    start_up = 5.0 + 0.5 + facts["load_seconds"]
+    assert facts["total_seconds"] > start_up + trial.records()[-1].train_seconds
+    assert facts["total_seconds"] < start_up + elapsed
     timings = trial.timings()
     steps = list(range(1, alone[-1].step + 1))
     for rank in (0, 1):
         assert timings["step"][timings["rank"] == rank].tolist() == steps
     assert set(timings["begun_at"]) == {0}
     assert (timings["communication_seconds"] > 0).all()
+    ((_, hyperparameters, metrics),) = hparams_tab.rows(folder / "trials").values()
+    assert (hyperparameters["launcher"], hyperparameters["workers"]) == ("ray", 2)
+    assert metrics["accuracy/test"] == pytest.approx(trial.records()[-1].test_accuracy)
 
 
 def test_a_retried_launch_continues_from_the_checkpoint(folder, digits, monkeypatch):
@@ -139,6 +151,7 @@ def test_a_retried_launch_continues_from_the_checkpoint(folder, digits, monkeypa
     assert state["attempts"] == 2
     # The time since the launch was requested includes the first attempt.
     assert math.isnan(state["data_parallel"]["launch_seconds"])
+    assert math.isnan(state["data_parallel"]["total_seconds"])
     assert state["data_parallel"]["group_seconds"] == 0.5
     records = trial.records()
     assert same(records, serial_records(digits), rel=1e-4)
@@ -172,6 +185,8 @@ def test_a_resumed_run_measures_start_up_again(folder, digits, monkeypatch):
     assert work(digits, job, job) == [None, None]
     state = trial_in(folder).state()
     assert (state["attempts"], state["data_parallel"]["launch_seconds"]) == (2, 3.0)
+    # The first attempt trained the steps before the checkpoint.
+    assert math.isnan(state["data_parallel"]["total_seconds"])
 
 
 def test_a_folder_that_one_worker_cannot_reach(folder, digits, tmp_path):
@@ -208,9 +223,12 @@ def test_the_first_worker_decides_which_points_are_complete(folder, digits, tmp_
 
 
 def test_one_process_for_several_gpus_saves_what_one_worker_does(folder, digits):
-    job = job_in(folder, launcher="dataparallel", workers=2)
-    assert work(digits, job) == [None]
+    job = job_in(folder, launcher="plain", strategy="dp", workers=2)
+    worker.train_job(
+        job, Replica(gpus=2), torch.device("cpu"), lambda: {"digits": digits}, START_UP
+    )
     trial = trial_in(folder)
     assert same(trial.records(), serial_records(digits))
-    assert trial.state()["data_parallel"]["workers"] == 2
+    facts = trial.state()["data_parallel"]
+    assert (facts["workers"], facts["strategy"]) == (2, "dp")
     assert set(trial.timings()["rank"]) == {0}

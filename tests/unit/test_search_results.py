@@ -2,19 +2,22 @@
 
 import math
 
+import optuna
 import pandas as pd
 import pytest
+from optuna.trial import TrialState
 
 from search_spaces import search
 from search_spaces.search import SPACE, STUDY
+from study.analysis.importances import importances, left_out
 from study.analysis.leaderboard import leaderboard
 from study.analysis.results import Results
 from study.analysis.search import (
     best_points,
     confirmation_name,
     confirmed_points,
-    importances,
     pareto_front,
+    quiet_optuna,
     trial_name,
     winner_notes,
 )
@@ -22,6 +25,9 @@ from study.figures.draw import draw_all
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.tables import confirmed as confirmed_table
 from study.tables import epochs_saved
+from study.tables import importances as importances_table
+from study.tables import pareto_front as pareto_front_table
+from study.tuning.search import propose
 
 SPACE_OF_SEARCH = STUDY.search_space({}, "quick")
 
@@ -33,13 +39,13 @@ def point(number):
         "lr": 10 ** (-1 - number % 4),
         "batch_size": (32, 64, 128)[number % 3],
         "dropout": 0.04 * (number % 12),
-        "weight_decay": 10 ** (-5 + 0.1 * number),
+        "weight_decay": 10 ** (-5 + 0.1 * (number % 30)),
         "schedule": ("constant", "exponential")[number // 4 % 2],
     }
     if values["optimizer"] == "momentum":
         values["momentum"] = 0.9
     if values["schedule"] == "exponential":
-        values["gamma"] = 0.9
+        values["gamma"] = 0.9 - 0.05 * (number // 8 % 8)
     return values
 
 
@@ -101,7 +107,8 @@ def test_fresh_seeds_decide_the_rank_and_the_report_tells_of_a_lucky_winner():
     assert confirmed[0].test_accuracy.mean == pytest.approx(0.945)
     assert confirmed[1].search_value == 0.97
     # Stopped and diverged trials have no rank.
-    assert "trial 1, ranks 2 of 2" in winner_notes(search_results)[0]
+    note, *_ = winner_notes(search_results)
+    assert note == "With 2 fresh seeds, trial 4 leads: 95.50 [82.87, 98.94] %; the above ranks 2"
 
 
 def test_the_table_of_confirmed_points():
@@ -109,7 +116,7 @@ def test_the_table_of_confirmed_points():
     assert table["trial"].tolist() == [4, 1]
     assert table["in the search"].tolist() == ["95.00", "97.00"]
     assert table["rank there"].tolist() == [2, 1]
-    assert table["validation %"].iloc[0].startswith("95.50 ± ")
+    assert table["validation %"].iloc[0].startswith("95.50 [")
     # A setting that only some points have comes before the measurements, too.
     assert table["momentum"].tolist() == ["0.9", "0.9"]
     assert table["gamma"].tolist() == ["0.9", "-"]
@@ -126,6 +133,16 @@ def test_epochs_saved_by_stopping_trials():
     assert row["epochs to confirm"] == "20"
 
 
+@pytest.mark.parametrize(
+    ("epochs", "steps", "without_stopping"),
+    [(5, 300, "28"), (5, 900, "30"), (None, 900, "34")],
+)
+def test_a_stopped_trial_would_have_ended_at_its_epochs_or_steps(epochs, steps, without_stopping):
+    limited = results(ENDS)
+    limited.trials["epochs"], limited.trials["steps"] = epochs, steps
+    assert epochs_saved.make(limited)["without stopping"].tolist() == [without_stopping]
+
+
 def test_the_leaderboard_excludes_confirmations():
     board = leaderboard(results(ENDS, CONFIRMATIONS))
     assert board["seeds"].tolist() == [1] * 6
@@ -135,8 +152,14 @@ def test_the_leaderboard_excludes_confirmations():
 def test_no_trial_dominates_the_pareto_front():
     search_results = results(ENDS, objectives=("validation_accuracy", "train_seconds"))
     best = pareto_front(search_results)
-    assert best["validation_accuracy"].tolist() == [0.95, 0.97]
-    assert best["train_seconds"].tolist() == [2.0, 9.0]
+    assert best["validation_accuracy"].tolist() == [0.97, 0.95]
+    assert best["train_seconds"].tolist() == [9.0, 2.0]
+    table = pareto_front_table.make(search_results)
+    assert table["trial"].tolist() == [1, 4]
+    assert table["validation %"].tolist() == ["97.00", "95.00"]
+    assert table["training seconds"].tolist() == ["9", "2"]
+    assert table["gamma"].tolist() == ["-", "0.9"]
+    assert pareto_front_table.make(results(ENDS)).empty  # one objective
 
 
 def test_the_best_points_of_a_run():
@@ -147,17 +170,61 @@ def test_the_best_points_of_a_run():
     assert first["rho"] is None
 
 
-def test_the_deciding_setting_is_the_most_important():
-    ends = [("finished", 0.9 - 0.2 * (number % 4), 1.0) for number in range(24)]
-    shares = importances(results(ends))
-    assert next(iter(shares)) == "lr"
-    assert sum(shares.values()) == pytest.approx(1.0, abs=0.01)
-    assert importances(results(ends[:3])) == {}
+def test_too_few_trials_have_no_importances():
+    few = results([("finished", 0.9 - 0.01 * number, 1.0) for number in range(99)])
+    assert importances(few) == []
+    assert left_out(few)["lr"] == 99
+    assert "need 100 finished trials; this search has 99" in winner_notes(few)[-1]
 
 
-def test_all_figures_of_a_search_are_drawn(tmp_path):
-    ends = [("finished", 0.9 - 0.1 * (number % 4) - 0.01 * number, 1.0) for number in range(12)]
+def test_importances_are_those_of_optuna_on_the_same_study(monkeypatch):
+    monkeypatch.setattr("study.analysis.importances.EVALUATOR_SEEDS", range(2))
+    monkeypatch.setattr("study.analysis.importances.MIN_FOR_IMPORTANCES", 30)
+    ends = [
+        ("finished", 0.9 - 0.15 * (number % 4) - 0.002 * (7 * number % 10), 1.0)
+        for number in range(76)
+    ]
+    ends[7], ends[17] = ("diverged", math.nan, 0.1), ("stopped", 0.4, 0.5)
+    with quiet_optuna():
+        study = optuna.create_study(direction="maximize")
+        for number, (status, accuracy, _) in enumerate(ends):
+            study.enqueue_trial(point(number))
+            trial = study.ask()
+            propose(SPACE, trial)
+            if status == "finished":
+                study.tell(trial, accuracy)
+            elif status == "stopped":
+                trial.report(accuracy, 1)
+                study.tell(trial, state=TrialState.PRUNED)
+            else:
+                study.tell(trial, state=TrialState.FAIL)
+    found = {one.setting: one for one in importances(results(ends))}
+    # A third of the trials has momentum, too few. Half of them has gamma.
+    assert "momentum" not in found
+    shared = ["optimizer", "lr", "batch_size", "dropout", "weight_decay", "schedule"]
+    for seed in range(2):
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+        of_all = optuna.importance.get_param_importances(study, evaluator=evaluator)
+        assert {name: found[name].shares[seed] for name in shared} == of_all
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+        with_gamma = optuna.importance.get_param_importances(
+            study, evaluator=evaluator, params=[*shared, "gamma"]
+        )
+        assert found["gamma"].shares[seed] == with_gamma["gamma"]
+    assert next(iter(found)) == "lr"
+    assert (found["lr"].trials, found["gamma"].trials) == (74, 35)
+    assert found["gamma"].conditional
+
+
+def test_all_figures_of_a_search_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.analysis.importances.MIN_FOR_IMPORTANCES", 30)
+    ends = [("finished", 0.9 - 0.1 * (number % 4) - 0.01 * number, 1.0) for number in range(30)]
     notes = []
-    files = draw_all(STUDY, results([*ends, *ENDS[2:4]], CONFIRMATIONS), tmp_path, notes.append)
+    search_results = results([*ends, *ENDS[2:4]], CONFIRMATIONS)
+    files = draw_all(STUDY, search_results, tmp_path, notes.append)
     assert notes == []
+    table = importances_table.make(search_results).set_index("setting")
+    low, high = map(float, table.loc["learning rate", "over fANOVA seeds"].split(" to "))
+    assert low <= float(table.loc["learning rate", "importance"]) <= high
+    assert "momentum" not in table.index  # ten trials have it
     assert {file.stem for file in files} == {figure.name for figure in search.figures()}

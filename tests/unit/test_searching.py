@@ -1,21 +1,27 @@
 """The state of a search: its database and its folder, reconciled after a killed run."""
 
+import math
 import sqlite3
+from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from lenet.config import ConfigError
 from search_spaces.search import STUDY
 from search_spaces.study import PlannedTrial
 from study import search as command
-from study.analysis.search import quiet_optuna, trial_name, trial_number
+from study.analysis.search import _confirmed_number, quiet_optuna, trial_name, trial_number
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
-from study.tuning.search import Search, propose
+from study.tuning.confirmation import Confirmation, in_proportion
+from study.tuning.search import Search, propose, values_by_epoch
 from tests.runs import metadata, record
 
+FAN = str(Path(__file__).parents[2] / "docs" / "results" / "fan")
 CHOICES = {"optimizer": ["adam"], "schedule": ["constant"]}
 
 
@@ -35,7 +41,8 @@ def search_in(folder, **changes):
 
 @pytest.fixture
 def folder(tmp_path):
-    return RunFolder.create(tmp_path / "run", metadata("search"), [])
+    space = [d.to_json() for d in STUDY.search_space(CHOICES, "smoke").dimensions]
+    return RunFolder.create(tmp_path / "run", metadata("search", options={"space": space}), [])
 
 
 def begin(search, folder, count):
@@ -60,7 +67,7 @@ def test_a_killed_search_is_reconciled_with_its_folder(folder):
     first.open(folder, resumed=False)
     ended, stopped, diverged, failed, running = begin(first, folder, 5)
     folder.trial(ended.name).finish("finished", [record(1, 0.8), record(2, 0.9)])
-    folder.trial(stopped.name).save([record(1, 0.3), record(2, 0.4)], b"")
+    folder.trial(stopped.name).save([record(10, 0.3), record(20, 0.4)], b"")
     folder.trial(stopped.name).mark("stopped")
     folder.trial(diverged.name).finish("diverged", [record(1, float("nan"), diverged=True)])
     folder.trial(failed.name).mark("failed", "made up")
@@ -84,6 +91,36 @@ def test_a_killed_search_is_reconciled_with_its_folder(folder):
     # A trial that failed, for example on a full disk, is trained again.
     assert second.pending == [(3, failed), (4, running)]
     assert (second.done, second.left) == (3, 7)
+
+
+def test_pruned_trials_compare_after_the_same_epochs(folder):
+    search = search_in(folder)
+    search.open(folder, resumed=False)
+    worse, better, diverging = begin(search, folder, 3)
+
+    def stopped(planned, batch_size, accuracy):
+        steps = 960 // batch_size  # of an epoch
+        curve = [
+            replace(record(epoch * steps, accuracy), epoch=float(epoch)) for epoch in (1, 2, 3)
+        ]
+        search.tell(trial_number(planned.name), curve, stopped=True)
+
+    # The smaller batch has taken twice the steps in the same three epochs.
+    stopped(worse, 32, 0.12)
+    stopped(better, 64, 0.34)
+    search.tell(trial_number(diverging.name), [record(1, math.nan, diverged=True)], stopped=True)
+    trials = search.study.get_trials(states=(TrialState.PRUNED,))
+    assert [trial.intermediate_values[3] for trial in trials] == [0.12, 0.34]
+    # What TPE takes for its good and its bad trials (optuna 5.0.0).
+    good, bad = _split_trials(search.study, trials, n_below=1)
+    assert [trial.number for trial in good] == [trial_number(better.name)]
+    assert [trial.number for trial in bad] == [trial_number(worse.name)]
+
+
+def test_a_record_between_two_epochs_counts_for_the_complete_ones():
+    records = [record(step, step / 100) for step in (5, 9, 12, 18, 23)]  # ten steps an epoch
+    records.append(record(31, math.nan))  # not evaluated
+    assert values_by_epoch(records, "validation_accuracy") == {0: 0.05, 1: 0.12, 2: 0.23}
 
 
 def test_a_folder_behind_the_database_is_brought_up_to_date(folder):
@@ -169,6 +206,74 @@ def test_a_locked_database_is_named(tmp_path, monkeypatch):
         holder.close()
 
 
+def test_a_database_that_is_locked_during_a_search_is_named(folder, monkeypatch):
+    monkeypatch.setattr(databases, "_LOCK_TIMEOUT", 0.1)
+    search = search_in(folder)
+    search.open(folder, resumed=False)
+    holder = sqlite3.connect(folder.path / "optuna.db")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with (
+            pytest.raises(OSError, match=r"database is locked: wait until"),
+            databases.translated_errors(),
+            quiet_optuna(),
+        ):
+            search.study.ask()
+    finally:
+        holder.close()
+
+
+@pytest.mark.parametrize(
+    ("trials", "settings_and_seeds"),
+    [(1, (1, 3)), (6, (1, 3)), (12, (2, 3)), (20, (2, 5)), (40, (5, 5)), (500, (5, 5))],
+)
+def test_a_confirmation_is_in_proportion_to_its_search(trials, settings_and_seeds):
+    settings, seeds = in_proportion(trials)
+    assert (settings, seeds) == settings_and_seeds
+    assert settings == 1 or settings * seeds <= trials * 5 / 8
+
+
+@pytest.mark.parametrize(
+    ("objective", "near", "far"),
+    [
+        ("validation_accuracy", [0.97, 0.95, 0.94], [0.93, 0.58, 0.1]),
+        ("validation_accuracy", [1.0, 0.99], [0.98]),
+        ("validation_loss", [0.1, 0.2], [0.21, 2.3]),
+        ("train_loss", [-4.0, -1.0], [0.5]),
+        ("samples_per_second", [400.0, 200.0], [199.0]),
+    ],
+)
+def test_only_settings_near_the_best_are_confirmed(folder, objective, near, far):
+    search = search_in(folder)
+    search.open(folder, resumed=False)
+    values = [*far, *reversed(near)]
+    planned = begin(search, folder, len(values))
+    for one, value in zip(planned, values, strict=True):
+        folder.trial(one.name).finish("finished", [replace(record(20), **{objective: value})])
+    confirmations = Confirmation(objective, best=len(values), seeds=2).plan(folder)
+    confirmed = {_confirmed_number(one.name) for one in confirmations}
+    assert confirmed == set(range(len(far), len(values)))
+    assert len(confirmations) == 2 * len(near)
+    assert all(one.config.test_at_end for one in confirmations)
+
+
+def test_a_confirmation_is_not_the_best_of_the_search(folder):
+    search = search_in(folder)
+    search.open(folder, resumed=False)
+    (planned,) = begin(search, folder, 1)
+    folder.trial(planned.name).finish("finished", [record(20, 0.9)])
+    (again,) = Confirmation("validation_accuracy", best=1, seeds=1).plan(folder)
+    folder.extend_plan([again])
+    folder.trial(again.name).begin({})
+    folder.trial(again.name).finish("finished", [record(20, 0.95)])
+
+    def of_search(name):
+        return trial_number(name) is not None
+
+    assert folder.best("validation_accuracy") == (again.name, 0.95)
+    assert folder.best("validation_accuracy", of_search) == (planned.name, 0.9)
+
+
 def test_a_file_that_is_not_a_database_is_named(tmp_path):
     (tmp_path / "some.db").write_text("not a database, and longer than a hundred bytes " * 9)
     with pytest.raises(ConfigError, match="cannot use the database"):
@@ -243,10 +348,21 @@ def test_a_mistyped_url_is_not_repeated(url):
             "not the URL of a database",
         ),
         (["--set", "lr=1..0.1"], "lower end first"),
+        (
+            ["--sampler", "cmaes", "fan", "--set", "lr=0.1,0.01"],
+            "--sampler cmaes adapts ranges of numbers",
+        ),
+        (
+            ["fan", "--set", "model=softmax", "--start-from", FAN],
+            "(model lenet is not softmax)",
+        ),
+        (["--set", "optimizer=rmsprop", "--start-from", FAN], "optimizer sgd is not rmsprop"),
+        (["--optuna-storage", "mysql://me@host/base"], "pip install pymysql"),
+        (["--optuna-storage", "postgresql://me@host/base"], "pip install 'psycopg[binary]'"),
+        (["--optuna-storage", "postgresql+nothing://me@host/base"], "not installed"),
         (["flux"], "not one search space"),
         (["--optuna-storage", ""], "not the URL of a database"),
         (["--optuna-storage", "nowhere"], "not the URL of a database"),
-        (["--optuna-storage", "postgresql+nothing://me@host/base"], "nothing"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, capsys):

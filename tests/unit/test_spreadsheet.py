@@ -23,6 +23,8 @@ def test_a_sheet_per_family_of_curves(tmp_path: Path, capsys: pytest.CaptureFixt
     assert sheet.columns.tolist() == ["step", *results.trials["trial"]]
     for trial, records in results.records.groupby("trial"):
         assert sheet[trial].tolist() == pytest.approx(records["validation_accuracy"].tolist())
+    verdicts = pd.read_csv(directory / "claims.csv")
+    pd.testing.assert_frame_equal(book["claims"], verdicts, check_dtype=False)
     # Only the last record has a test accuracy.
     assert len(book["test_accuracy"]) == 1
 

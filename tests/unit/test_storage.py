@@ -1,6 +1,7 @@
 """Storage of runs: folders and buckets, one writer at a time, and retries."""
 
 import contextlib
+import errno
 import threading
 import time
 
@@ -16,7 +17,7 @@ from study.runs.bucket import BucketPath
 from study.runs.collect import collect, tables_are_current
 from study.runs.lease import held_lease
 from study.runs.local import LocalPath
-from study.runs.retrying import RetryingPath
+from study.runs.retrying import RetryingPath, is_permanent
 from study.runs.run_folder import RunFolder
 from study.runs.storage import access_problem, parse_location
 from tests.runs import metadata, record
@@ -73,9 +74,6 @@ def test_a_run_in_a_bucket_is_read_from_anywhere(bucket, tmp_path, monkeypatch):
     trial = folder.trial(plan[0].name)
     trial.begin({"device": "cpu"})
     trial.save([record(10)], b"weights")
-    (trial.events / "events.out").write_bytes(b"curve")
-    trial.save_events()
-    trial.close_events()
     folder.extend_plan(STUDY.with_choices({"batch_size": ["64"]}).plan("smoke", seeds=1))
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "there")
@@ -83,7 +81,8 @@ def test_a_run_in_a_bucket_is_read_from_anywhere(bucket, tmp_path, monkeypatch):
     assert len(again.plan) == 2 * len(plan)
     assert again.trial(plan[0].name).checkpoint() == b"weights"
     assert again.trial(plan[0].name).records()[0].equal_except_timing(record(10))
-    assert "events.out" in (bucket / "trials" / plan[0].name).names()
+    events = [n for n in (bucket / "trials" / plan[0].name).names() if n.startswith("events.out")]
+    assert len(events) == 1
     again.trial(plan[0].name).finish("finished", [record(10, 0.5), record(20, 0.9)])
     assert plan[0] not in folder.unfinished()
     assert folder.best("validation_accuracy") == (plan[0].name, 0.9)
@@ -341,3 +340,16 @@ def test_a_patience_that_is_not_a_number_is_refused(text, monkeypatch, capsys):
     monkeypatch.setenv("STUDY_STORAGE_PATIENCE", text)
     assert grid.main(["--dry-run"]) == 2
     assert "is not a number of seconds: set it to 120" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "permanent"),
+    [
+        *((code, True) for code in ("ENOENT", "EACCES", "EPERM", "ENOTDIR", "EISDIR", "EEXIST")),
+        *((code, True) for code in ("ENAMETOOLONG", "ELOOP", "EINVAL", "EROFS", "EFBIG")),
+        *((code, False) for code in ("ENOSPC", "EDQUOT", "EIO", "ESTALE", "ETIMEDOUT", "EAGAIN")),
+        *((code, False) for code in ("EBUSY", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH")),
+    ],
+)
+def test_only_errors_that_may_pass_are_waited_for(code, permanent):
+    assert is_permanent(OSError(getattr(errno, code), code)) is permanent

@@ -1,9 +1,12 @@
 """Studies: their plans, and the choices of the user."""
 
+from dataclasses import replace
+
 import pytest
 
 import search_spaces
-from lenet import ConfigError
+from lenet import ConfigError, TrainConfig, registry
+from lenet.run_length import RunLength
 from search_spaces.fan import FAN
 from search_spaces.study import Grid, Study
 
@@ -15,6 +18,31 @@ def test_fan_is_the_published_grid():
     assert {p.config.epochs for p in plan} == {10}
     assert {p.config.train_samples for p in plan} == {None}
     assert {p.config.dropout for p in plan} == {0}
+
+
+def test_fan_goes_beyond_the_report_only_where_a_run_says_so():
+    crossed = FAN.with_grids(["dropout"]).plan("quick", seeds=1)
+    names = ("optimizer", "lr", "batch_size", "dropout")
+    points = {tuple(getattr(p.config, name) for name in names) for p in crossed}
+    assert len(crossed) == len(points) == 2 * 3 * 4 * 3
+    assert {point[:3] for point in points if point[3] == 0} == {
+        (p.config.optimizer, p.config.lr, p.config.batch_size) for p in FAN.plan("quick", seeds=1)
+    }
+    large = [p.config for p in FAN.with_grids(["large-rates"]).plan("quick", seeds=1)]
+    assert {(config.optimizer, config.dropout) for config in large} == {("sgd", 0.0)}
+    assert {config.lr for config in large} == {0.1, 0.3, 1.0, 3.0}
+    # SGD at 0.1 is in both grids, and one trial.
+    both = FAN.with_grids(["published", "large-rates"]).plan("quick", seeds=1)
+    assert len(both) == 24 + 16 - 4
+    assert FAN.with_grids([]) is FAN
+    assert len(FAN.with_all_grids.plan("quick", seeds=1)) == 72 + 16 - 4
+
+
+def test_an_unknown_grid_names_the_nearest():
+    with pytest.raises(ConfigError, match="unknown grid of fan 'dropot': did you mean 'dropout'"):
+        FAN.with_grids(["published", "dropot"])
+    with pytest.raises(ConfigError, match=r"lines has no grid dropout, nor any by name: omit"):
+        LINES.with_grids(["dropout"])
 
 
 def test_seeds_are_the_outermost_loop_and_names_are_unique():
@@ -56,6 +84,85 @@ def test_the_fallback_data_set_does_not_replace_a_chosen_one():
     assert {p.config.dataset for p in FAN.plan("quick", 1, "digits")} == {"digits"}
     chosen = FAN.with_choices({"dataset": ["mnist", "kmnist"]})
     assert {p.config.dataset for p in chosen.plan("quick", 1)} == {"mnist", "kmnist"}
+
+
+def steps(config):
+    total = registry.TRAINING_SAMPLES[config.dataset]
+    total -= round(total * config.validation_fraction)
+    return RunLength(config, min(total, config.train_samples or total)).total_steps
+
+
+@pytest.mark.parametrize("name", ["fan", "cs5260", "lr-range", "search", "upc-batches-4.3"])
+@pytest.mark.parametrize("budget", ["quick", "paper"])
+def test_a_small_data_set_gets_as_many_steps(name, budget):
+    study = search_spaces.find(name)
+    if study.space:
+        spaces = [study.search_space({}, budget, dataset) for dataset in ("mnist", "digits")]
+        pairs = [[TrainConfig.from_dict(space.fixed) for space in spaces]]
+    else:
+        plans = [study.plan(budget, 1, dataset) for dataset in ("mnist", "digits")]
+        pairs = [[planned.config for planned in pair] for pair in zip(*plans, strict=True)]
+    for on_mnist, on_digits in pairs:
+        # Rounding an epoch's last batch up costs most where an epoch of digits has six steps.
+        assert steps(on_digits) == pytest.approx(steps(on_mnist), rel=0.13)
+
+
+def test_the_rate_decays_per_step_as_on_the_larger_data_set():
+    (planned,) = (
+        search_spaces.find("cs5260")
+        .with_choices({"schedule": ["ramp-multistep"], "optimizer": ["adamw"], "model": ["lenet"]})
+        .plan("paper", 1, "digits")
+    )
+    rises = 2 * planned.config.epochs  # one each half epoch
+    assert planned.config.gamma**rises == pytest.approx(1.5**20, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("choices", "epochs"),
+    [
+        ({"dataset": ["digits"]}, {36}),
+        ({"dataset": ["mnist", "digits"]}, {5, 36}),
+        ({"dataset": ["kmnist"]}, {5}),
+        ({"dataset": ["digits"], "train_samples": ["500"]}, {5}),
+        ({"dataset": ["digits"], "steps": ["500"]}, {36}),
+        ({"dataset": ["digits"], "epochs": ["3"]}, {3}),
+        ({"dataset": ["digits"], "epochs": ["none"], "steps": ["9"]}, {None}),
+        ({"epochs": ["2", "3"], "dataset": ["digits"]}, {2, 3}),
+    ],
+)
+def test_chosen_epochs_are_kept(choices, epochs):
+    assert {p.config.epochs for p in FAN.with_choices(choices).plan("quick", 1)} == epochs
+    if len(choices["dataset"]) == 1 and len(epochs) == 1:
+        space = FAN.search_space(choices, "quick")
+        assert {space.fixed["epochs"]} == epochs
+
+
+@pytest.mark.parametrize("size", ["1376", "9e15"])
+def test_a_batch_larger_than_the_data_is_refused(size):
+    choices = {"dataset": ["digits"], "batch_size": ["64", size]}
+    with pytest.raises(ConfigError, match=r"exceeds the 1,375 .* of digits: use batch_size=1375"):
+        FAN.with_choices(choices).plan("quick", 1)
+    with pytest.raises(ConfigError, match=r"exceeds the 1,375 .* of digits"):
+        FAN.search_space(choices, "quick")
+    # The batches of all samples that a study declares are what they are.
+    chosen = search_spaces.find("flux").with_choices({"batch_size": ["60000"]})
+    assert {p.config.batch_size for p in chosen.plan("quick", 1, "digits")} == {60_000}
+    assert FAN.with_choices({"batch_size": ["1375"]}).plan("quick", 1, "digits")
+
+
+def test_a_study_made_for_a_small_data_set_keeps_its_epochs():
+    assert {epochs for _, _, epochs in points(LINES)} == {2, 5}
+    assert {epochs for _, _, epochs in points(LINES.with_choices({"dataset": ["mnist"]}))} == {2, 5}
+
+
+def test_table_4_1_is_one_pass_and_its_counterfactual_wraps_around():
+    plan = search_spaces.find("upc-batches-4.1").plan("paper", seeds=1)
+    found = {(p.config.batch_size, p.config.epochs): steps(p.config) for p in plan}
+    passes = {150: 367, 100: 550, 50: 1_100, 25: 2_200}
+    assert found == {
+        **{(size, 1): passes.get(size, 5_000) for size in (150, 100, 50, 25, 10, 8, 6, 4)},
+        **{(size, None): 5_000 for size in passes},
+    }
 
 
 def test_every_study_plans_at_every_budget():
@@ -121,3 +228,30 @@ def test_a_point_that_two_grids_would_train_differently_is_refused():
 def test_an_unknown_study_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'fan'"):
         search_spaces.find("fann")
+
+
+def test_long_trial_names_are_shortened_alike_and_stay_distinct():
+    dimensions = ("lr", "momentum", "dropout", "weight_decay", "gamma", "validation_fraction")
+    values = [0.12345678901234567, 0.12345678901234568]
+    study = replace(FAN, grids=(Grid(space={name: values for name in dimensions}),))
+    fixed = dict.fromkeys(dimensions[1:], values[0])
+    fixed |= {"optimizer": "momentum", "schedule": "exponential"}
+    configs = [
+        TrainConfig.from_dict({**fixed, "lr": lr, "seed": seed})
+        for lr in (0.12345678901234566, 0.12345678901234569)
+        for seed in (0, 12)
+    ]
+    names = [study.trial_name(config) for config in configs]
+    assert names == [study.trial_name(config) for config in configs]
+    assert len(set(names)) == len(configs)
+    assert {len(name.encode()) for name in names} == {120}
+    assert [name.rpartition("_")[2] for name in names] == ["seed0", "seed12"] * 2
+
+
+def test_a_study_with_a_slip_is_refused_when_it_is_declared():
+    with pytest.raises(ConfigError, match=r"lr=0.01 in a grid is no list: type \(0.01,\)"):
+        Grid(space={"lr": 0.01})
+    with pytest.raises(ConfigError, match="did you mean 'validation_accuracy'"):
+        replace(FAN, objective="validation_acuracy")
+    with pytest.raises(ConfigError, match=r"fan has no budget quick \(it has paper"):
+        replace(FAN, budgets={"paper": {}}).plan("quick", 1)

@@ -23,19 +23,23 @@ from study.tables import (
     checkpoints,
     effort,
     final,
+    matching_values,
     optimizers_compared,
     published,
     settings_by_value,
 )
 from study.tables.make import KINDS, make_all
+from study.tables.statistics import STATISTICS
 from tests.unit.made_up_run import made_up_run
 
 SGD = {"optimizer": "sgd"}
+ADAM = {"optimizer": "adam"}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "settings_by_value": {"where": SGD, "rows": "lr", "columns": "batch_size"},
     "published": {"where": SGD, "by": "lr", "published": {0.1: 97.0}, "panel": None},
     "checkpoints": {"where": SGD, "steps": (500,), "columns": "lr"},
     "effort": {},
+    "matching_values": {"setting": "lr", "points": ((SGD | {"batch_size": 32}, 500, 94.5, 94.5),)},
     "best_settings": {"where": SGD, "per": ("optimizer",)},
     "optimizers_compared": {},
     "final": {"where": SGD, "settings": ("lr",), "quantities": ("test_loss",)},
@@ -43,12 +47,18 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 # Kinds for other runs than grids, tested together with their analysis.
 TESTED_ELSEWHERE = {
     "range_regret",
+    "range_recommendation",
     "range_suggestions",
+    "range_minima",
     "confirmed",
+    "importances",
+    "pareto_front",
     "epochs_saved",
     "speedup",
     "launchers",
     "start_up",
+    "strategies",
+    "whole_time",
     "step_time",
     "worker_learning",
     "worker_times",
@@ -76,9 +86,9 @@ def test_settings_by_value_are_means_over_seeds_with_an_interval() -> None:
     table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
     assert list(table.columns) == ["learning rate", "batch size 32", "batch size 64"]
     assert rows(table) == [
-        ["0.001", "91.20 ± 0.50", "90.20 ± 0.50"],
-        ["0.01", "94.20 ± 0.50", "93.20 ± 0.50"],
-        ["0.1", "97.20 ± 0.50", "96.20 ± 0.50"],
+        ["0.001", "91.20 [90.69, 91.68]", "90.20 [89.69, 90.69]"],
+        ["0.01", "94.20 [93.68, 94.68]", "93.20 [92.69, 93.68]"],
+        ["0.1", "97.20 [96.66, 97.66]", "96.20 [95.67, 96.67]"],
     ]
 
 
@@ -94,7 +104,7 @@ def test_a_mean_excludes_diverged_seeds_and_counts_them() -> None:
     status = {"sgd_lr0.1_batch32_seed1": "diverged", "sgd_lr0.1_batch64": "diverged"}
     results = made_up_run(seeds=3, choices={"batch_size": [32, 64]}, status=status)
     table = settings_by_value.make(results, where=SGD, rows="lr", columns="batch_size")
-    assert rows(table)[-1] == ["0.1", "97.20 ± 2.54 (1 of 3 diverged)", "diverged"]
+    assert rows(table)[-1] == ["0.1", "97.20 [93.17, 98.88] (1 of 3 diverged)", "diverged"]
 
 
 def test_other_varied_settings_are_not_averaged_over() -> None:
@@ -124,8 +134,8 @@ def test_published_accuracies_keep_their_order() -> None:
     columns = ["learning rate", "published %", "measured %", "difference", "within interval"]
     assert list(table.columns) == columns
     assert rows(table) == [
-        ["0.1", "97.5", "97.20 ± 0.50", "-0.30", "yes"],
-        ["0.001", "95", "91.20 ± 0.50", "-3.80", "no"],
+        ["0.1", "97.5", "97.20 [96.66, 97.66]", "-0.30", "yes"],
+        ["0.001", "95", "91.20 [90.69, 91.68]", "-3.80", "no"],
         ["0.5", "12.25", "not run", "-", "-"],
     ]
 
@@ -158,6 +168,30 @@ def test_the_best_record_is_selected_on_validation_data() -> None:
     assert rows(last)[0][2] == "98.00"
 
 
+def test_other_trials_stand_beside_the_published_ones() -> None:
+    results = made_up_run(choices={"lr": [0.1, 0.01], "batch_size": [32, 64]})
+    adam = {"optimizer": "adam", "batch_size": 32}
+    options: dict[str, Any] = {"where": SGD | {"batch_size": 32}, "panel": None, "by": "lr"}
+    options |= {"published": {0.1: 97, 0.5: 12}, "beside": {"by adam %": adam}}
+    table = published.make(results, **options)
+    assert list(table.columns)[-2:] == ["within interval", "by adam %"]
+    assert rows(table) == [
+        ["0.1", "97", "97.00", "+0.00", "one seed", "91.00"],
+        ["0.5", "12", "not run", "-", "-", "not run"],
+    ]
+    # A setting that varies besides splits both.
+    splits = published.make(results, **options | {"where": SGD, "beside": {"by adam %": ADAM}})
+    assert [row[0] for row in rows(splits)] == ["32", "32", "64", "64"]
+    assert [row[-1] for row in rows(splits)] == ["91.00", "not run", "90.00", "not run"]
+
+
+def test_an_unset_number_of_steps_is_named() -> None:
+    results = made_up_run(choices={"lr": [0.1], "batch_size": [32], "optimizer": ["sgd"]})
+    results.trials["decay_steps"] = None
+    options = {"where": SGD, "by": "decay_steps", "published": {None: 97.0}, "panel": None}
+    assert rows(published.make(results, **options))[0][:2] == ["one epoch", "97"]
+
+
 def test_only_accuracies_are_percentages() -> None:
     with pytest.raises(ConfigError, match="name an accuracy"):
         published.make(made_up_run(), **OPTIONS["published"], quantity="test_loss")
@@ -185,9 +219,9 @@ def test_checkpoints_are_records_at_exactly_these_steps() -> None:
     assert list(table.columns) == ["step", "learning rate 0.01", "learning rate 0.1"]
     assert rows(table) == [
         ["150", "-", "-"],
-        ["200", "70.00 ± 24.84", "-"],  # 4.3027 * 0.1 / sqrt(3)
+        ["200", "70.00 [41.69, 88.39]", "-"],
         ["300", "diverged", "- (1 of 3 diverged)"],
-        ["500", "diverged", "97.20 ± 2.54 (1 of 3 diverged)"],
+        ["500", "diverged", "97.20 [93.17, 98.88] (1 of 3 diverged)"],
     ]
 
 
@@ -223,7 +257,7 @@ def test_effort_of_a_single_point_and_of_diverged_trials() -> None:
     one_diverged = made_up_run(
         seeds=3, choices=only, status={"sgd_lr0.1_batch32_seed1": "diverged"}
     )
-    assert rows(effort.make(one_diverged))[0][1] == "97.20 ± 2.54 (1 of 3 diverged)"
+    assert rows(effort.make(one_diverged))[0][1] == "97.20 [93.17, 98.88] (1 of 3 diverged)"
 
 
 def test_a_setting_that_another_determines_has_no_column() -> None:
@@ -243,9 +277,60 @@ def test_a_setting_that_another_determines_has_no_column() -> None:
     assert "epochs" in effort.make(twice)
 
 
+def test_effort_ranks_the_trials_in_where_alone() -> None:
+    results = made_up_run(choices={"batch_size": [32], "lr": [0.1, 0.01]})
+    table = effort.make(results, where={"lr": 0.01})
+    assert list(table.columns)[:2] == ["optimizer", "step"]
+    assert table["optimizer"].tolist() == ["adam", "sgd"]
+
+
 def test_effort_is_of_accuracies_only() -> None:
     with pytest.raises(ConfigError, match="name an accuracy"):
         effort.make(made_up_run(), quantity="test_loss")
+
+
+# Values that give a published accuracy
+
+
+def matches(*points: tuple[float, float], **options: Any) -> pd.DataFrame:
+    """The made-up accuracies of SGD at batch size 32 are 91.2, 94.2 and 97.2%."""
+    results = made_up_run(seeds=3, choices={"batch_size": [32, 64]})
+    where = SGD | {"batch_size": 32}
+    declared_points = [(where, 500, low, high) for low, high in points]
+    return matching_values.make(results, setting="lr", points=declared_points, **options)
+
+
+def test_the_values_that_give_a_published_accuracy() -> None:
+    table = matches((94.5, 94.5), (92.5, 92.5), (93.0, 100.0), (0.0, 20.0))
+    assert list(table.columns) == [
+        "optimizer",
+        "batch size",
+        "step",
+        "published %",
+        "given by",
+        "closest",
+        "measured %",
+        "difference",
+    ]
+    assert table["published %"].tolist() == ["94.5", "92.5", "over 93", "below 20"]
+    assert table["given by"].tolist() == ["0.01", "none of 3", "0.01, 0.1", "none of 3"]
+    assert table["closest"].tolist() == ["0.01", "0.001", "0.01", "0.001"]
+    assert table["difference"].tolist() == ["-0.30", "-1.30", "+0.00", "+71.20"]
+    assert table["measured %"].tolist()[0] == "94.20 [93.68, 94.68]"
+
+
+def test_the_tolerance_is_in_points_and_includes_its_end() -> None:
+    assert matches((94.5, 94.5), within=0.25)["given by"].tolist() == ["none of 3"]
+    assert matches((92.5, 92.5), within=2.0)["given by"].tolist() == ["0.001, 0.01"]
+
+
+def test_a_step_that_no_value_reached_has_no_row() -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    points = ((SGD, 500, 97.0, 97.0), (SGD, 9_000, 97.0, 97.0))
+    table = matching_values.make(results, setting="lr", points=points)
+    assert table["step"].tolist() == ["500"]
+    with pytest.raises(ConfigError, match="name an accuracy"):
+        matching_values.make(results, setting="lr", points=points, quantity="test_loss")
 
 
 # Best settings
@@ -258,8 +343,14 @@ def test_the_best_learning_rate_is_selected_on_validation_data() -> None:
     columns = ["optimizer", "learning rate", "validation %", "test loss", "test %", "seeds"]
     assert list(table.columns) == columns
     # The loss is 2.3 * (1 - 0.982) + 0.02, its half-width 2.3 * 0.00497.
-    best = ["98.20 ± 0.50", "0.0614 ± 0.01143", "97.20 ± 0.50", "3"]
+    best = ["98.20 [97.63, 98.64]", "0.0614 [0.05097, 0.07396]", "97.20 [96.66, 97.66]", "3"]
     assert rows(table) == [["adam", "0.001", *best], ["sgd", "0.1", *best]]
+    options = {"where": {}, "per": ("batch_size", "optimizer"), "published": {"sgd": "0.1: 0.97"}}
+    beside = best_settings.make(results, **options)
+    assert beside[["optimizer", "published"]].to_numpy().tolist() == [
+        ["adam", "-"],
+        ["sgd", "0.1: 0.97"],
+    ]
 
 
 def test_a_learning_rate_that_diverged_comes_after_one_that_did_not() -> None:
@@ -322,9 +413,9 @@ def test_the_metrics_have_intervals_over_seeds_and_exclude_diverged_trials() -> 
     table = optimizers_compared.make(results).set_index("metric")
     assert table["sgd"].tolist() == [
         "-",  # seed 1 has one learning rate left
-        "3.00 ± 12.71 (3 of 4 trials)",  # medians 4 and 2
-        "1.75 ± 15.88",  # means 0.5 and 3
-        "94.10 ± 1.27 (learning rate 0.01, batch size 32)",
+        "3.00 [0.00, 5.00] (3 of 4 trials)",  # medians 4 and 2
+        "1.75 [0.00, 99.46]",  # means 0.5 and 3
+        "94.10 [92.69, 95.25] (learning rate 0.01, batch size 32)",
         "50.00% (1 of 2 points)",
         "1 of 4 trials",
     ]
@@ -356,8 +447,8 @@ def test_final_values_are_sorted_by_the_first_quantity_diverged_last() -> None:
     table = final.make(results, **options, quantities=("test_loss", "test_accuracy"))
     assert list(table.columns) == ["optimizer", "learning rate", "test loss", "test %"]
     assert rows(table) == [
-        ["sgd", "0.01", "0.1304 ± 0.01143", "94.20 ± 0.50"],
-        ["sgd", "0.001", "0.1994 ± 0.01143", "91.20 ± 0.50"],
+        ["sgd", "0.01", "0.1304 [0.1195, 0.1423]", "94.20 [93.68, 94.68]"],
+        ["sgd", "0.001", "0.1994 [0.1883, 0.2112]", "91.20 [90.69, 91.68]"],
         ["sgd", "0.1", "diverged", "diverged"],
     ]
     falling = final.make(results, **options, quantities=("test_accuracy",))
@@ -446,4 +537,5 @@ def test_every_kind_is_tested_here() -> None:
     with pytest.raises(ConfigError) as refused:
         KINDS.find("?")
     known = str(refused.value).partition("choose from ")[2].split(", ")
-    assert set(known) == {*OPTIONS, *TESTED_ELSEWHERE}
+    of_statistics = {table.kind for table in STATISTICS}
+    assert set(known) == {*OPTIONS, *TESTED_ELSEWHERE, *of_statistics}

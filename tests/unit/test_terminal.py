@@ -2,6 +2,9 @@
 
 import ast
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +30,14 @@ from tests.unit.made_up_run import made_up_run, write
 PROJECT = Path(__file__).parents[2]
 # The brackets with a slash are gloo's own. Rich would raise MarkupError on them.
 HOSTILE = "[old] [/__w/pytorch/pair.cc:1] [bold] :smile:"
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    """Lines are not wrapped, so that hostile text stays whole."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+
 SMALL = ["--budget", "smoke", "--set", "dataset=digits"]
 
 
@@ -80,7 +91,7 @@ def test_an_error_prints_hostile_text(command, capsys):
 
 
 def test_the_overview_prints_hostile_text(capsys, hostile_studies):
-    assert overview.main() == 0
+    assert overview.main([]) == 0
     assert f"{HOSTILE} question\n" in capsys.readouterr().out
 
 
@@ -93,11 +104,23 @@ def test_a_report_prints_hostile_text(tmp_path, capsys, monkeypatch, hostile_stu
     directory = write(results, tmp_path / HOSTILE)
     assert report.main([str(directory)]) == 0
     printed = capsys.readouterr().out
-    assert f"failed: RuntimeError: {HOSTILE}\n" in printed
-    assert f"records   {directory}/trials.parquet" in printed
+    assert "".join(f"Traceback ... RuntimeError: {HOSTILE}".split()) in "".join(printed.split())
+    assert f"Files in {directory}: " in printed
     assert f"{HOSTILE} claim\n" in printed
     assert f"{HOSTILE} source. Published: {HOSTILE}.\n" in printed
     assert f"Here: {HOSTILE} reason.\n" in printed
+
+
+@pytest.mark.parametrize("run", ["fan", "search", "scaling", "upc-line"])
+def test_the_answer_fits_in_15_lines(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(summary, "draw_all", lambda *_: [])  # drawing takes seconds
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    assert report.main([str(PROJECT / "docs" / "results" / run), "--out", "out"]) == 0
+    answer = capsys.readouterr().out.partition("\nAnswer\n")[2].splitlines()
+    assert "  Files in out: " in "\n".join(answer)
+    assert max(map(len, answer)) <= 80
+    assert len(answer) <= 15
 
 
 def test_a_launch_that_fails_prints_hostile_text(tmp_path, capsys, monkeypatch):
@@ -109,6 +132,7 @@ def test_a_launch_that_fails_prints_hostile_text(tmp_path, capsys, monkeypatch):
         workers={"cpu": [1]},
         weak=False,
         launchers=["plain"],
+        strategies=["ddp"],
         cpus_per_worker=1.0,
         placement="pack",
     )
@@ -120,8 +144,9 @@ def test_a_launch_that_fails_prints_hostile_text(tmp_path, capsys, monkeypatch):
         data_dir=None,
         address=None,
         nodes=[],
-        oversubscribed={},
+        oversubscribed={"cpu": {1: False}},
         datasets={},
+        longest_seconds=1.0,
         console=make_console(),
     )
     monkeypatch.setattr(launchers, "_run", lambda _: f"exit code 1: {HOSTILE}")
@@ -135,13 +160,15 @@ def test_a_retried_trial_prints_hostile_text(capsys, monkeypatch):
         make_console(), {HOSTILE: 1.0}, objective="validation_accuracy", complete=0
     )
     callback.on_trial_recover(0, [], HOSTILE)
-    assert capsys.readouterr().out == f"{HOSTILE}: {HOSTILE}; retrying once\n"
+    assert capsys.readouterr().out == f"{HOSTILE}: RuntimeError: {HOSTILE}; retrying once\n"
 
 
 def test_the_panel_of_a_terminal_shows_hostile_text(monkeypatch):
     page = io.StringIO()
     monkeypatch.setattr(
-        terminal, "Console", lambda **options: Console(**options, file=page, force_terminal=True)
+        terminal,
+        "WrappingConsole",
+        lambda **options: Console(**options, file=page, force_terminal=True),
     )
     with progress.ProgressCallback(
         make_console(), {HOSTILE: 1.0}, objective="validation_accuracy", complete=0
@@ -172,6 +199,29 @@ def test_only_the_terminal_module_creates_a_console():
         for path in (PROJECT / package).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
-        and (getattr(node.func, "id", None) or getattr(node.func, "attr", None)) == "Console"
+        and (getattr(node.func, "id", None) or getattr(node.func, "attr", None))
+        in {"Console", "WrappingConsole"}
     ]
     assert creators == ["study/terminal.py"]
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        ("PYTHONIOENCODING=ascii {} {}", 0, ""),
+        (
+            "{} {} > /dev/full",
+            2,
+            "error: cannot write to standard output (No space",
+        ),
+    ],
+)
+def test_a_broken_or_narrow_stdout_is_no_traceback(redirection, code, message):
+    dry = redirection.format(sys.executable, "-m study.grid --set dataset=digits --dry-run")
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    done = subprocess.run(
+        dry, shell=True, capture_output=True, text=True, cwd=PROJECT, env=environment, check=False
+    )
+    assert done.returncode == code
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") <= bool(message)

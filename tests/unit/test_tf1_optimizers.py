@@ -1,4 +1,4 @@
-"""TF1's three optimizers: golden values, identities, edge cases, resuming."""
+"""TF1's optimizers: golden values, identities, edge cases, resuming."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from torch.optim import SGD, Adagrad, Adam, Optimizer
 from lenet.optimizers.ftrl import Ftrl
 from lenet.optimizers.proximal_adagrad import ProximalAdagrad
 from lenet.optimizers.proximal_gd import ProximalGD
+from lenet.optimizers.tf1_adam import TF1Adam
+from lenet.optimizers.tf1_rmsprop import TF1RMSProp
 
 OURS = [ProximalGD, ProximalAdagrad, Ftrl]
 
@@ -107,6 +109,34 @@ def test_ftrl_by_hand() -> None:
     # n' = 4; z = -0.8397460 - 1.7320508 - (2 - 1) / 0.1 * 0.05331216 = -3.1049184;
     # w = (-0.2 + 3.1049184) / (20 + 2)
     assert w.item() == pytest.approx(0.13204175, abs=1e-8)
+
+
+def test_rmsprop_by_hand() -> None:
+    w = weight(1.0)
+    optimizer = TF1RMSProp([w], lr=0.1, rho=0.75, momentum=0.5, eps=0.0)
+    take_step(optimizer, w, 2.0)
+    # s = 0.75 + 0.25 * 4 = 1.75; b = 0.2 / sqrt(1.75)
+    first = 0.2 / math.sqrt(1.75)
+    assert w.item() == pytest.approx(1 - first, rel=1e-14)
+    optimizer.param_groups[0]["lr"] = 0.01  # scales the new gradient, not the buffer
+    take_step(optimizer, w, -1.0)
+    # s = 0.75 * 1.75 + 0.25 = 1.5625, whose root is 1.25
+    assert w.item() == pytest.approx(1 - first - (first / 2 - 0.01 / 1.25), rel=1e-14)
+
+
+def test_adam_by_hand() -> None:
+    w = weight(1.0)
+    optimizer = TF1Adam([w], lr=0.1, betas=(0.5, 0.75), eps=0.5)
+    take_step(optimizer, w, 2.0)
+    # m = 1, v = 1: 0.1 * sqrt(0.25) / 0.5 * 1 / (1 + 0.5)
+    assert w.item() == pytest.approx(1 - 0.1 / 1.5, rel=1e-14)
+    take_step(optimizer, w, -1.0)
+    # m = 0, v = 0.75 + 0.25 = 1
+    assert w.item() == pytest.approx(1 - 0.1 / 1.5, rel=1e-14)
+    take_step(optimizer, w, 1.0)
+    # m = 0.5, v = 1; corrections 1 - 0.5^3 and 1 - 0.75^3
+    rate = 0.1 * math.sqrt(1 - 0.75**3) / (1 - 0.5**3)
+    assert w.item() == pytest.approx(1 - 0.1 / 1.5 - rate * 0.5 / 1.5, rel=1e-14)
 
 
 def tf1_step(kind: Build, w: float, g: float, slots: dict[str, float], **h: float) -> float:
@@ -330,6 +360,14 @@ def test_values_out_of_range_are_refused(kind: Build, name: str, value: float) -
         kind([weight(1.0)], **({"lr": 0.1} | {name: value}))
     with pytest.raises(ValueError, match=rf"^{name} must be finite"):
         kind([{"params": [weight(1.0)], name: value}], lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", math.nan), ("rho", 1.0), ("momentum", -0.1), ("eps", math.inf)]
+)
+def test_settings_of_rmsprop_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be"):
+        TF1RMSProp([weight(1.0)], **({"lr": 0.1} | {name: value}))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The training loop: determinism, resuming, divergence, schedules, optimizers."""
 
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -38,8 +39,26 @@ def test_the_record_interval_does_not_change_training(digits):
     assert by_steps[1].samples == 250 + 2 * 32
 
 
+def test_a_record_has_the_lowest_and_the_highest_loss_of_its_steps(digits):
+    each = records_of(SMALL.replace(steps=11, record_every=1), digits)
+    every_fifth = records_of(SMALL.replace(steps=11, record_every=5), digits)
+    losses_of = [record.train_loss for record in each]
+    for record, span in zip(every_fifth, (slice(0, 5), slice(5, 10), slice(10, 11)), strict=True):
+        assert record.lowest_train_loss == min(losses_of[span])
+        assert record.highest_train_loss == max(losses_of[span])
+    assert every_fifth[0].lowest_train_loss < every_fifth[0].highest_train_loss
+
+
 def test_steps_limit_a_run(digits):
     assert [r.step for r in records_of(SMALL.replace(steps=10), digits)] == [8, 10]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "total"), [(2, None, 16), (None, 30, 30), (2, 30, 16), (2, 9, 9)]
+)
+def test_a_run_ends_at_whichever_of_epochs_and_steps_comes_first(epochs, steps, total):
+    config = SMALL.replace(epochs=epochs, steps=steps)
+    assert RunLength(config, 250).total_steps == total
 
 
 def test_lenet_learns(digits):
@@ -139,7 +158,7 @@ def test_without_shuffling_all_epochs_have_the_same_order(digits):
 
     def batch_at(run, step):
         run.step = step
-        return run._next_batch()
+        return run._order.batch(run.step)
 
     shuffled, fixed = orders(True), orders(False)
     for order in (*shuffled, *fixed):
@@ -169,6 +188,12 @@ def test_schedules(settings, expected):
         assert rate(epoch * 10 + 9) == pytest.approx(2 * factor)
 
 
+def test_a_decay_by_steps_ignores_epochs():
+    config = TrainConfig(lr=2.0, schedule="exponential", gamma=0.5, decay_steps=4)
+    rate = learning_rate(config, steps_per_epoch=10, total_steps=100)
+    assert [rate(step) for step in (0, 3, 4, 8, 11, 12)] == [2, 2, 1, 0.5, 0.5, 0.25]
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -177,6 +202,7 @@ def test_schedules(settings, expected):
         # Four steps an epoch: half of one is two.
         ({"schedule": "ramp-multistep"}, {0: 1e-4, 1: 1e-4, 2: 1.5e-4, 3: 1.5e-4, 4: 2.25e-4}),
         ({"schedule": "ramp-multistep", "gamma": 2}, {10: 32e-4}),
+        ({"schedule": "ramp-multistep-epoch"}, {0: 1e-4, 3: 1e-4, 4: 1.5e-4, 8: 2.25e-4}),
     ],
 )
 def test_ramps_increase_to_their_end(settings, expected):
@@ -250,6 +276,7 @@ LINE = TrainConfig(
     optimizer="sgd",
     lr=0.01,
     batch_size=4,
+    epochs=None,
     steps=1000,
     record_every=100,
     test_curve=True,
@@ -294,6 +321,26 @@ def test_held_out_data_are_evaluated_at_the_given_steps(digits):
     assert evaluated == [False, False, True]
     # Evaluation does not affect training.
     assert records[-1].test_loss == records_of(SMALL.replace(epochs=1), digits)[-1].test_loss
+
+
+def test_a_run_names_the_data_that_it_has(digits):
+    assert training.Run(TrainConfig(), digits).config.dataset == "digits"
+    mine = dataclasses.replace(digits, name="my letters")
+    config = training.Run(TrainConfig(), mine).config
+    assert config.dataset == "own data"
+    assert TrainConfig.from_dict(config.to_dict()) == config
+    assert training.Run(config, mine).config == config
+    with pytest.raises(ConfigError, match="unknown dataset 'own data'"):
+        datasets.load(config.dataset)
+
+
+def test_own_data_may_be_a_regression():
+    line = dataclasses.replace(datasets.load("line"), name="my line")
+    config = TrainConfig(
+        dataset="own data", model="linear", loss="sum-of-squares", validation_fraction=0, lr=0.01
+    )
+    run = training.Run(config.replace(optimizer="sgd", batch_size=4, epochs=500), line)
+    assert list(training.train(run))[-1].train_loss < 0.1
 
 
 def test_the_users_own_model(digits):

@@ -1,17 +1,25 @@
 """A trial as a worker of Ray Tune runs it, without Ray."""
 
+import dataclasses
 import platform
 
 import pytest
 import torch
 
 from lenet import TrainConfig
+from lenet.records import Record
+from lenet.trained import load
+from search_spaces.study import PlannedTrial
 from study.cluster.datasets import share
+from study.runs.metadata import DatasetInfo, RunMetadata
+from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
 from study.runs.trial_folder import TrialFolder
+from study.tuning.kept_models import KeepBestModel
 from study.tuning.trial import Trial
 
 CONFIG = TrainConfig(dataset="digits", train_samples=128, batch_size=32, epochs=2)
+METADATA = RunMetadata(study="fan", budget="smoke", dataset=DatasetInfo("digits"), device="cpu")
 
 
 @pytest.fixture
@@ -26,7 +34,7 @@ def worker(tmp_path, digits):
             run_folder=str(tmp_path),
             threads=1,
             objectives=("validation_accuracy",),
-            **{"use_gpu": False, "seconds_between_reports": 0.0, **more},
+            **{"use_gpu": False, "seconds_between_reports": 0.0, "keep_model": True, **more},
         )
         return trial
 
@@ -43,6 +51,61 @@ def test_a_complete_trial_whose_worker_died_is_not_trained_again(worker, tmp_pat
     assert again["validation_accuracy"] == trained[-1].validation_accuracy
     folder = TrialFolder(tmp_path / "trials" / "one")
     assert (folder.state()["attempts"], folder.records()) == (1, trained)
+    _, config = load(tmp_path / "trials" / "one" / "model.pt")
+    assert config == CONFIG
+
+
+class Ended:
+    """A trial of Tune that has ended."""
+
+    def __init__(self, name, accuracy, batch_size=32, **result):
+        self.name = name
+        settings = dataclasses.replace(CONFIG, batch_size=batch_size).to_dict()
+        self.config = {"trial": {"settings": settings}}
+        self.last_result = {"validation_accuracy": accuracy, "ended_by_itself": True, **result}
+        self.last_result.setdefault("diverged", False)
+
+    def __str__(self):
+        return self.name
+
+
+def test_the_model_of_the_best_trial_is_kept(tmp_path):
+    names = ["d", "b", "a", "c", "e"]
+    batch_sizes = dict(zip(names, (64, 64, 32, 128, 16), strict=True))
+    plan = [
+        PlannedTrial(name=name, config=dataclasses.replace(CONFIG, batch_size=batch_sizes[name]))
+        for name in names
+    ]
+    folder = RunFolder.create(tmp_path / "run", METADATA, plan)
+
+    def kept():
+        return [name for name in sorted(names) if folder.trial(name).has_model()]
+
+    def train(name, accuracy):
+        trial = folder.trial(name)
+        trial.begin({})
+        trial.finish("finished", [record(accuracy)], b"weights")
+        return Ended(name, accuracy, batch_sizes[name])
+
+    keeper = KeepBestModel(folder, "validation_accuracy")
+    keeper.on_trial_complete(0, [], train("d", 0.5))
+    assert kept() == ["d"]
+    keeper.on_trial_complete(0, [], train("b", 0.7))
+    assert kept() == ["b"]
+    # A resumed run knows the best trial so far; of equal trials, the smaller batch stays.
+    keeper = KeepBestModel(folder, "validation_accuracy")
+    keeper.on_trial_complete(0, [], train("c", 0.7))
+    assert kept() == ["b"]
+    keeper.on_trial_complete(0, [], train("a", 0.7))
+    assert kept() == ["a"]
+    keeper.on_trial_complete(0, [], Ended("e", 1.0, diverged=True))
+    assert kept() == ["a"]
+
+
+def record(accuracy):
+    values = {field.name: 0 for field in dataclasses.fields(Record)}
+    values |= {"validation_accuracy": accuracy, "diverged": False, "observed": {}, "metrics": {}}
+    return Record(**values)
 
 
 def test_a_worker_that_lost_its_trial_to_another_attempt_ends(worker, tmp_path):

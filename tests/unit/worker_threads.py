@@ -1,4 +1,8 @@
-"""Workers as threads: a data-parallel run in one process, without a process group."""
+"""Workers as threads: a data-parallel run in one process, without a process group.
+
+DistributedDataParallel needs processes (`tests.unit.gloo_workers`). Threads let a test patch what
+all workers see.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ class ThreadReplica(Replica):
 def team(workers: int) -> list[Replica]:
     """Create the replicas of one run."""
     meeting = Meeting(workers)
-    return [ThreadReplica(rank, workers, meeting) for rank in range(workers)]
+    return [ThreadReplica(rank, workers, "explicit", meeting=meeting) for rank in range(workers)]
 
 
 def run_together(functions: list[Callable[[], T]]) -> list[T]:

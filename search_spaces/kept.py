@@ -1,0 +1,111 @@
+"""The user's own studies: loaded by their path, and kept in their runs as plain data.
+
+A run of a user's own study holds its definition, so that the run can be reported where the user's
+file is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from lenet.config import ConfigError
+from lenet.loading import load_object
+from search_spaces import space, study
+from search_spaces.study import Study
+
+_CLASSES: Mapping[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        Study,
+        study.Grid,
+        study.Figure,
+        study.Table,
+        study.Claim,
+        study.Metric,
+        space.Dimension,
+        space.Range,
+        space.Choice,
+    )
+}
+_DEFAULT_NAME = "STUDY"
+
+
+def is_own(name: str) -> bool:
+    """Return True for "package.module:STUDY", "my_study.py" and "my_study.py:STUDY"."""
+    return ":" in name or name.endswith(".py")
+
+
+def whole_path(name: str) -> str:
+    """Return the name of a study, that of a file with its whole path and the object in it.
+
+    So a run can be resumed from another working directory.
+    """
+    file, colon, attribute = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
+    if not file.endswith(".py"):
+        return name
+    path = Path(file).expanduser().absolute()
+    return f"{path}:{attribute if colon else _DEFAULT_NAME}"
+
+
+def load(name: str) -> Study:
+    """Import the user's own study. Raises: ConfigError if it is not there or is no `Study`."""
+    path = whole_path(name)
+    found = load_object(path)
+    if not isinstance(found, Study):
+        raise ConfigError(
+            f"{path} is a {type(found).__name__} instead of a search_spaces.study.Study: name one"
+        )
+    return found
+
+
+def to_json(study: Study) -> Any:
+    """Return a study as JSON can hold it.
+
+    Raises: ConfigError if one of its options is neither text, a number nor a collection of them.
+    """
+    return _encoded(study, study.name)
+
+
+def from_json(document: Any) -> Study:
+    """Read what `to_json` returned. Raises: ConfigError if it is damaged."""
+    try:
+        found = _decoded(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"has a damaged definition of its study ({error})") from None
+    if not isinstance(found, Study):
+        raise ConfigError("has a damaged definition of its study")
+    return found
+
+
+def _encoded(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if is_dataclass(value) and type(value).__name__ in _CLASSES:
+        of = {f.name: _encoded(getattr(value, f.name), where) for f in fields(value)}
+        return {"class": type(value).__name__, "fields": of}
+    if isinstance(value, Mapping):
+        return {"map": [[_encoded(k, where), _encoded(v, where)] for k, v in value.items()]}
+    for kind in (tuple, list, frozenset, set):
+        if isinstance(value, kind):
+            items = sorted(value, key=str) if kind in (frozenset, set) else value
+            return {kind.__name__: [_encoded(item, where) for item in items]}
+    raise ConfigError(
+        f"study {where} holds a {type(value).__name__}, which a run cannot keep: use text, numbers "
+        "and collections of them"
+    )
+
+
+def _decoded(document: Any) -> Any:
+    if not isinstance(document, dict):
+        return document
+    if "class" in document:
+        given = {name: _decoded(value) for name, value in document["fields"].items()}
+        return _CLASSES[document["class"]](**given)
+    ((kind, items),) = document.items()
+    if kind == "map":
+        return {_decoded(key): _decoded(value) for key, value in items}
+    kinds = {cls.__name__: cls for cls in (tuple, list, frozenset, set)}
+    return kinds[kind](map(_decoded, items))

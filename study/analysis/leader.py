@@ -1,0 +1,94 @@
+"""The leader: whether the best point of a run is told apart from the others.
+
+The best of several points is ahead by luck alone, so a rank announces nothing. The leader is a
+winner if it beats each of the others: over the seeds that both have, the 95% interval of the mean
+difference lies above 0 (Student's paired t, see `study.analysis.paired`). To beat all of the others
+takes no correction for their number (Berger, Multiparameter Hypothesis Testing and Acceptance
+Sampling, Technometrics 24, 1982). Among equal points a winner is announced in at most about 5% of
+runs, see `docs/statistics.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from search_spaces.study import maximized
+from study.analysis import paired
+from study.analysis.leaderboard import settings_of
+from study.analysis.results import Results, select
+from study.analysis.statistics import CONFIDENCE
+from study.analysis.workloads import grid_trials, is_compared, values_by_seed
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How the best point of a data set stands against the others."""
+
+    dataset: str
+    seeds: int
+    """seeds of the best point"""
+    rivals: int
+    """the number of other points"""
+    undecided: int
+    """rivals that it is not told apart from"""
+    runner_up: paired.PairedComparison
+    """of the best point and the one that ranks second"""
+    seeds_needed: int | None
+    """seeds that would decide against all rivals at the present means and spreads; None if no
+    number up to a thousand is known to"""
+
+    @property
+    def is_winner(self) -> bool:
+        return self.undecided == 0
+
+
+def leads(results: Results, board: pd.DataFrame) -> list[Lead]:
+    """Return the lead on each data set that has two points or more.
+
+    `board`: the leaderboard of the run. None for a search, a run that compares workers, or trials
+    that a scheduler stopped.
+    """
+    if not is_compared(results):
+        return []
+    quantity = results.objective
+    settings = settings_of(board, quantity)
+    sign = 1 if maximized(quantity) else -1
+    trials = grid_trials(results)
+    found = []
+    for dataset, rows in board.groupby("dataset", sort=False):
+        points = [
+            sign * values_by_seed(select(trials, {name: row[name] for name in settings}), quantity)
+            for row in rows.to_dict("records")
+        ]
+        if len(points) > 1:
+            found.append(lead(str(dataset), points))
+    return found
+
+
+def lead(dataset: str, points: Sequence[pd.Series]) -> Lead:
+    """Return the lead of the first of `points`, each with a value per seed; higher is better."""
+    best, *rivals = points
+    comparisons = [_compare(best, rival) for rival in rivals]
+    # NaN, the p-value of a single seed, is not below any level.
+    undecided = [c for c in comparisons if not (c.p_seeds < 1 - CONFIDENCE and c.mean > 0)]
+    needed = [c.seeds_needed if c.mean > 0 else None for c in undecided]
+    known = [seeds for seeds in needed if seeds is not None]
+    return Lead(
+        dataset=dataset,
+        seeds=int(best.notna().sum()),
+        rivals=len(rivals),
+        undecided=len(undecided),
+        runner_up=comparisons[0],
+        seeds_needed=max(known) if known and len(known) == len(needed) else None,
+    )
+
+
+def _compare(best: pd.Series, rival: pd.Series) -> paired.PairedComparison:
+    best, rival = best.align(rival, join="inner")
+    shared = (best - rival).where(best != rival, 0.0).dropna()  # two infinite losses are equal
+    if shared.empty:
+        return paired.compare([[float("nan")]])
+    return paired.compare(shared.to_numpy()[:, None])

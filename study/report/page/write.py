@@ -1,0 +1,183 @@
+"""Write the page of one run or of several."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from lenet.config import settings_in
+from search_spaces.study import maximized
+from study.analysis.range_test import RAMP
+from study.analysis.speedup import is_scaling
+from study.analysis.wording import format_setting, format_value, label
+from study.report.findings import Findings
+from study.report.page.figures import describe_figures
+from study.report.page.points import describe_points
+
+_SCRIPTS = ("data", "scales", "inspect", "plot", "curves", "bars", "tables", "page")
+"""The files of the page's script, in the order in which they are read."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """How far a run is whose page is written again and again."""
+
+    seconds: float
+    """after which the page reloads itself"""
+    ended: int
+    planned: int
+    running: Sequence[str]
+    """what some trials that have not ended have reached"""
+    summary: str
+
+
+def write_page(runs: Sequence[Findings], path: Path, live: Live | None = None) -> Path:
+    """Write one page about `runs`, at least one, and return its `path`.
+
+    `live`: of a run that is still training.
+
+    The page holds its style, its script and all numbers that it draws. It loads nothing.
+
+    Raises: OSError if the file cannot be written.
+    """
+    names = [findings.directory.name for findings in runs]
+    if len(set(names)) < len(names):
+        names = [str(findings.directory) for findings in runs]
+    described = [
+        _describe(findings, name, number)
+        for number, (findings, name) in enumerate(zip(runs, names, strict=True), 1)
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("study.report.page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("page.html").render(
+        runs=described,
+        live=live,
+        data=_as_script([run.pop("data") for run in described]),
+        style=_asset("page.css"),
+        script="".join(_asset(f"{name}.js") for name in _SCRIPTS),
+    )
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(page, encoding="utf-8", errors="replace")
+    temporary.replace(path)
+    return path
+
+
+def _asset(name: str) -> str:
+    return resources.files("study.report.page").joinpath("assets", name).read_text("utf-8")
+
+
+def _as_script(document: Any) -> str:
+    """Return JSON that no text in it can end the script element of."""
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
+    """Return what the template shows of a run; `data` is for the script."""
+    results, study = findings.results, findings.study
+    objective = results.objective
+    figures = describe_figures(findings)
+    winner = findings.winner
+    return {
+        "number": number,
+        "name": name,
+        "study": results.run.study,
+        "question": study.question if study else "",
+        "source": study.source if study else "",
+        "provenance": findings.provenance,
+        "answer": [line.strip() for line in _joined(findings.answer)],
+        "conclusions": findings.conclusions,
+        "command_of_best": _command(winner),
+        "claims": [
+            {"claim": claim, "verdict": verdict, "slug": verdict.verdict.replace(" ", "-")}
+            for claim, verdict in findings.judged
+        ],
+        "tables": [
+            {
+                "name": name,
+                "title": declared.title,
+                "columns": [label(str(column)) for column in table],
+                "rows": [
+                    [format_value(cell) for cell in row] for row in table.itertuples(index=False)
+                ],
+            }
+            for name, (declared, table) in findings.tables.items()
+        ],
+        "facts": _facts(findings),
+        "settings": _shared_settings(findings),
+        "command": results.run.command,
+        "has_board": len(findings.board) > 0,
+        "data": {
+            "name": name,
+            "objective": objective,
+            "label": label(objective),
+            "maximized": maximized(objective),
+            "isScaling": is_scaling(results),
+            "provenance": findings.provenance,
+            "figures": figures,
+            **describe_points(results, findings.board),
+        },
+    }
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """Join each indented line to the one that it continues."""
+    joined: list[str] = []
+    for line in lines:
+        if line.startswith("  ") and joined:
+            joined[-1] += f"; {line.strip()}"
+        else:
+            joined.append(line)
+    return joined
+
+
+def _command(winner: Sequence[str]) -> str:
+    """Return the command among the lines about the best trial; empty if there is none."""
+    return next((line.strip() for line in winner if line.strip().startswith("python ")), "")
+
+
+def _facts(findings: Findings) -> list[tuple[str, str]]:
+    run = findings.results.run
+    statuses = findings.results.trials["status"].value_counts()
+    facts = [
+        ("study", f"{run.study}, budget {run.budget}"),
+        (
+            "data set",
+            f"{run.dataset.name} ({run.dataset.source})"
+            if run.dataset.source
+            else run.dataset.name,
+        ),
+        ("device", run.device),
+        ("trials", ", ".join(f"{count} {status}" for status, count in statuses.items())),
+        ("records", f"{len(findings.results.records):,}"),
+        ("scheduler", run.scheduler),
+        ("created", run.created.replace("T", " ").replace("+00:00", " UTC")),
+        ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+        ("commit", run.commit or "not recorded"),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _shared_settings(findings: Findings) -> list[tuple[str, str]]:
+    """Return the settings that are the same in all trials, and the values of all others."""
+    results = findings.results
+    settings = []
+    for name in settings_in(results.trials):
+        if name == "seed":
+            continue
+        values = results.values_of(name)
+        if values and values != [None]:
+            shown = [format_setting(name, value) for value in values]
+            text = ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if shown[12:] else "")
+            settings.append((label(name), text.replace(RAMP, "ramp ")))
+    return settings

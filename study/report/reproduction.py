@@ -1,0 +1,249 @@
+"""The reproduction: a verdict on every claim, from the run that tests it with the most seeds.
+
+Reads finished runs. Writes `reproduction.md`, and `reproduction.csv` for programs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+import search_spaces
+from lenet.config import ConfigError
+from search_spaces.reproduction import PARTS, PUBLISHED
+from search_spaces.study import Claim, Study
+from study.analysis.results import Results
+from study.analysis.wording import pluralize, provenance
+from study.claims.judge import judge_all
+from study.claims.verdict import (
+    EQUIVALENT,
+    NOT_REPRODUCED,
+    NOT_TESTED,
+    REPRODUCED,
+    UNDECIDED,
+    Verdict,
+)
+from study.runs import layout
+
+PAGE = "reproduction.md"
+TABLE = "reproduction.csv"
+
+_ORDER = (REPRODUCED, EQUIVALENT, NOT_REPRODUCED, UNDECIDED, NOT_TESTED)
+DECIDED = frozenset({REPRODUCED, EQUIVALENT, NOT_REPRODUCED})
+_NO_RUN = "no run at the published budget yet"
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim with its verdict and the run that gave it."""
+
+    study: Study
+    claim: Claim
+    verdict: Verdict
+    run: Path | None = None
+    """the run's folder; None if no run is about the claim"""
+    provenance: str = ""
+    """data set, budget, seeds and device of that run"""
+
+
+def run_folders(places: Iterable[Path]) -> list[Path]:
+    """Return the folders of the finished runs in `places`, at any depth, sorted."""
+    found = {
+        path.parent
+        for place in places
+        for path in place.rglob(layout.METADATA)
+        if (path.parent / layout.TRIALS_TABLE).is_file()
+    }
+    return sorted(found)
+
+
+def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
+    """Judge every claim of every report by the run that tests it with the most seeds.
+
+    Only runs at the published budget count, without other settings than the study's.
+
+    Raises: ConfigError if the tables of a run are damaged.
+    """
+    best: dict[tuple[str, str], JudgedClaim] = {}
+    for folder in folders:
+        results = Results.load(folder)
+        study = search_spaces.studies().get(results.run.study)
+        as_published = results.run.budget == PUBLISHED and not results.run.choices
+        if study is None or not as_published or results.completed.empty:
+            continue
+        source = provenance(results.run, results.completed)
+        for claim, verdict in judge_all(study, results):
+            key = study.name, claim.name
+            judged = JudgedClaim(study, claim, verdict, folder, source)
+            if key not in best or _rank(judged) > _rank(best[key]):
+                best[key] = judged
+    return [
+        best.get((study.name, claim.name))
+        or JudgedClaim(study, claim, Verdict(NOT_TESTED, _NO_RUN))
+        for study in search_spaces.studies().values()
+        for claim in study.claims
+    ]
+
+
+def _rank(judged: JudgedClaim) -> tuple[bool, float]:
+    """Rank runs for one claim: those that test it, then those with more seeds."""
+    seeds = judged.verdict.seeds
+    return judged.verdict.verdict != NOT_TESTED, math.inf if seeds is None else seeds
+
+
+def as_table(judged: Sequence[JudgedClaim], base: Path) -> pd.DataFrame:
+    """Return a row per claim, with the run's folder relative to `base`.
+
+    Columns: `study`, `claim`, `verdict`, `seeds`, `published`, `measured`, `low`, `high` (in the
+    claim's unit; the point nearest to contradicting it), `run`.
+    """
+    rows = []
+    for row in judged:
+        measured = row.verdict.measured
+        rows.append(
+            {
+                "study": row.study.name,
+                "claim": row.claim.name,
+                "verdict": row.verdict.verdict,
+                "seeds": row.verdict.seeds,
+                "published": row.claim.published,
+                "measured": _rounded(measured.value if measured else None),
+                "low": _rounded(measured.low if measured else None),
+                "high": _rounded(measured.high if measured else None),
+                "run": _relative(row.run, base) if row.run else "",
+            }
+        )
+    return pd.DataFrame(rows).astype({"seeds": "Int64"})
+
+
+def _rounded(number: float | None) -> float | None:
+    """Round to four significant digits: more would differ between platforms."""
+    return None if number is None or math.isnan(number) else float(f"{number:.4g}")
+
+
+def _relative(folder: Path, base: Path) -> str:
+    try:
+        return folder.resolve().relative_to(base.resolve()).as_posix()
+    except ValueError:
+        return folder.as_posix()
+
+
+def verdicts_in(path: Path) -> dict[str, str]:
+    """Read the verdict of each claim from a `reproduction.csv`, by study and claim.
+
+    Raises: ConfigError if the file is missing or damaged.
+    """
+    try:
+        return _by_claim(pd.read_csv(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"cannot read {path} as a table of verdicts ({error}): write it with python -m "
+            f"study.reproduce --judge-only --out {path.parent}"
+        ) from error
+
+
+def verdicts_of(judged: Sequence[JudgedClaim]) -> dict[str, str]:
+    """Return the verdict of each claim, by study and claim."""
+    return {f"{row.study.name} {row.claim.name}": row.verdict.verdict for row in judged}
+
+
+def _by_claim(table: pd.DataFrame) -> dict[str, str]:
+    claims = table["study"] + " " + table["claim"]
+    return dict(zip(claims, table["verdict"], strict=True))
+
+
+def write(judged: Sequence[JudgedClaim], out: Path) -> list[Path]:
+    """Write the page and the table into the folder `out` and return their paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    table, page = out / TABLE, out / PAGE
+    as_table(judged, out).to_csv(table, index=False)
+    page.write_text("\n".join(_page(judged, out)), encoding="utf-8")
+    return [page, table]
+
+
+def count_lines(judged: Sequence[JudgedClaim]) -> list[str]:
+    """Return the counts of verdicts in words: of all claims, and of those that were tested."""
+    counts = Counter(row.verdict.verdict for row in judged)
+    tested = len(judged) - counts[NOT_TESTED]
+    decided = sum(counts[verdict] for verdict in DECIDED)
+    found = ", ".join(f"{counts[name]} {name}" for name in _ORDER if counts[name])
+    return [
+        f"{pluralize(len(judged), 'claim')}: {found}.",
+        f"{tested} were tested at the published budget, and {decided} of them are decided.",
+    ]
+
+
+def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
+    yield "# The reports' claims, tested at their published budgets"
+    yield ""
+    yield "Written by `python -m study.reproduce`; do not edit."
+    yield ""
+    yield from count_lines(judged)
+    yield ""
+    yield "How a verdict is found, and how often one is false: [verdicts.md](verdicts.md). Which"
+    yield "sentence each claim paraphrases: [fidelity.md](fidelity.md). An interval is the 95%"
+    yield "interval of the mean over seeds."
+    yield ""
+    yield from _counts(judged)
+    yield from _plan(judged)
+    by_study: dict[str, list[JudgedClaim]] = {}
+    for row in judged:
+        by_study.setdefault(row.study.name, []).append(row)
+    for name, rows in by_study.items():
+        yield f"## {name}"
+        yield ""
+        yield f"{rows[0].study.question} ({rows[0].study.source})"
+        yield ""
+        yield from _sources(rows, out)
+        yield "| claim | published | here | verdict |"
+        yield "| --- | --- | --- | --- |"
+        for row in sorted(rows, key=lambda row: _ORDER.index(row.verdict.verdict)):
+            published = "" if row.claim.published == "none" else row.claim.published
+            sure = f" ({row.verdict.certainty})" if row.verdict.certainty else ""
+            cells = (
+                f"`{row.claim.name}`: {row.claim.statement} {row.claim.source}",
+                published,
+                row.verdict.evidence,
+                f"**{row.verdict.verdict}**{sure}",
+            )
+            yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        yield ""
+
+
+def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
+    yield f"| study | claims | {' | '.join(_ORDER)} |"
+    yield f"| --- | --- |{' --- |' * len(_ORDER)}"
+    for study in dict.fromkeys(row.study.name for row in judged):
+        rows = [row for row in judged if row.study.name == study]
+        counts = Counter(row.verdict.verdict for row in rows)
+        cells = " | ".join(str(counts[name] or "") for name in _ORDER)
+        yield f"| [{study}](#{study.replace('.', '')}) | {len(rows)} | {cells} |"
+    yield ""
+
+
+def _plan(judged: Sequence[JudgedClaim]) -> Iterable[str]:
+    done: dict[str, int] = {}
+    for row in judged:
+        if row.run:
+            done[row.run.name] = max(done.get(row.run.name, 0), row.verdict.seeds or 1)
+    yield "The plan, made before the runs:"
+    yield ""
+    yield "| run | seeds planned | seeds so far | reason |"
+    yield "| --- | --- | --- | --- |"
+    for part in PARTS:
+        yield f"| {part.name} | {part.seeds} | {done.get(part.name) or ''} | {part.reason} |"
+    yield ""
+
+
+def _sources(rows: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
+    for folder in sorted({row.run for row in rows if row.run}):
+        of_run = next(row for row in rows if row.run == folder)
+        place = _relative(folder, out)
+        shown = f"[{place}]({place})" if not place.startswith("/") else place
+        yield f"Run {shown}: {of_run.provenance}."
+        yield ""

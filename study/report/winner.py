@@ -1,0 +1,90 @@
+"""The best trial of a run: where its trained model is, and the command that trains it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from lenet.config import ConfigError, TrainConfig, settings_in
+from search_spaces.study import maximized, tie_order
+from study.analysis.range_test import RAMP
+from study.analysis.results import Results
+from study.runs import layout
+
+_GRID = "fan"
+"""The study whose grid trains the winner of a search, which has no grid."""
+
+
+def winner_lines(results: Results, directory: Path) -> list[str]:
+    """Return the lines that name the best trial's model and the command that trains it again.
+
+    Of a run on several data sets, the best trial of each. No lines if no trial has finished. A run
+    in a bucket has its models there.
+    """
+    ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
+    finished = results.trials[(results.trials["status"] == "finished") & ~ramps]
+    finished = finished.dropna(subset=results.objective)
+    lines = []
+    for dataset, trials in finished.groupby("dataset"):
+        best = trials[results.objective].agg("max" if maximized(results.objective) else "min")
+        tied = trials[trials[results.objective] == best].to_dict("records")
+        winner = min(tied, key=lambda row: tie_order({str(name): row[name] for name in row}))
+        on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
+        model = Path(layout.TRIALS, str(winner["trial"]), layout.MODEL)
+        if (directory / model).is_file():
+            lines.append(f"Trained model of the best trial{on_dataset}: {model}")
+        if command := retrain_command(results, {k: winner[k] for k in settings_in(winner)}):
+            lines += [f"To train the best trial{on_dataset} again, type", f"  {command}"]
+    return lines
+
+
+def retrain_command(results: Results, settings: Mapping[str, Any]) -> str | None:
+    """Return the command that trains exactly this config again; None if no grid contains it."""
+    try:
+        wanted = TrainConfig.from_dict({k: _setting(v) for k, v in settings.items()})
+        name = results.run.study
+        if search_spaces.find(name).space:
+            name = _GRID
+        study = search_spaces.find(name)
+        pinned = {name for name in (*results.run.choices, *study.dimensions) if name != "seed"}
+        # Settings that still differ follow from the run's data set or from a search's space.
+        for _ in range(2):
+            # A keyword of the user's own that this trial lacks belongs to another of its parts.
+            set_here = [
+                name for name in sorted(pinned) if "." not in name or wanted.get(name) is not None
+            ]
+            choices = {setting: [_text(wanted.get(setting))] for setting in set_here}
+            plan = study.with_choices(choices).plan(results.run.budget, wanted.seed + 1)
+            if any(planned.config == wanted for planned in plan):
+                break
+            others = [planned.config for planned in plan if planned.config.seed == wanted.seed]
+            pinned |= {
+                name
+                for name in settings_in([*others[0].to_dict(), *wanted.to_dict()])
+                if others[0].get(name) != wanted.get(name)
+            }
+        else:
+            return None
+    except (ConfigError, IndexError):  # the study has changed since
+        return None
+    words = ["python", "-m", "study.grid", name, "--budget", results.run.budget]
+    for setting, (value,) in choices.items():
+        words += ["--set", f"{setting}={value}"]
+    return shlex.join([*words, "--seeds", str(wanted.seed + 1)])
+
+
+def _setting(value: Any) -> Any:
+    """Return a cell of the table of trials as a setting; a missing one is None."""
+    return None if value is None or value != value else value
+
+
+def _text(value: Any) -> str:
+    """Return a setting as the command line takes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

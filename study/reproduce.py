@@ -1,0 +1,186 @@
+"""Reproduce the reports: train their studies at the published budget and judge every claim.
+
+    python -m study.reproduce                       all studies; days on two cores
+    python -m study.reproduce fan upc-line          these studies
+    python -m study.reproduce --dry-run             how long each would take
+    python -m study.reproduce --judge-only          judge the runs that are there
+    python -m study.reproduce --check --out docs    fail if a verdict has changed since
+
+Each study is a run of its own in --results, with the seeds of `search_spaces/reproduction.py`.
+Type the same command again to go on after Ctrl-C: complete runs are not trained again. Then every
+claim is judged by the run that tests it with the most seeds, here or in --runs, and
+reproduction.md and reproduction.csv are written into --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lenet.config import ConfigError, unknown_name
+from search_spaces.reproduction import PARTS, PUBLISHED, Part
+from study import commandline
+from study.request import Options, Request, ResourceRequest
+from study.runs import layout
+from study.runs.metadata import GRID_TOOL
+from study.runs.run_folder import RunFolder
+from study.runs.storage import parse_location
+from study.terminal import make_console
+
+TOOL = "study.reproduce"
+
+_INTERRUPTED = 130
+"""the exit code of any command after Ctrl-C"""
+
+_RESULTS = Path(layout.RESULTS, "reproduction")
+_COMMITTED = Path("docs", "results")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    It is 0 (done), 1 (trials failed, or verdicts changed), 2 (bad input) or 130 (Ctrl-C).
+    """
+    return commandline.run_command(_parser(), _reproduce, arguments)
+
+
+def _parser() -> commandline.Parser:
+    parser = commandline.Parser(f"python -m {TOOL}", __doc__)
+    parser.add_argument("study", nargs="*", help="reproduce these studies (default: all)")
+    parser.add_argument(
+        "--results",
+        type=commandline.output_folder,
+        default=_RESULTS,
+        metavar="DIR",
+        help=f"parent folder of the runs (default: {_RESULTS})",
+    )
+    parser.add_argument(
+        "--runs",
+        type=commandline.existing_folder,
+        action="append",
+        metavar="DIR",
+        help=f"judge the finished runs in this folder, too (default: {_COMMITTED} if it exists)",
+    )
+    parser.add_argument(
+        "--out",
+        type=commandline.output_folder,
+        metavar="DIR",
+        help="folder for reproduction.md and reproduction.csv (default: that of --results)",
+    )
+    parser.add_argument(
+        "--data-dir", type=commandline.existing_folder, help="folder of the data sets"
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--dry-run", action="store_true", help="train nothing; print times")
+    only.add_argument("--judge-only", action="store_true", help="train nothing; judge all runs")
+    only.add_argument(
+        "--check",
+        action="store_true",
+        help="train and write nothing; exit with 1 if a verdict differs from reproduction.csv",
+    )
+    return parser
+
+
+def _reproduce(options: argparse.Namespace, _: Sequence[str]) -> int:
+    parts = _chosen(options.study)
+    code = 0
+    if not (options.judge_only or options.check):
+        for part in parts:
+            code = max(code, ended := _train(part, options))
+            if ended == _INTERRUPTED or (ended and options.dry_run):
+                return ended
+    return code if options.dry_run else max(code, _judge(options))
+
+
+def _chosen(names: Sequence[str]) -> list[Part]:
+    known = {part.study for part in PARTS}
+    for name in names:
+        if name not in known:
+            raise ConfigError(unknown_name(name, known, "study of the reproduction"))
+    return [part for part in PARTS if not names or part.study in names]
+
+
+def _train(part: Part, options: argparse.Namespace) -> int:
+    """Train what is left of one part as `study.grid` does. Return its exit code."""
+    place = parse_location(str(options.results / part.name))
+    has_begun = (options.results / part.name / layout.METADATA).is_file()
+    if has_begun:
+        run = RunFolder.open(place)
+        if run.run.seeds != part.seeds:
+            raise ConfigError(
+                f"{place} has {run.run.seeds} seeds, and the reproduction wants {part.seeds}: move "
+                "the folder away, or choose another parent with --results"
+            )
+        if not run.unfinished():
+            make_console().print(f"{part.name} is complete in {place}.")
+            return 0
+        typed = ["--resume", str(place)]
+        request, grid_options = Request.of_run(run.run), Options.from_json(run.run.options)
+    else:
+        typed = [part.study, "--budget", PUBLISHED, "--seeds", str(part.seeds)]
+        typed += ["--grids", ",".join(part.grids)] if part.grids else []
+        request = Request(
+            study=part.study,
+            budget=PUBLISHED,
+            seeds=part.seeds,
+            choices={},
+            scheduler="none",
+            grids=part.grids,
+        )
+        grid_options = Options(keep_models="none", pack="auto")
+    with commandline.loading(part.study):
+        from study.pipeline import tune
+
+    return tune(
+        argparse.Namespace(
+            resume=place if has_begun else None,
+            data_dir=options.data_dir,
+            dry_run=options.dry_run,
+        ),
+        typed,
+        tool=GRID_TOOL,
+        request=request,
+        resources=ResourceRequest(
+            cpus_per_trial=None,
+            gpus_per_trial=None,
+            max_concurrent=None,
+            address=None,
+            autoscale=False,
+        ),
+        command_options=grid_options,
+        place=place,
+    )
+
+
+def _judge(options: argparse.Namespace) -> int:
+    """Judge all claims; write the verdicts, or compare them with those written before."""
+    console = make_console()
+    console.print("Judging the claims ...")
+    # Seconds of imports.
+    from study.analysis.wording import pluralize
+    from study.report import reproduction
+    from study.report.verdict_changes import verdict_changes
+
+    default = [_COMMITTED] if _COMMITTED.is_dir() else []
+    places = [options.results, *(options.runs or default)]
+    out = options.out or options.results
+    earlier = reproduction.verdicts_in(out / reproduction.TABLE) if options.check else None
+    runs = reproduction.run_folders(place for place in places if place.is_dir())
+    judged = reproduction.judge_runs(runs)
+    for line in reproduction.count_lines(judged):
+        console.print(line)
+    if earlier is None:
+        written = reproduction.write(judged, out)
+        console.print(f"Written: {', '.join(map(str, written))}")
+        return 0
+    changed = verdict_changes(earlier, reproduction.verdicts_of(judged))
+    for line in changed:
+        console.print(f"  {line}")
+    console.print(f"{pluralize(len(changed), 'verdict')} changed since {out / reproduction.TABLE}.")
+    return int(bool(changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Settings of a trial that somebody else has logged: from its hyperparameters or its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lenet import registry
+from lenet.config import SETTINGS, ConfigError, coerce
+
+_ALIASES = {
+    "lr": ("learning_rate", "learningrate"),
+    "batch_size": ("batchsize", "batch", "bs"),
+    "optimizer": ("optim", "opt"),
+    "dropout": ("dropout_rate", "drop", "p_drop"),
+    "weight_decay": ("wd",),
+    "epochs": ("epoch", "num_epochs", "n_epochs"),
+    "dataset": ("data_set",),
+}
+"""Other names of a setting; case is ignored, and - counts as _."""
+_SETTING_OF = {name: name for name in SETTINGS} | {
+    alias: name for name, aliases in _ALIASES.items() for alias in aliases
+}
+_NAMES = {
+    "optimizer": registry.OPTIMIZERS,
+    "dataset": registry.DATASETS,
+    "model": registry.MODELS,
+    "schedule": registry.SCHEDULES,
+}
+"""The settings whose values a folder may be named by alone, such as `sgd`."""
+
+_NUMBER = r"\d*\.?\d+(?:e[-+]?\d+)?"
+_ASSIGNMENT = re.compile(
+    rf"(?<![a-z])({'|'.join(sorted(_SETTING_OF, key=len, reverse=True))})"
+    rf"(?:[=:]([\w.+-]+?)(?=_[a-z]|[,;/ ]|$)|[ _-]?({_NUMBER}))"
+)
+
+
+def from_hyperparameters(logged: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings among the logged hyperparameters, and the names of the others.
+
+    A name may be an alias (`learning_rate`) and may come with its section (`train/lr`).
+    """
+    settings: dict[str, Any] = {}
+    unknown: list[str] = []
+    for name, value in logged.items():
+        last = re.split(r"[./]", name)[-1]
+        setting = _SETTING_OF.get(last.lower().replace("-", "_").replace(" ", "_"))
+        try:
+            settings |= {setting: _coerced(setting, value)} if setting else {}
+        except ConfigError:
+            setting = None
+        if setting is None:
+            unknown.append(name)
+    return settings, unknown
+
+
+def from_folder(path: str) -> dict[str, Any]:
+    """Return the settings in the path of a folder, none if it names none.
+
+    A setting is `lr0.1`, `lr_0.1`, `lr=0.1` or `learning-rate 0.1`, or the bare name of an
+    optimizer, data set, model or schedule. Between settings is anything but a letter.
+    """
+    text = path.lower()
+    settings: dict[str, Any] = {}
+    # "-" and " " inside a name count as "_"; between a name and its number they do no harm.
+    for name, assigned, number in _ASSIGNMENT.findall(
+        re.sub(r"(?<=[a-z])[- ](?=[a-z])", "_", text)
+    ):
+        with contextlib.suppress(ConfigError):
+            value = _coerced(_SETTING_OF[name], assigned or number)
+            if assigned or not isinstance(value, str):  # `model2` names no model
+                settings[_SETTING_OF[name]] = value
+    for setting, known in _NAMES.items():
+        names = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+        if found := re.search(rf"(?<![a-z0-9])(?:{names})(?![a-z0-9])", text):
+            settings.setdefault(setting, found[0])
+    return settings
+
+
+def _coerced(setting: str, value: Any) -> Any:
+    """Return a value as the setting holds it; names are in lower case, as here.
+
+    Raises: ConfigError if it has the wrong type.
+    """
+    found = coerce(setting, value)
+    return found.lower() if isinstance(found, str) else found

@@ -1,0 +1,127 @@
+"""A fleet: several trials trained as one, as Ray Tune runs them in a worker process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from lenet.config import TrainConfig
+from lenet.fleet import Fleet
+from lenet.records import Record
+from lenet.training import Run
+from search_spaces.study import know_directions
+from study.cluster.checkpoint import as_bytes, restore_fleet
+from study.runs.fleet_checkpoint import FleetCheckpoint
+from study.runs.trial_folder import TrialFolder
+from study.tuning.trial import Trial, log, log_progress
+
+
+@dataclass(eq=False)
+class Member:
+    """A trial of the fleet that this worker trains."""
+
+    name: str
+    folder: TrialFolder
+    run: Run
+    complete: bool
+    """It had ended after the last checkpoint, from which the fleet trains it again: so the others
+    are computed as before. What its folder holds stays."""
+    records: list[Record] = field(default_factory=list)
+    begun_at: int = 0
+
+
+class FleetTrial(Trial):
+    """Trains one fleet or one single trial after another in one worker process.
+
+    Tune's config of a fleet is {"trial": {"name": ..., "members": [...]}}; each of the members is
+    what the config of a single trial holds. They are in the order of their slots, which decides
+    the last digits of their records. A fleet continues from its checkpoint with the members that
+    it had then.
+    """
+
+    _fleet: Fleet | None
+    _members: dict[Run, Member]
+
+    def _begin(self, trial: dict[str, Any]) -> None:
+        self._fleet, self._members = None, {}
+        if "members" not in trial:
+            super()._begin(trial)
+            return
+        self._check_access()
+        self._name = trial["name"]
+        self._is_fleet = True
+        self._reports: list[dict[str, Any]] = []
+        """of members that an earlier attempt finished; the driver may not know it"""
+        self._checkpoint = FleetCheckpoint(self._home, self._name)
+        configs = {m["name"]: TrainConfig.from_dict(m["settings"]) for m in trial["members"]}
+        for config in configs.values():
+            know_directions(config.metrics or ())
+        folders = {name: TrialFolder.in_run(self._home, name) for name in configs}
+        complete = {name for name, folder in folders.items() if folder.complete}
+        for name in complete:
+            self._reports.append({"name": name, **self._report(folders[name].records(), None, 0)})
+        if len(complete) == len(configs):
+            return
+        for name, folder in folders.items():
+            if name not in complete:
+                place = {"fleet": self._name, "fleet_size": len(configs)}
+                folder.begin(self._details(name, configs[name]) | place)
+        runs = {name: self._make_run(config) for name, config in configs.items()}
+        unfinished = {name: folders[name] for name in configs if name not in complete}
+        records = restore_fleet(self._name, runs, unfinished, self._checkpoint.read(), log)
+        for name, run in runs.items():
+            if name in records:
+                member = Member(name, folders[name], run, name in complete, records[name], run.step)
+                self._members[run] = member
+        self._fleet = Fleet(list(self._members))
+        log(f"{self._name} of {len(self._members)} trials begins at step {self._fleet.step}")
+
+    def step(self) -> dict[str, Any]:
+        if self._next_trial is not None:
+            self._is_fleet = False
+            self._begin(self._next_trial)
+            self._next_trial = None
+        return self._step_fleet() if self._is_fleet else super().step()
+
+    def _step_fleet(self) -> dict[str, Any]:
+        reports, self._reports = self._reports, []
+        fleet = self._fleet
+        if fleet is not None:
+            self._advance_fleet(fleet)
+            reports += [
+                {"name": member.name, **self._report(member.records, run, member.begun_at)}
+                for run, member in self._members.items()
+                if not member.complete
+            ]
+            self._members = {run: m for run, m in self._members.items() if not run.finished}
+        return {"done": fleet is None or fleet.finished, "members": reports}
+
+    def _advance_fleet(self, fleet: Fleet) -> None:
+        """Train until the next report is due and the fleet is resumable; then save what is new."""
+        started = time.monotonic()
+        while not fleet.finished:
+            for run, record in fleet.advance():
+                self._members[run].records.append(record)
+            due = time.monotonic() - started > self._seconds_until_report()
+            if due and fleet.resumable:
+                break
+        started = time.monotonic()
+        for run, member in self._members.items():
+            if member.complete:
+                continue
+            log_progress(member.name, member.records, self._objectives[0])
+            if run.finished:
+                self._finish(member.folder, run, member.records)
+            else:
+                member.folder.save(member.records, None, run.length)
+        # After the records, so none before it can be missing. Until then, a member that has ended
+        # is in the checkpoint before, and is trained again with the others.
+        if fleet.finished:
+            self._checkpoint.delete()
+        else:
+            states = {
+                m.name: fleet.state_dict(r) for r, m in self._members.items() if not r.finished
+            }
+            self._checkpoint.write(as_bytes(states))
+        self._seconds_to_save = time.monotonic() - started

@@ -1,0 +1,59 @@
+"""Keeps the trained model of the best trial, and deletes those of the others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from ray import tune
+
+from lenet.records import last_finite
+from search_spaces.study import PlannedTrial, maximized, tie_order
+from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import TrialFolder
+
+
+class KeepBestModel(tune.Callback):
+    """Keeps one trained model of each data set: that of the trial with the best objective.
+
+    Of equal trials, the first by `tie_order` stays. A trial that diverged, failed or was stopped
+    has no trained model. Since a loser's model is deleted as soon as its trial ends, a run of a
+    thousand trials needs room for few models.
+    """
+
+    def __init__(self, folder: RunFolder, objective: str) -> None:
+        self._folder = folder
+        self._objective = objective
+        self._best: dict[str, tuple[float, tuple[Any, ...], str]] = {}
+        """of each data set: minus the objective (or a loss), tie order, and name of the trial"""
+        for planned, value in folder.map_trials(self._measure):
+            if value is not None:
+                self._offer(planned.config.to_dict(), value, planned.name)
+
+    def _measure(
+        self, planned: PlannedTrial, trial: TrialFolder
+    ) -> tuple[PlannedTrial, float | None]:
+        """Return a trial and its objective, None if the trial has no model."""
+        has_model = trial.has_model()
+        return planned, last_finite(trial.records(), self._objective) if has_model else None
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """Compare the model of a trial that has ended with the best so far."""
+        result = trial.last_result
+        has_model = self._folder.trial(str(trial)).has_model()  # a reused trial may have none
+        if result["ended_by_itself"] and not result["diverged"] and has_model:
+            settings = trial.config["trial"]["settings"]
+            self._offer(settings, result[self._objective], str(trial))
+
+    def _offer(self, settings: Mapping[str, Any], value: float, name: str) -> None:
+        dataset = settings["dataset"]
+        cost = -value if maximized(self._objective) else value
+        offered = (cost, tie_order(settings), name)
+        best = self._best.get(dataset, offered)
+        self._best[dataset] = min(best, offered)
+        loser = max(best, offered)[-1]
+        if loser != self._best[dataset][-1]:
+            # A model that stays behind takes room but harms nothing.
+            with contextlib.suppress(OSError):
+                self._folder.trial(loser).delete_model()

@@ -1,0 +1,133 @@
+"""Which trials are trained together as fleets, and why. Trains and writes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from lenet.config import TrainConfig
+from lenet.fleet import ALIKE
+from lenet.registry import is_own
+from search_spaces.study import PlannedTrial
+from study.cluster.fleet_speed import Limit
+
+_RECORDED_ALIKE = ("record_every", "evaluate_at")
+"""With these in common, all members record at once again and again, and can be saved then."""
+
+_FLEET = "fleet"
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Trials with their fleets, and a line for each kind of trial that says what was chosen."""
+
+    trials: list[PlannedTrial]
+    lines: list[str]
+
+
+FindLimit = Callable[[Sequence[TrainConfig], int], Limit]
+"""Takes the configs of one kind of trial, and how many would fill the processors in one fleet
+each; returns the limit."""
+
+
+def pack(
+    trials: Sequence[PlannedTrial],
+    find_limit: FindLimit,
+    find_speedup: Callable[[Sequence[TrainConfig]], float],
+    *,
+    side_by_side: int,
+    known: Sequence[PlannedTrial] = (),
+) -> Packing:
+    """Put `trials` into fleets, enough of them to keep `side_by_side` processors busy.
+
+    Members are neighbors in the plan, whose outermost loop is the seed: trials of one seed share
+    batches. The names of fleets continue those of the `known` trials. `find_speedup` tells how many
+    times as fast a fleet is as its members one after the other.
+    """
+    groups: dict[Hashable, list[PlannedTrial]] = {}
+    for planned in trials:
+        groups.setdefault(kind_of(planned.config), []).append(planned)
+    at_least = -(-side_by_side // max(1, len(groups)))  # fleets of each kind
+    limits = {
+        kind: find_limit([planned.config for planned in group], -(-len(group) // at_least))
+        for kind, group in groups.items()
+    }
+    counts = _counts(
+        {kind: len(group) for kind, group in groups.items()},
+        {kind: limit.members for kind, limit in limits.items()},
+        side_by_side,
+    )
+    names = iter(next_fleets(known, sum(counts.values())))
+    packed, lines = {}, []
+    for kind, group in groups.items():
+        chunks = _chunks(group, counts[kind])
+        for chunk in chunks:
+            fleet = next(names) if len(chunk) > 1 else ""
+            for slot, planned in enumerate(chunk):
+                packed[planned.name] = dataclasses.replace(
+                    planned, fleet=fleet, slot=slot if fleet else 0
+                )
+        reason = limits[kind].reason
+        largest = [planned.config for planned in max(chunks, key=len)]
+        if len(largest) > 1:
+            reason = f"{find_speedup(largest):.1f} times as fast as alone"
+        lines.append(_line(group[0].config, chunks, reason))
+    return Packing([packed[planned.name] for planned in trials], lines)
+
+
+def next_fleets(known: Sequence[PlannedTrial], count: int) -> list[str]:
+    """Return `count` names of fleets that continue those of the `known` trials."""
+    numbers = [int(planned.fleet.removeprefix(_FLEET)) for planned in known if planned.fleet]
+    first = max(numbers, default=0) + 1
+    return [f"{_FLEET}{number}" for number in range(first, first + count)]
+
+
+def kind_of(config: TrainConfig) -> Hashable:
+    """Return what trials of one fleet have in common."""
+    # What cannot be stacked must not keep others of its kind from being packed.
+    cannot_be_stacked = is_own(config.optimizer) or config.clip_norm is not None
+    return (cannot_be_stacked, *(getattr(config, name) for name in (*ALIKE, *_RECORDED_ALIKE)))
+
+
+def _counts(
+    sizes: dict[Hashable, int], limits: dict[Hashable, int], side_by_side: int
+) -> dict[Hashable, int]:
+    """Return into how many fleets each kind of trial is divided.
+
+    If a few fleets are left over after every processor has had as many as the others, the largest
+    are divided further, so that none is waited for.
+    """
+    counts = {kind: -(-size // max(1, limits[kind])) for kind, size in sizes.items()}
+
+    def members(kind: Hashable) -> float:
+        return sizes[kind] / counts[kind]
+
+    while sum(counts.values()) % side_by_side:
+        largest = max(sizes, key=members)
+        if members(largest) < 2:
+            break
+        counts[largest] += 1
+    return counts
+
+
+def _chunks(group: Sequence[PlannedTrial], count: int) -> list[Sequence[PlannedTrial]]:
+    """Divide `group` into `count` runs of neighbors whose lengths differ by at most one."""
+    bounds = [len(group) * n // count for n in range(count + 1)]
+    return [group[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def _line(config: TrainConfig, chunks: Sequence[Sequence[PlannedTrial]], reason: str) -> str:
+    """Return one line: the kind of trial, its fleets, and the reason."""
+    largest, total = max(map(len, chunks)), sum(map(len, chunks))
+    if largest == 1:
+        what = f"{total} alone; "
+    elif len(chunks) == 1:
+        what = f"1 fleet of {largest}, "
+    else:
+        smallest = min(map(len, chunks))
+        of = f"{largest}" if smallest == largest else f"{smallest} to {largest}"
+        what = f"{len(chunks)} fleets of {of}, "
+    every = f", a record every {config.record_every} steps" if config.record_every else ""
+    return f"{config.model}, batch {config.batch_size}{every}: {what}{reason}"

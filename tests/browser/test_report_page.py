@@ -1,0 +1,248 @@
+"""The page in a real Chromium: read, sorted, filtered, selected, zoomed, printed."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.unit.made_up_run import EPOCHS
+
+Open = Callable[..., Page]
+BOARD = ".board tbody tr"
+CURVES = "#curves-1"
+
+
+def column(page: Page, name: str) -> list[str]:
+    """Return the cells of a column of the leaderboard, top to bottom."""
+    heads = [text.strip(" ▲▼") for text in page.locator(".board th").all_inner_texts()]
+    number = heads.index(name) + 1
+    return page.locator(f"{BOARD} td:nth-child({number})").all_inner_texts()
+
+
+def x_ticks(page: Page, figure: str = CURVES) -> list[float]:
+    """Return the numbers below the first chart of a figure."""
+    texts = page.locator(f"{figure} .chart").first.locator(".axes text[text-anchor=middle]")
+    return [float(t) for t in texts.all_text_contents() if re.fullmatch(r"[\d.]+", t)]
+
+
+def test_the_answer_comes_first(fan: Path, open_page: Open) -> None:
+    page = open_page(fan)
+    assert page.locator("h1").inner_text().startswith("How do learning rate and batch size")
+    lead = page.locator(".lead").inner_text()
+    assert "optimizer sgd, learning rate 0.1, batch size 32" in lead
+    assert "98.92 [98.57, 99.18] %" in lead
+    assert "data set mnist; budget paper; 3 seeds" in page.locator(".provenance").first.inner_text()
+
+
+def test_claims_filter_by_verdict(fan: Path, open_page: Open) -> None:
+    page = open_page(fan)
+    assert page.locator(".claim:visible").count() == 43
+    button = page.locator(".verdicts button[data-verdict='not reproduced']")
+    button.click()
+    shown = page.locator(".claim:visible")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert shown.count() == int(button.locator("b").inner_text()) == 8
+    assert all("not reproduced" in text for text in shown.locator(".verdict").all_inner_texts())
+    page.locator(".verdicts button[data-verdict='']").click()
+    assert page.locator(".claim:visible").count() == 43
+
+
+def test_the_leaderboard_sorts(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    assert column(page, "rank")[0] == "1"
+    page.get_by_role("button", name="batch size").click()
+    sizes = [int(text) for text in column(page, "batch size")]
+    assert sizes == sorted(sizes)
+    page.get_by_role("button", name="batch size").click()
+    sizes = [int(text) for text in column(page, "batch size")]
+    assert sizes == sorted(sizes, reverse=True)
+    assert page.locator(".board th[aria-sort=descending]").inner_text().startswith("batch size")
+
+
+def test_the_leaderboard_filters(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    page.locator("#leaderboard select").first.select_option(label="adam")
+    assert set(column(page, "optimizer")) == {"adam"}
+    page.locator("#leaderboard input[type=search]").fill("0.01 64")
+    assert (column(page, "learning rate"), column(page, "batch size")) == (["0.01"], ["64"])
+    assert page.locator("#leaderboard .count").inner_text().startswith("1 of 24 points")
+
+
+def test_selecting_points_highlights_their_curves(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    assert page.locator(f"{CURVES} .series.faint").count() == 0
+    page.locator(f"{BOARD} input").first.check()
+    assert page.locator(f"{CURVES} .series.strong").count() == 1
+    assert page.locator(f"{CURVES} .series.faint").count() == 23
+    page.get_by_role("button", name="Clear selection").click()
+    assert page.locator(f"{CURVES} .series.faint").count() == 0
+
+
+def test_a_chart_is_read_and_zoomed_by_keyboard(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    chart = page.locator(f"{CURVES} .chart").first
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    tip = page.locator("#tip")
+    assert "epoch 2" in tip.inner_text()
+    assert re.search(r"validation accuracy \d\d\.\d\d %", tip.inner_text())
+    first = tip.inner_text()
+    page.keyboard.press("ArrowDown")
+    assert tip.inner_text() != first
+    before = x_ticks(page)
+    page.keyboard.press("+")
+    assert max(x_ticks(page)) - min(x_ticks(page)) < max(before) - min(before)
+    page.locator(f"{CURVES} .chart").first.focus()
+    page.keyboard.press("0")
+    assert x_ticks(page) == before
+
+
+def test_enter_selects_the_point_of_a_curve(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    page.locator(f"{CURVES} .chart").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert page.locator(f"{BOARD}.selected").count() == 1
+
+
+def test_dragging_zooms_and_a_double_click_shows_all(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    chart = page.locator(f"{CURVES} .chart").first
+    chart.scroll_into_view_if_needed()
+    before = x_ticks(page)
+    box = chart.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.4 * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], y + 5, steps=4)
+    page.mouse.up()
+    assert max(x_ticks(page)) - min(x_ticks(page)) < max(before) - min(before)
+    page.locator(f"{CURVES} .chart").first.dblclick()
+    assert x_ticks(page) == before
+
+
+def test_a_line_shows_its_values_under_the_pointer(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    mark = page.locator(f"{CURVES} .chart .mark").first
+    # To the center: the top of the page is below the navigation. Scrolling hides the values.
+    mark.evaluate("mark => mark.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(100)
+    box = mark.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert "epoch 1" in page.locator("#tip").inner_text()
+
+
+def test_scales_are_logarithmic_on_request(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    page.locator(f"{CURVES} label", has_text="show").locator("select").select_option("train_loss")
+    scale = page.locator(f"{CURVES} label", has_text="scale").locator("select")
+    names = page.locator(f"{CURVES} .axis-name")
+    scale.select_option("linear")
+    assert "training loss" in names.all_text_contents()
+    scale.select_option("log")
+    assert "training loss, log" in names.all_text_contents()
+
+
+def test_the_data_of_a_figure_are_one_click_away(
+    made_up: Path, open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page(made_up)
+    page.locator(f"{CURVES} summary").click()
+    figure = page.locator(CURVES)
+    assert figure.locator(".data table tbody tr").count() > 10
+    with page.expect_download() as download:
+        figure.get_by_role("button", name="Download CSV").click()
+    saved = tmp_path / "curves.csv"
+    download.value.save_as(saved)
+    with saved.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Adam at 0.1 diverged in epoch 3, without a validation accuracy there.
+    assert len(rows) == 20 * EPOCHS + 4 * 2
+    final = [row for row in rows if "sgd, learning rate 0.1, batch size 32" in row["series"]][-1]
+    # The mean of 0.98 and 0.982.
+    assert float(final["validation accuracy"]) == pytest.approx(0.981, rel=1e-6)
+
+
+def test_every_control_is_reached_with_tab(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up)
+    reached = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        section, shows_focus = page.evaluate(
+            "(at => [at.closest('section')?.id ?? 'top', at === document.body ||"
+            " getComputedStyle(at).outlineStyle !== 'none'])(document.activeElement)"
+        )
+        reached.add(section)
+        assert shows_focus
+    assert {"top", "claims", "leaderboard", "figures", "tables", "made"} <= reached
+
+
+@pytest.mark.parametrize("page_of", ["made_up", "fan"])
+def test_a_narrow_screen_needs_no_sideways_scrolling(
+    page_of: str, request: pytest.FixtureRequest, open_page: Open
+) -> None:
+    path = request.getfixturevalue(page_of)
+    page = open_page(path, viewport={"width": 380, "height": 800})
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width == 380
+    assert page.locator(f"{CURVES} .chart").first.bounding_box()["width"] > 300  # type: ignore[index]
+
+
+def test_dark_mode_follows_the_system_and_the_switch(made_up: Path, open_page: Open) -> None:
+    def is_dark(page: Page) -> bool:
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", color)[:3])) < 3 * 80
+
+    page = open_page(made_up, color_scheme="dark")
+    assert is_dark(page)
+    page.locator("#theme").click()
+    assert not is_dark(page)
+    page.locator("#theme").click()
+    assert is_dark(page)
+    assert not is_dark(open_page(made_up, color_scheme="light"))
+
+
+def test_print_is_light_and_whole(made_up: Path, open_page: Open) -> None:
+    page = open_page(made_up, color_scheme="dark")
+    pdf = page.pdf(format="A4", print_background=True)
+    assert pdf.startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 29, 31)"
+    assert page.locator("#leaderboard .controls").is_hidden()
+    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert overflow <= 0
+
+
+@pytest.mark.parametrize(("page_of", "scheme"), [("fan", "light"), ("made_up", "dark")])
+def test_axe_finds_nothing_serious(
+    page_of: str, scheme: str, request: pytest.FixtureRequest, open_page: Open
+) -> None:
+    page = open_page(request.getfixturevalue(page_of), color_scheme=scheme)
+    page.locator(f"{CURVES} summary").click()
+    # Not as a script element, which the page's own policy would refuse.
+    axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
+    page.evaluate(f"{axe}; undefined")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    serious = [
+        f"{rule['id']}: {rule['nodes'][0]['html']}"
+        for rule in found["violations"]
+        if rule["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
+    assert len(found["passes"]) > 20
+
+
+def test_links_lead_nowhere_else(fan: Path, open_page: Open) -> None:
+    page = open_page(fan)
+    links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.getAttribute('href'))")
+    assert links
+    assert all(link.startswith("#") for link in links)

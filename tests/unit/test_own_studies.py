@@ -1,0 +1,139 @@
+"""The user's own study before Ray starts: found, kept, checked."""
+
+import json
+import sys
+
+import pytest
+
+import search_spaces
+from lenet import ConfigError
+from search_spaces.space import Choice, Range
+from search_spaces.study import maximized
+from study import grid
+from study.claims.judge import KINDS as CLAIMS
+from study.report import __main__ as report
+from study.report import summary
+from study.report.declared import check_declared
+from study.report.verdict_changes import verdict_changes
+from tests.own_study import TOKENS
+from tests.terminal import unwrapped
+from tests.unit.made_up_run import made_up_run, write
+
+STUDY = "tests.own_study:STUDY"
+
+
+def test_a_definition_survives_json():
+    found = search_spaces.find(STUDY)
+    document = json.loads(json.dumps(search_spaces.kept.to_json(found)))
+    assert search_spaces.kept.from_json(document) == found
+    for study in search_spaces.studies().values():
+        document = json.loads(json.dumps(search_spaces.kept.to_json(study)))
+        assert search_spaces.kept.from_json(document) == study
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.py"], "nowhere.py is not a file"),
+        (["tests.own_study:DATA"], "is a tuple instead of a search_spaces.study.Study"),
+        ([STUDY, "--set", "optimizer.q=1"], "takes no q: its keywords are params, lr, k"),
+        ([STUDY, "--set", "optimizer=adam", "--set", "optimizer.k=1"], "no trial has one"),
+        ([STUDY, "--set", "clip_norm=0"], "clip_norm must be above 0"),
+        ([STUDY, "--set", "q.k=1"], "the keywords of your own are model.NAME"),
+    ],
+)
+def test_a_mistake_costs_no_start_of_ray(arguments, message, tmp_path, capsys):
+    code = grid.main([*arguments, "--budget", "smoke", "--results", str(tmp_path / "run")])
+    assert code == 2
+    assert message in unwrapped(capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_study_in_a_file_is_found_from_any_folder(tmp_path, monkeypatch):
+    file = tmp_path / "some_own_study.py"
+    file.write_text("from tests.own_study import STUDY as OTHER")
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setenv("PYTHONPATH", "before")
+    monkeypatch.chdir(tmp_path)
+    name = search_spaces.kept.whole_path("some_own_study.py:OTHER")
+    assert name == f"{file}:OTHER"
+    monkeypatch.chdir("/")
+    assert search_spaces.find(name).name == "own-data"
+    with pytest.raises(ConfigError, match=r"has no STUDY \(.*some_own_study.py"):
+        search_spaces.find(str(file))
+
+
+def test_a_file_with_the_name_of_another_module_is_refused(tmp_path):
+    (tmp_path / "json.py").write_text("STUDY = 1")
+    with pytest.raises(ConfigError, match=r"has the name of another module, .*rename the file"):
+        search_spaces.find(str(tmp_path / "json.py"))
+
+
+def test_keywords_of_own_parts_are_dimensions():
+    study = search_spaces.find(STUDY).with_choices({"optimizer.k": ["1", "2.0"]})
+    plan = study.plan("smoke", seeds=1)
+    assert [trial.config.get("optimizer.k") for trial in plan[:2]] == [1, 2]
+    assert len({trial.name for trial in plan}) == len(plan) == 8
+    tokens = {trial.config.get("model.size") for trial in plan if trial.config.dataset == TOKENS}
+    assert tokens == {4}
+    space = search_spaces.find(STUDY).search_space(
+        {"optimizer.k": ["1..8"], "dataset": [TOKENS], "lr": ["0.1"]}, "smoke"
+    )
+    assert {d.setting: d.domain for d in space.dimensions} == {"optimizer.k": Range(1.0, 8.0)}
+    words = search_spaces.find(STUDY).search_space({"optimizer.k": ["1", "3"]}, "smoke")
+    assert Choice((1, 3)) in [dimension.domain for dimension in words.dimensions]
+
+
+def test_defaults_of_own_keywords_go_where_an_own_part_goes():
+    study = search_spaces.find(STUDY).with_choices({"optimizer": ["adam", "tests.own_parts:Signs"]})
+    for trial in study.plan("smoke", seeds=1):
+        expected = None if trial.config.optimizer == "adam" else 4
+        assert trial.config.get("optimizer.k") == expected
+
+
+def test_metrics_have_the_declared_direction():
+    search_spaces.find(STUDY)
+    assert maximized("validation_spread")
+    assert maximized("test_spread")
+    assert not maximized("validation_loss")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("withn", {}, "did you mean 'within'"),
+        ("within", {"quality": "test_loss"}, "claim mine, of kind within: .*where"),
+        ("tests.own_parts:no_such", {}, "tests.own_parts has no no_such"),
+        ("tests.own_parts:huber", {}, "kind tests.own_parts:huber: missing .*'targets'"),
+    ],
+)
+def test_what_a_study_declares_is_checked_at_once(kind, options, message):
+    study = search_spaces.find(STUDY)
+    claim = study.claims[0].__class__(
+        name="mine", source="", statement="", published="none", kind=kind, options=options
+    )
+    with pytest.raises(ConfigError, match=message):
+        CLAIMS.check(claim, None)
+    check_declared(study)
+
+
+def test_a_changed_verdict_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(summary, "draw_all", lambda *_: [])  # drawing takes seconds
+    earlier = {"a": "reproduced", "b": "reproduced", "c": "reproduced"}
+    now = {"a": "reproduced", "b": "undecided", "d": "x"}
+    assert verdict_changes(earlier, now) == [
+        "Changed: b was reproduced, and is undecided now",
+        "Changed: c was reproduced, and is not judged now",
+    ]
+    assert verdict_changes(now, now) == []
+
+    # The report replaces the file, which is read before.
+    run = write(made_up_run(), tmp_path / "run")
+    committed = run / "claims.csv"
+    committed.write_text("claim,verdict\nsgd-needs-tuning,reproduced\n")
+    assert report.main([str(run), "--check", str(committed)]) == 1
+    assert "Changed: sgd-needs-tuning was reproduced, and is" in capsys.readouterr().out
+    assert report.main([str(run), "--check", str(committed)]) == 0
+    committed.write_text("x,y")
+    assert report.main([str(run), "--check", str(committed)]) == 2
+    assert "no table of claims" in capsys.readouterr().err

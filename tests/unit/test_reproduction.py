@@ -1,0 +1,116 @@
+"""`python -m study.reproduce`: which run judges a claim, and what changes are reported."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import search_spaces
+from lenet import TrainConfig
+from search_spaces.reproduction import PARTS
+from search_spaces.study import PlannedTrial
+from study import pipeline, reproduce
+from study.report import reproduction
+from study.runs.run_folder import RunFolder
+from tests.unit.made_up_run import made_up_run, write
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_committed_verdicts_are_those_of_the_committed_records(capsys):
+    """Runs under results/ of this checkout do not count."""
+    committed = str(DOCS / "results")
+    typed = ["--check", "--results", committed, "--runs", committed, "--out", str(DOCS)]
+    assert reproduce.main(typed) == 0, capsys.readouterr().out
+    claims = {
+        f"{study.name} {claim.name}"
+        for study in search_spaces.studies().values()
+        for claim in study.claims
+    }
+    assert reproduction.verdicts_in(DOCS / reproduction.TABLE).keys() == claims
+    page = (DOCS / reproduction.PAGE).read_text(encoding="utf-8")
+    counts = page.split("\n\n")[2]
+    assert " ".join(counts.split()) in " ".join((DOCS.parent / "README.md").read_text().split())
+
+
+def test_a_claim_is_judged_by_the_published_run_with_the_most_seeds(tmp_path, capsys):
+    for seeds, budget in ((2, "paper"), (3, "paper"), (4, "quick")):
+        write(made_up_run(seeds=seeds, budget=budget), tmp_path / "runs" / f"{budget}-{seeds}")
+    typed = ["--results", str(tmp_path / "none"), "--runs", str(tmp_path / "runs")]
+    typed += ["--out", str(tmp_path / "out")]
+    assert reproduce.main(["--judge-only", *typed]) == 0
+    table = pd.read_csv(tmp_path / "out" / reproduction.TABLE)
+    assert len(table) == sum(len(study.claims) for study in search_spaces.studies().values())
+    tested = table[table["verdict"] != "not tested"]
+    assert set(tested["study"]) == {"fan"}
+    assert {Path(run).name for run in tested["run"]} == {"paper-3"}
+    assert set(tested["seeds"]) == {3}
+    page = (tmp_path / "out" / reproduction.PAGE).read_text(encoding="utf-8")
+    assert f"{len(tested)} were tested at the published budget" in page
+
+    # Without them, no claim is tested.
+    shutil.rmtree(tmp_path / "runs" / "paper-3")
+    shutil.rmtree(tmp_path / "runs" / "paper-2")
+    capsys.readouterr()
+    assert reproduce.main(["--check", *typed]) == 1
+    assert f"{len(tested)} verdicts changed" in capsys.readouterr().out
+
+
+def test_a_missing_table_is_named(tmp_path, capsys):
+    assert reproduce.main(["--check", "--out", str(tmp_path)]) == 2
+    assert f"python -m study.reproduce --judge-only --out {tmp_path}" in capsys.readouterr().err
+
+
+def test_every_part_is_a_grid_and_every_grid_is_a_part():
+    trained = {
+        study.name
+        for study in search_spaces.studies().values()
+        if study.claims and not (study.workers or study.space)
+    }
+    assert {part.study for part in PARTS} == trained
+    for part in PARTS:
+        study = search_spaces.find(part.study).with_grids(part.grids)
+        assert len(study.plan("paper", part.seeds)) > 0
+        assert study.stochastic or part.seeds == 1
+
+
+def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        pipeline, "tune", lambda _, typed, **how: calls.append((typed, how["request"])) or 1
+    )
+    monkeypatch.setattr(reproduce, "_judge", lambda _: 0)
+    begin_fan(tmp_path / "fan", seeds=25)
+    assert reproduce.main(["fan", "upc-line", "--results", str(tmp_path)]) == 1
+    assert [" ".join(typed) for typed, _ in calls] == [
+        f"--resume {tmp_path}/fan",
+        "fan --budget paper --seeds 5 --grids large-rates",
+        "upc-line --budget paper --seeds 1",
+    ]
+    assert [len(request.plan()) for _, request in calls[1:]] == [5 * 16, 30]
+
+    monkeypatch.setattr(RunFolder, "unfinished", lambda _: [])
+    calls.clear()
+    reproduce.main(["fan", "--results", str(tmp_path)])
+    assert len(calls) == 1  # its other grid
+
+
+def begin_fan(folder, seeds):
+    """Create a run of Fan's study without a trial."""
+    plan = [
+        PlannedTrial(name=f"seed{seed}", config=TrainConfig(seed=seed)) for seed in range(seeds)
+    ]
+    run = replace(made_up_run(seeds=seeds, budget="paper").run, tool="study.grid")
+    RunFolder.create(folder, run, plan).make()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [(["fun"], "did you mean 'fan'"), (["fan"], "has 2 seeds, and the reproduction wants 25")],
+)
+def test_what_cannot_be_reproduced_is_refused(typed, message, tmp_path, capsys):
+    begin_fan(tmp_path / "fan", seeds=2)
+    assert reproduce.main([*typed, "--results", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""Trained models in files, and the commands that train them again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lenet import ConfigError, TrainConfig, datasets, trained
+from lenet.evaluation import evaluate
+from lenet.losses import CROSS_ENTROPY
+from lenet.training import Run, train
+from study import commandline, grid
+from study.analysis.leaderboard import leaderboard
+from study.report.winner import retrain_command, winner_lines
+from tests.unit.made_up_run import made_up_run
+
+
+def test_a_trained_model_gives_its_test_accuracy_again(tmp_path):
+    config = TrainConfig(dataset="digits", dropout=0.2, width=2, epochs=1, train_samples=200)
+    data = datasets.load("digits")
+    run = Run(config, data)
+    *_, last = train(run)
+    (tmp_path / "model.pt").write_bytes(trained.as_bytes(run))
+    state = torch.get_rng_state()
+    model, read = trained.load(tmp_path / "model.pt")
+    assert torch.equal(state, torch.get_rng_state())
+    assert read == config
+    assert evaluate(model, CROSS_ENTROPY, data.test) == (last.test_loss, last.test_accuracy)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK", b"x" * 1000])
+def test_another_file_is_no_trained_model(tmp_path, content):
+    path = tmp_path / "model.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"name a model\.pt|name the model\.pt of a trial"):
+        trained.load(path)
+
+
+def planned_by(command):
+    """Return the configs that a command of `study.grid` plans."""
+    _, _, tool, *typed = command.split()
+    assert tool == "study.grid"
+    options = grid._parser().parse_args(typed)
+    request = grid.Request(
+        study=options.study,
+        budget=options.budget,
+        seeds=options.seeds,
+        choices=commandline.choices(options),
+        scheduler="none",
+    )
+    return [planned.config for planned in request.plan()]
+
+
+@pytest.mark.parametrize(
+    "choices", [{}, {"dropout": [0.25, 0.5]}, {"dataset": ["digits"], "optimizer": ["rmsprop"]}]
+)
+def test_the_best_trial_has_a_command_that_trains_it_again(tmp_path, choices):
+    results = made_up_run(seeds=2, choices=choices)
+    best_first = results.trials.sort_values(
+        ["validation_accuracy", "trial"], ascending=[False, True]
+    )
+    winner = best_first.iloc[0]
+    folder = tmp_path / "trials" / str(winner["trial"])
+    folder.mkdir(parents=True)
+    (folder / "model.pt").touch()
+    found, again, command = winner_lines(results, tmp_path)
+    assert found == f"Trained model of the best trial: trials/{winner['trial']}/model.pt"
+    assert again == "To train the best trial again, type"
+    settings = {name: winner[name] for name in TrainConfig().to_dict() if name in winner}
+    unset = {name: None if value != value else value for name, value in settings.items()}
+    assert planned_by(command)[-1] == TrainConfig.from_dict(unset)
+
+
+def test_the_best_of_equal_trials_has_the_best_setting():
+    results = made_up_run()
+    tied = results.trials.assign(validation_accuracy=1.0)
+    results = replace(results, trials=tied.sample(frac=1, random_state=0))
+    best = leaderboard(results).iloc[0]
+    _, command = winner_lines(results, Path("no-models"))
+    config = planned_by(command)[-1]
+    assert (config.optimizer, config.lr, config.batch_size) == (
+        best["optimizer"],
+        best["lr"],
+        best["batch_size"],
+    )
+
+
+def test_a_config_that_no_grid_contains_has_no_command():
+    results = made_up_run()
+    settings = TrainConfig().to_dict()
+    assert retrain_command(results, settings | {"optimizer": "no-such"}) is None
