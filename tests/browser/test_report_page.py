@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.unit.made_up_run import EPOCHS
 
@@ -31,6 +31,11 @@ def x_ticks(page: Page, figure: str = CURVES) -> list[float]:
     return [float(t) for t in texts.all_text_contents() if re.fullmatch(r"[\d.]+", t)]
 
 
+def painted(page: Page) -> None:
+    """Wait until the browser has told the page what happened (scrolling, sizes) and drawn it."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_the_answer_comes_first(fan: Path, open_page: Open) -> None:
     page = open_page(fan)
     assert page.locator("h1").inner_text().startswith("How do learning rate and batch size")
@@ -42,46 +47,51 @@ def test_the_answer_comes_first(fan: Path, open_page: Open) -> None:
 
 def test_claims_filter_by_verdict(fan: Path, open_page: Open) -> None:
     page = open_page(fan)
-    assert page.locator(".claim:visible").count() == 43
+    expect(page.locator(".claim:visible")).to_have_count(43)
     button = page.locator(".verdicts button[data-verdict='not reproduced']")
     button.click()
     shown = page.locator(".claim:visible")
-    assert button.get_attribute("aria-pressed") == "true"
-    assert shown.count() == int(button.locator("b").inner_text()) == 8
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(shown).to_have_count(8)
+    assert button.locator("b").inner_text() == "8"
     assert all("not reproduced" in text for text in shown.locator(".verdict").all_inner_texts())
     page.locator(".verdicts button[data-verdict='']").click()
-    assert page.locator(".claim:visible").count() == 43
+    expect(page.locator(".claim:visible")).to_have_count(43)
 
 
 def test_the_leaderboard_sorts(made_up: Path, open_page: Open) -> None:
     page = open_page(made_up)
     assert column(page, "rank")[0] == "1"
     page.get_by_role("button", name="batch size").click()
+    expect(page.locator(".board th[aria-sort=ascending]")).to_contain_text("batch size")
     sizes = [int(text) for text in column(page, "batch size")]
     assert sizes == sorted(sizes)
     page.get_by_role("button", name="batch size").click()
+    expect(page.locator(".board th[aria-sort=descending]")).to_contain_text("batch size")
     sizes = [int(text) for text in column(page, "batch size")]
     assert sizes == sorted(sizes, reverse=True)
-    assert page.locator(".board th[aria-sort=descending]").inner_text().startswith("batch size")
 
 
 def test_the_leaderboard_filters(made_up: Path, open_page: Open) -> None:
     page = open_page(made_up)
     page.locator("#leaderboard select").first.select_option(label="adam")
+    count = page.locator("#leaderboard .count")
+    expect(count).to_contain_text("12 of 24 points")
     assert set(column(page, "optimizer")) == {"adam"}
     page.locator("#leaderboard input[type=search]").fill("0.01 64")
+    expect(count).to_contain_text("1 of 24 points")
     assert (column(page, "learning rate"), column(page, "batch size")) == (["0.01"], ["64"])
-    assert page.locator("#leaderboard .count").inner_text().startswith("1 of 24 points")
 
 
 def test_selecting_points_highlights_their_curves(made_up: Path, open_page: Open) -> None:
     page = open_page(made_up)
-    assert page.locator(f"{CURVES} .series.faint").count() == 0
+    faint = page.locator(f"{CURVES} .series.faint")
+    expect(faint).to_have_count(0)
     page.locator(f"{BOARD} input").first.check()
-    assert page.locator(f"{CURVES} .series.strong").count() == 1
-    assert page.locator(f"{CURVES} .series.faint").count() == 23
+    expect(page.locator(f"{CURVES} .series.strong")).to_have_count(1)
+    expect(faint).to_have_count(23)
     page.get_by_role("button", name="Clear selection").click()
-    assert page.locator(f"{CURVES} .series.faint").count() == 0
+    expect(faint).to_have_count(0)
 
 
 def test_a_chart_is_read_and_zoomed_by_keyboard(made_up: Path, open_page: Open) -> None:
@@ -90,16 +100,18 @@ def test_a_chart_is_read_and_zoomed_by_keyboard(made_up: Path, open_page: Open) 
     chart.focus()
     page.keyboard.press("ArrowRight")
     tip = page.locator("#tip")
-    assert "epoch 2" in tip.inner_text()
-    assert re.search(r"validation accuracy \d\d\.\d\d %", tip.inner_text())
+    expect(tip).to_contain_text("epoch 2")
+    expect(tip).to_contain_text(re.compile(r"validation accuracy \d\d\.\d\d %"))
     first = tip.inner_text()
     page.keyboard.press("ArrowDown")
-    assert tip.inner_text() != first
+    expect(tip).not_to_have_text(first, use_inner_text=True)
     before = x_ticks(page)
     page.keyboard.press("+")
+    painted(page)
     assert max(x_ticks(page)) - min(x_ticks(page)) < max(before) - min(before)
     page.locator(f"{CURVES} .chart").first.focus()
     page.keyboard.press("0")
+    painted(page)
     assert x_ticks(page) == before
 
 
@@ -108,13 +120,14 @@ def test_enter_selects_the_point_of_a_curve(made_up: Path, open_page: Open) -> N
     page.locator(f"{CURVES} .chart").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    assert page.locator(f"{BOARD}.selected").count() == 1
+    expect(page.locator(f"{BOARD}.selected")).to_have_count(1)
 
 
 def test_dragging_zooms_and_a_double_click_shows_all(made_up: Path, open_page: Open) -> None:
     page = open_page(made_up)
     chart = page.locator(f"{CURVES} .chart").first
     chart.scroll_into_view_if_needed()
+    painted(page)
     before = x_ticks(page)
     box = chart.bounding_box()
     assert box is not None
@@ -123,8 +136,10 @@ def test_dragging_zooms_and_a_double_click_shows_all(made_up: Path, open_page: O
     page.mouse.down()
     page.mouse.move(box["x"] + 0.7 * box["width"], y + 5, steps=4)
     page.mouse.up()
+    painted(page)
     assert max(x_ticks(page)) - min(x_ticks(page)) < max(before) - min(before)
     page.locator(f"{CURVES} .chart").first.dblclick()
+    painted(page)
     assert x_ticks(page) == before
 
 
@@ -133,11 +148,11 @@ def test_a_line_shows_its_values_under_the_pointer(made_up: Path, open_page: Ope
     mark = page.locator(f"{CURVES} .chart .mark").first
     # To the center: the top of the page is below the navigation. Scrolling hides the values.
     mark.evaluate("mark => mark.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(100)
+    painted(page)
     box = mark.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    assert "epoch 1" in page.locator("#tip").inner_text()
+    expect(page.locator("#tip")).to_contain_text("epoch 1")
 
 
 def test_scales_are_logarithmic_on_request(made_up: Path, open_page: Open) -> None:
@@ -146,9 +161,9 @@ def test_scales_are_logarithmic_on_request(made_up: Path, open_page: Open) -> No
     scale = page.locator(f"{CURVES} label", has_text="scale").locator("select")
     names = page.locator(f"{CURVES} .axis-name")
     scale.select_option("linear")
-    assert "training loss" in names.all_text_contents()
+    expect(names.get_by_text("training loss", exact=True).first).to_be_attached()
     scale.select_option("log")
-    assert "training loss, log" in names.all_text_contents()
+    expect(names.get_by_text("training loss, log", exact=True).first).to_be_attached()
 
 
 def test_the_data_of_a_figure_are_one_click_away(
@@ -157,7 +172,7 @@ def test_the_data_of_a_figure_are_one_click_away(
     page = open_page(made_up)
     page.locator(f"{CURVES} summary").click()
     figure = page.locator(CURVES)
-    assert figure.locator(".data table tbody tr").count() > 10
+    expect(figure.locator(".data table tbody tr").nth(10)).to_be_attached()
     with page.expect_download() as download:
         figure.get_by_role("button", name="Download CSV").click()
     saved = tmp_path / "curves.csv"
@@ -204,8 +219,10 @@ def test_dark_mode_follows_the_system_and_the_switch(made_up: Path, open_page: O
     page = open_page(made_up, color_scheme="dark")
     assert is_dark(page)
     page.locator("#theme").click()
+    painted(page)
     assert not is_dark(page)
     page.locator("#theme").click()
+    painted(page)
     assert is_dark(page)
     assert not is_dark(open_page(made_up, color_scheme="light"))
 
@@ -215,6 +232,7 @@ def test_print_is_light_and_whole(made_up: Path, open_page: Open) -> None:
     pdf = page.pdf(format="A4", print_background=True)
     assert pdf.startswith(b"%PDF")
     page.emulate_media(media="print")
+    painted(page)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 29, 31)"
     assert page.locator("#leaderboard .controls").is_hidden()
@@ -228,6 +246,7 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     page = open_page(request.getfixturevalue(page_of), color_scheme=scheme)
     page.locator(f"{CURVES} summary").click()
+    expect(page.locator(f"{CURVES} .data table tbody tr").first).to_be_attached()
     # Not as a script element, which the page's own policy would refuse.
     axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
     page.evaluate(f"{axe}; undefined")
