@@ -6,10 +6,10 @@ import contextlib
 import datetime
 import itertools
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -28,27 +28,8 @@ from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project
 from study.runs.run_folder import RunFolder
 from study.scaling.launchers import Launchers, is_complete
 from study.scaling.placement import check_capacity, check_threads, with_workers
-from study.scaling.plan import TOOL, Launch, ScalingRequest
+from study.scaling.plan import TOOL, Launch, ScalingSession
 from study.terminal import print_note
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScalingSession:
-    """A scaling run, new or resumed, as the user typed it."""
-
-    request: ScalingRequest
-    folder: RunFolder
-    resumed: bool
-    data_dir: Path | None
-    address: str | None
-    autoscale: bool
-    """the cluster adds the machines that it lacks"""
-    oversubscribe: bool
-    command: str
-    counts: Sequence[int] | None
-    """worker counts, as typed"""
-    devices: Sequence[str] | None
-    """as typed"""
 
 
 class ScalingEngine:
@@ -303,7 +284,7 @@ class ScalingEngine:
             versions=versions(),
             records_version=RECORDS_VERSION,
             commit=project_commit(),
-            command=self._session.command,
+            command=shlex.join(self._session.command),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
 

@@ -11,7 +11,9 @@ import search_spaces
 from lenet import TrainConfig
 from search_spaces.reproduction import PARTS
 from search_spaces.study import PlannedTrial
-from study import pipeline, reproduce
+from study import reproduce
+from study.api.job import TuningJob
+from study.cluster.engine import Ending
 from study.report import reproduction
 from study.runs.run_folder import RunFolder
 from tests.unit.made_up_run import made_up_run, write
@@ -78,16 +80,19 @@ def test_every_part_is_a_grid_and_every_grid_is_a_part():
 
 def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(
-        pipeline, "tune", lambda _, typed, **how: calls.append((typed, how["request"])) or 1
-    )
+
+    def train(job, *_, **__):
+        calls.append((job.session.command, job.session.request))
+        return Ending.SOME_FAILED
+
+    monkeypatch.setattr(TuningJob, "train", train)
     monkeypatch.setattr(reproduce, "_judge", lambda _: 0)
     begin_fan(tmp_path / "fan", seeds=25)
     assert reproduce.main(["fan", "upc-line", "--results", str(tmp_path)]) == 1
     assert [" ".join(typed) for typed, _ in calls] == [
-        f"--resume {tmp_path}/fan",
-        "fan --budget paper --seeds 5 --grids large-rates",
-        "upc-line --budget paper --seeds 1",
+        f"python -m study.grid --resume {tmp_path}/fan",
+        "python -m study.grid fan --budget paper --seeds 5 --grids large-rates",
+        "python -m study.grid upc-line --budget paper --seeds 1",
     ]
     assert [len(request.plan()) for _, request in calls[1:]] == [5 * 16, 30]
 
