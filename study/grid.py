@@ -16,7 +16,8 @@ import sys
 from collections.abc import Sequence
 
 from study import commandline
-from study.api.grid_job import SCHEDULERS, TOOL, grid, resumed_grid
+from study.api.grid_job import SCHEDULERS, grid, resumed_grid
+from study.runs.metadata import GRID_TOOL as TOOL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

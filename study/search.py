@@ -23,11 +23,11 @@ from study.api.search_job import (
     SAMPLERS,
     SCHEDULERS,
     START_POINTS,
-    TOOL,
     TRIALS,
     resumed_search,
     search,
 )
+from study.runs.metadata import SEARCH_TOOL as TOOL
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 

@@ -11,7 +11,7 @@ from study.api.job import TuningJob, begun_by, opened
 from study.api.places import Place, data_folder, location, new_place, on_cluster, reused_places
 from study.api.studies import Settings, as_typed, choices, study_name
 from study.request import DEFAULT_RESOURCES, Options, Request, ResourceRequest, TuningSession
-from study.runs.metadata import GRID_TOOL as TOOL
+from study.runs.metadata import GRID_TOOL
 
 SCHEDULERS = ("none", "asha")
 
@@ -51,6 +51,7 @@ def grid(
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
+    arguments = dict(locals())
     name, chosen = study_name(study), choices(settings)
     if scheduler not in SCHEDULERS:
         raise ConfigError(unknown_name(scheduler, SCHEDULERS, "scheduler"))
@@ -64,18 +65,15 @@ def grid(
             "one by one: omit one of them"
         )
     request.plan()  # reports a wrong name or value before torch, which takes seconds to import
-    arguments = {"study": name, "grids": grids, "budget": budget, "seeds": seeds}
-    arguments |= {"settings": as_typed(chosen), "scheduler": scheduler, "keep_models": keep_models}
-    arguments |= {"pack": pack, "data_dir": data_dir, "resources": resources}
     return TuningJob(
         session=TuningSession(
-            tool=TOOL,
+            tool=GRID_TOOL,
             request=request,
             options=options,
             resources=on_cluster(resources),
             place=new_place(results, storage, name, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(grid, arguments),
+            command=begun_by(grid, arguments, study=name, settings=as_typed(chosen)),
         )
     )
 
@@ -93,10 +91,10 @@ def resumed_grid(
     Raises: ConfigError if there is no such run.
     """
     where = location(place)
-    run = opened(where, TOOL).run
+    run = opened(where, GRID_TOOL).run
     return TuningJob(
         session=TuningSession(
-            tool=TOOL,
+            tool=GRID_TOOL,
             request=Request.of_run(run),
             options=Options.from_json(run.options),
             resources=on_cluster(resources),

@@ -107,6 +107,7 @@ def lr_range(
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
+    arguments = dict(locals())
     for name in ramps:
         if name not in studies.RAMPS:
             raise ConfigError(f"--ramps: {unknown_name(name, studies.RAMPS, 'ramp')}")
@@ -129,9 +130,6 @@ def lr_range(
         reuse=reused_places(reuse),
         **_verification_options(budget, verify=verify, epochs=verify_epochs, grid=grid),
     )
-    arguments = {"ramps": ramps, "loss": loss, "budget": budget, "seeds": seeds}
-    arguments |= {"settings": as_typed(chosen), "verify": verify, "verify_epochs": verify_epochs}
-    arguments |= {"grid": grid, "pack": pack, "data_dir": data_dir, "resources": resources}
     return RangeTestJob(
         session=TuningSession(
             tool=TOOL,
@@ -140,7 +138,7 @@ def lr_range(
             resources=on_cluster(resources),
             place=new_place(results, storage, request.study, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(lr_range, arguments),
+            command=begun_by(lr_range, arguments, settings=as_typed(chosen)),
         ),
     )
 

@@ -95,6 +95,7 @@ def scaling(
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
+    arguments = dict(locals())
     cluster = cluster_address(address, autoscale=autoscale)
     chosen = choices(settings)
     typed, name = as_typed(chosen), study_name(study)
@@ -126,12 +127,6 @@ def scaling(
         raise ConfigError(unknown_name(placement, PLACEMENTS, "placement"))
     if placement and not cluster:
         raise ConfigError("--placement needs a cluster: add --address, or omit --placement")
-    arguments = {"study": name, "workers": workers, "widths": widths, "weak": weak}
-    arguments |= {"repeats": repeats, "budget": budget, "settings": typed}
-    arguments |= {"devices": devices, "launchers": launchers, "strategies": strategies}
-    arguments |= {"oversubscribe": oversubscribe, "cpus_per_worker": cpus_per_worker}
-    arguments |= {"placement": placement, "address": address, "autoscale": autoscale}
-    arguments |= {"data_dir": data_dir}
     counts, note = (None, "") if workers is None else _with_baseline(workers)
     found = None if devices is None else _distinct(devices, PROCESSORS, "device")
     folder = RunFolder(new_place(results, storage, name, budget))
@@ -147,7 +142,7 @@ def scaling(
             oversubscribe=oversubscribe,
             counts=counts,
             devices=found,
-            command=begun_by(scaling, arguments),
+            command=begun_by(scaling, arguments, study=name, settings=typed),
         ),
     )
 

@@ -33,7 +33,7 @@ from study.request import (
     TuningSession,
 )
 from study.runs import layout
-from study.runs.metadata import SEARCH_TOOL as TOOL
+from study.runs.metadata import SEARCH_TOOL
 from study.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ def search(
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
+    arguments = dict(locals())
     name, chosen = study_name(study), choices(settings)
     _check_choices(chosen)
     if scheduler not in SCHEDULERS:
@@ -218,21 +219,16 @@ def search(
             existing_folder("start_from", start_from), search_space, options.objectives[0]
         )
     options = replace(options, space=tuple(d.to_json() for d in space), start_from=tuple(first))
-    arguments = {"study": name, "trials": trials, "time_limit": time_limit, "budget": budget}
-    arguments |= {"settings": as_typed(chosen), "objectives": objectives, "sampler": sampler}
-    arguments |= {"sampler_seed": sampler_seed, "scheduler": scheduler, "confirm": confirm}
-    arguments |= {"start_from": start_from, "optuna_storage": optuna_storage}
-    arguments |= {"keep_models": keep_models, "data_dir": data_dir, "resources": resources}
     return SearchJob(
         optuna_storage=optuna_storage,
         session=TuningSession(
-            tool=TOOL,
+            tool=SEARCH_TOOL,
             request=request,
             options=options,
             resources=on_cluster(resources),
             place=new_place(results, storage, name, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(search, arguments),
+            command=begun_by(search, arguments, study=name, settings=as_typed(chosen)),
         ),
     )
 
@@ -251,7 +247,7 @@ def resumed_search(
     Raises: ConfigError if there is no such run, or its search space has changed since.
     """
     where = location(place)
-    run = opened(where, TOOL).run
+    run = opened(where, SEARCH_TOOL).run
     request, options = Request.of_run(run), SearchOptions.from_json(run.options)
     search_space = search_spaces.find(request.study).search_space(request.choices, request.budget)
     if tuple(map(Dimension.from_json, options.space)) != search_space.dimensions:
@@ -267,7 +263,7 @@ def resumed_search(
     return SearchJob(
         optuna_storage=optuna_storage,
         session=TuningSession(
-            tool=TOOL,
+            tool=SEARCH_TOOL,
             request=request,
             options=options,
             resources=on_cluster(resources),
