@@ -25,7 +25,7 @@ from study.analysis.leaderboard import without_ramps_and_confirmations
 from study.analysis.points import distinguishing_settings
 from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
-from study.analysis.wording import format_value
+from study.analysis.wording import format_setting, format_value
 from study.analysis.workloads import values_by_seed
 
 _WORKERS = ("processor", "launcher", "workers", "strategy")
@@ -304,7 +304,8 @@ def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
     yield "budget", one.budget, other.budget
     yield "scheduler", one.scheduler, other.scheduler
     yield "data source", one.dataset.source, other.dataset.source
-    yield "seeds", _listed(first.completed["seed"]), _listed(second.completed["seed"])
+    seeds = [_listed("seed", results.completed["seed"]) for results in (first, second)]
+    yield "seeds", seeds[0], seeds[1]
     yield "device", _devices(first), _devices(second)
     for name in sorted({*one.versions, *other.versions}):
         yield f"version of {name}", one.versions.get(name, ""), other.versions.get(name, "")
@@ -320,18 +321,19 @@ def _settings(
     known = dict.fromkeys(name for table in tables for name in settings_in(table))
     for name in known:
         if name != "seed" and name not in names:
-            one, other = (
-                _listed(table[name]) if name in table else format_value(_default(name))
-                for table in tables
-            )
+            one, other = (_listed(name, _column(table, name)) for table in tables)
             yield name, one, other
 
 
-def _listed(column: pd.Series) -> str:
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series([_default(name)], dtype=object)
+
+
+def _listed(name: str, column: pd.Series) -> str:
     values = sorted(column.dropna().unique().tolist(), key=lambda value: (str(type(value)), value))
-    texts = [format_value(value) for value in values]
+    texts = [format_setting(name, value) for value in values]
     if column.isna().any():
-        texts.insert(0, format_value(None))
+        texts.insert(0, format_setting(name, None))
     if len(texts) > 4 and all(isinstance(value, int | float) for value in values):
         return f"{texts[0]} to {texts[-1]} ({len(texts)})"
     return ", ".join(texts)
