@@ -61,7 +61,7 @@ def sentence(comparison: RunComparison, first: str = "", second: str = "") -> st
     ending = "No difference beyond the seeds is shown"
     if overall.p < 1 - CONFIDENCE:
         ending = "The runs differ beyond the seeds"
-    alone = f"; taken alone, {comparison.differing_points} of {points} do" if count > 1 else ""
+    alone = f"; taken alone, {comparison.differing_points} of {points} differ" if count > 1 else ""
     return f"{found} ({seeds}, p = {overall.p:.2g}). {ending}{alone}."
 
 

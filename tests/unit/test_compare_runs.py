@@ -16,7 +16,7 @@ from study.report.run_comparison import sentence
 from tests.unit.made_up_run import made_up_run, write
 
 ONE_LR = {"lr": ["0.1"], "optimizer": ["sgd"]}
-GAINS = [0.004, 0.003, 0.001]
+GAINS = [0.004, 0.0035, 0.0045]
 """of the validation accuracy of seeds 0, 1 and 2 in the second run"""
 
 
@@ -45,7 +45,9 @@ def test_points_are_paired_by_seed():
         assert row["paired"] == 3
         assert row["p"] == pytest.approx(min(1, 24 * test.pvalue))  # equal ones, by Holm's rule
     assert found.overall.p == pytest.approx(test.pvalue)
-    assert "The runs differ beyond the seeds; taken alone, 0 of 24 points do." in sentence(found)
+    assert "The runs differ beyond the seeds; taken alone, 0 of 24 points differ." in sentence(
+        found
+    )
 
 
 def test_other_seeds_are_not_paired():
@@ -200,5 +202,6 @@ def test_what_cannot_be_compared_is_one_line_and_exit_code_2(
         write(made_up_run(choices={"lr": [lr, str(2 * float(lr))]}), tmp_path / name)
     assert compare.main(words) == 2
     line, end = capsys.readouterr().err.split("\n")
-    assert line.startswith(f"error: {error}")
+    assert line.startswith("error: ")
+    assert error in line
     assert end == ""
