@@ -67,7 +67,7 @@ class Plan:
         return f"{trials}{more}, about {round(self.seconds)} s"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Job(ABC):
     """What a command or a notebook wants trained. Making one trains nothing and imports no torch.
 
@@ -79,6 +79,9 @@ class Job(ABC):
 
     note: str = ""
     """printed first"""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.folder.home}: call plan() or run()>"
 
     @property
     @abstractmethod
@@ -154,7 +157,7 @@ class Job(ABC):
         return self._make_engine(console)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TuningJob(Job):
     """A job for Ray Tune: a grid, and what builds on it."""
 

@@ -39,7 +39,7 @@ TOOL = "study.lr_range"
 SEEDS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RangeTestJob(TuningJob):
     """A range test, with or without verification."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PLACEMENTS = ("pack", "spread")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ScalingJob(Job):
     """A comparison of worker counts on Ray Train."""
 

@@ -56,7 +56,7 @@ _DEFINING = ("model", "width", "loss", "optimizer", "schedule")
 """Settings without which the other settings of a point mean something else."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SearchJob(TuningJob):
     """A search, new or continued."""
 

@@ -19,7 +19,6 @@ from study.api.job import TuningJob
 from study.api.studies import choices, study_name
 from study.cluster.engine import Ending
 from study.runs.run_folder import RunFolder
-from tests import own_models
 from tests.unit.made_up_run import made_up_run, write
 
 OWN = Study(
@@ -40,13 +39,13 @@ def _in_empty_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "error"),
     [
-        (lambda: api.grid("fam"), "unknown study 'fam': did you mean fan?"),
+        (lambda: api.grid("fam"), "unknown study 'fam': did you mean 'fan'"),
         (lambda: api.grid(seeds=0), "seeds=0 must be a whole number, from 1 to 1,000"),
         (lambda: api.grid(seeds=True), "seeds=True must be a whole number"),
         (lambda: api.grid(budget="long"), "fan has no budget long"),
         (lambda: api.grid(settings={"lr": []}), "lr needs a value: an empty list has none"),
         (lambda: api.grid(settings={"lr": "x"}), "lr=x is invalid: lr must be a finite number"),
-        (lambda: api.grid(settings={"lrr": 1}), "unknown setting 'lrr': did you mean lr?"),
+        (lambda: api.grid(settings={"lrr": 1}), "unknown setting 'lrr': did you mean 'lr'"),
         (lambda: api.grid(scheduler="median"), "unknown scheduler 'median'"),
         (lambda: api.grid(pack=1), "pack='1' must be auto, off or a number, 2 or more"),
         (lambda: api.grid(pack=4, scheduler="asha"), "--pack 4 does not go with --scheduler asha"),
@@ -86,7 +85,7 @@ def test_settings_are_the_texts_that_commands_take():
             "test_curve": True,
             "epochs": None,
             "milestones": (5, 8),
-            "model": own_models.Linear,
+            "model": shlex.join,
         }
     ) == {
         "lr": ["0.1", "1e-05"],
@@ -94,7 +93,7 @@ def test_settings_are_the_texts_that_commands_take():
         "test_curve": ["true"],
         "epochs": ["none"],
         "milestones": ["5+8"],
-        "model": ["tests.own_models:Linear"],
+        "model": ["shlex:join"],
     }
 
 
@@ -126,6 +125,7 @@ def test_a_study_may_be_an_object():
     assert [p.config.lr for p in job.session.request.plan()] == [1.0]
     assert job.session.command == ()  # no command can make it again
     assert job.folder.path.name.startswith("own-smoke-")
+    assert repr(job).startswith(f"<TuningJob for {job.folder.path}: ")
 
 
 def test_a_study_that_another_session_made_is_missed():

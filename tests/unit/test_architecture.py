@@ -106,9 +106,10 @@ def test_a_run_is_read_without_ray_and_torch() -> None:
         assert not foreign(here) & {"ray", "torch", "torchvision"}
 
 
-def test_reading_rooms_and_commands_load_neither_ray_nor_torch() -> None:
+def test_reading_rooms_api_and_commands_load_neither_ray_nor_torch() -> None:
     """Not through another module either: commands refuse bad input before torch is imported."""
-    modules = [name for name in MODULES if room(name) in {*READING_ROOMS, "commands"}]
+    rooms = {*READING_ROOMS, "api", "commandline", "commands"}
+    modules = [name for name in MODULES if room(name) in rooms]
     script = (
         "import importlib, sys\n"
         f"for name in {modules}:\n"
