@@ -9,7 +9,7 @@ from lenet.config import ConfigError, unknown_name
 from search_spaces.study import Study
 from study.api.job import TuningJob, begun_by, opened
 from study.api.places import Place, data_folder, location, new_place, on_cluster, reused_places
-from study.api.studies import Settings, as_typed, choices, study_name
+from study.api.studies import Settings, as_typed, choices, listed, study_name
 from study.request import DEFAULT_RESOURCES, Options, Request, ResourceRequest, TuningSession
 from study.runs.metadata import GRID_TOOL
 
@@ -19,14 +19,14 @@ SCHEDULERS = ("none", "asha")
 def grid(
     study: str | Path | Study = "fan",
     *,
-    grids: Sequence[str] = (),
+    grids: str | Sequence[str] = (),
     budget: str = "quick",
     seeds: int = 1,
     settings: Settings | None = None,
     scheduler: str = "none",
     keep_models: str = "best",
     pack: str | int = "auto",
-    reuse: Sequence[str | Path] = (),
+    reuse: str | Path | Sequence[str | Path] = (),
     results: Place | None = None,
     storage: Place | None = None,
     data_dir: str | Path | None = None,
@@ -56,7 +56,12 @@ def grid(
     if scheduler not in SCHEDULERS:
         raise ConfigError(unknown_name(scheduler, SCHEDULERS, "scheduler"))
     request = Request(
-        study=name, budget=budget, seeds=seeds, choices=chosen, scheduler=scheduler, grids=grids
+        study=name,
+        budget=budget,
+        seeds=seeds,
+        choices=chosen,
+        scheduler=scheduler,
+        grids=listed(grids),
     )
     options = Options(keep_models=keep_models, pack=str(pack), reuse=reused_places(reuse))
     if scheduler != "none" and options.pack not in ("auto", "off"):

@@ -235,6 +235,9 @@ def begun_by(
 def _literal(value: Any) -> str:
     if isinstance(value, Path):
         return repr(str(value))
+    if isinstance(value, list | tuple):
+        items = "".join(f"{_literal(item)}, " for item in value)
+        return f"({items})" if isinstance(value, tuple) else f"[{items}]"
     return f"api.{value!r}" if isinstance(value, ResourceRequest) else repr(value)
 
 

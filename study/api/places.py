@@ -60,8 +60,10 @@ def new_place(results: Place | None, storage: Place | None, study: str, budget: 
     return new
 
 
-def reused_places(folders: Iterable[str | Path]) -> tuple[str, ...]:
+def reused_places(folders: str | Path | Iterable[str | Path]) -> tuple[str, ...]:
     """Return the folders whose trials are reused. Raises: ConfigError if one holds no run."""
+    if isinstance(folders, str | Path):
+        folders = [folders]
     paths = [existing_folder("reuse", folder) for folder in folders]
     for path in paths:
         find_runs(path)

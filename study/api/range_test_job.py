@@ -21,7 +21,7 @@ from study.api.places import (
     on_cluster,
     reused_places,
 )
-from study.api.studies import Settings, as_typed, choices
+from study.api.studies import Settings, as_typed, choices, listed
 from study.request import (
     DEFAULT_RESOURCES,
     RangeTestOptions,
@@ -72,7 +72,7 @@ class RangeTestJob(TuningJob):
 
 def lr_range(
     *,
-    ramps: Sequence[str] = ("exponential",),
+    ramps: str | Sequence[str] = "exponential",
     loss: str = "train",
     budget: str = "quick",
     seeds: int = SEEDS,
@@ -81,7 +81,7 @@ def lr_range(
     verify_epochs: int | None = None,
     grid: str | Path | None = None,
     pack: str | int = "auto",
-    reuse: Sequence[str | Path] = (),
+    reuse: str | Path | Sequence[str | Path] = (),
     results: Place | None = None,
     storage: Place | None = None,
     data_dir: str | Path | None = None,
@@ -108,7 +108,8 @@ def lr_range(
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
     arguments = dict(locals())
-    for name in ramps:
+    names = listed(ramps)
+    for name in names:
         if name not in studies.RAMPS:
             raise ConfigError(f"--ramps: {unknown_name(name, studies.RAMPS, 'ramp')}")
     chosen = choices(settings)
@@ -121,7 +122,7 @@ def lr_range(
         budget=budget,
         seeds=seeds,
         choices=chosen,
-        grids=list(dict.fromkeys(ramps)),
+        grids=names,
     )
     request.plan()  # reports a wrong name or value before torch is imported
     options = RangeTestOptions(

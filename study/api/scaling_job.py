@@ -59,9 +59,9 @@ def scaling(
     repeats: int = 1,
     budget: str = "quick",
     settings: Settings | None = None,
-    devices: Sequence[str] | None = None,
-    launchers: Sequence[str] | None = None,
-    strategies: Sequence[str] = ("ddp",),
+    devices: str | Sequence[str] | None = None,
+    launchers: str | Sequence[str] | None = None,
+    strategies: str | Sequence[str] = "ddp",
     oversubscribe: bool = False,
     cpus_per_worker: float | None = None,
     placement: str | None = None,
@@ -176,7 +176,7 @@ def resumed_scaling(
     )
 
 
-def _launchers(chosen: Sequence[str] | None, cluster: str | None) -> list[str]:
+def _launchers(chosen: str | Sequence[str] | None, cluster: str | None) -> list[str]:
     launchers = list(LAUNCHERS) if chosen is None else _distinct(chosen, LAUNCHERS, "launcher")
     if cluster and chosen is not None and launchers != ["ray"]:
         raise ConfigError(
@@ -186,7 +186,7 @@ def _launchers(chosen: Sequence[str] | None, cluster: str | None) -> list[str]:
     return ["ray"] if cluster else launchers
 
 
-def _strategies(chosen: Sequence[str], cluster: str | None) -> list[str]:
+def _strategies(chosen: str | Sequence[str], cluster: str | None) -> list[str]:
     strategies = _distinct(chosen, STRATEGIES, "strategy")
     if cluster and "dp" in strategies:
         raise ConfigError(
@@ -207,7 +207,8 @@ def _with_baseline(workers: Sequence[int]) -> tuple[list[int], str]:
     return sorted({1, *workers}), "" if 1 in workers else added
 
 
-def _distinct(names: Sequence[str], known: Sequence[str] | None, what: str) -> list[str]:
+def _distinct(names: str | Sequence[str], known: Sequence[str] | None, what: str) -> list[str]:
+    names = [names] if isinstance(names, str) else names
     for name in names:
         if known is not None and name not in known:
             raise ConfigError(unknown_name(name, known, what))

@@ -151,7 +151,7 @@ def search(
     time_limit: float | None = None,
     budget: str = "quick",
     settings: Settings | None = None,
-    objectives: Sequence[str] | None = None,
+    objectives: str | Sequence[str] | None = None,
     sampler: str = SAMPLERS[0],
     sampler_seed: int = 0,
     scheduler: str = "none",
@@ -159,7 +159,7 @@ def search(
     confirm: tuple[int, int] | None = None,
     optuna_storage: str | None = None,
     keep_models: str = "best",
-    reuse: Sequence[str | Path] = (),
+    reuse: str | Path | Sequence[str | Path] = (),
     results: Place | None = None,
     storage: Place | None = None,
     data_dir: str | Path | None = None,
@@ -199,13 +199,13 @@ def search(
     request = Request(study=name, budget=budget, choices=chosen, scheduler=scheduler)
     options = _options(
         search_spaces.find(name),
-        objectives,
+        [objectives] if isinstance(objectives, str) else objectives,
         scheduler,
         sampler=sampler,
         sampler_seed=sampler_seed,
         trials=trials,
         time_limit=time_limit,
-        confirm=confirm,
+        confirm=None if confirm is None else tuple(confirm),
         keep_models=keep_models,
         reuse=reused_places(reuse),
     )

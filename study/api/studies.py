@@ -62,6 +62,11 @@ def choices(settings: Settings | None) -> dict[str, list[str]]:
     return chosen
 
 
+def listed(values: str | Sequence[str]) -> list[str]:
+    """Return names without repetition; a single text is one name."""
+    return list(dict.fromkeys([values] if isinstance(values, str) else values))
+
+
 def as_typed(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
     """Return what `choices` returned as `settings` of an equal call."""
     one_each = {

@@ -6,6 +6,7 @@ import signal
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure as Picture
@@ -140,6 +141,7 @@ def test_a_study_that_another_session_made_is_missed():
         lambda: api.lr_range(ramps=["linear"], verify=True, settings={"optimizer": "sgd"}),
         lambda: api.search(trials=7, confirm=(2, 3), settings={"lr": "0.1..1"}),
         lambda: api.grid(resources=api.ResourceRequest(max_concurrent=2), pack=4),
+        lambda: api.grid(grids="dropout", data_dir=Path()),
     ],
 )
 def test_a_run_keeps_a_command_that_makes_it_again(job):
