@@ -103,7 +103,9 @@ def _judge(study: Study, results: Results) -> Iterable[tuple[Claim, Verdict]]:
             without = replace(results, trials=trials)
             fresh[seen] = {judged.name: found for judged, found in judge_all(study, without)}
         found = fresh[seen][claim.name]
-        rule = f"its rule was set when seeds 0 to {seen - 1} had been seen, so only later seeds count"
+        rule = (
+            f"its rule was set when seeds 0 to {seen - 1} had been seen, so only later seeds count"
+        )
         if found.verdict == NOT_TESTED:
             yield claim, Verdict(NOT_TESTED, f"{rule}: none has been trained yet")
         else:
