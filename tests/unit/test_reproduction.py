@@ -9,7 +9,7 @@ import pytest
 
 import search_spaces
 from lenet import TrainConfig
-from search_spaces.reproduction import PARTS
+from search_spaces.reproduction import PARTS, SEEDS_SEEN
 from search_spaces.study import PlannedTrial
 from study import reproduce
 from study.api.job import TuningJob
@@ -58,6 +58,29 @@ def test_a_claim_is_judged_by_the_published_run_with_the_most_seeds(tmp_path, ca
     capsys.readouterr()
     assert reproduce.main(["--check", *typed]) == 1
     assert f"{len(tested)} verdicts changed" in capsys.readouterr().out
+
+
+def test_a_rule_set_after_some_seeds_is_judged_by_later_ones(tmp_path):
+    name = "tuned-sgd-beats-adam"
+    assert ("fan", name) in SEEDS_SEEN
+
+    def found(seeds):
+        folder = tmp_path / str(seeds)
+        write(made_up_run(seeds=seeds, budget="paper"), folder)
+        judged = {row.claim.name: row.verdict for row in reproduction.judge_runs([folder])}
+        return judged[name], judged["table-1-stability"]
+
+    seen, other = found(3)
+    assert (seen.verdict, other.seeds) == ("not tested", 3)
+    assert "seeds 0 to 2 had been seen" in seen.evidence
+    fresh, other = found(5)
+    assert (fresh.seeds, other.seeds) == (2, 5)
+    assert "seeds 0 to 2 had been seen" in fresh.evidence
+
+
+def test_every_claim_with_seen_seeds_exists():
+    for study, claim in SEEDS_SEEN:
+        assert claim in {known.name for known in search_spaces.find(study).claims}
 
 
 def test_a_missing_table_is_named(tmp_path, capsys):
