@@ -21,7 +21,7 @@ from lenet.registry import PRECISIONS
 from search_spaces.kept import whole_path
 from search_spaces.study import BUDGETS
 from study.interruption import treat_signals_as_ctrl_c
-from study.request import ResourceRequest
+from study.request import HardwareRequest, ResourceRequest
 from study.runs import layout
 from study.runs.find import find_runs
 from study.runs.retrying import patience
@@ -192,6 +192,39 @@ def add_packing(group: argparse._ArgumentGroup) -> None:
         help="train trials of one architecture and batch size as fleets, up to N as one "
         "(default: auto, as many as is fastest on this machine; off: each alone)",
     )
+
+
+def add_hardware(parser: argparse.ArgumentParser) -> None:
+    """Add what `--dry-run` compares the ways to use the hardware with."""
+    where = parser.add_argument_group("where to put the hardware, with --dry-run")
+    where.add_argument(
+        "--scaling",
+        type=existing_folder,
+        metavar="RUN",
+        help="predict by this run of study.scaling what several workers for each trial are worth",
+    )
+    where.add_argument(
+        "--cores", type=count, metavar="N", help="predict for a machine with N CPU cores"
+    )
+    where.add_argument("--gpus", type=count, metavar="N", help="predict for a machine with N GPUs")
+
+
+def hardware_request(options: argparse.Namespace) -> HardwareRequest:
+    """Read the options of `add_hardware`.
+
+    Raises: ConfigError if they ask about a machine that the command would not train on.
+    """
+    scaling = None if options.scaling is None else str(options.scaling)
+    request = HardwareRequest(scaling=scaling, cores=options.cores, gpus=options.gpus)
+    if request.is_elsewhere:
+        typed = "--cores" if request.cores is not None else "--gpus"
+        if not options.dry_run:
+            raise ConfigError(f"{typed} predicts for another machine: add --dry-run, or omit it")
+        if address(options):
+            raise ConfigError(
+                f"{typed} predicts for one machine, not for the cluster: omit {typed} or --address"
+            )
+    return request
 
 
 def add_cluster(group: argparse._ArgumentGroup) -> None:

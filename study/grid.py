@@ -52,6 +52,7 @@ def _parser() -> commandline.Parser:
     commandline.add_reuse(what)
     commandline.add_places(parser, keep_models=True)
     commandline.add_resources(parser, packing=True)
+    commandline.add_hardware(parser)
     return parser
 
 
@@ -68,6 +69,9 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--keep-models",
         "--pack",
         "--reuse",
+        "--scaling",
+        "--cores",
+        "--gpus",
     )
     if options.resume:
         run = RunFolder.open(options.resume)
@@ -95,6 +99,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             )
         request.plan()  # reports a wrong name or value before torch, which takes seconds to import
     resources = commandline.resource_request(options)
+    hardware = commandline.hardware_request(options)
     place = options.resume or commandline.new_place(options, request.study, request.budget)
     with commandline.loading(request.study):
         from study.pipeline import tune
@@ -106,6 +111,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         request=request,
         resources=resources,
         command_options=grid_options,
+        hardware=hardware,
         place=place,
     )
 

@@ -13,7 +13,7 @@ from study.cluster import announce, connection
 from study.cluster.engine import Ending, Engine
 from study.report.declared import check_declared
 from study.report.summary import summarize
-from study.request import Options, Request, ResourceRequest
+from study.request import HardwareRequest, Options, Request, ResourceRequest
 from study.runs.collect import refresh
 from study.runs.storage import Location
 from study.terminal import make_console
@@ -30,6 +30,7 @@ def tune(
     resources: ResourceRequest,
     command_options: Options,
     place: Location,
+    hardware: HardwareRequest | None = None,
     follow_up: FollowUp | None = None,
     make_search: MakeSearch | None = None,
 ) -> int:
@@ -37,7 +38,7 @@ def tune(
 
     `options` are the parsed arguments, `typed` the words to show as the command, and
     `command_options` what a resumed run of `tool` must know. `place` is where the run lives or
-    goes.
+    goes. `hardware`: of a grid, what its ways to use the hardware are compared with.
     """
     command = commandline.command_text(tool, typed)
     check_declared(search_spaces.find(request.study))
@@ -65,7 +66,7 @@ def tune(
             make_search=make_search,
         )
     console = make_console()
-    return train_and_report(TuningEngine(plan, console), console, dry_run=options.dry_run)
+    return train_and_report(TuningEngine(plan, console, hardware), console, dry_run=options.dry_run)
 
 
 def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> int:

@@ -82,6 +82,23 @@ class ResourceRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HardwareRequest:
+    """What to compare the ways to use the hardware with."""
+
+    scaling: str | None = None
+    """folder of a scaling run, whose step-time model tells what several workers are worth"""
+    cores: int | None = None
+    """CPU cores of another machine"""
+    gpus: int | None = None
+    """of another machine"""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another machine is asked about."""
+        return self.cores is not None or self.gpus is not None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of one command that a resumed run must know, as `run.json` holds them."""
 
