@@ -37,7 +37,7 @@ types: $(VENV)/.dev  ## check types with mypy
 	@$(IN_VENV) -m mypy $(ARGS)
 
 docs: $(VENV)/.docs  ## build the documentation as a static site in site/
-	@$(IN_VENV) -m mkdocs build --strict $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 $(IN_VENV) -m mkdocs build --strict $(ARGS)
 
 bench: $(VENV)/.setup  ## run all benchmarks; BENCH=NAME runs one
 	@for name in $(BENCH); do $(IN_VENV) -m benchmarks.$$name $(ARGS) || exit 1; done
