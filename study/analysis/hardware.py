@@ -21,11 +21,9 @@ from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.speedup import fit_step_model, has_mixed_placement, other_varied_settings
 from study.analysis.step_model import FittedModels
-from study.analysis.wording import label, pluralize
+from study.analysis.wording import format_duration, label, pluralize
 
 SIDE_BY_SIDE, PACKED, WORKERS = "side by side", "packed", "workers"
-
-MEASURED, PREDICTED = "measured", "predicted"
 
 _CLOSE = 1.1
 """A prediction does not tell choices apart whose times differ by less than this factor."""
@@ -48,6 +46,15 @@ class Choice:
     """why `seconds` is unknown, and what to type"""
     is_chosen: bool = False
     """whether the run trains in this way"""
+
+    def format_seconds(self) -> str:
+        """Format the predicted time, with its interval if it has one."""
+        if self.seconds is None:
+            return "unknown"
+        text = format_duration(self.seconds)
+        if self.low is None or self.high is None:
+            return text
+        return f"{text} [{format_duration(self.low)}, {format_duration(self.high)}]"
 
 
 @dataclass(frozen=True)

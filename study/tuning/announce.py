@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from search_spaces.study import PlannedTrial, maximized
-from study.analysis.hardware import PREDICTED, Hardware
+from study.analysis.hardware import Hardware
 from study.analysis.wording import format_duration, label, pluralize
 from study.cluster import announce
 from study.cluster.estimate import Estimate
@@ -110,10 +110,7 @@ def hardware(found: Hardware, console: Console) -> None:
             console.print(f"  {choice.name:12}  {choice.how}")
             console.print(f"                {choice.missing}")
             continue
-        time = format_duration(choice.seconds)
-        if choice.low is not None and choice.high is not None:
-            time += f" [{format_duration(choice.low)}, {format_duration(choice.high)}]"
-        console.print(f"  {choice.name:12}  {time} {PREDICTED}{chosen}")
+        console.print(f"  {choice.name:12}  {choice.format_seconds()} predicted{chosen}")
         console.print(f"                {choice.how}")
     if found.fastest:
         console.print(f"  fastest       {found.fastest}")

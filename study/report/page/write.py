@@ -153,18 +153,13 @@ def _hardware(findings: Findings) -> dict[str, Any] | None:
     measured = "unknown: interrupted" if seconds is None else format_duration(seconds)
     choices = []
     for choice in hardware.choices:
-        predicted, how = choice.missing, choice.how
-        if choice.seconds is not None:
-            predicted = format_duration(choice.seconds)
-        if choice.seconds is not None and choice.low is not None and choice.high is not None:
-            predicted += f" [{format_duration(choice.low)}, {format_duration(choice.high)}]"
         choices.append(
             {
                 "name": choice.name,
                 "is_chosen": choice.is_chosen,
-                "predicted": predicted,
+                "predicted": choice.format_seconds(),
                 "measured": measured if choice.is_chosen else "not run",
-                "how": how,
+                "how": "; ".join(filter(None, (choice.how, choice.missing))),
             }
         )
     return {
