@@ -21,7 +21,7 @@ from study.analysis.hardware import Hardware, WorkerSpeedups
 from study.analysis.search import trial_number
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
-from study.cluster.engine import Ending
+from study.cluster.engine import Ending, Preview
 from study.cluster.estimate import (
     Estimate,
     FleetShare,
@@ -31,7 +31,6 @@ from study.cluster.estimate import (
 from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Node, Resources, allocate, this_machine
 from study.cluster.versions import versions
-from study.request import HardwareRequest
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
@@ -55,10 +54,7 @@ class TuningEngine:
 
     unit = "trials"
 
-    def __init__(
-        self, plan: TuningPlan, console: Console, hardware: HardwareRequest | None = None
-    ) -> None:
-        """`hardware`: what the ways to use the hardware are compared with; None: they are not."""
+    def __init__(self, plan: TuningPlan, console: Console) -> None:
         self.tool = plan.tool
         self.folder = plan.folder
         self._plan = plan
@@ -68,12 +64,24 @@ class TuningEngine:
         self._expected: Estimate
         self._reuse: Reuse
         self._matches: dict[str, EarlierTrial] = {}
-        self._hardware_request = hardware
         self._hardware: Hardware | None = None
 
     @property
     def resume_options(self) -> list[str]:
         return self._plan.resume_options
+
+    @property
+    def preview(self) -> Preview:
+        plan = self._plan
+        if self._nothing_left:
+            return Preview(trials=(), count=0, follow_up=0, seconds=0.0)
+        of_search = plan.search.left if plan.search is not None else 0
+        return Preview(
+            trials=self._to_train,
+            count=of_search + len(self._to_train),
+            follow_up=0 if plan.follow_up is None else plan.follow_up.at_most,
+            seconds=self._expected.total_seconds,
+        )
 
     @property
     def _nothing_left(self) -> bool:
@@ -131,15 +139,15 @@ class TuningEngine:
 
     def _worker_speedups(self) -> WorkerSpeedups | None:
         """Fit the model of the scaling run that the user named."""
-        request = self._hardware_request
+        request = self._plan.hardware
         return WorkerSpeedups.load(request.scaling) if request and request.scaling else None
 
     def _compare_hardware(
         self, nodes: Sequence[Node], speedups: WorkerSpeedups | None
     ) -> Hardware | None:
         """Return the times of the ways to train a new grid; None for other runs."""
-        plan, request, trials = self._plan, self._hardware_request, self._to_train
-        if request is None or plan.resumed or not trials:
+        plan, request, trials = self._plan, self._plan.hardware, self._to_train
+        if request is None or plan.resumed or not trials or not nodes:
             return None
         resources = self._resources
         other = other_machine(request.cores, request.gpus, this_machine())
