@@ -28,6 +28,7 @@ from study.runs.retrying import patience
 from study.runs.run_folder import RunFolder, default_name
 from study.runs.storage import Location, parse_location, reason
 from study.terminal import flush_stdout, make_console, print_any_text, print_error, wrap
+from study.tracking.tracker import PACKAGES, check_installed
 from study.waiting import waiting
 
 _MAX_SEEDS = 1_000
@@ -129,6 +130,7 @@ def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) ->
         help="parent of all runs; this one gets a name of its own in it (default: results)",
     )
     where.add_argument("--resume", type=place, metavar="PLACE", help="finish the run in PLACE")
+    add_log(where)
     if keep_models:
         where.add_argument(
             "--keep-models",
@@ -136,6 +138,18 @@ def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) ->
             help="keep the trained model of the best trial (default), of every trial that ends by "
             "itself, or of none",
         )
+
+
+def add_log(group: argparse._ActionsContainer) -> None:
+    """Add `--log`."""
+    group.add_argument(
+        "--log",
+        type=tracker,
+        action="append",
+        default=[],
+        metavar="|".join(PACKAGES),
+        help="also log every complete trial to MLflow or Weights & Biases; repeatable",
+    )
 
 
 def add_reuse(group: argparse._ArgumentGroup) -> None:
@@ -407,6 +421,15 @@ def place(text: str) -> Location:
         return parse_location(str(folder(text)) if "://" not in text else text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def tracker(text: str) -> str:
+    """Parse the name of a tracker whose library is installed."""
+    try:
+        check_installed(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def existing_folder(text: str) -> Path:

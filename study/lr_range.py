@@ -3,6 +3,7 @@
     python -m study.lr_range                              LeNet on MNIST; sgd, adamw and adam
     python -m study.lr_range --verify                     also train at the suggested rates
     python -m study.lr_range --ramps lambda,multistep --loss test        as CS5260 did
+    python -m study.lr_range my_study.py                  a study of your own
     python -m study.lr_range --set model=softmax --set optimizer=momentum --set blow_up=10
     python -m study.lr_range --resume results/NAME        finish a run that was cut short
 
@@ -17,8 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import search_spaces
 from lenet.config import ConfigError, unknown_name
 from search_spaces import lr_range
+from search_spaces.kept import is_own
 from study import commandline
 from study.request import RangeTestOptions, Request
 from study.runs.run_folder import RunFolder
@@ -38,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what to train")
+    what.add_argument(
+        "study",
+        nargs="?",
+        help="a study of your own: FILE.py or package.module:STUDY (default: LeNet on MNIST)",
+    )
     what.add_argument(
         "--ramps",
         metavar="NAME[,NAME...]",
@@ -76,6 +84,7 @@ def _parser() -> commandline.Parser:
 def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     commandline.refuse_with_resume(
         options,
+        "study",
         "--ramps",
         "--loss",
         "--budget",
@@ -126,13 +135,25 @@ def _request(options: argparse.Namespace) -> Request:
     if "schedule" in choices:
         raise ConfigError("--set schedule does not apply to ramps: choose them with --ramps")
     return Request(
-        study=lr_range.study_name(options.loss or "train"),
+        study=lr_range.study_name(options.loss or "train", _own_study(options)),
         budget=options.budget or "quick",
         seeds=options.seeds or _SEEDS,
         choices=choices,
         grids=ramps,
         scheduler="none",
     )
+
+
+def _own_study(options: argparse.Namespace) -> str:
+    """Return the path of the user's own study, empty if none is given."""
+    if options.study is None:
+        return ""
+    if not is_own(options.study):
+        raise ConfigError(
+            f"{options.study} is no study of your own: type FILE.py or package.module:STUDY, or "
+            "omit it to test LeNet on MNIST"
+        )
+    return commandline.study_name(options.study, "")
 
 
 def _range_test_options(options: argparse.Namespace) -> RangeTestOptions:
@@ -144,7 +165,11 @@ def _range_test_options(options: argparse.Namespace) -> RangeTestOptions:
         return RangeTestOptions(
             loss=loss, pack=options.pack or "auto", reuse=commandline.reused_places(options)
         )
-    epochs = lr_range.VERIFICATION_BUDGETS[options.budget or "quick"]["epochs"]
+    budget = options.budget or "quick"
+    epochs = lr_range.VERIFICATION_BUDGETS[budget]["epochs"]
+    if own := _own_study(options):  # its trials are as long as in its grid
+        study = search_spaces.find(own)
+        epochs = {**study.fixed, **study.budgets.get(budget, {})}.get("epochs") or epochs
     return RangeTestOptions(
         loss=loss,
         pack=options.pack or "auto",

@@ -17,6 +17,7 @@ from study.request import Options, Request, ResourceRequest
 from study.runs.collect import refresh
 from study.runs.storage import Location
 from study.terminal import make_console
+from study.tracking.log import log_trials, logged_while_training
 from study.tuning.execution import TuningEngine
 from study.tuning.plan import FollowUp, MakeSearch, new_plan, resumed_plan
 
@@ -65,11 +66,14 @@ def tune(
             make_search=make_search,
         )
     console = make_console()
-    return train_and_report(TuningEngine(plan, console), console, dry_run=options.dry_run)
+    engine = TuningEngine(plan, console)
+    return train_and_report(engine, console, dry_run=options.dry_run, trackers=options.log)
 
 
-def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> int:
-    """Train what `engine` has planned, report it and publish it. Return the exit code.
+def train_and_report(
+    engine: Engine, console: Console, *, dry_run: bool, trackers: Sequence[str] = ()
+) -> int:
+    """Train what `engine` has planned, report it, log it to `trackers`. Return the exit code.
 
     If Ctrl-C or a failing disk or bucket ends the training or the report, the command that resumes
     the run is printed.
@@ -80,28 +84,33 @@ def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> int:
         engine.folder.make()
         with engine.folder.locked():
             engine.write_plan()
-            return _train(engine, console)
+            return _train(engine, console, trackers)
     finally:
         engine.close()
 
 
-def _train(engine: Engine, console: Console) -> int:
+def _train(engine: Engine, console: Console, trackers: Sequence[str]) -> int:
     folder = engine.folder
+    resume_options = [*engine.resume_options, *(word for t in trackers for word in ("--log", t))]
 
     def explain(problem: str, console: Console = console) -> None:
-        announce.how_to_resume(problem, engine.tool, folder, engine.resume_options, console)
+        announce.how_to_resume(problem, engine.tool, folder, resume_options, console)
 
     try:
         with (
             connection.exit_if_ray_dies(explain, Ending.INTERRUPTED.value),
             connection.full_store_explained(),
+            logged_while_training(folder, trackers),
         ):
             ending = engine.train()
         if not folder.plan:
             console.print("No trial began within the time limit: give --resume a longer one.")
             return Ending.SOME_FAILED.value
+        logged = log_trials(folder, trackers)
         refresh(folder)
         summarize(folder.path, console)
+        for line in logged:
+            console.print(f"  {line}")
         folder.publish()
         announce.published(folder, console)
     except KeyboardInterrupt:

@@ -155,7 +155,8 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         counts=counts,
         devices=devices,
     )
-    return train_and_report(ScalingEngine(session, console), console, dry_run=options.dry_run)
+    engine = ScalingEngine(session, console)
+    return train_and_report(engine, console, dry_run=options.dry_run, trackers=options.log)
 
 
 def _request(options: argparse.Namespace, address: str | None) -> ScalingRequest:
