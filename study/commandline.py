@@ -20,7 +20,7 @@ from lenet.config import ConfigError
 from lenet.registry import PRECISIONS
 from search_spaces.kept import whole_path
 from search_spaces.study import BUDGETS
-from study.interruption import treat_signals_as_ctrl_c
+from study.interruption import ignore_further_signals, treat_signals_as_ctrl_c
 from study.request import ResourceRequest
 from study.runs import layout
 from study.runs.find import find_runs
@@ -340,7 +340,12 @@ def run_command(
     `command` gets the options, parsed and as typed. `arguments` replaces `sys.argv` if given.
     """
     print_any_text()
-    code = _run(parser, command, list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = _run(parser, command, list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:  # at any time, also while an error is printed
+        ignore_further_signals()
+        print("Interrupted; nothing is lost.", file=sys.stderr)
+        code = 130
     if (error := flush_stdout()) is None or isinstance(error, BrokenPipeError):
         return code
     print_error(_cannot_print(error))
@@ -378,9 +383,6 @@ def _run(
     except OSError as error:
         print_error(describe(error, ""))
         return 2
-    except KeyboardInterrupt:
-        print("Interrupted; nothing is lost.", file=sys.stderr)
-        return 130
 
 
 @contextlib.contextmanager

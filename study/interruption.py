@@ -22,6 +22,17 @@ def treat_signals_as_ctrl_c() -> None:
                 signal.signal(number, _raise_ctrl_c)
 
 
+def ignore_further_signals() -> None:
+    """Ignore Ctrl-C, SIGTERM and SIGHUP from now on, in a command that ends by one of them.
+
+    A second one would otherwise end it with a traceback. Does nothing outside the main thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if (number := getattr(signal, name, None)) is not None:
+                signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def restored_ctrl_c() -> Iterator[None]:
     """Restore the SIGINT handler on exit.

@@ -27,6 +27,16 @@ class Declared(Protocol):
     def options(self) -> Mapping[str, Any]: ...
 
 
+def problem_of(declared: Declared) -> str:
+    """Say why a kind of the user's own cannot be loaded; empty if it can."""
+    if is_own(declared.kind):
+        try:
+            load_object(declared.kind)
+        except ConfigError as error:
+            return str(error)
+    return ""
+
+
 @dataclass(frozen=True)
 class Kinds:
     """The kinds in one package."""

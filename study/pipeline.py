@@ -41,8 +41,7 @@ def tune(
     goes.
     """
     command = commandline.command_text(tool, typed)
-    check_declared(search_spaces.find(request.study))
-    if options.resume:
+    if options.resume:  # its report says what it lacks of the user's own kinds
         plan = resumed_plan(
             place,
             resources,
@@ -54,6 +53,7 @@ def tune(
             make_search=make_search,
         )
     else:
+        check_declared(search_spaces.find(request.study))
         plan = new_plan(
             request,
             resources,

@@ -116,6 +116,8 @@ class _Report:
                 f"Your study is not here ({problem}). This report is by the definition that the "
                 "run keeps; to train more of it, bring your file."
             )
+        for line in self.findings.not_reported:
+            self.console.print(f"Not reported: {line}.")
         self.console.print(f"Measured: {self.findings.provenance}.")
         _print_reused(self.results, self.console)
         _print_excluded(self.results, self.console)

@@ -142,7 +142,8 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         from study.report.declared import check_declared
         from study.scaling.session import ScalingEngine, ScalingSession
 
-    check_declared(search_spaces.find(request.study))
+    if not options.resume:  # its report says what it lacks of the user's own kinds
+        check_declared(search_spaces.find(request.study))
     session = ScalingSession(
         request=request,
         folder=folder,
