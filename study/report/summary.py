@@ -86,6 +86,8 @@ def summarize_together(directories: Sequence[Path], console: Console, out: Path)
     for findings in runs:
         console.print()
         console.print(Text(findings.directory.name, style="bold"))
+        for line in findings.not_reported:
+            console.print(f"  Not reported: {line}.")
         console.print(f"  Measured: {findings.provenance}.")
         for line in findings.answer:
             console.print(f"  {line}")
