@@ -22,7 +22,7 @@ from study.runs.event_file import hyperparameters, scalars, thinned
 from study.runs.metadata import RunMetadata
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
-from study.tracking.tracker import LoggedTrial, Moment, open_tracker
+from study.tracking.tracker import LoggedTrial, Moment, open_tracker, without_password
 
 _PAUSE = 20.0
 """seconds between two looks for trials that have ended"""
@@ -157,5 +157,5 @@ def _curve(records: Sequence[Record], state: Mapping[str, Any]) -> dict[str, Any
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = without_password(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 
-from study.tracking.tracker import LoggedTrial
+from study.tracking.tracker import LoggedTrial, without_password
 
 _METRICS_PER_REQUEST = 1_000
 """The most that a server takes."""
@@ -27,8 +26,7 @@ class MlflowTracker:
         self._client = MlflowClient()
         known = self._client.get_experiment_by_name(name)
         self._experiment = known.experiment_id if known else self._client.create_experiment(name)
-        uri = re.sub(r"//[^/@]*@", "//", self._client.tracking_uri)
-        self.place = f"{uri}, experiment {name}"
+        self.place = f"{without_password(self._client.tracking_uri)}, experiment {name}"
 
     def log(self, trial: LoggedTrial) -> None:
         from mlflow.entities import Metric, Param

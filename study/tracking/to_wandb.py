@@ -37,7 +37,7 @@ class WandbTracker:
             id=trial.id,
             name=trial.name,
             group=trial.run,
-            config={**trial.settings, **trial.tags},
+            config={**trial.tags, **trial.settings},
             reinit="create_new",
             settings=wandb.Settings(**quiet),
         )

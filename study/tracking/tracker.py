@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,6 +52,11 @@ class Tracker(Protocol):
     def log(self, trial: LoggedTrial) -> None:
         """Log a trial. Raises: any exception of the service's library."""
         ...
+
+
+def without_password(text: str) -> str:
+    """Return `text` without the user and the password of a URL in it."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def check_installed(name: str) -> None:

@@ -85,6 +85,10 @@ def test_a_run_is_reported_where_its_study_is_not(own_grid, tmp_path, monkeypatc
     assert "own-data: Does every kind of data learn?" in printed
     assert "Your study is not here (/nowhere/gone.py is not a file" in printed
     assert (moved / "tables" / "spread.csv").is_file()
+    assert grid.main(["--resume", str(moved)]) == 0
+    printed = unwrapped(capsys.readouterr().out)
+    assert "All 4 trials" in printed
+    assert "Your study is not here" in printed
     name = next(iter(json.loads((moved / "plan.json").read_text())))
     (moved / "trials" / name / "trial.json").unlink()
     plan = json.loads((moved / "plan.json").read_text())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import shutil
 import socket
 import struct
 import time
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -33,6 +35,28 @@ has_wandb = pytest.mark.skipif(
 )
 BLOCK = 32_768
 """bytes of a block of W&B's file, which is a log of LevelDB after 7 bytes"""
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """An empty database of MLflow, which takes seconds to make."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        from mlflow import MlflowClient
+
+        MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def mlflow(database, tmp_path):
+    """MLflow with a database of the test's own."""
+    import mlflow
+
+    shutil.copy(database, tmp_path / "mlflow.db")
+    return mlflow
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +98,8 @@ def expected(records):
     }
 
 
-def in_mlflow(experiment="fan"):
+def in_mlflow(mlflow, experiment="fan"):
     """Return the runs of an experiment by name, each with its metrics by step."""
-    import mlflow
-
     client = mlflow.MlflowClient()
     known = client.get_experiment_by_name(experiment)
     found = {}
@@ -128,7 +150,7 @@ def _entries(content):
 
 
 @has_mlflow
-def test_mlflow_gets_every_complete_trial_once(folder, capsys):
+def test_mlflow_gets_every_complete_trial_once(folder, mlflow, capsys):
     first, second = folder.plan
     records = {first.name: train(folder, first)}
     (line,) = log_trials(folder, ["mlflow"])
@@ -142,7 +164,7 @@ def test_mlflow_gets_every_complete_trial_once(folder, capsys):
     assert report.main([str(folder.path), "--log", "mlflow"]) == 0
     assert "Logged to mlflow: 1 trials, 1 before" in unwrapped(capsys.readouterr().out)
 
-    found = in_mlflow()
+    found = in_mlflow(mlflow)
     assert {name: curve for name, (_, curve) in found.items()} == {
         name: expected(curve) for name, curve in records.items()
     }
@@ -162,24 +184,21 @@ def test_mlflow_gets_every_complete_trial_once(folder, capsys):
 
 
 @has_mlflow
-def test_a_trial_is_logged_once_to_each_place(folder, tmp_path, monkeypatch):
+def test_a_trial_is_logged_once_to_each_place(folder, mlflow, monkeypatch):
     train(folder, folder.plan[0])
     for name in ("fan", "other"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         assert "1 trials (" in log_trials(folder, ["mlflow"])[0]
         assert "0 trials, 1 before" in log_trials(folder, ["mlflow"])[0]
-        assert len(in_mlflow(name)) == 1
+        assert len(in_mlflow(mlflow, name)) == 1
 
 
 @has_mlflow
-def test_what_fails_while_it_is_logged_leaves_no_part_of_a_trial(folder, monkeypatch):
-    from mlflow import MlflowClient
-
+def test_what_fails_while_it_is_logged_leaves_no_part_of_a_trial(folder, mlflow, monkeypatch):
     train(folder, folder.plan[0])
-    monkeypatch.setattr(MlflowClient, "set_terminated", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", lambda *_, **__: 1 / 0)
     assert "(division by zero): type python -m study.report" in log_trials(folder, ["mlflow"])[0]
-    assert in_mlflow() == {}
-    monkeypatch.undo()
+    assert in_mlflow(mlflow) == {}
 
 
 @has_mlflow
@@ -217,7 +236,7 @@ def test_wandb_gets_every_complete_trial_once(folder, tmp_path):
 
 
 @has_mlflow
-def test_a_trial_is_logged_while_others_train(folder, monkeypatch):
+def test_a_trial_is_logged_while_others_train(folder, mlflow, monkeypatch):
     monkeypatch.setattr(log, "_PAUSE", 0.1)
     first, second = folder.plan
     with logged_while_training(folder, ["mlflow"]):
@@ -228,7 +247,7 @@ def test_a_trial_is_logged_while_others_train(folder, monkeypatch):
             time.sleep(0.1)
         train(folder, second)
     log_trials(folder, ["mlflow"])
-    assert in_mlflow().keys() == {first.name, second.name}
+    assert in_mlflow(mlflow).keys() == {first.name, second.name}
 
 
 @pytest.mark.parametrize("command", [grid, report])
