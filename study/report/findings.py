@@ -40,7 +40,7 @@ class Findings:
     study: Study | None = field(init=False, default=None)
     """its study, if this version of the project has it, as far as its kinds can be loaded"""
     not_reported: list[str] = field(init=False, default_factory=list)
-    """the user's own figures, tables and claims whose code is missing, and why"""
+    """the user's own figures, tables and claims whose code is missing or fails, and why"""
     board: pd.DataFrame = field(init=False)
     """see `study.analysis.leaderboard`; empty for a run that compares workers"""
     best: pd.DataFrame = field(init=False)
@@ -69,7 +69,8 @@ class Findings:
         self.best = best_per_optimizer(board) if len(board) else board
         judged_by = self.study if has_results else None
         self.judged = judge_all(judged_by, results) if judged_by else []
-        self.tables = make_all(judged_by, results) if judged_by else {}
+        note = self.not_reported.append
+        self.tables = make_all(judged_by, results, note) if judged_by else {}
         one_seed = results.trials["seed"].nunique() == 1
         self.one_seed = self.study is not None and self.is_stochastic and one_seed
         self.provenance = provenance(run, results.completed if has_results else results.trials)

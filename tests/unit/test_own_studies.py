@@ -19,10 +19,14 @@ from study.analysis.quantity import Quantity, support_of
 from study.analysis.results import Results
 from study.analysis.statistics import Support
 from study.claims.judge import KINDS as CLAIMS
+from study.claims.judge import judge_all
+from study.claims.verdict import NOT_TESTED
+from study.figures.draw import draw_figures
 from study.report import __main__ as report
 from study.report import summary
 from study.report.declared import check_declared
 from study.report.verdict_changes import verdict_changes
+from study.tables.make import make_all
 from tests.own_study import TOKENS
 from tests.terminal import unwrapped
 from tests.unit.made_up_run import made_up_run, write
@@ -187,6 +191,24 @@ def test_what_lacks_its_own_code_is_named_and_all_else_reported(tmp_path, capsys
     assert "Leaderboard" in printed
     assert study.claims[1].name in printed
     assert "figure mine: /nowhere/gone.py is not a file" in (folder / "report.html").read_text()
+
+
+def test_what_fails_of_own_kinds_is_named_and_all_else_reported(tmp_path):
+    kind, study = "tests.own_parts:failing_kind", search_spaces.find("fan")
+    run = made_up_run(choices={"batch_size": [32], "lr": [0.1]})
+    reason = "tests.own_parts:failing_kind raises KeyError: 'no column of mine' (tests/own_parts.py"
+    notes: list[str] = []
+    figure = replace(study.figures[0], name="mine", kind=kind, options={})
+    files = draw_figures([figure], run, tmp_path, notes.append)
+    assert {file.suffix for file in files} == {".png", ".svg", ".pdf"}  # the default figures
+    assert notes[0].startswith(f"Not reported: figure mine: {reason}")
+    tables = (Table(name="own", kind=kind, title="Own"), *study.tables)
+    study = replace(study, tables=tables, claims=(replace(study.claims[0], kind=kind, options={}),))
+    assert make_all(study, run, notes.append).keys() == {table.name for table in tables[1:]}
+    assert notes[1].startswith(f"table own: {reason}")
+    ((_, verdict),) = judge_all(study, run)
+    assert verdict.verdict == NOT_TESTED
+    assert reason in verdict.evidence
 
 
 def test_a_changed_verdict_is_named(tmp_path, capsys, monkeypatch):
