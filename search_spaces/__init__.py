@@ -68,4 +68,4 @@ def problem_of(name: str) -> str:
 def _load_own(name: str) -> Study:
     """Load the user's own study, or the range test of it (`search_spaces.lr_range`)."""
     loss, path = lr_range.split_name(name)
-    return lr_range.ramps_of(kept.load(path), loss) if path else kept.load(name)
+    return lr_range.ramps_of(find(path), loss) if path else kept.load(name)
