@@ -158,8 +158,9 @@ def _report_one(options: argparse.Namespace, console: Console) -> int:
     # Before the report is written, which may replace that very file.
     expected = None if options.check is None else read_verdicts(options.check)
     run = _refreshed(options.runs[0], console)
-    _log(run, options, console)
+    logged = log_trials(run, options.log)
     summarize(run.path, console, options.out, footer=options.footer)
+    _print_logged(logged, console)
     if options.xlsx:
         folder = options.out or run.path
         path, verdicts = folder / layout.SPREADSHEET, folder / layout.CLAIMS
@@ -180,10 +181,10 @@ def _report_together(options: argparse.Namespace, console: Console) -> None:
     from study.report.summary import summarize_together
 
     folders = [_refreshed(place, console) for place in options.runs]
-    for folder in folders:
-        _log(folder, options, console)
+    logged = [line for folder in folders for line in log_trials(folder, options.log)]
     out = options.out or folders[0].path
     summarize_together([folder.path for folder in folders], console, out)
+    _print_logged(logged, console)
     if options.out is None:
         _publish(folders[0], console)
 
@@ -197,8 +198,8 @@ def _watch(options: argparse.Namespace, console: Console) -> None:
     watch(folder, out / layout.PAGE, console)
 
 
-def _log(folder: RunFolder, options: argparse.Namespace, console: Console) -> None:
-    for line in log_trials(folder, options.log):
+def _print_logged(lines: Sequence[str], console: Console) -> None:
+    for line in lines:
         console.print(f"  {line}")
 
 

@@ -100,10 +100,14 @@ def _log(folder: RunFolder, name: str) -> str:
             trial.note_logged(place)
             logged += 1
     except Exception as error:  # of a library, a server or a disk: the run itself is safe
-        so_far = f" after {logged} trials" if logged else ""
+        so_far = f" after {_trials(logged)}" if logged else ""
         return f"Not logged to {name}{so_far} ({_reason(error)}): {later}."
     before = f", {known} before" if known else ""
-    return f"Logged to {name}: {logged} trials{before} ({tracker.place})."
+    return f"Logged to {name}: {_trials(logged)}{before} ({tracker.place})."
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'' if count == 1 else 's'}"
 
 
 def _study_name(run: RunMetadata) -> str:

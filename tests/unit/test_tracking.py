@@ -154,7 +154,7 @@ def test_mlflow_gets_every_complete_trial_once(folder, mlflow, capsys):
     first, second = folder.plan
     records = {first.name: train(folder, first)}
     (line,) = log_trials(folder, ["mlflow"])
-    assert line.startswith("Logged to mlflow: 1 trials (sqlite:///")
+    assert line.startswith("Logged to mlflow: 1 trial (sqlite:///")
     assert line.endswith("experiment fan).")
 
     records[second.name] = train(folder, second, "diverged")
@@ -162,7 +162,7 @@ def test_mlflow_gets_every_complete_trial_once(folder, mlflow, capsys):
     assert "0 trials, 1 before" in log_trials(folder, ["mlflow"])[0]
     folder.trial(second.name).mark("diverged")
     assert report.main([str(folder.path), "--log", "mlflow"]) == 0
-    assert "Logged to mlflow: 1 trials, 1 before" in unwrapped(capsys.readouterr().out)
+    assert "Logged to mlflow: 1 trial, 1 before" in unwrapped(capsys.readouterr().out)
 
     found = in_mlflow(mlflow)
     assert {name: curve for name, (_, curve) in found.items()} == {
@@ -188,7 +188,7 @@ def test_a_trial_is_logged_once_to_each_place(folder, mlflow, monkeypatch):
     train(folder, folder.plan[0])
     for name in ("fan", "other"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
-        assert "1 trials (" in log_trials(folder, ["mlflow"])[0]
+        assert "1 trial (" in log_trials(folder, ["mlflow"])[0]
         assert "0 trials, 1 before" in log_trials(folder, ["mlflow"])[0]
         assert len(in_mlflow(mlflow, name)) == 1
 
