@@ -137,7 +137,7 @@ def test_every_kind_of_data_by_the_other_commands(dataset, ray_address, tmp_path
     only = ["--budget", "smoke", "--set", f"dataset={dataset}"]
     on = ["--address", ray_address]
     typed = [STUDY, *on, "--max-concurrent", "2", "--trials", "3", "--confirm", "0x0"]
-    space = ["--set", "lr=0.005..0.05", "--set", "optimizer.k=1..8"]
+    space = ["--set", "lr=0.05..0.2", "--set", "optimizer.k=1..8"]
     assert search.main([*typed, *only, *space, "--results", str(tmp_path / "search")]) == 0
     trials = pd.read_parquet(tmp_path / "search" / "trials.parquet")
     assert trials["validation_spread"].notna().all()
