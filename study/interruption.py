@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +16,10 @@ def treat_signals_as_ctrl_c() -> None:
 
     Batch systems end a job with SIGTERM, and a closed terminal or connection sends SIGHUP. A
     SIGHUP that `nohup` set to be ignored stays ignored. Does nothing outside the main thread.
+
+    A Ctrl-C that arrives while an earlier one ends the command prints no traceback.
     """
+    sys.excepthook = _print_uncaught
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # no SIGHUP on Windows
@@ -51,6 +56,13 @@ def interrupt() -> None:
     """Interrupt the command as Ctrl-C does. Can be called from any thread."""
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
+
+
+def _print_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _raise_ctrl_c(*_: object) -> None:
