@@ -14,7 +14,7 @@ from lenet import ConfigError
 from search_spaces import lr_range as ranges
 from search_spaces.space import Choice, Range
 from search_spaces.study import Metric, Table, maximized
-from study import grid, lr_range
+from study import api, grid, lr_range
 from study.analysis.quantity import Quantity, support_of
 from study.analysis.results import Results
 from study.analysis.statistics import Support
@@ -160,6 +160,14 @@ def test_what_a_study_declares_is_checked_at_once(kind, options, message):
     with pytest.raises(ConfigError, match=message):
         CLAIMS.check(claim, None)
     check_declared(study)
+
+
+def test_a_range_test_of_a_study_object_trains_as_long_as_the_study(tmp_path):
+    own = replace(search_spaces.find(STUDY), name="in-memory")
+    job = api.lr_range(own, budget="smoke", verify=True, results=tmp_path / "run")
+    assert search_spaces.find(job.study).name == "in-memory-lr-range"
+    assert search_spaces.kept.is_in_memory(job.study)
+    assert job.session.options.verify_epochs == own.budgets["smoke"]["epochs"] == 4
 
 
 def test_a_range_test_takes_only_own_studies(capsys):
