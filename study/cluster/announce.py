@@ -12,6 +12,7 @@ import search_spaces
 from lenet.config import TrainConfig
 from lenet.datasets import Dataset
 from lenet.devices import describe_device, training_device
+from lenet.registry import is_own
 from lenet.run_length import RunLength
 from search_spaces.length import LENGTH, samples_factor, training_samples
 from study.runs.run_folder import RunFolder
@@ -22,6 +23,20 @@ def datasets(datasets: Mapping[str, Dataset], console: Console) -> None:
     for dataset in datasets.values():
         sizes = f"{len(dataset.train):,} + {len(dataset.test):,} samples"
         console.print(f"  data set     {dataset.name}, {sizes}, from {dataset.source}")
+
+
+def batch_sizes(
+    configs: Sequence[TrainConfig], datasets: Mapping[str, Dataset], console: Console
+) -> None:
+    """Print the batch sizes above the number of training samples of the user's own data."""
+    for dataset in datasets.values():
+        own = [c for c in configs if c.dataset == dataset.name and is_own(dataset.name)]
+        samples = {c.batch_size: training_samples(c.to_dict(), len(dataset.train)) for c in own}
+        for size in sorted(size for size, count in samples.items() if size > count):
+            console.print(
+                f"  batch size   {size} is more than the {samples[size]:,} training samples of "
+                f"{dataset.name}: each step trains on all of them"
+            )
 
 
 def epochs(

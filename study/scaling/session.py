@@ -223,6 +223,7 @@ class ScalingEngine:
     def _announce(self) -> None:
         request, console, launches = self._request, self._console, self._launches
         announce.datasets(self._datasets, console)
+        announce.batch_sizes(_configs(launches), self._datasets, console)
         announce.epochs(request.study, request.choices, _configs(launches), self._datasets, console)
         for processor, counts in self._oversubscribed.items():
             listed = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]

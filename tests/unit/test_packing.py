@@ -54,6 +54,17 @@ def test_fleets_are_as_few_and_as_even_as_the_limit_allows():
     assert sizes(packed(trials(4), 1)) == []
 
 
+def test_lines_name_the_own_keywords_that_tell_kinds_apart():
+    own = "tests.own_models:Own"
+    kinds = [trials(2, model=own, **{"model.depth": depth, "model.size": 3}) for depth in (1, 2)]
+    packing = packed([*kinds[0], *kinds[1], *trials(2)], 4)
+    assert [line.rpartition(":")[0] for line in packing.lines] == [
+        f"{own}, batch 32, model.depth 1",
+        f"{own}, batch 32, model.depth 2",
+        "4ls, batch 32",
+    ]
+
+
 @pytest.mark.parametrize(
     ("count", "fleets"), [(24, [12, 12]), (3, [2]), (2, []), (50, [12, 13, 12, 13])]
 )
