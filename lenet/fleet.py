@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from lenet import registry
+from lenet.alike import ALIKE
 from lenet.config import TrainConfig
 from lenet.evaluation import EVALUATION_BATCH, evaluate
 from lenet.fused import FleetBatch, StackedModel, Unfusable, stack
@@ -36,19 +37,6 @@ from lenet.records import Record
 from lenet.run_length import RunLength
 from lenet.samples import AnySamples, MapSamples, Samples
 from lenet.training import CHECK_EVERY, Run, sample_order
-
-ALIKE = (
-    "dataset",
-    "train_samples",
-    "validation_fraction",
-    "model",
-    "width",
-    "loss",
-    "precision",
-    "batch_size",
-    "own",
-)
-"""The settings that the members of a fleet have in common."""
 
 # Rows of one order of samples share each batch and the first layer's product. That pays from this
 # mean number of rows on.

@@ -12,9 +12,7 @@ from study import commandline
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Engine
 from study.report.declared import check_declared
-from study.report.summary import summarize
 from study.request import Options, Request, ResourceRequest
-from study.runs.collect import refresh
 from study.runs.storage import Location
 from study.terminal import make_console
 from study.tuning.execution import TuningEngine
@@ -100,6 +98,10 @@ def _train(engine: Engine, console: Console) -> int:
         if not folder.plan:
             console.print("No trial began within the time limit: give --resume a longer one.")
             return Ending.SOME_FAILED.value
+        # They import pandas and matplotlib, which take seconds.
+        from study.report.summary import summarize
+        from study.runs.collect import refresh
+
         refresh(folder)
         summarize(folder.path, console)
         folder.publish()

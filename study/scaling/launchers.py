@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from lenet.config import ConfigError
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset
 from search_spaces.study import PlannedTrial
 from study.analysis.wording import pluralize
 from study.cluster import connection
@@ -51,7 +51,7 @@ class Launchers:
         address: str | None,
         nodes: Sequence[Node],
         oversubscribed: Mapping[str, Mapping[int, bool]],
-        datasets: Mapping[str, Dataset],
+        datasets: Mapping[str, AnyDataset],
         longest_seconds: float,
         console: Console,
     ) -> None:
@@ -144,7 +144,9 @@ class Launchers:
             from study.scaling.ray_train import train_with_ray
 
         self._train_with_ray = train_with_ray
-        self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
+        self._shared = {
+            name: ray.put(share(dataset.load())) for name, dataset in self._datasets.items()
+        }
         self._ray_seconds += time.perf_counter() - started
 
     def _run_ray(self, job: Job) -> str | None:

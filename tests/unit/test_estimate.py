@@ -13,6 +13,7 @@ from torch import nn
 from lenet import user_cache
 from lenet.config import ConfigError, TrainConfig
 from study.cluster import estimate as module
+from study.cluster import step_probe
 from study.cluster.estimate import estimate, estimate_unknown, start_up_seconds
 from tests.drivers import descendants, wait_for
 
@@ -44,7 +45,7 @@ def cache(monkeypatch, tmp_path):
 @pytest.fixture
 def fixed_speed(monkeypatch):
     """A machine that takes 10 ms for a step and 1 ms for an evaluated sample."""
-    monkeypatch.setattr(module, "_time_probe", lambda *_, **__: (0.01, 0.001))
+    monkeypatch.setattr(step_probe, "_time_probe", lambda *_, **__: (0.01, 0.001))
 
 
 def seconds(digits, *configs, side_by_side=1):
@@ -78,7 +79,7 @@ def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):
         seen.append(len(descendants(os.getpid())) - before)
         return 0.01, 0.001
 
-    monkeypatch.setattr(module, "_time_probe", probe)
+    monkeypatch.setattr(step_probe, "_time_probe", probe)
     before = len(descendants(os.getpid()))
     seconds(digits, SHORT, side_by_side=3)
     assert seen == [2]
@@ -88,8 +89,8 @@ def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):
 def test_neighbors_end_with_a_killed_command():
     script = (
         "import os, signal\n"
-        "from study.cluster import estimate\n"
-        "with estimate.busy_neighbors(1):\n"
+        "from study.cluster import step_probe\n"
+        "with step_probe.busy_neighbors(1):\n"
         "    print('busy', flush=True)\n"
         "    input()\n"
     )
@@ -122,7 +123,7 @@ def probes(monkeypatch):
         timed.append(config)
         return 0.01, 0.001
 
-    monkeypatch.setattr(module, "_time_probe", probe)
+    monkeypatch.setattr(step_probe, "_time_probe", probe)
     return timed
 
 

@@ -10,7 +10,7 @@ from ray.exceptions import RayTaskError
 
 from lenet import TrainConfig, fleet, user_cache
 from search_spaces.study import PlannedTrial
-from study.cluster import fleet_speed
+from study.cluster import fleet_probe
 from study.cluster.fleet_speed import FleetSpeeds, Limit
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.run_folder import RunFolder
@@ -114,8 +114,8 @@ def speeds(digits, monkeypatch, tmp_path):
             note(1)
             return 0.01 + each
 
-        monkeypatch.setattr(fleet_speed, "_time_fleet_step", time_fleet)
-        monkeypatch.setattr(fleet_speed, "time_step", time_one)
+        monkeypatch.setattr(fleet_probe, "_time_fleet_step", time_fleet)
+        monkeypatch.setattr(fleet_probe, "time_step", time_one)
         made = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
         made.measured = measured
         return made
@@ -298,8 +298,8 @@ def test_what_cannot_be_stacked_is_a_kind_of_its_own():
 def test_a_measurement_that_other_work_holds_up_is_made_again(digits, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     alone, of_two = iter([10.0, 0.5]), iter([0.5, 10.0])
-    monkeypatch.setattr(fleet_speed, "time_step", lambda _: next(alone))
-    monkeypatch.setattr(fleet_speed, "_time_fleet_step", lambda _: next(of_two))
+    monkeypatch.setattr(fleet_probe, "time_step", lambda _: next(alone))
+    monkeypatch.setattr(fleet_probe, "_time_fleet_step", lambda _: next(of_two))
     speeds = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
     config = TrainConfig(dataset="digits", model="softmax")
     with speeds.measuring():
