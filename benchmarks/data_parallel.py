@@ -26,8 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.machine import header, median_interval, typed_command
 from lenet import TrainConfig, datasets
-from lenet.dataset_files import find_root, search_path
 from lenet.data_parallel import Replica
+from lenet.dataset_files import find_root, search_path
 from lenet.step_clock import StepClock
 from lenet.training import Run
 

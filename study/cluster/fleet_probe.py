@@ -58,11 +58,14 @@ class FleetProbe:
         return "", weights
 
     def speed(self, members: Sequence[TrainConfig]) -> float:
-        """Return the steps a second of all members together; 0 if the memory is too small."""
+        """Return the steps a second of all members together; of one, if it is trained alone.
+
+        Raises: MemoryError if they do not fit into the memory.
+        """
         try:
             return self._speed(members)
-        except (MemoryError, torch.OutOfMemoryError):
-            return 0.0
+        except torch.OutOfMemoryError as error:
+            raise MemoryError from error
 
     def _speed(self, members: Sequence[TrainConfig]) -> float:
         if not self._is_busy:

@@ -32,6 +32,8 @@ _SPEEDS = "fleet-speeds"
 """name in the user's cache of the steps a second, by what they depend on"""
 _KINDS = "fleet-kinds"
 """name in the user's cache of what is known of a kind of trial, see `_Kind`"""
+_LIMITS = "fleet-limits"
+"""name in the user's cache of the sizes that were chosen: trying on would need torch"""
 
 _SECONDS_OF_ALL = 6.0
 _SECONDS_OF_ONE = 0.5
@@ -52,6 +54,16 @@ class Limit:
     members: int
     reason: str = ""
     """why it is 1"""
+
+    @classmethod
+    def remembered(cls, found: Any) -> Limit | None:
+        """Read what was remembered; None if it is missing or damaged."""
+        try:
+            limit = cls(**found)
+        except TypeError:
+            return None
+        is_valid = isinstance(limit.members, int) and isinstance(limit.reason, str)
+        return limit if is_valid and limit.members > 0 else None
 
 
 @dataclass(frozen=True)
@@ -98,8 +110,10 @@ class FleetSpeeds:
         self._seconds = max(_SECONDS_OF_ONE, _SECONDS_OF_ALL / max(1, kinds))
         self._known_speeds = user_cache.read(_SPEEDS)
         self._known_kinds = user_cache.read(_KINDS)
+        self._known_limits = user_cache.read(_LIMITS)
         self._measured: dict[str, float] = {}
         self._kinds: dict[str, _Kind] = {}
+        self._limits: dict[str, Limit] = {}
         self._of_own_code: set[str] = set()
         """keys of what is not saved: the user's code may change"""
         self._probe: FleetProbe | None = None
@@ -114,7 +128,8 @@ class FleetSpeeds:
                 self._probe.close()
                 self._probe = None
             kinds = {key: vars(kind) for key, kind in self._kinds.items()}
-            for name, found in ((_SPEEDS, self._measured), (_KINDS, kinds)):
+            limits = {key: vars(limit) for key, limit in self._limits.items()}
+            for name, found in ((_SPEEDS, self._measured), (_KINDS, kinds), (_LIMITS, limits)):
                 user_cache.remember(
                     name, {k: v for k, v in found.items() if k not in self._of_own_code}
                 )
@@ -128,14 +143,24 @@ class FleetSpeeds:
             return Limit(1, "nothing to pack it with")
         if reason := self._kind(configs).reason:
             return Limit(1, reason)
+        largest = min(enough, MAX_MEMBERS, self._fitting(configs))
+        key = f"{self._key(configs[:largest])}, at most {largest}"
+        if key not in self._limits:
+            known = Limit.remembered(self._known_limits.get(key))
+            self._limits[key] = known or self._measure_fastest(configs, largest)
+            if any(config.names_own_code for config in configs[:largest]):
+                self._of_own_code.add(key)
+        return self._limits[key]
+
+    def _measure_fastest(self, configs: Sequence[TrainConfig], largest: int) -> Limit:
         started = time.monotonic()
         size, best = 1, 1.0
         tried, stalled = 1, 0
-        largest = min(enough, MAX_MEMBERS, self._fitting(configs))
         while tried < largest and stalled < 2 and time.monotonic() - started < self._seconds:
             tried = min(2 * tried, largest)
-            speedup = self.speedup(configs[:tried])
-            if not speedup:  # out of memory
+            try:
+                speedup = self.speedup(configs[:tried])
+            except MemoryError:
                 break
             stalled = 0 if speedup > _RISES * best else stalled + 1
             if speedup > best:
@@ -158,7 +183,7 @@ class FleetSpeeds:
     def speedup(self, members: Sequence[TrainConfig]) -> float:
         """Return how many times as fast a fleet of `members` is as one after the other.
 
-        0 if they do not fit into the memory.
+        Raises: MemoryError if they do not fit into the memory.
         """
         counts = Counter(member.optimizer for member in members)
         one_of_each = {member.optimizer: member for member in reversed(members)}
@@ -181,20 +206,15 @@ class FleetSpeeds:
         return self._kinds[key]
 
     def _speed(self, members: Sequence[TrainConfig]) -> float:
-        """Return the steps a second of all members together; of one, if it is trained alone.
-
-        0 if they do not fit into the memory, which is not saved.
-        """
+        """Return the steps a second of all members together; of one, if it is trained alone."""
         key = self._key(members)
         if any(member.names_own_code for member in members):
             self._of_own_code.add(key)
         known = self._measured.get(key, self._known_speeds.get(key))
         if isinstance(known, float) and 0 < known < math.inf:
             return known
-        speed = self._prober.speed(members)
-        if speed:
-            self._measured[key] = speed
-        return speed
+        self._measured[key] = self._prober.speed(members)
+        return self._measured[key]
 
     @property
     def _prober(self) -> FleetProbe:

@@ -194,3 +194,22 @@ def test_the_error_for_unavailable_data_says_where_to_put_them():
     for _ in range(2):  # the first failure must not leave files behind that pass for the data
         with pytest.raises(dataset_files.DataUnavailable, match=r"KMNIST/raw.*dataset=digits"):
             datasets.load("kmnist")
+
+
+@pytest.mark.parametrize("name", ["digits", "line"])
+def test_what_is_embedded_is_known_without_reading_it(name):
+    known, read = dataset_files.known(name, None), datasets.load(name)
+    assert (known.name, known.source, known.sizes) == (read.name, read.source, read.sizes)
+    assert len(known.load().train) == read.sizes[0]
+
+
+def test_files_are_known_once_they_are_verified_and_unchanged(mnist_folder, tmp_path):
+    shutil.copytree(mnist_folder, tmp_path / "MNIST" / "raw")
+    assert dataset_files.known("mnist", tmp_path) is None
+    read = datasets.load("mnist", tmp_path)
+    known = dataset_files.known("mnist", tmp_path)
+    assert (known.source, known.sizes) == (read.source, read.sizes)
+    labels = tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    labels.touch()
+    assert dataset_files.known("mnist", tmp_path) is None
+    assert dataset_files.known("examples.diabetes:load", tmp_path) is None

@@ -188,3 +188,26 @@ def test_an_error_in_a_step_names_the_line_of_the_user(digits):
     path, line = re.search(r"\((\S+), line (\d+)\)", str(error.value)).groups()
     assert Path(path).name == Path(__file__).name
     assert "raise KeyError" in Path(path).read_text().splitlines()[int(line) - 1]
+
+
+def test_a_known_plan_needs_no_torch(tmp_path):
+    """Once steps, fleets and files are known, a dry run takes a second or two."""
+    plan = ["--budget", "smoke", *(f"--set={s}" for s in ("dataset=digits", "model=softmax"))]
+    script = (
+        "import os, sys; os.getloadavg = lambda: (0.0, 0.0, 0.0)\n"
+        "if sys.argv[1] == 'known': sys.modules['torch'] = None\n"
+        "from study import grid\n"
+        f"sys.exit(grid.main(['fan', '--dry-run', *{plan}]))\n"
+    )
+    shown = []
+    for known in ("unknown", "known"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, known],
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        shown.append([line for line in done.stdout.splitlines() if "results" not in line])
+    assert [line for line in shown[0] if line.startswith(("  ", "Trials"))][-30:] == shown[1][-30:]
