@@ -31,6 +31,8 @@ from study.tuning.search import build_sampler, propose
 _GRID = "benchmarks.trivial:GRID"
 _SEARCH = "benchmarks.trivial:SEARCH"
 _MAX_SEEDS = 1_000
+# The start of a second worker would be among the seconds of the trials.
+_ONE_WORKER = ("--max-concurrent", "1")
 
 
 def _ms_alone(plan: Sequence[PlannedTrial], data: datasets.Dataset) -> float:
@@ -77,13 +79,13 @@ def _grid(quick: bool) -> Iterator[Line]:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / "run"
             alone.append(_ms_alone(plan, data))
-            packed.append(1e3 * _trivial_grid(trials, folder).seconds / trials)
+            packed.append(1e3 * _trivial_grid(trials, folder, *_ONE_WORKER).seconds / trials)
             events.append(_ms_of_events(folder))
     with_events = [ours - loop for ours, loop in zip(packed, alone, strict=True)]
     without = [added - written for added, written in zip(with_events, events, strict=True)]
     note = (
         f"{statistics.median(packed):.1f} ms a trial from the first one's begin to the last one's "
-        f"end, two at once; the loop {statistics.median(alone):.1f}"
+        f"end, one worker; the loop {statistics.median(alone):.1f}"
     )
     what = f"{trials:,} trials"
     yield line(f"{what}, with events", with_events, "ms a trial added", at_most=8.0, note=note)
@@ -118,7 +120,7 @@ def _optuna_alone(trials: int, data: datasets.Dataset, place: Path) -> float:
 
 def _searched(trials: int, folder: Path) -> float:
     """Return milliseconds per trial of `study.search`, without the start of its workers."""
-    options = ["--trials", str(trials), "--confirm", "0x0"]
+    options = ["--trials", str(trials), "--confirm", "0x0", *_ONE_WORKER]
     training = measured_command.train("study.search", _SEARCH, *options, folder=folder)
     # Several points may be proposed before the first trial begins.
     with closing(sqlite3.connect(folder / layout.DATABASE)) as database:
