@@ -12,7 +12,6 @@ the baseline alike, but leave it alone if you can: the load average is in the ta
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ def _measure(options: argparse.Namespace, _: Sequence[str]) -> int:
     folder = options.out or (_QUICK_FOLDER if options.quick else table.FOLDER)
     chosen = [] if options.draw else [rows[name] for name in options.rows or rows]
     failed = [
-        row.name for row in chosen if not _measure_row(row, options.quick, folder, list(rows))
+        row.name for row in chosen if not table.measure(row, options.quick, folder, list(rows))
     ]
     _draw(folder)
     if failed:
@@ -75,23 +74,6 @@ def _rows() -> dict[str, Row]:
 
     modules = [importlib.import_module(f"benchmarks.{name}") for name in _MODULES]
     return {row.name: row for module in modules for row in module.ROWS}
-
-
-def _measure_row(row: Row, quick: bool, folder: Path, order: Sequence[str]) -> bool:
-    """Measure a row, and print and write each of its lines. Return False if it fails."""
-    place, started = table.Place.here(), time.perf_counter()
-    print(f"\n{row.name}, against {row.baseline}", flush=True)
-    lines: list[table.Line] = []
-    try:
-        for line in row.measure(quick):
-            lines.append(line)
-            print("\n".join(table.printed(line)), flush=True)
-            seconds = time.perf_counter() - started
-            table.write(folder, table.rows(row.name, row.baseline, lines, place, seconds), order)
-    except (ConfigError, RuntimeError) as error:
-        print(f"  not measured: {error}", file=sys.stderr)
-        return False
-    return True
 
 
 def _draw(folder: Path) -> None:

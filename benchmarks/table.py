@@ -5,18 +5,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import os
 import platform
 import subprocess
+import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from lenet.config import ConfigError
+from lenet.devices import name_of_device, processor
+
+if TYPE_CHECKING:
+    from benchmarks.row import Row
 
 PROJECT = Path(__file__).parents[1]
 FOLDER = PROJECT / "docs" / "results" / "bench"
@@ -82,18 +92,35 @@ class Place:
     @classmethod
     def here(cls) -> Place:
         """Describe this machine and the installed versions, now."""
-        from lenet.devices import processor
-
         versions = [f"python {platform.python_version()}"]
-        versions += [f"{name} {metadata.version(name)}" for name in _VERSIONS]
+        versions += [f"{name} {version}" for name, version in _installed()]
         return cls(
             date=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-            machine=processor(),
+            machine=_machine(),
             cores=len(os.sched_getaffinity(0)),
             load=round(os.getloadavg()[0], 1),
             versions=", ".join(versions),
             commit=_commit(),
         )
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in _VERSIONS:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
+
+
+def _machine() -> str:
+    """Return the processor and, if torch is loaded and sees one, the GPU."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return processor()
+    return f"{processor()}, {device('cuda')}"
+
+
+def device(name: str) -> str:
+    """Return the name of the hardware of a torch device, `cpu` or `cuda`."""
+    return name_of_device(use_gpu=name == "cuda")
 
 
 def _commit() -> str:
@@ -129,6 +156,23 @@ def rows(name: str, baseline: str, lines: Sequence[Line], place: Place, seconds:
             for line in lines
         ]
     )
+
+
+def measure(row: Row, quick: bool, folder: Path, order: Sequence[str]) -> bool:
+    """Measure a row; print and write each of its lines at once. Return False if it fails."""
+    place, started = Place.here(), time.perf_counter()
+    print(f"\n{row.name}, against {row.baseline}", flush=True)
+    lines: list[Line] = []
+    try:
+        for line in row.measure(quick):
+            lines.append(line)
+            print("\n".join(printed(line)), flush=True)
+            seconds = time.perf_counter() - started
+            write(folder, rows(row.name, row.baseline, lines, place, seconds), order)
+    except (ConfigError, RuntimeError) as error:
+        print(f"  not measured: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def read(folder: Path) -> Table:
