@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 import search_spaces
 from lenet.config import ConfigError
-from search_spaces.reproduction import PARTS, PUBLISHED
+from search_spaces.reproduction import PARTS, PUBLISHED, SEEDS_SEEN
 from search_spaces.study import Claim, Study
 from study.analysis.results import Results
 from study.analysis.wording import pluralize, provenance
@@ -77,7 +77,7 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
         if study is None or not as_published or results.completed.empty:
             continue
         source = provenance(results.run, results.completed)
-        for claim, verdict in judge_all(study, results):
+        for claim, verdict in _judge(study, results):
             key = study.name, claim.name
             judged = JudgedClaim(study, claim, verdict, folder, source)
             if key not in best or _rank(judged) > _rank(best[key]):
@@ -88,6 +88,28 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
         for study in search_spaces.studies().values()
         for claim in study.claims
     ]
+
+
+def _judge(study: Study, results: Results) -> Iterable[tuple[Claim, Verdict]]:
+    """Yield each claim with its verdict, from the seeds that may judge it (`SEEDS_SEEN`)."""
+    fresh: dict[int, dict[str, Verdict]] = {}
+    for claim, verdict in judge_all(study, results):
+        seen = SEEDS_SEEN.get((study.name, claim.name), 0)
+        if not seen or verdict.verdict == NOT_TESTED:
+            yield claim, verdict
+            continue
+        if seen not in fresh:
+            trials = results.trials[results.trials["seed"] >= seen]
+            without = replace(results, trials=trials)
+            fresh[seen] = {judged.name: found for judged, found in judge_all(study, without)}
+        found = fresh[seen][claim.name]
+        rule = (
+            f"its rule was set when seeds 0 to {seen - 1} had been seen, so only later seeds count"
+        )
+        if found.verdict == NOT_TESTED:
+            yield claim, Verdict(NOT_TESTED, f"{rule}: none has been trained yet")
+        else:
+            yield claim, replace(found, evidence=f"{found.evidence} ({rule})")
 
 
 def _rank(judged: JudgedClaim) -> tuple[bool, float]:

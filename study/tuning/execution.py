@@ -18,7 +18,7 @@ from lenet.registry import OPTIMIZERS, is_own
 from search_spaces.study import PlannedTrial
 from study.analysis.wording import pluralize
 from study.cluster import announce, connection
-from study.cluster.engine import Ending
+from study.cluster.engine import Ending, Preview
 from study.cluster.estimate import (
     Estimate,
     FleetShare,
@@ -64,6 +64,19 @@ class TuningEngine:
     @property
     def resume_options(self) -> list[str]:
         return self._plan.resume_options
+
+    @property
+    def preview(self) -> Preview:
+        plan = self._plan
+        if self._nothing_left:
+            return Preview(trials=(), count=0, follow_up=0, seconds=0.0)
+        of_search = plan.search.left if plan.search is not None else 0
+        return Preview(
+            trials=self._to_train,
+            count=of_search + len(self._to_train),
+            follow_up=0 if plan.follow_up is None else plan.follow_up.at_most,
+            seconds=self._expected.total_seconds,
+        )
 
     @property
     def _nothing_left(self) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 
 import jinja2
 
+import search_spaces
 from lenet.config import settings_in
+from search_spaces import kept
 from search_spaces.study import maximized
 from study.analysis.range_test import RAMP
 from study.analysis.speedup import is_scaling
@@ -91,7 +93,7 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
     return {
         "number": number,
         "name": name,
-        "study": results.run.study,
+        "study": _study_name(results.run.study),
         "question": study.question if study else "",
         "source": study.source if study else "",
         "provenance": findings.provenance,
@@ -130,6 +132,11 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
     }
 
 
+def _study_name(name: str) -> str:
+    """Return the name of a run's study; of the user's own, the path that leads to it."""
+    return search_spaces.find(name).name if kept.is_in_memory(name) else name
+
+
 def _joined(lines: Sequence[str]) -> list[str]:
     """Join each indented line to the one that it continues."""
     joined: list[str] = []
@@ -150,7 +157,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     run = findings.results.run
     statuses = findings.results.trials["status"].value_counts()
     facts = [
-        ("study", f"{run.study}, budget {run.budget}"),
+        ("study", f"{_study_name(run.study)}, budget {run.budget}"),
         (
             "data set",
             f"{run.dataset.name} ({run.dataset.source})"
