@@ -156,16 +156,20 @@ class FleetSpeeds:
         started = time.monotonic()
         size, best = 1, 1.0
         tried, stalled = 1, 0
+        optimizers = {configs[0].optimizer}
         while tried < largest and stalled < 2 and time.monotonic() - started < self._seconds:
             tried = min(2 * tried, largest)
             try:
                 speedup = self.speedup(configs[:tried])
             except MemoryError:
                 break
-            stalled = 0 if speedup > _RISES * best else stalled + 1
+            # The update of another optimizer is started by itself, so the speed falls at first and
+            # rises again with more members.
+            before, optimizers = optimizers, {config.optimizer for config in configs[:tried]}
+            stalled = 0 if speedup > _RISES * best or optimizers > before else stalled + 1
             if speedup > best:
                 size, best = tried, speedup
-            elif speedup < _FALLS * best:
+            elif speedup < _FALLS * best and stalled:
                 break
         if best >= _PAYS:
             return Limit(size)

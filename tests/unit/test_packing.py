@@ -135,6 +135,18 @@ def test_sizes_are_doubled_until_the_speed_no_longer_rises(speeds):
         assert made.fastest(configs(100), 30).members == 30
 
 
+def test_another_optimizer_does_not_end_the_doubling(digits, monkeypatch, tmp_path):
+    """Steps of a fleet cost 10 ms for each optimizer; alone, each member costs 10 ms."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fleet_probe, "_time_fleet_step", lambda f: 0.01 * len(f._updates))
+    monkeypatch.setattr(fleet_probe, "time_step", lambda _: 0.01)
+    made = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
+    mixed = [*configs(4, optimizer="sgd"), *configs(28, optimizer="adam")]
+    with made.measuring():
+        assert made.speedup(mixed[:8]) == made.speedup(mixed[:4]) == 4.0
+        assert made.fastest(mixed, 32).members == 32
+
+
 def test_trials_stay_alone_where_fusing_does_not_pay(speeds):
     made = speeds(each=1.0)
     with made.measuring():
