@@ -78,8 +78,6 @@ class Update:
             group["weight_decay"] = 0.0
         self.replayable = self._plain or config.optimizer in _REPLAYABLE
         """whether a step is the same operations each time, on the GPU alone"""
-        if "capturable" in group:
-            group["capturable"] = self.replayable and self._weights[0].is_cuda
 
     @staticmethod
     def _is_plain_proximal(config: TrainConfig) -> bool:
@@ -107,6 +105,10 @@ class Update:
             return
         for step in self._steps:
             step.zero_()
+        group = self._optimizer.param_groups[0]
+        if "capturable" in group and self._weights[0].is_cuda:
+            # torch 2.15 refuses to record a step without it, and warns of it in any other step.
+            group["capturable"] = torch.cuda.is_current_stream_capturing()
         self._optimizer.step()
         for weights, step in zip(self._weights, self._steps, strict=True):
             weights.addcmul_(step, rates)
