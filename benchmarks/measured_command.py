@@ -37,6 +37,8 @@ class Training:
     """when the first trial began, in seconds since 1970"""
     ended: float
     """when the last trial ended"""
+    seconds_per_further_trial: float
+    """after the first trial or fleet, with which the worker imports what it needs"""
 
     @property
     def seconds(self) -> float:
@@ -73,8 +75,13 @@ def train(module: str, *arguments: str, folder: Path) -> Training:
     states = [json.loads(path.read_bytes()) for path in _states(folder)]
     if any(state["status"] not in COMPLETE for state in states):
         raise RuntimeError("some trials are incomplete, so their cost is unknown")
-    began, ended = ([_seconds(state[name]) for state in states] for name in ("started", "ended"))
-    return Training(usage, min(began), max(ended))
+    states.sort(key=lambda state: _seconds(state["ended"]))
+    unit = states[0].get("fleet") or states[0]["name"]
+    first = [state for state in states if unit in (state.get("fleet"), state["name"])]
+    began = min(_seconds(state["started"]) for state in states)
+    first_ended, ended = (_seconds(part[-1]["ended"]) for part in (first, states))
+    further = (ended - first_ended) / max(1, len(states) - len(first))
+    return Training(usage, began, ended, further)
 
 
 def _states(folder: Path) -> list[Path]:
