@@ -263,7 +263,7 @@ class Fleet:
         """
         size = targets.shape[1]
         if self._distinct:
-            part = Samples(inputs[self._order_of_row], targets[self._order_of_row])
+            part = Samples(inputs, targets)[self._order_of_row]
             return FleetBatch([part], [slice(0, len(self._runs))], size, distinct=True)
         parts = [Samples(*pair) for pair in zip(inputs, targets, strict=True)]
         return FleetBatch(parts, self._order_spans, size)
@@ -392,7 +392,9 @@ class _Batches:
         steps = max(1, _GATHERED // (size * len(self._configs)))
         self._span = slice(start, min(start + steps * size, len(self._samples)))
         order = self._orders[:, self._span]
-        self._inputs, self._targets = self._samples.inputs[order], self._samples.targets[order]
+        gathered = self._samples[order.flatten()]
+        self._inputs = gathered.inputs.unflatten(0, order.shape)
+        self._targets = gathered.targets.unflatten(0, order.shape)
 
 
 def _check_alike(runs: Sequence[Run]) -> None:
