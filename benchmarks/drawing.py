@@ -58,7 +58,11 @@ def _ratios(rows: list[str], lines: list[Line]) -> Figure:
     axes.set_xscale("log")
     style.plain_log_ticks(axes.xaxis)
     axes.set_xlabel("times as fast as the baseline (95% interval)")
-    entries = [style.color_entry(f"minimum reached: {k}", color) for k, color in palette.items()]
+    entries = [
+        style.color_entry(f"minimum reached: {holds}", color)
+        for holds, color in palette.items()
+        if any(line.holds == holds for line in lines)
+    ]
     mark = style.entry("wanted minimum", marker="|", color="black", size=12)
     figure.legend(handles=[*entries, mark], loc="outside upper center", ncols=4)
     return figure
