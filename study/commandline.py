@@ -17,7 +17,7 @@ from search_spaces.study import BUDGETS
 from study.api.job import Job
 from study.interruption import treat_signals_as_ctrl_c
 from study.os_errors import cannot_print, describe
-from study.request import KEPT_MODELS, MAX_SEEDS, ResourceRequest
+from study.request import KEPT_MODELS, MAX_SEEDS, HardwareRequest, ResourceRequest
 from study.runs.retrying import patience
 from study.runs.storage import Location, parse_location
 from study.terminal import flush_stdout, make_console, print_any_text, print_error, wrap
@@ -176,6 +176,34 @@ def add_packing(group: argparse._ArgumentGroup) -> None:
         help="train trials of one architecture and batch size as fleets, up to N as one "
         "(default: auto, as many as is fastest on this machine; off: each alone)",
     )
+
+
+def add_hardware(parser: argparse.ArgumentParser) -> None:
+    """Add what `--dry-run` compares the ways to use the hardware with."""
+    where = parser.add_argument_group("where to put the hardware, with --dry-run")
+    where.add_argument(
+        "--scaling",
+        type=existing_folder,
+        metavar="RUN",
+        help="predict by this run of study.scaling what several workers for each trial are worth",
+    )
+    where.add_argument(
+        "--cores", type=count, metavar="N", help="predict for a machine with N CPU cores"
+    )
+    where.add_argument("--gpus", type=count, metavar="N", help="predict for a machine with N GPUs")
+
+
+def hardware_request(options: argparse.Namespace) -> HardwareRequest:
+    """Read the options of `add_hardware`.
+
+    Raises: ConfigError if the command would train, but they ask about another machine.
+    """
+    scaling = None if options.scaling is None else str(options.scaling)
+    request = HardwareRequest(scaling=scaling, cores=options.cores, gpus=options.gpus)
+    if request.is_elsewhere and not options.dry_run:
+        typed = "--gpus" if request.cores is None else "--cores"
+        raise ConfigError(f"{typed} predicts for another machine: add --dry-run, or omit it")
+    return request
 
 
 def add_cluster(group: argparse._ArgumentGroup) -> None:

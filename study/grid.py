@@ -48,6 +48,7 @@ def _parser() -> commandline.Parser:
     commandline.add_reuse(what)
     commandline.add_places(parser, keep_models=True)
     commandline.add_resources(parser, packing=True)
+    commandline.add_hardware(parser)
     return parser
 
 
@@ -64,6 +65,9 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--keep-models",
         "--pack",
         "--reuse",
+        "--scaling",
+        "--cores",
+        "--gpus",
     )
     resources = commandline.resource_request(options)
     if options.resume:
@@ -83,6 +87,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             storage=options.storage,
             data_dir=options.data_dir,
             resources=resources,
+            hardware=commandline.hardware_request(options),
         )
     return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
 

@@ -108,6 +108,31 @@ DEFAULT_RESOURCES = ResourceRequest()
 
 
 @dataclass(frozen=True, kw_only=True)
+class HardwareRequest:
+    """What to compare the ways to use the hardware with."""
+
+    scaling: str | None = None
+    """folder of a scaling run, whose step-time model tells what several workers are worth"""
+    cores: int | None = None
+    """CPU cores of another machine"""
+    gpus: int | None = None
+    """of another machine"""
+
+    def __post_init__(self) -> None:
+        for name in ("cores", "gpus"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another machine is asked about."""
+        return self.cores is not None or self.gpus is not None
+
+
+DEFAULT_HARDWARE = HardwareRequest()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of one command that a resumed run must know, as `run.json` holds them."""
 
@@ -224,6 +249,8 @@ class TuningSession:
     """folder of the data sets, as typed"""
     command: Sequence[str] = ()
     """the words of the command that began the session"""
+    hardware: HardwareRequest | None = None
+    """of a grid: what its ways to use the hardware are compared with; None: they are not"""
 
 
 def check_count(name: str, value: object, most: int | None = None) -> None:

@@ -24,11 +24,12 @@ from study.api.resume import resume
 from study.api.run import Run, load
 from study.api.scaling_job import scaling
 from study.api.search_job import search
-from study.request import ResourceRequest
+from study.request import HardwareRequest, ResourceRequest
 
 __all__ = [
     "Comparison",
     "ConfigError",
+    "HardwareRequest",
     "Job",
     "Plan",
     "ResourceRequest",

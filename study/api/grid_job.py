@@ -10,7 +10,15 @@ from search_spaces.study import Study
 from study.api.job import TuningJob, begun_by, opened
 from study.api.places import Place, data_folder, location, new_place, on_cluster, reused_places
 from study.api.studies import Settings, as_typed, choices, listed, study_name
-from study.request import DEFAULT_RESOURCES, Options, Request, ResourceRequest, TuningSession
+from study.request import (
+    DEFAULT_HARDWARE,
+    DEFAULT_RESOURCES,
+    HardwareRequest,
+    Options,
+    Request,
+    ResourceRequest,
+    TuningSession,
+)
 from study.runs.metadata import GRID_TOOL
 
 SCHEDULERS = ("none", "asha")
@@ -31,6 +39,7 @@ def grid(
     storage: Place | None = None,
     data_dir: str | Path | None = None,
     resources: ResourceRequest = DEFAULT_RESOURCES,
+    hardware: HardwareRequest = DEFAULT_HARDWARE,
 ) -> TuningJob:
     """Make the job that trains every point of a study's grid, `seeds` times.
 
@@ -48,6 +57,7 @@ def grid(
         storage: the parent of all runs, a folder or a bucket; None: `results`.
         data_dir: folder of the data sets.
         resources: what the trials run on.
+        hardware: what a dry run compares the ways to use the hardware with.
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
@@ -69,13 +79,20 @@ def grid(
             f"--pack {options.pack} does not go with --scheduler {scheduler}, which stops trials "
             "one by one: omit one of them"
         )
+    resources = on_cluster(resources)
+    if hardware.is_elsewhere and resources.address:
+        typed = "--gpus" if hardware.cores is None else "--cores"
+        raise ConfigError(
+            f"{typed} predicts for one machine, not for the cluster: omit {typed} or --address"
+        )
     request.plan()  # reports a wrong name or value before torch, which takes seconds to import
     return TuningJob(
         session=TuningSession(
             tool=GRID_TOOL,
             request=request,
             options=options,
-            resources=on_cluster(resources),
+            resources=resources,
+            hardware=hardware,
             place=new_place(results, storage, name, budget),
             data_dir=data_folder(data_dir),
             command=begun_by(grid, arguments, study=name, settings=as_typed(chosen)),

@@ -20,7 +20,7 @@ from lenet.config import ConfigError
 from search_spaces import kept
 from study.api.run import Run, load
 from study.interruption import restored_signals
-from study.request import ResourceRequest, TuningSession
+from study.request import HardwareRequest, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
 from study.runs.storage import Location
 from study.terminal import make_console, print_note
@@ -238,7 +238,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         items = "".join(f"{_literal(item)}, " for item in value)
         return f"({items})" if isinstance(value, tuple) else f"[{items}]"
-    return f"api.{value!r}" if isinstance(value, ResourceRequest) else repr(value)
+    return f"api.{value!r}" if isinstance(value, ResourceRequest | HardwareRequest) else repr(value)
 
 
 def opened(place: Location, tool: str) -> RunFolder:

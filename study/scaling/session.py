@@ -17,11 +17,11 @@ import search_spaces
 from lenet.config import ConfigError, TrainConfig
 from lenet.dataset_files import AnyDataset
 from lenet.records import RECORDS_VERSION
-from study.analysis.wording import pluralize
+from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
 from study.cluster import datasets as run_datasets
 from study.cluster.engine import Ending, Preview
-from study.cluster.estimate import estimate, format_duration, start_up_seconds
+from study.cluster.estimate import estimate, start_up_seconds
 from study.cluster.resources import Node, this_machine
 from study.cluster.versions import differences, versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit

@@ -14,7 +14,7 @@ from lenet.dataset_files import AnyDataset
 from search_spaces.study import PlannedTrial
 from study.cluster import datasets as run_datasets
 from study.cluster.versions import differences, versions
-from study.request import Options, Request, ResourceRequest, TuningSession
+from study.request import HardwareRequest, Options, Request, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class TuningPlan:
     """as typed"""
     notes: Sequence[str]
     """printed first"""
+    hardware: HardwareRequest | None = None
+    """what the ways to use the hardware are compared with; None: they are not"""
 
     @property
     def objectives(self) -> Sequence[str]:
@@ -146,6 +148,7 @@ def _new_plan(
         data_dir=session.data_dir,
         command=shlex.join(session.command),
         notes=notes,
+        hardware=session.hardware,
     )
 
 
