@@ -12,6 +12,11 @@ from benchmarks.table import PROJECT, TIMES, Line, Place, Table, limit, lines_of
 from study.figures import style
 
 PAGE = PROJECT / "docs" / "performance.md"
+_CAPTIONS = {
+    "ratios": "Ratios to the baselines, with the wanted minimum of each",
+    "throughput": "Training steps per second of a fleet against the number of its members",
+    "many-trials": "Seconds of a grid against the number of its trials",
+}
 _BLOCK = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
@@ -117,7 +122,7 @@ def with_block(text: str, table: Table) -> str:
 
 
 def block(table: Table) -> str:
-    """Return the table and its conditions as Markdown."""
+    """Return the table, its conditions and its figures as Markdown."""
     out = [
         "| row | baseline | measured | wanted, and whether it holds |",
         "| --- | --- | --- | --- |",
@@ -136,4 +141,6 @@ def block(table: Table) -> str:
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(part["row"]))
         on = f"{machine}, {cores} cores, load average {load:g}"
         out.append(f"| {date}, commit {commit} | {on} | {versions} | {names} |")
+    for name in _figures(table):
+        out += ["", f"![{_CAPTIONS[name]}](results/bench/{name}.svg)"]
     return "\n".join([*out, ""])
