@@ -9,8 +9,6 @@ from rich.console import Console
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Engine
 from study.os_errors import describe
-from study.report.summary import summarize
-from study.runs.collect import refresh
 from study.terminal import make_console
 from study.tracking.log import log_trials, logged_while_training
 
@@ -53,6 +51,10 @@ def _train(engine: Engine, console: Console, trackers: Sequence[str]) -> Ending:
         if not folder.plan:
             console.print("No trial began within the time limit: give --resume a longer one.")
             return Ending.SOME_FAILED
+        # They import pandas and matplotlib, which take seconds.
+        from study.report.summary import summarize
+        from study.runs.collect import refresh
+
         logged = log_trials(folder, trackers)
         refresh(folder)
         summarize(folder.path, console)

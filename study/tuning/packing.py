@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from lenet.alike import ALIKE
 from lenet.config import TrainConfig
-from lenet.fleet import ALIKE
 from lenet.registry import is_own
 from search_spaces.study import PlannedTrial
 from study.cluster.fleet_speed import Limit
