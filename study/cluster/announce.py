@@ -32,7 +32,7 @@ def batch_sizes(
     """Print the batch sizes above the number of training samples of the user's own data."""
     for dataset in datasets.values():
         own = [c for c in configs if c.dataset == dataset.name and is_own(dataset.name)]
-        samples = {c.batch_size: training_samples(c.to_dict(), len(dataset.train)) for c in own}
+        samples = {c.batch_size: training_samples(c.to_dict(), dataset.sizes[0]) for c in own}
         for size in sorted(size for size, count in samples.items() if size > count):
             console.print(
                 f"  batch size   {size} is more than the {samples[size]:,} training samples of "
