@@ -208,8 +208,8 @@ def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
     yield from count_lines(judged)
     yield ""
     yield "How a verdict is found, and how often one is false: [verdicts.md](verdicts.md). Which"
-    yield "sentence each claim paraphrases: [fidelity.md](fidelity.md). An interval is the 95%"
-    yield "interval of the mean over seeds."
+    yield "sentence each claim paraphrases: [fidelity.md](fidelity.md). What surprised:"
+    yield "[findings.md](findings.md). An interval is the 95% interval of the mean over seeds."
     yield ""
     yield from _counts(judged)
     yield from _plan(judged)
@@ -222,19 +222,43 @@ def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
         yield f"{rows[0].study.question} ({rows[0].study.source})"
         yield ""
         yield from _sources(rows, out)
-        yield "| claim | published | here | verdict |"
-        yield "| --- | --- | --- | --- |"
-        for row in sorted(rows, key=lambda row: _ORDER.index(row.verdict.verdict)):
-            published = "" if row.claim.published == "none" else row.claim.published
+        tested = [row for row in rows if row.verdict.verdict != NOT_TESTED]
+        if tested:
+            yield "| claim | published | here | verdict |"
+            yield "| --- | --- | --- | --- |"
+        for row in sorted(tested, key=lambda row: _ORDER.index(row.verdict.verdict)):
             sure = f" ({row.verdict.certainty})" if row.verdict.certainty else ""
             cells = (
                 f"`{row.claim.name}`: {row.claim.statement} {row.claim.source}",
-                published,
+                _published(row.claim),
                 row.verdict.evidence,
                 f"**{row.verdict.verdict}**{sure}",
             )
             yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        if tested:
+            yield ""
+        yield from _not_tested(row for row in rows if row.verdict.verdict == NOT_TESTED)
+
+
+def _not_tested(rows: Iterable[JudgedClaim]) -> Iterable[str]:
+    """Yield the claims that were not tested: a line for each reason, the claims folded below."""
+    by_reason: dict[str, list[JudgedClaim]] = {}
+    for row in rows:
+        by_reason.setdefault(row.verdict.evidence, []).append(row)
+    for reason, group in by_reason.items():
+        yield "<details>"
+        yield f"<summary>{pluralize(len(group), 'claim')} <b>not tested</b>: {reason}</summary>"
         yield ""
+        for row in group:
+            published = f" Published: {text}." if (text := _published(row.claim)) else ""
+            yield f"- `{row.claim.name}`: {row.claim.statement} {row.claim.source}.{published}"
+        yield ""
+        yield "</details>"
+        yield ""
+
+
+def _published(claim: Claim) -> str:
+    return "" if claim.published == "none" else claim.published
 
 
 def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:

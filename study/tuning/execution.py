@@ -9,16 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig
-from lenet.optimizers import build_optimizer
 from lenet.records import RECORDS_VERSION
+from lenet.registry import OPTIMIZERS, is_own
 from search_spaces.study import PlannedTrial
 from study.analysis.hardware import Hardware, WorkerSpeedups
-from study.analysis.search import trial_number
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Preview
@@ -35,7 +33,6 @@ from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
-from study.tuning.broken_fleets import regroup
 from study.tuning.hardware import Comparison, other_machine
 from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
@@ -238,6 +235,8 @@ class TuningEngine:
 
     def _follow_up_trials(self, failed: set[str]) -> list[PlannedTrial]:
         """Add the follow-up trials to the folder's plan and return those to train."""
+        from study.analysis.search import trial_number  # imports optuna and scipy
+
         plan = self._plan
         assert plan.follow_up is not None
         new = plan.follow_up.plan(self.folder)
@@ -307,6 +306,8 @@ class TuningEngine:
 
     def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
         """Train the search or the trials; then what is left of fleets that failed."""
+        from study.tuning.broken_fleets import regroup  # imports torch
+
         outcome = self._train_once(batch, expected)
         while outcome.broken and not outcome.interrupted:
             trials, lines = regroup(self.folder, outcome.broken)
@@ -317,6 +318,8 @@ class TuningEngine:
         return outcome
 
     def _train_once(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
+        from study.analysis.search import trial_number
+
         # Imported after `connect`: Ray reads its environment and its token on import.
         from study.tuning.progress import ProgressCallback
         from study.tuning.search import Search
@@ -469,5 +472,19 @@ def _check(plan: TuningPlan) -> None:
             f"--scheduler {plan.request.scheduler} compares trials by accuracy, which is "
             f"meaningless across data sets: set one of {', '.join(plan.datasets)}"
         )
-    for config in plan.configs:
-        build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+    unusual = [config for config in plan.configs if _may_be_refused(config)]
+    if unusual:
+        import torch
+
+        from lenet.optimizers import build_optimizer
+
+        for config in unusual:
+            build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+
+
+def _may_be_refused(config: TrainConfig) -> bool:
+    """Return True if an optimizer may refuse its settings: they are not its defaults."""
+    if is_own(config.optimizer):
+        return True
+    settings = OPTIMIZERS[config.optimizer].settings
+    return any(getattr(config, name) is not None for name in settings)

@@ -18,7 +18,7 @@ from ray.tune.schedulers import (
 )
 
 from lenet.config import ConfigError
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset
 from search_spaces.study import PlannedTrial, maximized
 from study.cluster.datasets import share
 from study.cluster.resources import Resources
@@ -102,7 +102,7 @@ class _StopWhenFolderUnreachable(tune.Stopper):
 def run_trials(
     folder: RunFolder,
     trials: Sequence[PlannedTrial] | Search,
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     resources: Resources,
     *,
     study: str,
@@ -184,7 +184,7 @@ def run_trials(
 
 def _trainable(
     folder: RunFolder,
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     resources: Resources,
     *,
     study: str,
@@ -195,7 +195,7 @@ def _trainable(
     trainable = tune.with_resources(
         tune.with_parameters(
             FleetTrial,
-            datasets={name: share(dataset) for name, dataset in datasets.items()},
+            datasets={name: share(dataset.load()) for name, dataset in datasets.items()},
             run_folder=str(folder.home),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,

@@ -142,6 +142,7 @@ def test_a_study_that_another_session_made_is_missed():
         lambda: api.search(trials=7, confirm=(2, 3), settings={"lr": "0.1..1"}),
         lambda: api.grid(resources=api.ResourceRequest(max_concurrent=2), pack=4),
         lambda: api.grid(grids="dropout", data_dir=Path()),
+        lambda: api.grid(hardware=api.HardwareRequest(cores=8)),
     ],
 )
 def test_a_run_keeps_a_command_that_makes_it_again(job):

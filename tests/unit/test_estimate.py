@@ -13,6 +13,7 @@ from torch import nn
 from lenet import user_cache
 from lenet.config import ConfigError, TrainConfig
 from study.cluster import estimate as module
+from study.cluster import step_probe
 from study.cluster.estimate import estimate, estimate_unknown, start_up_seconds
 from tests.drivers import descendants, wait_for
 
@@ -44,7 +45,7 @@ def cache(monkeypatch, tmp_path):
 @pytest.fixture
 def fixed_speed(monkeypatch):
     """A machine that takes 10 ms for a step and 1 ms for an evaluated sample."""
-    monkeypatch.setattr(module, "_time_probe", lambda *_, **__: (0.01, 0.001))
+    monkeypatch.setattr(step_probe, "_time_probe", lambda *_, **__: (0.01, 0.001))
 
 
 def seconds(digits, *configs, side_by_side=1):
@@ -78,7 +79,7 @@ def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):
         seen.append(len(descendants(os.getpid())) - before)
         return 0.01, 0.001
 
-    monkeypatch.setattr(module, "_time_probe", probe)
+    monkeypatch.setattr(step_probe, "_time_probe", probe)
     before = len(descendants(os.getpid()))
     seconds(digits, SHORT, side_by_side=3)
     assert seen == [2]
@@ -88,8 +89,8 @@ def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):
 def test_neighbors_end_with_a_killed_command():
     script = (
         "import os, signal\n"
-        "from study.cluster import estimate\n"
-        "with estimate.busy_neighbors(1):\n"
+        "from study.cluster import step_probe\n"
+        "with step_probe.busy_neighbors(1):\n"
         "    print('busy', flush=True)\n"
         "    input()\n"
     )
@@ -122,7 +123,7 @@ def probes(monkeypatch):
         timed.append(config)
         return 0.01, 0.001
 
-    monkeypatch.setattr(module, "_time_probe", probe)
+    monkeypatch.setattr(step_probe, "_time_probe", probe)
     return timed
 
 
@@ -187,3 +188,28 @@ def test_an_error_in_a_step_names_the_line_of_the_user(digits):
     path, line = re.search(r"\((\S+), line (\d+)\)", str(error.value)).groups()
     assert Path(path).name == Path(__file__).name
     assert "raise KeyError" in Path(path).read_text().splitlines()[int(line) - 1]
+
+
+def test_a_known_plan_needs_no_torch(tmp_path):
+    """Once steps, fleets and files are known, a dry run takes a second or two."""
+    options = ["--budget", "smoke", *(f"--set={s}" for s in ("dataset=digits", "model=softmax"))]
+    script = (
+        "import os, sys; os.getloadavg = lambda: (0.0, 0.0, 0.0)\n"
+        "if sys.argv[1] == 'known': sys.modules['torch'] = None\n"
+        "from study import grid\n"
+        f"sys.exit(grid.main(['fan', '--dry-run', *{options}]))\n"
+    )
+    shown = []
+    for known in ("unknown", "known"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, known],
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        # Without how long it took so far, and the new run's own name.
+        plan = done.stdout[done.stdout.index("  data set") :].splitlines()
+        shown.append([line for line in plan if "results" not in line and "so far" not in line])
+    assert shown[0] == shown[1]

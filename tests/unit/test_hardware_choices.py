@@ -25,8 +25,8 @@ from study.analysis.hardware import (
     measured_seconds,
 )
 from study.analysis.results import Results
-from study.cluster import estimate as timing
-from study.cluster.estimate import Estimate, estimate
+from study.cluster import step_probe as timing
+from study.cluster.estimate import Estimate, FleetShare, estimate
 from study.cluster.resources import Node, Resources
 from study.report.findings import Findings
 from study.report.page.write import write_page
@@ -149,7 +149,7 @@ def compared(digits, *, cores=2, speedups=None, why_not_packed="") -> Hardware:
     ]
 
     def estimate_trials(planned) -> Estimate:
-        shares = {p.config.id: timing.FleetShare(p.fleet, 2, 4.0) for p in planned if p.fleet}
+        shares = {p.config.id: FleetShare(p.fleet, 2, 4.0) for p in planned if p.fleet}
         return estimate(
             [p.config for p in planned],
             {"digits": digits},
