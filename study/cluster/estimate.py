@@ -65,6 +65,7 @@ def estimate(
     data_parallel: bool = False,
     sync_batch_norm: bool = False,
     fleets: Mapping[str, FleetShare] | None = None,
+    memory: dict[str, Timing] | None = None,
 ) -> Estimate:
     """Time one training step and one evaluation for every kind of trial in `configs`.
 
@@ -74,6 +75,8 @@ def estimate(
     `side_by_side` trials each have a processor to themselves. They share cores (hyperthreads),
     caches and the clock frequency, so steps are timed beside other processes that compute.
     `fleets` has the share of each trial that is trained in a fleet, by `TrainConfig.id`.
+    `memory` holds what earlier calls of the same command have timed, and receives what this call
+    times: on a busy machine, two estimates would differ otherwise.
 
     Raises: ConfigError if a model cannot be trained, or, with `data_parallel`, if it cannot be
     trained by several workers (`lenet.data_parallel.check_shardable` has `sync_batch_norm`).
@@ -84,10 +87,11 @@ def estimate(
         *(threads, side_by_side, data_parallel, sync_batch_norm),
     ]
     remembered = user_cache.read(_STEP_TIMES)
-    timings: dict[str, Timing] = {}
+    memory = {} if memory is None else memory
+    timings = dict(memory)
     for config in configs:
         timing = Timing.remembered(remembered.get(_key(config, conditions)))
-        if timing and not config.names_own_code:
+        if timing and not config.names_own_code and _key(config, conditions) not in memory:
             timings[_key(config, conditions)] = timing
     unknown = [config for config in configs if _key(config, conditions) not in timings]
     if unknown:
@@ -105,6 +109,7 @@ def estimate(
         if os.getloadavg()[0] <= _BUSY * (os.cpu_count() or 1):
             user_cache.remember(_STEP_TIMES, {key: vars(timing) for key, timing in found.items()})
         timings |= found
+        memory |= found
     trial_seconds, step_seconds = {}, {}
     unit_seconds: dict[str, float] = {}  # of fleets and of single trials
     alone = FleetShare("", 1, 1.0)

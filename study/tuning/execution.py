@@ -28,6 +28,7 @@ from study.cluster.estimate import (
 )
 from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Node, Resources, allocate, this_machine
+from study.cluster.timing import Timing
 from study.cluster.versions import versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
@@ -62,6 +63,7 @@ class TuningEngine:
         self._reuse: Reuse
         self._matches: dict[str, EarlierTrial] = {}
         self._hardware: Hardware | None = None
+        self._timed: dict[str, Timing] = {}
 
     @property
     def resume_options(self) -> list[str]:
@@ -384,6 +386,7 @@ class TuningEngine:
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
             fleets=self._fleet_shares(trials),
+            memory=self._timed,
         )
 
     def _find_reused(self) -> None:

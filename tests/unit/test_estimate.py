@@ -63,6 +63,16 @@ def test_a_trial_takes_its_steps_evaluations_records_and_files(digits, fixed_spe
     assert found.total_seconds == found.trial_seconds[SHORT.id] + module._START_UP_SECONDS
 
 
+def test_two_estimates_of_a_command_agree_on_a_busy_machine(digits, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 99.0, 99.0))
+    times = iter((0.01, 0.02, 0.03))
+    monkeypatch.setattr(step_probe, "_time_probe", lambda *_, **__: (next(times), 0.001))
+    options = {"side_by_side": 1, "threads": 1, "use_gpu": False, "memory": {}}
+    first, second = (estimate([SHORT], {"digits": digits}, **options) for _ in range(2))
+    assert first == second
+    assert seconds(digits, SHORT).total_seconds > first.total_seconds
+
+
 def test_trials_side_by_side_share_the_time(digits, fixed_speed):
     configs = [SHORT.replace(seed=seed) for seed in range(4)]
     one, two = (seconds(digits, *configs, side_by_side=n).total_seconds for n in (1, 2))
