@@ -17,7 +17,7 @@ from lenet.samples import Samples
 
 # torch warns of operations that are slow under vmap, such as those of nn.EmbeddingBag. The speed of
 # a fleet is measured before it is chosen. torch.func has no public switch (pytorch/pytorch 2.14).
-torch._C._functorch._set_vmap_fallback_warning_enabled(False)
+torch._C._functorch._set_vmap_fallback_warning_enabled(False)  # type: ignore[attr-defined]
 
 
 class VmappedModel(StackedModel):

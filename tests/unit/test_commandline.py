@@ -13,7 +13,15 @@ from study.report import __main__ as report
 from study.runs.run_folder import default_name
 from study.scaling import __main__ as scaling
 
-_WITH_EVERY_RESUME = {"--help", "--resume", "--data-dir", "--address", "--autoscale", "--dry-run"}
+_WITH_EVERY_RESUME = {
+    "--log",
+    "--help",
+    "--resume",
+    "--data-dir",
+    "--address",
+    "--autoscale",
+    "--dry-run",
+}
 _TUNE = {"--cpus-per-trial", "--gpus-per-trial", "--max-concurrent"}
 ALLOWED_WITH_RESUME = {
     grid: _TUNE,
