@@ -136,9 +136,9 @@ def add_log(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--log",
         type=tracker,
+        choices=PACKAGES,
         action="append",
         default=[],
-        metavar="|".join(PACKAGES),
         help="also log every complete trial to MLflow or Weights & Biases; repeatable",
     )
 
