@@ -3,6 +3,7 @@
     python -m study.search                                LeNet on MNIST, 40 trials by TPE
     python -m study.search --scheduler asha --trials 100 --time-limit 30m
     python -m study.search --set lr=1e-4..1 --set optimizer=adam,sgd --set epochs=10
+    python -m study.search --seeds 3                      judge each point by the mean of 3 seeds
     python -m study.search fan --start-from results/GRID  a grid's ranges, its best points first
     python -m study.search --objectives val_accuracy,train_seconds
     python -m study.search --resume results/NAME --trials 200      continue with all trials so far
@@ -63,6 +64,12 @@ def _parser() -> commandline.Parser:
     commandline.add_budget(what)
     commandline.add_precision(what)
     what.add_argument(
+        "--seeds",
+        type=commandline.repeats,
+        metavar="N",
+        help="train each point with N seeds, and judge it by their mean (1)",
+    )
+    what.add_argument(
         "--set",
         action="append",
         default=[],
@@ -122,6 +129,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "study",
         "--budget",
         "--precision",
+        "--seeds",
         "--set",
         "--objectives",
         "--sampler",
@@ -130,6 +138,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--start-from",
         "--confirm",
         "--keep-models",
+        "--pack",
         "--reuse",
     )
     request, search_options = _resumed(options) if options.resume else _new(options)
@@ -160,6 +169,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             seconds=search_options.time_limit,
             url=url,
             study_name=search_options.study_name,
+            seeds=request.seeds,
             start_from=search_options.start_from,
         )
 
@@ -172,7 +182,9 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         resources=resources,
         command_options=search_options,
         place=place,
-        follow_up=Confirmation(search_options.objectives[0], best, seeds) if best else None,
+        follow_up=Confirmation(search_options.objectives[0], best, seeds, first_seed=request.seeds)
+        if best
+        else None,
         make_search=make_search,
     )
 
@@ -220,12 +232,23 @@ def _request(options: argparse.Namespace) -> Request:
         raise ConfigError(
             "accuracies on different data sets do not make one objective: set one dataset"
         )
+    name, seeds = commandline.study_name(options.study, "search"), options.seeds or 1
+    if seeds > 1 and not search_spaces.find(name).stochastic:
+        raise ConfigError(
+            f"nothing in {name} is random, so all seeds give the same result: omit --seeds"
+        )
+    scheduler = options.scheduler or "none"
+    if seeds > 1 and scheduler != "none":
+        raise ConfigError(
+            f"--scheduler {scheduler} stops trials one by one, but --seeds {seeds} judges a point "
+            "by all its seeds: omit one of them"
+        )
     return Request(
-        study=commandline.study_name(options.study, "search"),
+        study=name,
         budget=options.budget or "quick",
-        seeds=1,
+        seeds=seeds,
         choices=choices,
-        scheduler=options.scheduler or "none",
+        scheduler=scheduler,
     )
 
 
@@ -252,6 +275,7 @@ def _search_options(options: argparse.Namespace) -> SearchOptions:
         time_limit=options.time_limit,
         confirm=options.confirm,
         keep_models=options.keep_models or "best",
+        pack=options.pack or "auto",
         reuse=commandline.reused_places(options),
     )
 

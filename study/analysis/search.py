@@ -38,16 +38,22 @@ _EDGE = 0.03
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Silence Optuna's log and its warnings about experimental features."""
+    """Silence Optuna's log, and its warnings about experimental features and infinite values."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        # Of the GP sampler (optuna 5.0), for points that were told an infinite loss.
+        warnings.filterwarnings("ignore", message="Clip non-finite values")
         yield
 
 
-def trial_name(number: int, config: TrainConfig) -> str:
-    """Return the name of a trial of a search: its number, then its main settings."""
-    return f"{number:04d}_{config.optimizer}_lr{config.lr:.3g}_batch{config.batch_size}"
+def trial_name(number: int, config: TrainConfig, seeds: int = 1) -> str:
+    """Return the name of a trial of a search: the number of its point, then its main settings.
+
+    Its seed follows if the point has several `seeds`.
+    """
+    name = f"{number:04d}_{config.optimizer}_lr{config.lr:.3g}_batch{config.batch_size}"
+    return f"{name}_seed{config.seed}" if seeds > 1 else name
 
 
 def confirmation_name(number: int, seed: int) -> str:
@@ -56,7 +62,7 @@ def confirmation_name(number: int, seed: int) -> str:
 
 
 def trial_number(name: str) -> int | None:
-    """Return the number in a name made by `trial_name`; None for other names."""
+    """Return the number of the point in a name made by `trial_name`; None for other names."""
     match = _TRIAL.match(name)
     return int(match[1]) if match else None
 

@@ -32,7 +32,7 @@ from study.tuning.kept_models import KeepBestModel
 from study.tuning.progress import ProgressCallback, describe_error, error_of
 from study.tuning.reuse import Reuse
 from study.tuning.search import Search
-from study.tuning.suggester import InOrder, Suggester
+from study.tuning.suggester import InOrder, Suggester, TellOptuna
 
 _RETRIES = 1
 _MAX_PENDING = 200  # enough for any autoscaler to see how much room is missing
@@ -126,15 +126,17 @@ def run_trials(
     statuses = _StatusCallback(folder)
     kept = [KeepBestModel(folder, objectives[0])] if keep_models == "best" else []
     proposals: InOrder | Suggester
+    told: list[tune.Callback] = []
     if isinstance(trials, Search):
-        samples, proposals = trials.left, Suggester(trials, folder, reuse)
+        # Fleets hold several trials, so this is a limit; the suggester ends the search.
+        samples, proposals = trials.trials_left, Suggester(trials, folder, reuse)
+        told = [TellOptuna(proposals)]
         max_pending = 1  # a later proposal can use more results
     else:
         proposals = InOrder(trials, folder.plan)
         samples = len(proposals)
         max_pending = _MAX_PENDING
-    names = set() if isinstance(trials, Search) else {planned.name for planned in trials}
-    callbacks = UnpackFleets([statuses, *kept, progress], names)
+    callbacks = UnpackFleets([statuses, *kept, progress, *told], proposals.names)
     with contextlib.ExitStack() as stack:
         tune_folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="study-tune-"))
         stack.enter_context(progress)
@@ -179,7 +181,7 @@ def run_trials(
         folder.trial(name).mark("stopped")
     for name, error in statuses.failed.items():
         folder.trial(name).mark("failed", error)
-    return _outcome(folder, proposals, samples, frozenset(statuses.failed), callbacks.broken)
+    return _outcome(folder, proposals, frozenset(statuses.failed), callbacks.broken)
 
 
 def _trainable(
@@ -213,22 +215,19 @@ def _trainable(
 def _outcome(
     folder: RunFolder,
     proposals: InOrder | Suggester,
-    samples: int,
     failed: frozenset[str],
     broken: Mapping[str, BrokenFleet],
 ) -> Outcome:
-    if isinstance(proposals, InOrder):
-        broken_members = {name for fleet in broken.values() for name in fleet.members}
-        # Trials of an earlier batch may have failed, too.
-        of_this_batch = proposals.names
-        unfinished = {planned.name for planned in folder.unfinished()} & of_this_batch
-        unfinished -= failed | broken_members
-        return Outcome(interrupted=bool(unfinished), failed=failed, broken=broken)
-    if proposals.error:
-        raise proposals.error
-    unfinished = {name for name in proposals.begun if not folder.trial(name).complete} - failed
-    cut_short = len(proposals.begun) < samples and not proposals.timed_out
-    return Outcome(interrupted=cut_short or bool(unfinished), failed=failed)
+    broken_members = {name for fleet in broken.values() for name in fleet.members}
+    cut_short = False
+    if isinstance(proposals, Suggester):
+        if proposals.error:
+            raise proposals.error
+        cut_short = proposals.has_more and not proposals.timed_out
+    # Trials of an earlier batch may have failed, too.
+    unfinished = {planned.name for planned in folder.unfinished()} & proposals.names
+    unfinished -= failed | broken_members
+    return Outcome(interrupted=cut_short or bool(unfinished), failed=failed, broken=broken)
 
 
 @contextlib.contextmanager
