@@ -210,8 +210,8 @@ class Search:
         """Open or create Optuna's study and reconcile it with the folder.
 
         A point whose trials ended is told. Trials that began or failed are pending, and a point
-        that was only proposed is abandoned. The folder must be locked, or the trials of another process would be taken
-        for abandoned ones.
+        that was only proposed is abandoned. The folder must be locked, or the trials of another
+        process would be taken for abandoned ones.
 
         Raises: OSError if the database becomes unreachable.
         """

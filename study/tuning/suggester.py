@@ -77,7 +77,7 @@ class _Unit:
 
 
 def _units(trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> list[_Unit]:
-    """Return the `trials` as fleets and single trials. All members of their fleets are in `plan`."""
+    """Return the `trials` as fleets and single trials. All members of the fleets are in `plan`."""
     groups: dict[str, list[PlannedTrial]] = {}
     for planned in trials:
         groups.setdefault(planned.fleet or planned.name, []).append(planned)
