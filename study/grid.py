@@ -15,7 +15,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lenet.config import ConfigError
 from study import commandline
 from study.request import Options, Request
 from study.runs.metadata import GRID_TOOL
@@ -88,11 +87,6 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             pack=options.pack or "auto",
             reuse=commandline.reused_places(options),
         )
-        if request.scheduler != "none" and grid_options.pack not in ("auto", "off"):
-            raise ConfigError(
-                f"--pack {grid_options.pack} does not go with --scheduler {request.scheduler}, "
-                "which stops trials one by one: omit one of them"
-            )
         request.plan()  # reports a wrong name or value before torch, which takes seconds to import
     resources = commandline.resource_request(options)
     place = options.resume or commandline.new_place(options, request.study, request.budget)

@@ -202,11 +202,9 @@ class TuningEngine:
 
     def _pack(self, trials: list[PlannedTrial], known: Sequence[PlannedTrial] = ()) -> Packing:
         """Put new trials into fleets, as `--pack` says; the `known` trials have theirs."""
-        mode, scheduler = self._plan.options.pack, self._plan.request.scheduler
+        mode = self._plan.options.pack
         if mode == "off" or not trials:
             return Packing(trials, [])
-        if scheduler != "none":
-            return Packing(trials, [f"none: {scheduler} stops trials one by one"])
         speeds = self._fleet_speeds([planned.config for planned in trials])
         find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
         with speeds.measuring():

@@ -10,25 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import (
-    AsyncHyperBandScheduler,
-    FIFOScheduler,
-    MedianStoppingRule,
-    TrialScheduler,
-)
+from ray.tune.schedulers import FIFOScheduler
 
 from lenet.config import ConfigError
 from lenet.datasets import Dataset
-from search_spaces.study import PlannedTrial, maximized
+from lenet.records import Record
+from search_spaces.study import PlannedTrial
+from study.analysis.search import trial_number
 from study.cluster.datasets import share
 from study.cluster.resources import Resources
 from study.interruption import restored_ctrl_c
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
+from study.runs.trial_folder import TrialFolder
 from study.tuning.broken_fleets import BrokenFleet
 from study.tuning.fleet_callback import UnpackFleets
 from study.tuning.fleet_trial import FleetTrial
 from study.tuning.kept_models import KeepBestModel
+from study.tuning.member_scheduler import PerMember, make_scheduler, reports_of
 from study.tuning.progress import ProgressCallback, describe_error, error_of
 from study.tuning.reuse import Reuse
 from study.tuning.search import Search
@@ -153,7 +152,9 @@ def run_trials(
                 keep_model=keep_models != "none",
             ),
             tune_config=tune.TuneConfig(
-                scheduler=_scheduler(scheduler, objectives[0]),
+                scheduler=_scheduler(
+                    scheduler, objectives[0], folder, of_search=isinstance(trials, Search)
+                ),
                 search_alg=proposals,
                 num_samples=samples,
                 max_concurrent_trials=resources.concurrent,
@@ -230,6 +231,24 @@ def _outcome(
     return Outcome(interrupted=cut_short or bool(unfinished), failed=failed, broken=broken)
 
 
+def _scheduler(name: str, objective: str, folder: RunFolder, *, of_search: bool) -> FIFOScheduler:
+    """Return the scheduler, which knows what the trials of the folder have reported before.
+
+    `of_search`: confirmations take no part.
+    """
+    if name == "none":
+        return FIFOScheduler()
+    scheduler = PerMember(make_scheduler(name, objective))
+
+    def read(planned: PlannedTrial, trial: TrialFolder) -> tuple[str, list[Record], str]:
+        return planned.name, trial.records(), trial.state().get("status", "")
+
+    for trial, records, status in folder.map_trials(read):
+        if records and (not of_search or trial_number(trial) is not None):
+            scheduler.replay(trial, reports_of(records, objective), status)
+    return scheduler
+
+
 @contextlib.contextmanager
 def _pending_limit(trials: int) -> Iterator[None]:
     """Let Tune keep up to `trials` trials pending, unless the user set a limit.
@@ -248,24 +267,3 @@ def _pending_limit(trials: int) -> Iterator[None]:
 
 def _trial_name(trial: Any) -> str:
     return str(trial.config["trial"]["name"])
-
-
-def _scheduler(name: str, objective: str) -> TrialScheduler:
-    if name == "none":
-        return FIFOScheduler()
-    mode = "max" if maximized(objective) else "min"
-    if name == "median":
-        # From the second epoch on, stops what is worse than the median of the running means.
-        return MedianStoppingRule(
-            time_attr="epoch", metric=objective, mode=mode, grace_period=1, min_samples_required=3
-        )
-    # A third of the trials continues after 1, 3, 9, ... epochs. `max_t` only has to exceed the
-    # epochs of any trial.
-    return AsyncHyperBandScheduler(
-        time_attr="epoch",
-        metric=objective,
-        mode=mode,
-        max_t=1_000_000_000,
-        grace_period=1,
-        reduction_factor=3,
-    )
