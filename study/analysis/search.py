@@ -39,12 +39,14 @@ _EDGE = 0.03
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Silence Optuna's log, and its warnings about experimental features and infinite values."""
+    """Silence Optuna's log, and warnings about experiments, infinite values and slow samplers."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         # Of the GP sampler (optuna 5.0), for points that were told an infinite loss.
         warnings.filterwarnings("ignore", message="Clip non-finite values")
+        # Of Ray's `OptunaSearch`, where a sampler takes more than a second for a proposal.
+        warnings.filterwarnings("ignore", message="Define-by-run function")
         yield
 
 
