@@ -49,7 +49,7 @@ class PerMember(FIFOScheduler):
     """
 
     def __init__(self, scheduler: TrialScheduler) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         # Ray declares its own classes of trials and controllers as arguments, and uses of them
         # what `_NamedTrial` and `_NoController` have.
         self._scheduler: Any = scheduler

@@ -98,8 +98,8 @@ def _units(trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> list
 class Suggester(OptunaSearch):
     """Proposes the trials of a search and tells Optuna how they ended.
 
-    Points are proposed together, as many as `Search.packing` says. Those of the first one's kind
-    become fleets. Each proposal joins the folder's plan before it is trained. Trials that a
+    Points are proposed together, as many as `Search.packing` says. Those of one kind become
+    fleets. Each proposal joins the folder's plan before it is trained. Trials that a
     scheduler stopped are reported as pruned. Ray 2.60's `OptunaSearch` reports them as complete,
     with an early value.
     """
@@ -169,11 +169,19 @@ class Suggester(OptunaSearch):
         return any(trial_number(name) in numbers for name in self.names)
 
     def _propose(self) -> None:
-        """Propose as many points as become one fleet, and plan their trials."""
+        """Propose as many points as become one fleet, and plan their trials.
+
+        If the sampler learns nothing, propose freely: as many as become a fleet of each kind.
+        """
         packing, seeds = self._search.packing, self._search.seeds
         first, values = self._ask({})
-        count = min(self._to_propose, packing.points_like(first[0].config, seeds))
-        of_kind = values_of_kind(self._search.space.dimensions, values)
+        count = packing.points_like(first[0].config, seeds)
+        of_kind: dict[str, Any] = {}
+        if self._search.learns:
+            of_kind = values_of_kind(self._search.space.dimensions, values)
+        elif count > 1:
+            count *= len(packing.members)
+        count = min(count, self._to_propose)
         points = [first, *(self._ask(of_kind)[0] for _ in range(count - 1))]
         self._to_propose -= count
         reused: dict[str, EarlierTrial] = {}
@@ -198,12 +206,12 @@ class Suggester(OptunaSearch):
 
     def _ask(self, fixed: Mapping[str, Any]) -> tuple[list[PlannedTrial], dict[str, Any]]:
         """Ask Optuna for a point with `fixed` values; return its trials and all its values."""
-        assert self._ot_study is not None
-        self._ot_study.sampler = self._sampler
+        study: Any = self._ot_study
+        study.sampler = self._sampler
         key = str(len(self._ot_trials))  # one of Tune's trials may hold several points
         with quiet_optuna():
             if fixed:
-                self._ot_study.sampler = PartialFixedSampler(dict(fixed), self._sampler)
+                study.sampler = PartialFixedSampler(dict(fixed), self._sampler)
             values = super().suggest(key) or {}
         number = self._ot_trials[key].number
         trials = self._search.point(number, values)

@@ -171,7 +171,10 @@ def test_two_objectives_from_the_best_of_a_grid(run_search, tmp_path):
     assert not (folder / "figures" / "history.png").exists()
 
 
-NET = (*DIGITS, "--set", "model=2lr", "--set", "optimizer=sgd,adam", "--set", "lr=1e-4..0.5")
+NET = (
+    *(*DIGITS, "--set", "model=2lr", "--set", "dropout=0"),
+    *("--set", "optimizer=sgd,adam", "--set", "lr=1e-4..0.5"),
+)
 """A net that trains in fleets, with good and bad learning rates."""
 
 

@@ -139,9 +139,29 @@ def test_every_sampler_proposes_fleets(sampler, folder):
     search = opened(folder, packing=packing(3), sampler=sampler, trials=12)
     tune = Tune(search, folder)
     tune.train_all()
-    assert [len(unit.names) for unit in tune.units] == [3, 3, 3, 3]
+    sizes = [len(unit.names) for unit in tune.units]
+    assert sum(sizes) == 12
+    assert max(sizes) == 3
+    if search.learns:
+        assert sizes == [3, 3, 3, 3]
     assert states(search) == {"COMPLETE": 12}
     assert len({planned.config.lr for planned in folder.plan}) == 12
+    for unit in tune.units:
+        batch_sizes = {p.config.batch_size for p in folder.plan if p.name in unit.names}
+        assert len(batch_sizes) == 1
+
+
+def test_a_sampler_that_learns_nothing_proposes_what_it_would_alone(folder):
+    def points(search):
+        found = [trial.params for trial in search.study.get_trials(deepcopy=False)]
+        return sorted(found, key=lambda params: params["lr"])
+
+    packed = opened(folder, packing=packing(3), sampler="qmc", trials=12)
+    Tune(packed, folder).train_all()
+    other = RunFolder.create(folder.path.parent / "other", folder.run, [])
+    alone = opened(other, sampler="qmc", trials=12)
+    Tune(alone, other).train_all()
+    assert points(packed) == points(alone)
 
 
 def test_each_member_is_told_when_it_ends(folder):
