@@ -11,7 +11,7 @@ from study.analysis.wording import pluralize
 from study.cluster.checkpoint import split_checkpoint, subset_of_checkpoint
 from study.runs.fleet_checkpoint import FleetCheckpoint
 from study.runs.run_folder import RunFolder
-from study.tuning.packing import as_fleet, fleet_names
+from study.tuning.packing import FleetNames, as_fleet
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def regroup(
         content = checkpoint.read()
         half = len(members) // 2
         if failure.out_of_memory and half > 1:
-            new_names = fleet_names(plan)
+            new_names = FleetNames(plan)
             halves = [as_fleet(part, new_names) for part in (members[:half], members[half:])]
             new = [*halves[0], *halves[1]]
             first, second = (part[0].fleet for part in halves)

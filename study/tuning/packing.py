@@ -59,7 +59,7 @@ def pack(
         {kind: limit.members for kind, limit in limits.items()},
         side_by_side,
     )
-    names = fleet_names(known)
+    names = FleetNames(known)
     packed: dict[str, PlannedTrial] = {}
     lines = []
     for kind, group in groups.items():
@@ -74,10 +74,17 @@ def pack(
     return Packing([packed[planned.name] for planned in trials], lines)
 
 
-def fleet_names(known: Iterable[PlannedTrial]) -> Iterator[str]:
-    """Yield names of fleets without end, which continue those of the `known` trials."""
-    numbers = [int(planned.fleet.removeprefix(_FLEET)) for planned in known if planned.fleet]
-    return (f"{_FLEET}{number}" for number in itertools.count(max(numbers, default=0) + 1))
+class FleetNames(Iterator[str]):
+    """Names of new fleets, without end. Unlike a generator, it can be pickled, as Tune does."""
+
+    def __init__(self, known: Iterable[PlannedTrial]) -> None:
+        """Continue the names of the fleets of the `known` trials."""
+        numbers = [int(planned.fleet.removeprefix(_FLEET)) for planned in known if planned.fleet]
+        self._last = max(numbers, default=0)
+
+    def __next__(self) -> str:
+        self._last += 1
+        return f"{_FLEET}{self._last}"
 
 
 def as_fleet(trials: Sequence[PlannedTrial], names: Iterator[str]) -> list[PlannedTrial]:

@@ -21,7 +21,7 @@ from search_spaces.study import PlannedTrial, maximized
 from study.analysis.search import quiet_optuna, trial_number
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
-from study.tuning.packing import as_fleet, even_chunks, fleet_names, kind_of
+from study.tuning.packing import FleetNames, as_fleet, even_chunks, kind_of
 from study.tuning.proposal_packing import values_of_kind
 from study.tuning.reuse import EarlierTrial, Reuse
 from study.tuning.search import Search, propose
@@ -122,7 +122,7 @@ class Suggester(OptunaSearch):
         self._folder = folder
         self._reuse = reuse
         plan = folder.plan
-        self._fleet_names = fleet_names(plan)
+        self._fleet_names = FleetNames(plan)
         self._points: dict[int, list[str]] = {}
         """names of the trials of each point that has unfinished ones"""
         unfinished = {trial_number(planned.name) for planned in search.pending}

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 from optuna.trial import TrialState
+from ray import cloudpickle
 from ray.tune.search import Searcher
 
 from search_spaces.search import STUDY
@@ -162,6 +163,12 @@ def test_a_sampler_that_learns_nothing_proposes_what_it_would_alone(folder):
     alone = opened(other, sampler="qmc", trials=12)
     Tune(alone, other).train_all()
     assert points(packed) == points(alone)
+
+
+def test_tune_can_pickle_the_proposals(folder):
+    tune = Tune(opened(folder, packing=packing(2), sampler="random"), folder)
+    tune.begin()
+    cloudpickle.dumps(tune.suggester)
 
 
 def test_each_member_is_told_when_it_ends(folder):
