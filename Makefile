@@ -11,7 +11,7 @@ IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help grid setup test reproduction lint types bench tensorboard clean
+.PHONY: help grid setup test reproduction lint types docs bench tensorboard clean
 
 help:
 	@echo 'make TARGET [ARGS="..."]'
@@ -36,6 +36,9 @@ lint: $(VENV)/.dev  ## check format and lint rules with ruff
 types: $(VENV)/.dev  ## check types with mypy
 	@$(IN_VENV) -m mypy $(ARGS)
 
+docs: $(VENV)/.docs  ## build the documentation as a static site in site/
+	@NO_MKDOCS_2_WARNING=1 $(IN_VENV) -m mkdocs build --strict $(ARGS)
+
 bench: $(VENV)/.setup  ## run all benchmarks; BENCH=NAME runs one
 	@for name in $(BENCH); do $(IN_VENV) -m benchmarks.$$name $(ARGS) || exit 1; done
 
@@ -43,7 +46,7 @@ tensorboard: $(VENV)/.setup  ## show the curves under results/ in TensorBoard
 	@$(IN_VENV) -m tensorboard.main --logdir results $(ARGS)
 
 clean:  ## remove .venv, caches and build folders, but not results/ and data/
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 
@@ -53,13 +56,14 @@ clean:  ## remove .venv, caches and build folders, but not results/ and data/
 EXTRAS.setup :=
 EXTRAS.test := [test]
 EXTRAS.dev := [dev]
+EXTRAS.docs := [docs]
 WANTED = -q -c constraints.txt -e '.$(EXTRAS.$*)'
 
 # A working uv: the user's own, or one that pip installed. It only installs. `uv run` would make Ray
 # build a new environment for every worker (default since Ray 2.47: ray-project/ray#53060).
 UV = $(shell for uv in uv $(VENV)/bin/uv; do $$uv --version >/dev/null 2>&1 && echo $$uv && break; done)
 
-$(VENV)/.setup $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt $(VENV)/.sound
+$(VENV)/.setup $(VENV)/.test $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml constraints.txt $(VENV)/.sound
 	@trap 'exit 130' INT TERM; \
 	echo "Installing .$(EXTRAS.$*) into $(VENV) (minutes the first time)"; \
 	mv $(VENV)/.sound $(VENV)/.filling; \

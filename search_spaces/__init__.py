@@ -54,9 +54,16 @@ def keep(name: str, study: Study) -> None:
     _kept[name] = study
 
 
+def remember(study: Study) -> str:
+    """Let `find` return a study that no path leads to. Return its name."""
+    name = kept.name_of_object(study)
+    keep(name, study)
+    return name
+
+
 def problem_of(name: str) -> str:
     """Say why `find` returns the study that a run keeps; empty if it does not."""
-    if not kept.is_own(name) or name not in _kept:
+    if not kept.is_own(name) or kept.is_in_memory(name) or name not in _kept:
         return ""
     try:
         kept.load(name)

@@ -6,6 +6,8 @@ file is not.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -33,9 +35,24 @@ _CLASSES: Mapping[str, type] = {
 _DEFAULT_NAME = "STUDY"
 
 
+_IN_MEMORY = "object:"
+
+
 def is_own(name: str) -> bool:
-    """Return True for "package.module:STUDY", "my_study.py" and "my_study.py:STUDY"."""
+    """Return True for "package.module:STUDY", "my_study.py", "my_study.py:STUDY" and objects."""
     return ":" in name or name.endswith(".py")
+
+
+def is_in_memory(name: str) -> bool:
+    """Return True for a study that a notebook or script has made, which no path leads to."""
+    return name.startswith(_IN_MEMORY)
+
+
+def name_of_object(study: Study) -> str:
+    """Return the name of a study that no path leads to. Equal studies have the same name."""
+    text = json.dumps(to_json(study), sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return f"{_IN_MEMORY}{study.name}-{digest}"
 
 
 def whole_path(name: str) -> str:
@@ -52,6 +69,8 @@ def whole_path(name: str) -> str:
 
 def load(name: str) -> Study:
     """Import the user's own study. Raises: ConfigError if it is not there or is no `Study`."""
+    if is_in_memory(name):
+        raise ConfigError(f"{name} was made in another Python session: make it again")
     path = whole_path(name)
     found = load_object(path)
     if not isinstance(found, Study):

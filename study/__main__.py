@@ -24,6 +24,7 @@ COMMANDS = {
     "study.search": "search for the best settings with Optuna, and confirm them",
     "study.scaling": "train data-parallel on several workers, and report what they are worth",
     "study.reproduce": "train as published, and judge every claim",
+    "study.compare": "compare runs: the same points side by side, and what else differs",
     "study.report": "report a finished run again: figures, tables, verdicts",
 }
 

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.text import Text
-
-import search_spaces
 from lenet.config import ConfigError
 from lenet.registry import PRECISIONS
-from search_spaces.kept import whole_path
 from search_spaces.study import BUDGETS
+from study.api.job import Job
 from study.interruption import treat_signals_as_ctrl_c
-from study.request import ResourceRequest
-from study.runs import layout
-from study.runs.find import find_runs
+from study.os_errors import cannot_print, describe
+from study.request import KEPT_MODELS, MAX_SEEDS, HardwareRequest, ResourceRequest
 from study.runs.retrying import patience
-from study.runs.run_folder import RunFolder, default_name
-from study.runs.storage import Location, parse_location, reason
+from study.runs.storage import Location, parse_location
 from study.terminal import flush_stdout, make_console, print_any_text, print_error, wrap
-from study.waiting import waiting
 
-_MAX_SEEDS = 1_000
 _COMMENT = re.compile(r"^(.*?\S) {2,}(?=[a-zA-Z])(.*)$")
 """An example: a command, spaces, and what it is for."""
 
@@ -132,7 +123,7 @@ def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) ->
     if keep_models:
         where.add_argument(
             "--keep-models",
-            choices=("best", "all", "none"),
+            choices=KEPT_MODELS,
             help="keep the trained model of the best trial (default), of every trial that ends by "
             "itself, or of none",
         )
@@ -149,13 +140,6 @@ def add_reuse(group: argparse._ArgumentGroup) -> None:
         help="take over the trials of equal config that the run in DIR has trained, or the runs in "
         "the folders inside DIR; repeatable",
     )
-
-
-def reused_places(options: argparse.Namespace) -> tuple[str, ...]:
-    """Return the folders of `--reuse`. Raises: ConfigError if one of them holds no run."""
-    for place in options.reuse:
-        find_runs(place)
-    return tuple(dict.fromkeys(str(place) for place in options.reuse))
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:
@@ -188,6 +172,34 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
     add_dry_run(parser)
 
 
+def add_hardware(parser: argparse.ArgumentParser) -> None:
+    """Add what `--dry-run` compares the ways to use the hardware with."""
+    where = parser.add_argument_group("where to put the hardware, with --dry-run")
+    where.add_argument(
+        "--scaling",
+        type=existing_folder,
+        metavar="RUN",
+        help="predict by this run of study.scaling what several workers for each trial are worth",
+    )
+    where.add_argument(
+        "--cores", type=count, metavar="N", help="predict for a machine with N CPU cores"
+    )
+    where.add_argument("--gpus", type=count, metavar="N", help="predict for a machine with N GPUs")
+
+
+def hardware_request(options: argparse.Namespace) -> HardwareRequest:
+    """Read the options of `add_hardware`.
+
+    Raises: ConfigError if the command would train, but they ask about another machine.
+    """
+    scaling = None if options.scaling is None else str(options.scaling)
+    request = HardwareRequest(scaling=scaling, cores=options.cores, gpus=options.gpus)
+    if request.is_elsewhere and not options.dry_run:
+        typed = "--gpus" if request.cores is None else "--cores"
+        raise ConfigError(f"{typed} predicts for another machine: add --dry-run, or omit it")
+    return request
+
+
 def add_cluster(group: argparse._ArgumentGroup) -> None:
     """Add which Ray to use."""
     group.add_argument(
@@ -205,61 +217,15 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and exit")
 
 
-def address(options: argparse.Namespace) -> str | None:
-    """Return the address of the cluster, None for this machine.
-
-    Raises: ConfigError if it is empty, or if this machine should autoscale.
-    """
-    if options.address is not None and not options.address.strip():
-        raise ConfigError("--address is empty: type HOST:6379, or omit it")
-    found = options.address or os.environ.get("RAY_ADDRESS")
-    if found and "://" in found:
-        source = "--address" if options.address else "RAY_ADDRESS"
-        kind = "a Ray Client address" if found.startswith("ray://") else "a URL"
-        raise ConfigError(
-            f"{source}={found} is {kind}, but this command joins a cluster directly: type its "
-            "head as HOST:6379, or send the command with `ray job submit`"
-        )
-    if options.autoscale and not found:
-        raise ConfigError("--autoscale needs a cluster: add --address, or omit --autoscale")
-    return found
-
-
-def new_place(options: argparse.Namespace, study: str, budget: str) -> Location:
-    """Return where a new run goes.
-
-    Raises: ConfigError if that is on this machine, and taken or not writable.
-    """
-    if options.results:
-        new = parse_location(options.results)
-    else:
-        name = default_name(search_spaces.find(study).name, budget)
-        new = parse_location(options.storage or layout.RESULTS) / name
-    folder = RunFolder(new)
-    if not folder.is_copy:  # a bucket is tried later: it may take long to answer
-        folder.check_free()
-    return new
-
-
 def resource_request(options: argparse.Namespace) -> ResourceRequest:
     """Read the options of `add_resources`."""
     return ResourceRequest(
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=options.gpus_per_trial,
         max_concurrent=options.max_concurrent,
-        address=address(options),
+        address=options.address,
         autoscale=options.autoscale,
     )
-
-
-def study_name(typed: str | None, default: str) -> str:
-    """Return the name of the requested study; of the user's own file, with its whole path.
-
-    Raises: ConfigError if there is no such study.
-    """
-    name = default if typed is None else whole_path(typed)
-    search_spaces.find(name)
-    return name
 
 
 def choices(options: argparse.Namespace) -> dict[str, list[str]]:
@@ -305,9 +271,10 @@ def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
             )
 
 
-def command_text(tool: str, typed: Sequence[str]) -> str:
-    """Return a command as the user types it."""
-    return shlex.join(["python", "-m", tool, *typed])
+def train(job: Job, tool: str, typed: Sequence[str], *, dry_run: bool) -> int:
+    """Train what the command `tool` requests, or print the plan alone. Return the exit code."""
+    job = job.with_command(["python", "-m", tool, *typed])
+    return job.train(make_console(), dry_run=dry_run).value
 
 
 def run_command(
@@ -323,23 +290,8 @@ def run_command(
     code = _run(parser, command, list(sys.argv[1:] if arguments is None else arguments))
     if (error := flush_stdout()) is None or isinstance(error, BrokenPipeError):
         return code
-    print_error(_cannot_print(error))
+    print_error(cannot_print(error))
     return code or 1
-
-
-def describe(error: OSError, place: str) -> str:
-    """Return the message for `error`, which arose at `place` unless it names its file.
-
-    An error of the standard output names none, so another write shows whether it works.
-    """
-    if not error.filename and (of_stdout := flush_stdout("\n")):
-        return _cannot_print(of_stdout)
-    file = error.filename or place
-    return f"cannot read or write {file} ({reason(error)})" if file else reason(error)
-
-
-def _cannot_print(error: OSError) -> str:
-    return f"cannot write to standard output ({reason(error)}): send it elsewhere"
 
 
 def _run(
@@ -361,16 +313,6 @@ def _run(
     except KeyboardInterrupt:
         print("Interrupted; nothing is lost.", file=sys.stderr)
         return 130
-
-
-@contextlib.contextmanager
-def loading(study: str) -> Iterator[None]:
-    """Print the question of a study at once, while the block imports torch and Ray for seconds."""
-    console = make_console()
-    found = search_spaces.find(study)
-    console.print(Text.assemble((found.name, "bold"), f": {found.question}"))
-    with waiting(console, "Loading torch and Ray, which takes 5 to 15 s"):
-        yield
 
 
 def folder(text: str) -> Path:
@@ -453,8 +395,8 @@ def whole(text: str) -> int:
 def repeats(text: str) -> int:
     """Parse a number of seeds. The upper limit catches typing errors."""
     number = count(text)
-    if number > _MAX_SEEDS:
-        raise argparse.ArgumentTypeError(f"{text} must be {_MAX_SEEDS:,} or less")
+    if number > MAX_SEEDS:
+        raise argparse.ArgumentTypeError(f"{text} must be {MAX_SEEDS:,} or less")
     return number
 
 

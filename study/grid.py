@@ -16,11 +16,8 @@ import sys
 from collections.abc import Sequence
 
 from study import commandline
-from study.request import Options, Request
-from study.runs.metadata import GRID_TOOL
-from study.runs.run_folder import RunFolder
-
-TOOL = GRID_TOOL
+from study.api.grid_job import SCHEDULERS, grid, resumed_grid
+from study.runs.metadata import GRID_TOOL as TOOL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,12 +42,13 @@ def _parser() -> commandline.Parser:
     commandline.add_request(what)
     what.add_argument(
         "--scheduler",
-        choices=("none", "asha"),
+        choices=SCHEDULERS,
         help="asha stops unpromising trials early; none (default) trains all to the end",
     )
     commandline.add_reuse(what)
     commandline.add_places(parser, keep_models=True)
     commandline.add_resources(parser)
+    commandline.add_hardware(parser)
     return parser
 
 
@@ -67,41 +65,31 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--keep-models",
         "--pack",
         "--reuse",
+        "--scaling",
+        "--cores",
+        "--gpus",
     )
+    resources = commandline.resource_request(options)
     if options.resume:
-        run = RunFolder.open(options.resume)
-        run.check_tool(TOOL)
-        request = Request.of_run(run.run)
-        grid_options = Options.from_json(run.run.options)
+        job = resumed_grid(options.resume, data_dir=options.data_dir, resources=resources)
     else:
-        request = Request(
-            study=commandline.study_name(options.study, "fan"),
+        job = grid(
+            "fan" if options.study is None else options.study,
+            grids=[] if options.grids is None else list(dict.fromkeys(options.grids.split(","))),
             budget=options.budget or "quick",
             seeds=options.seeds or 1,
-            choices=commandline.choices(options),
+            settings=commandline.choices(options),
             scheduler=options.scheduler or "none",
-            grids=[] if options.grids is None else list(dict.fromkeys(options.grids.split(","))),
-        )
-        grid_options = Options(
             keep_models=options.keep_models or "best",
             pack=options.pack or "auto",
-            reuse=commandline.reused_places(options),
+            reuse=options.reuse,
+            results=options.results,
+            storage=options.storage,
+            data_dir=options.data_dir,
+            resources=resources,
+            hardware=commandline.hardware_request(options),
         )
-        request.plan()  # reports a wrong name or value before torch, which takes seconds to import
-    resources = commandline.resource_request(options)
-    place = options.resume or commandline.new_place(options, request.study, request.budget)
-    with commandline.loading(request.study):
-        from study.pipeline import tune
-
-    return tune(
-        options,
-        typed,
-        tool=TOOL,
-        request=request,
-        resources=resources,
-        command_options=grid_options,
-        place=place,
-    )
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
 
 
 if __name__ == "__main__":

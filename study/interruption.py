@@ -36,6 +36,19 @@ def restored_ctrl_c() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def restored_signals() -> Iterator[None]:
+    """Restore the handlers of SIGINT, SIGTERM and SIGHUP on exit, as a notebook's kernel needs."""
+    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    before = {number: signal.getsignal(number) for number in numbers if number is not None}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def interrupt() -> None:
     """Interrupt the command as Ctrl-C does. Can be called from any thread."""
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN

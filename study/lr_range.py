@@ -14,20 +14,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lenet.config import ConfigError, unknown_name
-from search_spaces import lr_range
+from search_spaces.lr_range import LOSSES, RAMPS
 from study import commandline
-from study.request import RangeTestOptions, Request
-from study.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from study.tuning.verification import Verification
-
-TOOL = "study.lr_range"
-_SEEDS = 3
+from study.api.range_test_job import SEEDS, TOOL, lr_range, resumed_range_test
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,14 +31,14 @@ def _parser() -> commandline.Parser:
     what.add_argument(
         "--ramps",
         metavar="NAME[,NAME...]",
-        help=f"of {', '.join(lr_range.RAMPS)} (default: exponential)",
+        help=f"of {', '.join(RAMPS)} (default: exponential)",
     )
     what.add_argument(
         "--loss",
-        choices=lr_range.LOSSES,
+        choices=LOSSES,
         help="the loss that the rules read: training (default), validation or test",
     )
-    commandline.add_request(what, _SEEDS)
+    commandline.add_request(what, SEEDS)
     verify = parser.add_argument_group("verification of the suggestions")
     verify.add_argument(
         "--verify",
@@ -88,90 +78,27 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--pack",
         "--reuse",
     )
-    if options.resume:
-        run = RunFolder.open(options.resume)
-        run.check_tool(TOOL)
-        request = Request.of_run(run.run)
-        range_test = RangeTestOptions.from_json(run.run.options)
-    else:
-        request, range_test = _request(options), _range_test_options(options)
-    ramps = request.plan()  # reports a wrong name or value before torch is imported
     resources = commandline.resource_request(options)
-    place = options.resume or commandline.new_place(options, request.study, request.budget)
-    with commandline.loading(request.study):
-        verification = _verification(request, range_test, resumed=bool(options.resume))
-        if verification is not None:
-            verification.check(ramps)
-        from study.pipeline import tune
-
-    return tune(
-        options,
-        typed,
-        tool=TOOL,
-        request=request,
-        resources=resources,
-        command_options=range_test,
-        place=place,
-        follow_up=verification,
-    )
-
-
-def _request(options: argparse.Namespace) -> Request:
-    names = "exponential" if options.ramps is None else options.ramps
-    ramps = list(dict.fromkeys(names.split(",")))
-    for name in ramps:
-        if name not in lr_range.RAMPS:
-            raise ConfigError(f"--ramps: {unknown_name(name, lr_range.RAMPS, 'ramp')}")
-    choices = commandline.choices(options)
-    if "schedule" in choices:
-        raise ConfigError("--set schedule does not apply to ramps: choose them with --ramps")
-    return Request(
-        study=lr_range.study_name(options.loss or "train"),
-        budget=options.budget or "quick",
-        seeds=options.seeds or _SEEDS,
-        choices=choices,
-        grids=ramps,
-        scheduler="none",
-    )
-
-
-def _range_test_options(options: argparse.Namespace) -> RangeTestOptions:
-    loss = options.loss or "train"
-    if not options.verify:
-        for option in ("--verify-epochs", "--grid"):
-            if commandline.is_given(options, option):
-                raise ConfigError(f"{option} belongs to the verification: add --verify")
-        return RangeTestOptions(
-            loss=loss, pack=options.pack or "auto", reuse=commandline.reused_places(options)
+    if options.resume:
+        job = resumed_range_test(options.resume, data_dir=options.data_dir, resources=resources)
+    else:
+        job = lr_range(
+            ramps=["exponential"] if options.ramps is None else options.ramps.split(","),
+            loss=options.loss or "train",
+            budget=options.budget or "quick",
+            seeds=options.seeds or SEEDS,
+            settings=commandline.choices(options),
+            verify=options.verify,
+            verify_epochs=options.verify_epochs,
+            grid=options.grid,
+            pack=options.pack or "auto",
+            reuse=options.reuse,
+            results=options.results,
+            storage=options.storage,
+            data_dir=options.data_dir,
+            resources=resources,
         )
-    epochs = lr_range.VERIFICATION_BUDGETS[options.budget or "quick"]["epochs"]
-    return RangeTestOptions(
-        loss=loss,
-        pack=options.pack or "auto",
-        verify_epochs=options.verify_epochs or epochs,
-        verify_epochs_chosen=options.verify_epochs is not None,
-        grid=str(options.grid.resolve()) if options.grid else None,
-        reuse=commandline.reused_places(options),
-    )
-
-
-def _verification(
-    request: Request, range_test: RangeTestOptions, *, resumed: bool
-) -> Verification | None:
-    if range_test.verify_epochs is None:
-        return None
-    grid = Path(range_test.grid) if range_test.grid else None
-    if grid is not None and resumed and not grid.is_dir():
-        grid = None  # resumed on another machine: train what was not adopted
-    from study.tuning.verification import Verification
-
-    return Verification(
-        request=request,
-        quantity=f"{range_test.loss}_loss",
-        epochs=range_test.verify_epochs,
-        epochs_chosen=range_test.verify_epochs_chosen,
-        grid=grid,
-    )
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
 
 
 if __name__ == "__main__":

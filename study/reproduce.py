@@ -22,11 +22,10 @@ from pathlib import Path
 from lenet.config import ConfigError, unknown_name
 from search_spaces.reproduction import PARTS, PUBLISHED, Part
 from study import commandline
-from study.request import Options, Request, ResourceRequest
+from study.api.grid_job import grid, resumed_grid
 from study.runs import layout
 from study.runs.metadata import GRID_TOOL
 from study.runs.run_folder import RunFolder
-from study.runs.storage import parse_location
 from study.terminal import make_console
 
 TOOL = "study.reproduce"
@@ -104,9 +103,8 @@ def _chosen(names: Sequence[str]) -> list[Part]:
 
 def _train(part: Part, options: argparse.Namespace) -> int:
     """Train what is left of one part as `study.grid` does. Return its exit code."""
-    place = parse_location(str(options.results / part.name))
-    has_begun = (options.results / part.name / layout.METADATA).is_file()
-    if has_begun:
+    place = options.results / part.name
+    if (place / layout.METADATA).is_file():
         run = RunFolder.open(place)
         if run.run.seeds != part.seeds:
             raise ConfigError(
@@ -117,41 +115,20 @@ def _train(part: Part, options: argparse.Namespace) -> int:
             make_console().print(f"{part.name} is complete in {place}.")
             return 0
         typed = ["--resume", str(place)]
-        request, grid_options = Request.of_run(run.run), Options.from_json(run.run.options)
+        job = resumed_grid(place, data_dir=options.data_dir)
     else:
         typed = [part.study, "--budget", PUBLISHED, "--seeds", str(part.seeds)]
         typed += ["--grids", ",".join(part.grids)] if part.grids else []
-        request = Request(
-            study=part.study,
+        job = grid(
+            part.study,
+            grids=part.grids,
             budget=PUBLISHED,
             seeds=part.seeds,
-            choices={},
-            scheduler="none",
-            grids=part.grids,
-        )
-        grid_options = Options(keep_models="none", pack="auto")
-    with commandline.loading(part.study):
-        from study.pipeline import tune
-
-    return tune(
-        argparse.Namespace(
-            resume=place if has_begun else None,
+            keep_models="none",
+            results=place,
             data_dir=options.data_dir,
-            dry_run=options.dry_run,
-        ),
-        typed,
-        tool=GRID_TOOL,
-        request=request,
-        resources=ResourceRequest(
-            cpus_per_trial=None,
-            gpus_per_trial=None,
-            max_concurrent=None,
-            address=None,
-            autoscale=False,
-        ),
-        command_options=grid_options,
-        place=place,
-    )
+        )
+    return commandline.train(job, GRID_TOOL, typed, dry_run=options.dry_run)
 
 
 def _judge(options: argparse.Namespace) -> int:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import search_spaces
-from lenet.config import ConfigError
+from lenet.config import ConfigError, unknown_name
 from search_spaces.study import PlannedTrial, Study
 from study.runs.metadata import RunMetadata
+from study.runs.storage import Location
+
+MAX_SEEDS = 1_000
+"""More are taken for a typing error."""
+KEPT_MODELS = ("best", "all", "none")
+"""values of `Options.keep_models`"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +26,16 @@ class Request:
     """What to train: a study, at which budget, with which changes."""
 
     study: str
-    budget: str
-    seeds: int
-    choices: Mapping[str, Sequence[str]]
+    budget: str = "quick"
+    seeds: int = 1
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """values from `--set`, by setting"""
-    scheduler: str
+    scheduler: str = "none"
     grids: Sequence[str] = ()
     """names of the study's grids to train; empty: all but its extra ones"""
+
+    def __post_init__(self) -> None:
+        check_count("seeds", self.seeds, MAX_SEEDS)
 
     @classmethod
     def of_run(cls, run: RunMetadata) -> Self:
@@ -72,13 +83,53 @@ class Request:
 class ResourceRequest:
     """What to train on. None means the default, or what a resumed run began with."""
 
-    cpus_per_trial: float | None
-    gpus_per_trial: float | None
-    max_concurrent: int | None
-    address: str | None
+    cpus_per_trial: float | None = None
+    """also the threads of a trial; one by default"""
+    gpus_per_trial: float | None = None
+    """may be a fraction, or 0 to train on the CPU; by default, as many trials share a GPU as keep
+    GPUs and CPUs busy"""
+    max_concurrent: int | None = None
+    """limit of trials at once; by default, as many as fit"""
+    address: str | None = None
     """of a Ray cluster; None: this machine"""
-    autoscale: bool
+    autoscale: bool = False
     """trials wait for machines that the cluster does not have yet"""
+
+    def __post_init__(self) -> None:
+        for name, least in (("cpus_per_trial", 0.01), ("gpus_per_trial", 0.0)):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and least <= value < math.inf):
+                raise ConfigError(f"{name}={value!r} must be a number, {least:g} or more")
+        if self.max_concurrent is not None:
+            check_count("max_concurrent", self.max_concurrent)
+
+
+DEFAULT_RESOURCES = ResourceRequest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareRequest:
+    """What to compare the ways to use the hardware with."""
+
+    scaling: str | None = None
+    """folder of a scaling run, whose step-time model tells what several workers are worth"""
+    cores: int | None = None
+    """CPU cores of another machine"""
+    gpus: int | None = None
+    """of another machine"""
+
+    def __post_init__(self) -> None:
+        for name in ("cores", "gpus"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another machine is asked about."""
+        return self.cores is not None or self.gpus is not None
+
+
+DEFAULT_HARDWARE = HardwareRequest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +142,13 @@ class Options:
     """how trials are packed into fleets: `auto`, `off`, or the maximum number of members"""
     reuse: tuple[str, ...] = ()
     """folders of earlier runs, or of several, whose trials are not trained again"""
+
+    def __post_init__(self) -> None:
+        if self.keep_models not in KEPT_MODELS:
+            raise ConfigError(unknown_name(str(self.keep_models), KEPT_MODELS, "keep_models"))
+        text = str(self.pack)
+        if text not in ("auto", "off") and not (text.isdecimal() and int(text) >= 2):
+            raise ConfigError(f"pack={self.pack!r} must be auto, off or a number, 2 or more")
 
     @classmethod
     def from_json(cls, options: Mapping[str, Any]) -> Self:
@@ -149,6 +207,22 @@ class SearchOptions(Options):
     storage: str | None = None
     """URL of the database, password replaced by ***; None: optuna.db in the run's folder"""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("trials", self.trials)
+        limit = self.time_limit
+        if limit is not None and not (_is_number(limit) and 0 < limit < math.inf):
+            raise ConfigError(f"time_limit={limit!r} must be a number of seconds above 0")
+        if self.confirm is not None and not (
+            len(self.confirm) == 2
+            and all(isinstance(n, int) and n >= 0 for n in self.confirm)
+            and (self.confirm[0] == 0) == (self.confirm[1] == 0)
+        ):
+            raise ConfigError(
+                f"confirm={self.confirm!r} must be (settings, seeds), two numbers of 1 or more, or "
+                "(0, 0) for no confirmation"
+            )
+
     @property
     def hides_password(self) -> bool:
         return self.storage is not None and "***" in self.storage
@@ -156,6 +230,39 @@ class SearchOptions(Options):
     @property
     def resume_options(self) -> list[str]:
         return ["--optuna-storage", "URL"] if self.hides_password else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningSession:
+    """A run on Ray Tune, new or resumed, as the user requested it."""
+
+    tool: str
+    """module name of the command"""
+    request: Request
+    options: Options
+    """of the command"""
+    resources: ResourceRequest
+    place: Location
+    """where the run lives or goes"""
+    resumed: bool = False
+    data_dir: Path | None = None
+    """folder of the data sets, as typed"""
+    command: Sequence[str] = ()
+    """the words of the command that began the session"""
+    hardware: HardwareRequest | None = None
+    """of a grid: what its ways to use the hardware are compared with; None: they are not"""
+
+
+def check_count(name: str, value: object, most: int | None = None) -> None:
+    """Raise `ConfigError` unless `value` is a whole number from 1 to `most`."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not 1 <= int(str(value)) <= (most or math.inf):
+        limits = "1 or more" if most is None else f"from 1 to {most:,}"
+        raise ConfigError(f"{name}={value!r} must be a whole number, {limits}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def incomplete_options(error: TypeError) -> ConfigError:

@@ -10,15 +10,16 @@ runs, see `docs/statistics.md`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from search_spaces.study import maximized
 from study.analysis import paired
 from study.analysis.leaderboard import settings_of
-from study.analysis.results import Results, select
+from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.workloads import grid_trials, is_compared, values_by_seed
 
@@ -56,16 +57,23 @@ def leads(results: Results, board: pd.DataFrame) -> list[Lead]:
     quantity = results.objective
     settings = settings_of(board, quantity)
     sign = 1 if maximized(quantity) else -1
-    trials = grid_trials(results)
+    # Once for all points: to select the trials of each would take minutes with thousands of points.
+    groups = grid_trials(results).groupby(settings, dropna=False, sort=False)
+    trials = {_key(values): group for values, group in groups}
     found = []
     for dataset, rows in board.groupby("dataset", sort=False):
         points = [
-            sign * values_by_seed(select(trials, {name: row[name] for name in settings}), quantity)
-            for row in rows.to_dict("records")
+            sign * values_by_seed(trials[_key(values)], quantity)
+            for values in rows[settings].itertuples(index=False, name=None)
         ]
         if len(points) > 1:
             found.append(lead(str(dataset), points))
     return found
+
+
+def _key(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the settings of a point as a key: unset ones, None or NaN, are equal."""
+    return tuple(None if value is None or value != value else value for value in values)
 
 
 def lead(dataset: str, points: Sequence[pd.Series]) -> Lead:

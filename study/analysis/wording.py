@@ -83,6 +83,13 @@ def format_mean(measurement: str, mean: float, low: float, high: float) -> str:
     )
 
 
+def format_duration(seconds: float) -> str:
+    """Format a duration as `0:42`, `12:05` or `3:07:30`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def format_interval(
     mean: float, low: float, high: float, format_number: Callable[[float], str]
 ) -> str:

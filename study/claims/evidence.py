@@ -60,8 +60,10 @@ class Evidence:
         A trial whose published length ends before `moment` counts with the record at that end. A
         shorter budget has no such record, so its trials are not measured.
 
-        Raises: Untestable if a published point is missing or the run used other data, ConfigError
-        if the records have no such quantity.
+        A seed whose trials have not all been trained yet is left out as a whole.
+
+        Raises: Untestable if a published point is missing, failed or was stopped early, or the run
+        used other data; ConfigError if the records have no such quantity.
         """
         trials = self._published_trials(where)
         measured = Quantity.parse(quantity)
@@ -92,18 +94,26 @@ class Evidence:
             return select(trials, where)
         points = pd.DataFrame([point.settings for point in self.published])
         keys = list(points.columns)
-        # pandas refuses to merge a column without any value with one of numbers.
-        unset = [name for name in keys if trials[name].isna().all()]
-        trials = trials.astype({name: points[name].dtype for name in unset})
         points = points.assign(point=range(len(points)))
         points = select(points, {n: v for n, v in where.items() if n in points})
-        chosen = trials.merge(points, on=keys, how="inner")
+        chosen = _merge(trials, points, keys)
+        unfinished, first_missing = set(), None
         for seed in sorted(trials["seed"].unique()):
             found = chosen.loc[chosen["seed"] == seed, "point"]
             missing = points[~points["point"].isin(found)]
-            if len(missing):
-                point = describe_settings(dict(missing[keys].iloc[0]))
-                raise Untestable(f"this run has no whole trial of {point}, seed {seed}")
+            if missing.empty:
+                continue
+            point = describe_settings(dict(missing[keys].iloc[0]))
+            reason = f"this run has no whole trial of {point}, seed {seed}"
+            # Leaving out a seed because of how its trials ended would favor some outcomes.
+            ended = self.results.trials[self.results.trials["status"] != "unfinished"]
+            if not _merge(ended[ended["seed"] == seed], missing, keys).empty:
+                raise Untestable(reason)
+            unfinished.add(seed)
+            first_missing = first_missing or reason
+        chosen = chosen[~chosen["seed"].isin(unfinished)]
+        if first_missing and chosen.empty:
+            raise Untestable(first_missing)
         return select(chosen, where)
 
     def judge(
@@ -137,6 +147,14 @@ class Evidence:
         support = Quantity.parse(quantity).support.of_differences()
         rule = Rule(allowed, support, self.stochastic, band)
         return judge(points, rule, format_quantity(quantity, difference=True))
+
+
+def _merge(trials: pd.DataFrame, points: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the trials of these points, with the columns that `points` adds."""
+    # pandas refuses to merge a column without any value with one of numbers.
+    unset = [name for name in keys if trials[name].isna().all()]
+    trials = trials.astype({name: points[name].dtype for name in unset})
+    return trials.merge(points, on=keys, how="inner")
 
 
 def values_per_seed(trials: pd.DataFrame, per: Sequence[str]) -> list[SeedValues]:

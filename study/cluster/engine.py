@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from search_spaces.study import PlannedTrial
 from study.runs.run_folder import RunFolder
 
 
@@ -14,6 +17,20 @@ class Ending(Enum):
     COMPLETE = 0
     SOME_FAILED = 1
     INTERRUPTED = 130  # as a shell reports Ctrl-C
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a prepared engine is about to train."""
+
+    trials: Sequence[PlannedTrial]
+    """the trials that are known; a search has none before it begins"""
+    count: int
+    """how many trials; of a search, with those that it has not chosen yet"""
+    follow_up: int | None
+    """the most trials that later results may add; None: only the results tell"""
+    seconds: float
+    """expected duration, the follow-up of a search included"""
 
 
 class Engine(Protocol):
@@ -31,6 +48,11 @@ class Engine(Protocol):
     @property
     def resume_options(self) -> list[str]:
         """The options to type after `--resume PLACE`."""
+        ...
+
+    @property
+    def preview(self) -> Preview:
+        """What is to be trained, once the engine is prepared."""
         ...
 
     def prepare(self, *, dry_run: bool) -> bool:

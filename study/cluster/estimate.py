@@ -11,8 +11,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -51,13 +51,6 @@ _NEIGHBOR_START_SECONDS = 0.1
 _NEIGHBOR = "import os; p = os.getppid()\nwhile os.getppid() == p: sum(range(100_000))"
 
 
-def format_duration(seconds: float) -> str:
-    """Format a duration as `0:42`, `12:05` or `3:07:30`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 @dataclass(frozen=True)
 class FleetShare:
     """What the estimate of a trial needs to know of its fleet."""
@@ -77,6 +70,8 @@ class Estimate:
     total_seconds: float
     typical_seconds: float = 0.0
     """of a trial whose config is not known yet"""
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
+    """those of `trial_seconds` that training steps take"""
 
 
 def estimate(
@@ -127,15 +122,16 @@ def estimate(
         if os.getloadavg()[0] <= _BUSY * (os.cpu_count() or 1):
             user_cache.remember(_STEP_TIMES, {key: vars(timing) for key, timing in found.items()})
         timings |= found
-    trial_seconds = {}
+    trial_seconds, step_seconds = {}, {}
     unit_seconds: dict[str, float] = {}  # of fleets and of single trials
     alone = FleetShare("", 1, 1.0)
     for config in configs:
         timing = timings[_key(config, conditions)]
         length = _Length.of(config, datasets[config.dataset])
         share = (fleets or {}).get(config.id, alone)
+        step_seconds[config.id] = length.steps * timing.step / share.speedup
         trial_seconds[config.id] = (
-            length.steps * timing.step / share.speedup
+            step_seconds[config.id]
             + length.evaluated_samples * timing.sample
             + length.records * _RECORD_SECONDS
             + _TRIAL_SECONDS / share.members
@@ -144,9 +140,13 @@ def estimate(
         unit_seconds[unit] = unit_seconds.get(unit, 0.0) + trial_seconds[config.id]
     if not trial_seconds:  # Ray is not even started
         return Estimate({}, 0.0)
-    longest = max(unit_seconds.values())
-    total = max(sum(trial_seconds.values()) / side_by_side, longest) + _START_UP_SECONDS
-    return Estimate(trial_seconds, total)
+    total = training_seconds(unit_seconds.values(), side_by_side) + _START_UP_SECONDS
+    return Estimate(trial_seconds, total, step_seconds=step_seconds)
+
+
+def training_seconds(unit_seconds: Collection[float], side_by_side: int) -> float:
+    """Return how long fleets and single trials of these seconds take, `side_by_side` at once."""
+    return max(sum(unit_seconds) / side_by_side, *unit_seconds)
 
 
 @dataclass(frozen=True)

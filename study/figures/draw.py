@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
-from lenet.config import settings_in
+from lenet.config import ConfigError, settings_in, unknown_name
 from search_spaces.study import Figure, Study
 from study.analysis.results import Results, select
 from study.analysis.wording import format_value
@@ -37,6 +38,41 @@ def draw_all(
 
     Raises: ConfigError if a kind does not exist or does not take the options of its figure.
     """
+    return draw_figures(_declared_figures(study, results), results, out_dir, note)
+
+
+def figure_names(study: Study | None, results: Results) -> list[str]:
+    """Return the names of the figures that `draw_all` draws if the run has their data."""
+    return [figure.name for figure in _all_figures(study, results)]
+
+
+def draw_one(study: Study | None, results: Results, name: str) -> Picture:
+    """Draw the figure of a run whose files have this `name`.
+
+    Raises: ConfigError if the run has no such figure or no data for it.
+    """
+    figures = _all_figures(study, results)
+    drawn: dict[str, Picture] = {}
+    for figure in figures:
+        if name.startswith(figure.name):
+            pictures = KINDS.call(figure, results, figure.title)
+            drawn |= {figure.name + suffix: picture for suffix, picture in pictures.items()}
+    if name in drawn:
+        return drawn[name]
+    if drawn:
+        raise ConfigError(f"figure {name} is {len(drawn)} figures: name {' or '.join(drawn)}")
+    known = [figure.name for figure in figures]
+    if name in known:
+        raise ConfigError(f"figure {name} has no data in this run")
+    raise ConfigError(unknown_name(name, known, "figure of this run"))
+
+
+def _all_figures(study: Study | None, results: Results) -> list[Figure]:
+    return [*_declared_figures(study, results), *default_figures(results)]
+
+
+def _declared_figures(study: Study | None, results: Results) -> list[Figure]:
+    """Return the study's figures that fit what the run trained, with their titles."""
     defaults = default_figures(results)
     chosen = []
     for declared in study.figures if study else ():
@@ -48,7 +84,7 @@ def draw_all(
             if repetition.is_exact:
                 title = f"{title} ({declared.source})"
         chosen.append(replace(declared, title=title))
-    return draw_figures(chosen, results, out_dir, note)
+    return chosen
 
 
 def draw_figures(

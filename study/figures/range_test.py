@@ -23,6 +23,8 @@ from study.analysis.results import Results, select
 from study.analysis.wording import label, provenance
 from study.figures import style
 
+_MARK_WIDTH = 1 / 30
+"""share of the axis that is left beside the outermost suggestion"""
 _CEILING = 1.6
 """Where the vertical axis ends, in multiples of the first loss: higher losses leave the panel."""
 
@@ -67,11 +69,14 @@ def _figure(results: Results, trials: pd.DataFrame, title: str, quantity: str) -
         inside = select(trials, {"optimizer": optimizer})
         heights += _plot_losses(ax, results, inside, quantity)
     low, high = axes[0].get_xlim()
+    suggested = []
     for ax, optimizer in zip(axes, optimizers, strict=True):
         inside = select(trials, {"optimizer": optimizer})
-        for lr in _plot_suggestions(ax, results, inside, quantity):
-            low, high = min(low, lr / 1.1), max(high, 1.1 * lr)
-    axes[0].set_xlim(low, high)  # an interval may be many decades wide
+        suggested += _plot_suggestions(ax, results, inside, quantity)
+    if suggested:  # the whole marks; an interval may be many decades wide
+        room = (max(high, *suggested) / min(low, *suggested)) ** _MARK_WIDTH
+        low, high = min(low, min(suggested) / room), max(high, max(suggested) * room)
+    axes[0].set_xlim(low, high)
     _scale(axes[0], heights)
     style.label_outer(axes, x="learning rate", y=label(quantity))
     colors, markers = _looks()

@@ -29,6 +29,7 @@ from rich.console import Console
 
 from lenet.config import ConfigError
 from study import commandline
+from study.api.run import open_run
 from study.runs import layout
 from study.runs.run_folder import RunFolder
 from study.runs.storage import Location, reason
@@ -215,22 +216,7 @@ def _report_event_files(options: argparse.Namespace) -> int:
 
 
 def _refreshed(place: Location, console: Console) -> RunFolder:
-    """Open the run and bring its tables up to date; use the copy if the bucket is unreachable."""
-    from study.analysis.results import load_run
-    from study.runs.collect import refresh
-
-    run = RunFolder(place)
-    if run.is_copy:
-        try:
-            run = RunFolder.open(place)
-        except ConfigError as error:
-            if not (run.path / layout.TRIALS_TABLE).is_file():
-                raise
-            print_note(console, f"{error}\nReporting the local copy.")
-            return run
-    load_run(run.path)
-    refresh(run)
-    return run
+    return open_run(place, lambda text: print_note(console, text))
 
 
 def _publish(run: RunFolder, console: Console) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 import search_spaces
 from lenet.config import ConfigError
-from search_spaces.reproduction import PARTS, PUBLISHED
+from search_spaces.reproduction import PARTS, PUBLISHED, SEEDS_SEEN
 from search_spaces.study import Claim, Study
 from study.analysis.results import Results
 from study.analysis.wording import pluralize, provenance
@@ -77,7 +77,7 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
         if study is None or not as_published or results.completed.empty:
             continue
         source = provenance(results.run, results.completed)
-        for claim, verdict in judge_all(study, results):
+        for claim, verdict in _judge(study, results):
             key = study.name, claim.name
             judged = JudgedClaim(study, claim, verdict, folder, source)
             if key not in best or _rank(judged) > _rank(best[key]):
@@ -88,6 +88,28 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
         for study in search_spaces.studies().values()
         for claim in study.claims
     ]
+
+
+def _judge(study: Study, results: Results) -> Iterable[tuple[Claim, Verdict]]:
+    """Yield each claim with its verdict, from the seeds that may judge it (`SEEDS_SEEN`)."""
+    fresh: dict[int, dict[str, Verdict]] = {}
+    for claim, verdict in judge_all(study, results):
+        seen = SEEDS_SEEN.get((study.name, claim.name), 0)
+        if not seen or verdict.verdict == NOT_TESTED:
+            yield claim, verdict
+            continue
+        if seen not in fresh:
+            trials = results.trials[results.trials["seed"] >= seen]
+            without = replace(results, trials=trials)
+            fresh[seen] = {judged.name: found for judged, found in judge_all(study, without)}
+        found = fresh[seen][claim.name]
+        rule = (
+            f"its rule was set when seeds 0 to {seen - 1} had been seen, so only later seeds count"
+        )
+        if found.verdict == NOT_TESTED:
+            yield claim, Verdict(NOT_TESTED, f"{rule}: none has been trained yet")
+        else:
+            yield claim, replace(found, evidence=f"{found.evidence} ({rule})")
 
 
 def _rank(judged: JudgedClaim) -> tuple[bool, float]:
@@ -186,8 +208,8 @@ def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
     yield from count_lines(judged)
     yield ""
     yield "How a verdict is found, and how often one is false: [verdicts.md](verdicts.md). Which"
-    yield "sentence each claim paraphrases: [fidelity.md](fidelity.md). An interval is the 95%"
-    yield "interval of the mean over seeds."
+    yield "sentence each claim paraphrases: [fidelity.md](fidelity.md). What surprised:"
+    yield "[findings.md](findings.md). An interval is the 95% interval of the mean over seeds."
     yield ""
     yield from _counts(judged)
     yield from _plan(judged)
@@ -200,19 +222,43 @@ def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
         yield f"{rows[0].study.question} ({rows[0].study.source})"
         yield ""
         yield from _sources(rows, out)
-        yield "| claim | published | here | verdict |"
-        yield "| --- | --- | --- | --- |"
-        for row in sorted(rows, key=lambda row: _ORDER.index(row.verdict.verdict)):
-            published = "" if row.claim.published == "none" else row.claim.published
+        tested = [row for row in rows if row.verdict.verdict != NOT_TESTED]
+        if tested:
+            yield "| claim | published | here | verdict |"
+            yield "| --- | --- | --- | --- |"
+        for row in sorted(tested, key=lambda row: _ORDER.index(row.verdict.verdict)):
             sure = f" ({row.verdict.certainty})" if row.verdict.certainty else ""
             cells = (
                 f"`{row.claim.name}`: {row.claim.statement} {row.claim.source}",
-                published,
+                _published(row.claim),
                 row.verdict.evidence,
                 f"**{row.verdict.verdict}**{sure}",
             )
             yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        if tested:
+            yield ""
+        yield from _not_tested(row for row in rows if row.verdict.verdict == NOT_TESTED)
+
+
+def _not_tested(rows: Iterable[JudgedClaim]) -> Iterable[str]:
+    """Yield the claims that were not tested: a line for each reason, the claims folded below."""
+    by_reason: dict[str, list[JudgedClaim]] = {}
+    for row in rows:
+        by_reason.setdefault(row.verdict.evidence, []).append(row)
+    for reason, group in by_reason.items():
+        yield "<details>"
+        yield f"<summary>{pluralize(len(group), 'claim')} <b>not tested</b>: {reason}</summary>"
         yield ""
+        for row in group:
+            published = f" Published: {text}." if (text := _published(row.claim)) else ""
+            yield f"- `{row.claim.name}`: {row.claim.statement} {row.claim.source}.{published}"
+        yield ""
+        yield "</details>"
+        yield ""
+
+
+def _published(claim: Claim) -> str:
+    return "" if claim.published == "none" else claim.published
 
 
 def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:

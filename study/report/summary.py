@@ -30,6 +30,7 @@ from study.claims.verdict import NOT_TESTED, UNDECIDED, Verdict
 from study.figures import style
 from study.figures.draw import draw_all
 from study.report.answer import ONE_SEED
+from study.report.claims_table import claims_table
 from study.report.comparisons import pair_lines
 from study.report.console_table import print_table
 from study.report.findings import Findings
@@ -242,27 +243,11 @@ class _Report:
                 "  The published budget is larger: use --budget paper to test the claims as stated."
             )
         _print_verdicts(judged, self.console, one_seed=self.findings.one_seed)
-        rows = [
-            {
-                "claim": claim.name,
-                "verdict": verdict.verdict,
-                "seeds": verdict.seeds,
-                "confidence": verdict.confidence,
-                "seeds_needed": verdict.seeds_needed,
-                "certainty": verdict.certainty,
-                "says": claim.statement,
-                "source": claim.source,
-                "published": claim.published,
-                "evidence": verdict.evidence,
-                "judged_by": measured_by,
-            }
-            for claim, verdict in judged
-        ]
-        table = pd.DataFrame(rows).astype({"seeds": "Int64", "seeds_needed": "Int64"})
+        table = claims_table(self.findings)
         path = self.out / layout.CLAIMS
         table.to_csv(path, index=False)
         shown = ["verdict", "says", "source", "published", "evidence", "certainty"]
-        texts = [[str(row[name]) for name in shown] for row in rows]
+        texts = [list(map(str, row)) for row in table[shown].itertuples(index=False)]
         title = f"Claims of the report ({study.source}). Judged by: {measured_by}."
         write_text_tables(path, title, shown, texts)
         self.files.append(layout.CLAIMS)

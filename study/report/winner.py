@@ -9,6 +9,7 @@ from typing import Any
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig, settings_in
+from search_spaces import kept
 from search_spaces.study import maximized, tie_order
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
@@ -46,6 +47,8 @@ def retrain_command(results: Results, settings: Mapping[str, Any]) -> str | None
     try:
         wanted = TrainConfig.from_dict({k: _setting(v) for k, v in settings.items()})
         name = results.run.study
+        if kept.is_in_memory(name):  # no command can name it
+            return None
         if search_spaces.find(name).space:
             name = _GRID
         study = search_spaces.find(name)

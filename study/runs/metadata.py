@@ -21,9 +21,11 @@ EVENT_FILES_TOOL = "study.report --from-tensorboard"
 """`RunMetadata.tool` of trials that TensorBoard's event files hold, with what these do not tell."""
 
 _REQUIRED = ("study", "budget", "dataset", "device")
-_OMITTED_IF_EMPTY = ("definition", "resources", "machine", "resumed_on")
+_OMITTED_IF_EMPTY = ("definition", "resources", "hardware", "machine", "resumed_on")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("definition", "options", "choices", "resources", "machine", "versions"), dict),
+    **dict.fromkeys(
+        ("definition", "options", "choices", "resources", "hardware", "machine", "versions"), dict
+    ),
     "seeds": int,
     "records_version": int,
     "grids": list,
@@ -65,6 +67,8 @@ class RunMetadata:
     device: str
     resources: Mapping[str, float] = field(default_factory=dict)
     """of a run on Ray Tune: CPUs and GPUs of a trial"""
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    """of a grid: the predicted time of each way to use the hardware (`study.analysis.hardware`)"""
     machine: Mapping[str, float] = field(default_factory=dict)
     """of a scaling run: number of nodes, CPUs and GPUs"""
     versions: Mapping[str, str] = field(default_factory=dict)

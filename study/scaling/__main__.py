@@ -18,15 +18,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
-import search_spaces
-from lenet.config import ConfigError, unknown_name
-from search_spaces.hardware import LAUNCHERS, STRATEGIES
+from lenet.config import ConfigError
+from search_spaces.hardware import LAUNCHERS
 from study import commandline
-from study.runs.run_folder import RunFolder
-from study.scaling.plan import PROCESSORS, TOOL, ScalingRequest
-from study.terminal import make_console, print_note
+from study.api.scaling_job import PLACEMENTS, resumed_scaling, scaling
+from study.scaling.plan import TOOL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +87,7 @@ def _parser() -> commandline.Parser:
     )
     how.add_argument(
         "--placement",
-        choices=("pack", "spread"),
+        choices=PLACEMENTS,
         help="on a cluster: workers on few machines (default), or on many",
     )
     commandline.add_cluster(how)
@@ -116,113 +112,47 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--cpus-per-worker",
         "--placement",
     )
-    console = make_console()
-    address = commandline.address(options)
-    counts = devices = None
     if options.resume:
-        folder = RunFolder.open(options.resume)
-        folder.check_tool(TOOL)
-        if not folder.writable:
-            raise ConfigError(
-                f"cannot write to {options.resume}: resume the run where you have write access"
-            )
-        request = ScalingRequest.of_run(folder.run)
-    else:
-        request = _request(options, address)
-        if options.placement and not address:
-            raise ConfigError("--placement needs a cluster: add --address, or omit --placement")
-        if options.workers is not None:
-            counts = _counts(options.workers, console)
-        if options.device is not None:
-            devices = _names(options.device, PROCESSORS, "device")
-        folder = RunFolder(commandline.new_place(options, request.study, request.budget))
-        folder.check_free()
-    with commandline.loading(request.study):
-        from study.pipeline import train_and_report
-        from study.report.declared import check_declared
-        from study.scaling.session import ScalingEngine, ScalingSession
-
-    check_declared(search_spaces.find(request.study))
-    session = ScalingSession(
-        request=request,
-        folder=folder,
-        resumed=bool(options.resume),
-        data_dir=options.data_dir,
-        address=address,
-        autoscale=options.autoscale,
-        oversubscribe=options.oversubscribe,
-        command=commandline.command_text(TOOL, typed),
-        counts=counts,
-        devices=devices,
-    )
-    return train_and_report(ScalingEngine(session, console), console, dry_run=options.dry_run)
-
-
-def _request(options: argparse.Namespace, address: str | None) -> ScalingRequest:
-    """Read the options that do not depend on the machines."""
-    choices = commandline.choices(options)
-    if "seed" in choices:
-        raise ConfigError("seed is not a dimension: use --repeats N, each repeat is a seed")
-    if options.widths is not None:
-        if "width" in choices:
-            raise ConfigError("width is set twice: omit --widths or --set width")
-        choices["width"] = _names(options.widths, None, "--widths")
-    launchers = list(LAUNCHERS)
-    if options.launchers is not None:
-        launchers = _names(options.launchers, LAUNCHERS, "launcher")
-    if address:
-        if options.launchers is not None and launchers != ["ray"]:
-            raise ConfigError(
-                "torchrun and plain processes run on this machine, not on the cluster: use "
-                "--launchers ray, or omit --address"
-            )
-        launchers = ["ray"]
-    strategies = ["ddp"]
-    if options.strategies is not None:
-        strategies = _names(options.strategies, STRATEGIES, "strategy")
-    if address and "dp" in strategies:
-        raise ConfigError(
-            "--strategies dp trains in one process on this machine, not on the cluster: use ddp or "
-            "explicit, or omit --address"
+        job = resumed_scaling(
+            options.resume,
+            oversubscribe=options.oversubscribe,
+            address=options.address,
+            autoscale=options.autoscale,
+            data_dir=options.data_dir,
         )
-    request = ScalingRequest(
-        study=commandline.study_name(options.study, "fan-hardware"),
-        budget=options.budget or "quick",
-        repeats=options.repeats or 1,
-        choices=choices,
-        workers={},
-        weak=options.weak,
-        launchers=launchers,
-        strategies=strategies,
-        cpus_per_worker=options.cpus_per_worker or 1.0,
-        placement=options.placement or "pack",
-        cpus_beside_gpus=options.cpus_per_worker,
-    )
-    # Reports a wrong name or value before torch, which takes seconds to import.
-    request.restricted_study().plan(request.budget, request.repeats)
-    return request
+    else:
+        job = scaling(
+            "fan-hardware" if options.study is None else options.study,
+            workers=_counts(options.workers),
+            widths=_list(options.widths),
+            weak=options.weak,
+            repeats=options.repeats or 1,
+            budget=options.budget or "quick",
+            settings=commandline.choices(options),
+            devices=_list(options.device),
+            launchers=_list(options.launchers),
+            strategies=_list(options.strategies) or ["ddp"],
+            oversubscribe=options.oversubscribe,
+            cpus_per_worker=options.cpus_per_worker,
+            placement=options.placement,
+            address=options.address,
+            autoscale=options.autoscale,
+            results=options.results,
+            storage=options.storage,
+            data_dir=options.data_dir,
+        )
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
 
 
-def _counts(text: str, console: Console) -> list[int]:
+def _counts(text: str | None) -> list[int] | None:
     try:
-        counts = [commandline.count(part.strip()) for part in text.split(",")]
+        return None if text is None else [commandline.count(p.strip()) for p in text.split(",")]
     except argparse.ArgumentTypeError as error:
         raise ConfigError(f"--workers {text}: {error}") from None
-    if len(set(counts)) < len(counts):
-        raise ConfigError(f"--workers {text} repeats a number")
-    if 1 not in counts:
-        print_note(console, f"Adding 1 to --workers {text}, the baseline of every comparison.")
-    return sorted({1, *counts})
 
 
-def _names(text: str, known: Sequence[str] | None, what: str) -> list[str]:
-    names = [part.strip() for part in text.split(",")]
-    for name in names:
-        if known is not None and name not in known:
-            raise ConfigError(unknown_name(name, known, what))
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{what} {text} repeats a value")
-    return names
+def _list(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
 
 
 if __name__ == "__main__":

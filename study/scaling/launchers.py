@@ -17,9 +17,8 @@ from rich.console import Console
 from lenet.config import ConfigError
 from lenet.datasets import Dataset
 from search_spaces.study import PlannedTrial
-from study.analysis.wording import pluralize
+from study.analysis.wording import format_duration, pluralize
 from study.cluster import connection
-from study.cluster.estimate import format_duration
 from study.cluster.resources import Node
 from study.interruption import restored_ctrl_c
 from study.runs import layout

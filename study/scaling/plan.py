@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import search_spaces
@@ -17,6 +18,7 @@ from search_spaces.kept import is_own
 from search_spaces.study import PlannedTrial, Study
 from study.request import incomplete_options
 from study.runs.metadata import RunMetadata
+from study.runs.run_folder import RunFolder
 
 TOOL = "study.scaling"
 PROCESSORS = ("cpu", "gpu")
@@ -190,3 +192,24 @@ class ScalingRequest:
                 configs.append(base.config.replace(batch_size=base.config.batch_size * workers))
         named = {f"{prefix}_{study.trial_name(config)}": config for config in configs}
         return [PlannedTrial(name=name, config=config) for name, config in named.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingSession:
+    """A scaling run, new or resumed, as the user typed it."""
+
+    request: ScalingRequest
+    folder: RunFolder
+    resumed: bool = False
+    data_dir: Path | None = None
+    address: str | None = None
+    autoscale: bool = False
+    """the cluster adds the machines that it lacks"""
+    oversubscribe: bool = False
+    """CPU workers may share CPUs"""
+    counts: Sequence[int] | None = None
+    """worker counts, as typed"""
+    devices: Sequence[str] | None = None
+    """as typed"""
+    command: Sequence[str] = ()
+    """the words of the command that began the session"""

@@ -6,10 +6,10 @@ import contextlib
 import datetime
 import itertools
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -17,38 +17,19 @@ import search_spaces
 from lenet.config import ConfigError, TrainConfig
 from lenet.datasets import Dataset
 from lenet.records import RECORDS_VERSION
-from study.analysis.wording import pluralize
+from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
 from study.cluster import datasets as run_datasets
-from study.cluster.engine import Ending
-from study.cluster.estimate import estimate, format_duration, start_up_seconds
+from study.cluster.engine import Ending, Preview
+from study.cluster.estimate import estimate, start_up_seconds
 from study.cluster.resources import Node, this_machine
 from study.cluster.versions import differences, versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.scaling.launchers import Launchers, is_complete
 from study.scaling.placement import check_capacity, check_threads, with_workers
-from study.scaling.plan import TOOL, Launch, ScalingRequest
+from study.scaling.plan import TOOL, Launch, ScalingSession
 from study.terminal import print_note
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScalingSession:
-    """A scaling run, new or resumed, as the user typed it."""
-
-    request: ScalingRequest
-    folder: RunFolder
-    resumed: bool
-    data_dir: Path | None
-    address: str | None
-    autoscale: bool
-    """the cluster adds the machines that it lacks"""
-    oversubscribe: bool
-    command: str
-    counts: Sequence[int] | None
-    """worker counts, as typed"""
-    devices: Sequence[str] | None
-    """as typed"""
 
 
 class ScalingEngine:
@@ -70,6 +51,7 @@ class ScalingEngine:
         self._oversubscribed: Mapping[str, Mapping[int, bool]] = {}
         self._ray_seconds = 0.0
         self._longest_seconds = 0.0
+        self._expected_seconds = 0.0
 
     @property
     def resume_options(self) -> list[str]:
@@ -79,6 +61,13 @@ class ScalingEngine:
         options += ["--autoscale"] if session.autoscale else []
         options += ["--data-dir", str(session.data_dir)] if session.data_dir else []
         return options
+
+    @property
+    def preview(self) -> Preview:
+        points = [point for launch in self._launches for point in launch.points]
+        return Preview(
+            trials=points, count=len(points), follow_up=0, seconds=self._expected_seconds
+        )
 
     def prepare(self, *, dry_run: bool) -> bool:
         session, console = self._session, self._console
@@ -252,8 +241,9 @@ class ScalingEngine:
             console.print(f"  placement    {request.placement}: workers on {spread} machines")
         training = self._training_seconds()
         starting = sum(start_up_seconds(launch.launcher, launch.workers) for launch in launches)
+        self._expected_seconds = training + starting
         console.print(
-            f"  time         about {format_duration(training + starting)}: "
+            f"  time         about {format_duration(self._expected_seconds)}: "
             f"{format_duration(starting)} to start workers, the rest to train at the speed of one "
             "worker, from steps timed on this machine"
         )
@@ -303,7 +293,7 @@ class ScalingEngine:
             versions=versions(),
             records_version=RECORDS_VERSION,
             commit=project_commit(),
-            command=self._session.command,
+            command=shlex.join(self._session.command),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
 

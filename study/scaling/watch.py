@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from study.analysis.wording import pluralize
-from study.cluster.estimate import format_duration
+from study.analysis.wording import format_duration, pluralize
 from study.interruption import interrupt
 from study.runs.run_folder import RunFolder
 from study.scaling.plan import Launch

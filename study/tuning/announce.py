@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from search_spaces.study import PlannedTrial, maximized
-from study.analysis.wording import label, pluralize
+from study.analysis.hardware import Hardware
+from study.analysis.wording import format_duration, label, pluralize
 from study.cluster import announce
-from study.cluster.estimate import Estimate, format_duration
+from study.cluster.estimate import Estimate
 from study.cluster.resources import Resources
 from study.tuning.plan import TuningPlan
 
@@ -100,6 +101,23 @@ def _search(search: Search, console: Console) -> None:
         )
         only_with = f", only with {conditions}" if conditions else ""
         console.print(f"    {dimension.setting:14} {dimension.domain}{only_with}")
+
+
+def hardware(found: Hardware, console: Console) -> None:
+    """Print the predicted time of each way to use the hardware."""
+    trials = pluralize(found.trials, "trial")
+    console.print(f"Where to put the hardware: {found.machine}, {trials}")
+    for choice in found.choices:
+        chosen = " (this run)" if choice.is_chosen else ""
+        if choice.seconds is None:
+            console.print(f"  {choice.name:12}  {choice.how}")
+            console.print(f"                {choice.missing}")
+            continue
+        console.print(f"  {choice.name:12}  {choice.format_seconds()} predicted{chosen}")
+        console.print(f"                {choice.how}")
+    if found.fastest:
+        console.print(f"  fastest       {found.fastest}")
+    console.print(f"  {found.basis}")
 
 
 def device(resources: Resources) -> str:

@@ -17,25 +17,26 @@ from lenet.config import ConfigError, TrainConfig
 from lenet.optimizers import build_optimizer
 from lenet.records import RECORDS_VERSION
 from search_spaces.study import PlannedTrial
+from study.analysis.hardware import Hardware, WorkerSpeedups
 from study.analysis.search import trial_number
-from study.analysis.wording import pluralize
+from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
-from study.cluster.engine import Ending
+from study.cluster.engine import Ending, Preview
 from study.cluster.estimate import (
     Estimate,
     FleetShare,
     estimate,
     estimate_unknown,
-    format_duration,
 )
 from study.cluster.fleet_speed import FleetSpeeds
-from study.cluster.resources import Resources, allocate, this_machine
+from study.cluster.resources import Node, Resources, allocate, this_machine
 from study.cluster.versions import versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
 from study.tuning.broken_fleets import regroup
+from study.tuning.hardware import Comparison, other_machine
 from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
 from study.tuning.proposal_packing import FEW_POINTS, pack_proposals, points_at_a_time
@@ -65,10 +66,24 @@ class TuningEngine:
         self._expected: Estimate
         self._reuse: Reuse
         self._matches: dict[str, EarlierTrial] = {}
+        self._hardware: Hardware | None = None
 
     @property
     def resume_options(self) -> list[str]:
         return self._plan.resume_options
+
+    @property
+    def preview(self) -> Preview:
+        plan = self._plan
+        if self._nothing_left:
+            return Preview(trials=(), count=0, follow_up=0, seconds=0.0)
+        of_search = plan.search.left * plan.search.seeds if plan.search is not None else 0
+        return Preview(
+            trials=self._to_train,
+            count=of_search + len(self._to_train),
+            follow_up=0 if plan.follow_up is None else plan.follow_up.at_most,
+            seconds=self._expected.total_seconds,
+        )
 
     @property
     def _nothing_left(self) -> bool:
@@ -82,18 +97,13 @@ class TuningEngine:
             console.print(f"All {plan.complete} trials of {self.folder.home} are complete.")
             return not dry_run
         request = plan.resources
+        speedups = self._worker_speedups()
         if request.address:
             self._dashboard = connection.connect(request.address)
         count_known = plan.follow_up is None and plan.search is None
-        self._resources = allocate(
-            connection.cluster_nodes() if request.address else [this_machine()],
-            cpus_per_trial=request.cpus_per_trial or 1.0,
-            gpus_per_trial=request.gpus_per_trial,
-            max_concurrent=request.max_concurrent,
-            trials=len(plan.trials) if count_known else _UNKNOWN_COUNT,
-            may_grow=request.address is not None,
-            autoscale=request.autoscale,
-        )
+        nodes = connection.cluster_nodes() if request.address else [this_machine()]
+        trials = len(plan.trials) if count_known else _UNKNOWN_COUNT
+        self._resources = self._allocate(nodes, trials)
         _check(plan)
         self._find_reused()
         with waiting(console, "Timing training steps"):
@@ -109,11 +119,55 @@ class TuningEngine:
             new = [with_fleets.get(planned.name, planned) for planned in new]
             plan = self._plan = replace(plan, trials=[*begun, *new])
             self._expected = self._estimate_plan()
+            self._hardware = self._compare_hardware(nodes, speedups)
         tuning_announce.plan(plan, self._resources, self._expected, lines, console)
         self._announce_reused()
         if dry_run:
             tuning_announce.trials(self._to_train, self._expected, console)
+            if self._hardware:
+                tuning_announce.hardware(self._hardware, console)
         return not dry_run
+
+    def _allocate(self, nodes: Sequence[Node], trials: int) -> Resources:
+        request = self._plan.resources
+        return allocate(
+            nodes,
+            cpus_per_trial=request.cpus_per_trial or 1.0,
+            gpus_per_trial=request.gpus_per_trial,
+            max_concurrent=request.max_concurrent,
+            trials=trials,
+            may_grow=request.address is not None,
+            autoscale=request.autoscale,
+        )
+
+    def _worker_speedups(self) -> WorkerSpeedups | None:
+        """Fit the model of the scaling run that the user named."""
+        request = self._plan.hardware
+        return WorkerSpeedups.load(request.scaling) if request and request.scaling else None
+
+    def _compare_hardware(
+        self, nodes: Sequence[Node], speedups: WorkerSpeedups | None
+    ) -> Hardware | None:
+        """Return the times of the ways to train a new grid; None for other runs."""
+        plan, request, trials = self._plan, self._plan.hardware, self._to_train
+        if request is None or plan.resumed or not trials or not nodes:
+            return None
+        resources = self._resources
+        other = other_machine(request.cores, request.gpus, this_machine())
+        if other is not None:
+            nodes, resources = [other], self._allocate([other], len(trials))
+        why_not_packed = "not timed: omit --pack off" if plan.options.pack == "off" else ""
+        return Comparison(
+            trials=trials,
+            datasets=plan.datasets,
+            nodes=nodes,
+            resources=resources,
+            is_here=other is None,
+            why_not_packed=why_not_packed,
+            speeds=self._fleet_speeds(trials),
+            estimate_trials=self._estimate,
+            speedups=speedups,
+        ).hardware()
 
     def write_plan(self) -> None:
         plan = self._plan
@@ -428,6 +482,7 @@ class TuningEngine:
                 "cpus_per_trial": resources.cpus_per_trial,
                 "gpus_per_trial": resources.gpus_per_trial,
             },
+            hardware=self._hardware.to_json() if self._hardware else {},
             versions=versions(),
             records_version=RECORDS_VERSION,
             commit=project_commit(),

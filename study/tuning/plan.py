@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,8 @@ from search_spaces.study import PlannedTrial
 from study.analysis.search import trial_number
 from study.cluster import datasets as run_datasets
 from study.cluster.versions import differences, versions
-from study.request import Options, Request, ResourceRequest
+from study.request import HardwareRequest, Options, Request, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
-from study.runs.storage import Location
 
 if TYPE_CHECKING:
     from study.tuning.search import Search
@@ -76,6 +76,8 @@ class TuningPlan:
     """as typed"""
     notes: Sequence[str]
     """printed first"""
+    hardware: HardwareRequest | None = None
+    """what the ways to use the hardware are compared with; None: they are not"""
 
     @property
     def objectives(self) -> Sequence[str]:
@@ -105,33 +107,38 @@ class TuningPlan:
         return options + self.options.resume_options
 
 
-def new_plan(
-    request: Request,
-    resources: ResourceRequest,
-    place: Location,
-    data_dir: Path | None,
-    command: str,
-    *,
-    tool: str,
-    options: Options,
+def make_plan(
+    session: TuningSession,
     follow_up: FollowUp | None = None,
     make_search: MakeSearch | None = None,
 ) -> TuningPlan:
-    """Plan a new run in `place`. Raises: ConfigError if the request cannot be met."""
-    folder = RunFolder(place)
-    folder.check_free()
+    """Plan what is to be trained of a run, new or resumed.
 
-    def make_plan(dataset: str | None) -> tuple[list[PlannedTrial], Search | None]:
+    Raises: ConfigError if the request cannot be met, or the run to resume is not there, cannot be
+    written to, or lacks its data.
+    """
+    plan = _resumed_plan if session.resumed else _new_plan
+    return plan(session, follow_up, make_search)
+
+
+def _new_plan(
+    session: TuningSession, follow_up: FollowUp | None, make_search: MakeSearch | None
+) -> TuningPlan:
+    folder = RunFolder(session.place)
+    folder.check_free()
+    request = session.request
+
+    def make_trials(dataset: str | None) -> tuple[list[PlannedTrial], Search | None]:
         return (request.plan(dataset), None) if make_search is None else ([], make_search(dataset))
 
     (trials, search), datasets, notes = run_datasets.load_or_fall_back(
-        make_plan, _configs, request.choices, data_dir
+        make_trials, _configs, request.choices, session.data_dir
     )
     return TuningPlan(
-        tool=tool,
+        tool=session.tool,
         request=request,
-        resources=resources,
-        options=options,
+        resources=session.resources,
+        options=session.options,
         trials=trials,
         complete=0,
         search=search,
@@ -139,29 +146,18 @@ def new_plan(
         datasets=datasets,
         folder=folder,
         resumed=False,
-        data_dir=data_dir,
-        command=command,
+        data_dir=session.data_dir,
+        command=shlex.join(session.command),
         notes=notes,
+        hardware=session.hardware,
     )
 
 
-def resumed_plan(
-    place: Location,
-    resources: ResourceRequest,
-    data_dir: Path | None,
-    command: str,
-    *,
-    tool: str,
-    options: Options,
-    follow_up: FollowUp | None = None,
-    make_search: MakeSearch | None = None,
+def _resumed_plan(
+    session: TuningSession, follow_up: FollowUp | None, make_search: MakeSearch | None
 ) -> TuningPlan:
-    """Plan the rest of the run in `place`.
-
-    Trials get the resources that the run began with, unless `resources` says otherwise.
-
-    Raises: ConfigError if there is no run that can be written to, or its data are missing.
-    """
+    """Trials get the resources that the run began with, unless the session says otherwise."""
+    place, resources = session.place, session.resources
     folder = RunFolder.open(place)
     if not folder.writable:
         raise ConfigError(f"cannot write to {place}: resume the run where you have write access")
@@ -188,19 +184,19 @@ def resumed_plan(
     if not trials and follow_up is not None and not (search and search.left):
         trials = follow_up.plan(folder)
     return TuningPlan(
-        tool=tool,
+        tool=session.tool,
         request=Request.of_run(run),
         resources=resources,
-        options=options,
+        options=session.options,
         trials=trials,
         complete=complete,
         search=search,
         follow_up=follow_up,
-        datasets=run_datasets.load(_configs((trials, search)), data_dir),
+        datasets=run_datasets.load(_configs((trials, search)), session.data_dir),
         folder=folder,
         resumed=True,
-        data_dir=data_dir,
-        command=command,
+        data_dir=session.data_dir,
+        command=shlex.join(session.command),
         notes=differences({**run.versions, **began}, {**versions(), **now}),
     )
 

@@ -15,8 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from search_spaces.study import maximized
-from study.analysis.wording import format_measurement, label
-from study.cluster.estimate import format_duration
+from study.analysis.wording import format_duration, format_measurement, label
 from study.terminal import print_note
 
 _SECONDS_BETWEEN_LINES = 15.0

@@ -81,6 +81,8 @@ def _answer(request: bytes) -> bytes:
             world_size=replica.workers,
             timeout=timedelta(seconds=60),
         )
+        # A worker that fails at once would close connections that others are still opening.
+        torch.distributed.barrier()
         try:
             return pickle.dumps(function(replica, *arguments))
         finally:

@@ -19,7 +19,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("lenet", "search_spaces", "study")
-COMMANDS = {"__main__", "grid", "lr_range", "reproduce", "search"}
+COMMANDS = {"__main__", "compare", "grid", "lr_range", "reproduce", "search"}
 ENGINES = ("tuning", "scaling")
 READING_ROOMS = ("runs", "analysis", "tables", "claims", "figures", "report")
 
@@ -106,9 +106,10 @@ def test_a_run_is_read_without_ray_and_torch() -> None:
         assert not foreign(here) & {"ray", "torch", "torchvision"}
 
 
-def test_reading_rooms_and_commands_load_neither_ray_nor_torch() -> None:
+def test_reading_rooms_api_and_commands_load_neither_ray_nor_torch() -> None:
     """Not through another module either: commands refuse bad input before torch is imported."""
-    modules = [name for name in MODULES if room(name) in {*READING_ROOMS, "commands"}]
+    rooms = {*READING_ROOMS, "api", "commandline", "commands"}
+    modules = [name for name in MODULES if room(name) in rooms]
     script = (
         "import importlib, sys\n"
         f"for name in {modules}:\n"
@@ -131,6 +132,10 @@ def test_a_command_prints_its_first_line_before_it_imports_what_takes_seconds(co
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n"
+
+
+def test_only_commands_read_a_command_line() -> None:
+    assert {here for here in ARROWS if "argparse" in foreign(here)} == {"commandline", "commands"}
 
 
 def test_engines_do_not_report() -> None:

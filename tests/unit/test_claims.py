@@ -180,6 +180,24 @@ def test_a_run_without_the_published_values_of_a_setting_lacks_a_point():
     assert found.evidence == "this run has no whole trial of momentum 0.5, seed 0"
 
 
+def test_a_seed_that_is_not_trained_yet_is_left_out_and_one_that_failed_is_not():
+    rows = [
+        *seeds([[0.9], [0.92], [0.91]], momentum=0.1),
+        *seeds([[0.9], [0.92]], momentum=0.5),
+    ]
+    published = [PublishedPoint({"momentum": momentum}) for momentum in (0.1, 0.5)]
+    options = {"where": {}, "quantity": "validation_accuracy", "above": 0.5, "per": ("momentum",)}
+    found = verdict("within", evidence(*rows, published=published), **options)
+    assert (found.verdict, found.seeds) == (REPRODUCED, 2)
+
+    for status, tested in (("unfinished", True), ("failed", False), ("stopped", False)):
+        last = {**seeds([[0.1]], momentum=0.5)[0], "seed": 2, "status": status}
+        found = verdict("within", evidence(*rows, last, published=published), **options)
+        assert (found.seeds == 2) is tested
+        if not tested:
+            assert found.evidence == "this run has no whole trial of momentum 0.5, seed 2"
+
+
 def test_one_pass_ends_before_the_steps_of_its_study():
     """At batches of 150 a pass has 367 steps; the claim's moment is step 5,000."""
     study = search_spaces.find("upc-batches-4.1")

@@ -6,7 +6,7 @@ import pytest
 from ray.exceptions import RayTaskError
 from rich.console import Console
 
-from study.cluster.estimate import format_duration
+from study.analysis.wording import format_duration
 from study.tuning import progress
 from study.tuning.progress import ProgressCallback, describe_error
 

@@ -1,6 +1,7 @@
 """The readings of a learning-rate range test, on curves with known answers."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -291,6 +292,24 @@ def test_a_ramp_that_diverges_at_once_does_not_affect_other_panels():
     adam, sgd = figure.axes
     assert [text.get_text() for text in adam.texts] == ["blows up at once"]
     assert sgd.get_ylim()[1] < 10
+
+
+def test_no_mark_of_a_suggestion_is_clipped():
+    measured = Results.load(Path(__file__).parents[2] / "docs" / "results" / "lr-range")
+    drawn = range_test.draw(measured, "measured", quantity="train_loss")
+    assert len(drawn) == 3
+    marks = 0
+    for figure in drawn.values():
+        for ax in figure.axes:
+            inside = ax.get_window_extent()
+            for line in ax.get_lines():
+                if line.get_marker() == "None":
+                    continue
+                marks += 1
+                ((x, _),) = line.get_transform().transform(line.get_xydata())
+                radius = line.get_markersize() / 2 * figure.dpi / 72
+                assert inside.x0 + radius <= x <= inside.x1 - radius
+    assert marks > 40
 
 
 @pytest.mark.parametrize(("chosen", "epochs"), [((), 22), (("epochs",), 3)])

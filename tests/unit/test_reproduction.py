@@ -9,9 +9,11 @@ import pytest
 
 import search_spaces
 from lenet import TrainConfig
-from search_spaces.reproduction import PARTS
+from search_spaces.reproduction import PARTS, SEEDS_SEEN
 from search_spaces.study import PlannedTrial
-from study import pipeline, reproduce
+from study import reproduce
+from study.api.job import TuningJob
+from study.cluster.engine import Ending
 from study.report import reproduction
 from study.runs.run_folder import RunFolder
 from tests.unit.made_up_run import made_up_run, write
@@ -58,6 +60,29 @@ def test_a_claim_is_judged_by_the_published_run_with_the_most_seeds(tmp_path, ca
     assert f"{len(tested)} verdicts changed" in capsys.readouterr().out
 
 
+def test_a_rule_set_after_some_seeds_is_judged_by_later_ones(tmp_path):
+    name = "tuned-sgd-beats-adam"
+    assert ("fan", name) in SEEDS_SEEN
+
+    def found(seeds):
+        folder = tmp_path / str(seeds)
+        write(made_up_run(seeds=seeds, budget="paper"), folder)
+        judged = {row.claim.name: row.verdict for row in reproduction.judge_runs([folder])}
+        return judged[name], judged["table-1-stability"]
+
+    seen, other = found(3)
+    assert (seen.verdict, other.seeds) == ("not tested", 3)
+    assert "seeds 0 to 2 had been seen" in seen.evidence
+    fresh, other = found(5)
+    assert (fresh.seeds, other.seeds) == (2, 5)
+    assert "seeds 0 to 2 had been seen" in fresh.evidence
+
+
+def test_every_claim_with_seen_seeds_exists():
+    for study, claim in SEEDS_SEEN:
+        assert claim in {known.name for known in search_spaces.find(study).claims}
+
+
 def test_a_missing_table_is_named(tmp_path, capsys):
     assert reproduce.main(["--check", "--out", str(tmp_path)]) == 2
     assert f"python -m study.reproduce --judge-only --out {tmp_path}" in capsys.readouterr().err
@@ -78,16 +103,19 @@ def test_every_part_is_a_grid_and_every_grid_is_a_part():
 
 def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(
-        pipeline, "tune", lambda _, typed, **how: calls.append((typed, how["request"])) or 1
-    )
+
+    def train(job, *_, **__):
+        calls.append((job.session.command, job.session.request))
+        return Ending.SOME_FAILED
+
+    monkeypatch.setattr(TuningJob, "train", train)
     monkeypatch.setattr(reproduce, "_judge", lambda _: 0)
     begin_fan(tmp_path / "fan", seeds=25)
     assert reproduce.main(["fan", "upc-line", "--results", str(tmp_path)]) == 1
     assert [" ".join(typed) for typed, _ in calls] == [
-        f"--resume {tmp_path}/fan",
-        "fan --budget paper --seeds 5 --grids large-rates",
-        "upc-line --budget paper --seeds 1",
+        f"python -m study.grid --resume {tmp_path}/fan",
+        "python -m study.grid fan --budget paper --seeds 5 --grids large-rates",
+        "python -m study.grid upc-line --budget paper --seeds 1",
     ]
     assert [len(request.plan()) for _, request in calls[1:]] == [5 * 16, 30]
 

@@ -222,6 +222,6 @@ def test_a_broken_or_narrow_stdout_is_no_traceback(redirection, code, message):
     done = subprocess.run(
         dry, shell=True, capture_output=True, text=True, cwd=PROJECT, env=environment, check=False
     )
-    assert done.returncode == code
+    assert done.returncode == code, done.stderr
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") <= bool(message)

@@ -13,6 +13,7 @@ from lenet.training import Run, train
 from study import commandline, grid
 from study.analysis.leaderboard import leaderboard
 from study.report.winner import retrain_command, winner_lines
+from study.request import Request
 from tests.unit.made_up_run import made_up_run
 
 
@@ -43,7 +44,7 @@ def planned_by(command):
     _, _, tool, *typed = command.split()
     assert tool == "study.grid"
     options = grid._parser().parse_args(typed)
-    request = grid.Request(
+    request = Request(
         study=options.study,
         budget=options.budget,
         seeds=options.seeds,

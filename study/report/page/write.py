@@ -11,11 +11,15 @@ from typing import Any
 
 import jinja2
 
+import search_spaces
 from lenet.config import settings_in
-from search_spaces.study import maximized
+from search_spaces import kept
+from search_spaces.study import Claim, maximized
+from study.analysis.hardware import Hardware, measured_seconds
 from study.analysis.range_test import RAMP
 from study.analysis.speedup import is_scaling
-from study.analysis.wording import format_setting, format_value, label
+from study.analysis.wording import format_duration, format_setting, format_value, label
+from study.claims.verdict import NOT_TESTED
 from study.report.findings import Findings
 from study.report.page.figures import describe_figures
 from study.report.page.points import describe_points
@@ -91,7 +95,7 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
     return {
         "number": number,
         "name": name,
-        "study": results.run.study,
+        "study": _study_name(results.run.study),
         "question": study.question if study else "",
         "source": study.source if study else "",
         "provenance": findings.provenance,
@@ -102,6 +106,8 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
             {"claim": claim, "verdict": verdict, "slug": verdict.verdict.replace(" ", "-")}
             for claim, verdict in findings.judged
         ],
+        "untested": _untested(findings),
+        "hardware": _hardware(findings),
         "tables": [
             {
                 "name": name,
@@ -130,6 +136,48 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
     }
 
 
+def _untested(findings: Findings) -> list[dict[str, Any]]:
+    """Return each reason for which claims are not tested, with these claims."""
+    by_reason: dict[str, list[Claim]] = {}
+    for claim, verdict in findings.judged:
+        if verdict.verdict == NOT_TESTED:
+            by_reason.setdefault(verdict.evidence, []).append(claim)
+    return [{"reason": reason, "claims": claims} for reason, claims in by_reason.items()]
+
+
+def _hardware(findings: Findings) -> dict[str, Any] | None:
+    """Return the ways to use the hardware, predicted and as measured; None for older runs."""
+    results = findings.results
+    if not results.run.hardware:
+        return None
+    hardware = Hardware.from_json(results.run.hardware)
+    seconds = measured_seconds(results)
+    measured = "unknown: interrupted" if seconds is None else format_duration(seconds)
+    choices = []
+    for choice in hardware.choices:
+        choices.append(
+            {
+                "name": choice.name,
+                "is_chosen": choice.is_chosen,
+                "predicted": choice.format_seconds(),
+                "measured": measured if choice.is_chosen else "not run",
+                "how": "; ".join(filter(None, (choice.how, choice.missing))),
+            }
+        )
+    return {
+        "machine": hardware.machine,
+        "trials": hardware.trials,
+        "choices": choices,
+        "fastest": hardware.fastest,
+        "basis": hardware.basis,
+    }
+
+
+def _study_name(name: str) -> str:
+    """Return the name of a run's study; of the user's own, the path that leads to it."""
+    return search_spaces.find(name).name if kept.is_in_memory(name) else name
+
+
 def _joined(lines: Sequence[str]) -> list[str]:
     """Join each indented line to the one that it continues."""
     joined: list[str] = []
@@ -150,7 +198,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     run = findings.results.run
     statuses = findings.results.trials["status"].value_counts()
     facts = [
-        ("study", f"{run.study}, budget {run.budget}"),
+        ("study", f"{_study_name(run.study)}, budget {run.budget}"),
         (
             "data set",
             f"{run.dataset.name} ({run.dataset.source})"

@@ -187,13 +187,13 @@ class Leaderboard {
 function filterClaims() {
   const buttons = [...document.querySelectorAll(".verdicts button")];
   const claims = [...document.querySelectorAll(".claim")];
+  const folds = [...document.querySelectorAll(".fold")];
   const shown = document.getElementById("claims-shown");
   const apply = (verdict) => {
     buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.verdict === verdict)));
-    const found = claims.filter((claim) => {
-      claim.hidden = Boolean(verdict) && claim.dataset.verdict !== verdict;
-      return !claim.hidden;
-    });
+    const excludes = (element) => Boolean(verdict) && element.dataset.verdict !== verdict;
+    [...claims, ...folds].forEach((element) => (element.hidden = excludes(element)));
+    const found = claims.filter((claim) => !claim.hidden);
     shown.textContent = `${found.length} of ${claims.length} claims.`;
   };
   buttons.forEach((button) => button.addEventListener("click", () => apply(button.dataset.verdict)));

@@ -1,0 +1,353 @@
+"""Two runs compared: the same points side by side, and what else differs between the runs.
+
+A point is what a run trains with several seeds. Points of two runs are the same if they agree in
+the settings that vary within either run. A setting that is constant within both runs, but not the
+same in both, is a difference between the runs, and does not keep points apart: a run with 5 epochs
+is compared with a run with 10.
+
+Where both runs have two seeds or more in common, the difference is paired by seed
+(`study.analysis.paired`), because a seed has the same initial weights and order of samples in both.
+Else it is Welch's (`study.analysis.unpaired`). Over all points, the unit of evidence is the seed:
+the difference of a seed is averaged over the points first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from lenet.config import ConfigError, TrainConfig, settings_in
+from study.analysis import paired, unpaired
+from study.analysis.leaderboard import without_ramps_and_confirmations
+from study.analysis.points import distinguishing_settings
+from study.analysis.results import Results
+from study.analysis.statistics import CONFIDENCE
+from study.analysis.wording import format_setting, format_value
+from study.analysis.workloads import values_by_seed
+
+_WORKERS = ("processor", "launcher", "workers", "strategy")
+"""What tells the points of a scaling run apart, besides settings."""
+_LEAST_SEEDS = 2
+
+_Key = tuple[Hashable, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the runs: its name and its tables."""
+
+    name: str
+    results: Results
+
+
+@dataclass(frozen=True)
+class Overall:
+    """The difference over all points that both runs have, second less first."""
+
+    mean: float
+    low: float
+    high: float
+    """ends of the 95% interval; NaN for one seed"""
+    p: float
+    """two-sided, corrected for the number of comparisons by Holm's rule; NaN for one seed"""
+    seeds: int
+    """seeds that are paired; 0: the runs share too few, so their seeds are not paired"""
+    is_equal: bool
+    """whether every seed gave exactly the same in both runs"""
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """A run compared with a first one."""
+
+    first: Side
+    second: Side
+    quantity: str
+    """the column of `trials` that is compared, at the last record; a trial that diverged counts
+    with the worst value, see `study.analysis.quantity.Quantity.worst`"""
+    settings: list[str]
+    """what tells the points apart"""
+    points: pd.DataFrame
+    """a row per point of both runs: the settings; `first` and `second` (means over the seeds that
+    are compared); `difference`, second less first, with `low` and `high`, its 95% interval; `p`,
+    corrected for the number of points by Holm's rule; `paired` (number of seeds that both runs
+    have and that are compared; 0: all seeds are compared, not paired); `first_seeds` and
+    `second_seeds` (all seeds of the point)"""
+    only_first: pd.DataFrame
+    """the settings of the points that the second run lacks"""
+    only_second: pd.DataFrame
+    differing: pd.DataFrame
+    """a row per difference between the runs: `what`, `first`, `second`, as text"""
+    overall: Overall
+
+    @property
+    def differing_points(self) -> int:
+        """The number of points that differ at the 95% level, corrected for their number."""
+        return int((self.points["p"] < 1 - CONFIDENCE).sum())
+
+
+def compare_runs(sides: Sequence[Side], quantity: str | None = None) -> list[RunComparison]:
+    """Compare each run with the first one.
+
+    `quantity`: a column of measurements; None: what the first run ranks its points by.
+
+    Raises: ConfigError if a run shares no point with the first, or lacks the quantity.
+    """
+    first, *others = sides
+    if not others:
+        raise ConfigError(f"one run, {first.name}, compares nothing: name two or more")
+    chosen = first.results.objective if quantity is None else quantity
+    for side in sides:
+        _check_measured(side, chosen)
+    found = [_compare(first, other, chosen) for other in others]
+    corrected = paired.holm([comparison.overall.p for comparison in found])
+    return [
+        replace(comparison, overall=replace(comparison.overall, p=p))
+        for comparison, p in zip(found, corrected, strict=True)
+    ]
+
+
+def measured_quantities(results: Results) -> list[str]:
+    """Return the columns of `trials` that hold a measurement of some trial with a result."""
+    trials = results.completed
+    settings = set(settings_in(trials))
+    numeric = trials.select_dtypes("number").columns
+    return [str(name) for name in numeric if name not in settings and trials[name].notna().any()]
+
+
+def _check_measured(side: Side, quantity: str) -> None:
+    if side.results.completed.empty:
+        raise ConfigError(f"no trial of {side.name} has a result: omit this run")
+    if _ranked(side.results).empty:
+        raise ConfigError(
+            f"{side.name} has only ramps of a range test, whose last values belong to no setting: "
+            "omit this run"
+        )
+    known = measured_quantities(side.results)
+    if quantity not in known:
+        raise ConfigError(
+            f"{side.name} has not measured {quantity}: choose another quantity with --by, of "
+            f"{', '.join(sorted(n for n in known if n.endswith(('accuracy', 'loss', 'seconds'))))}"
+        )
+
+
+def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
+    names = _point_names(first.results, second.results)
+    ours, theirs = (dict(_points(side.results, names, quantity)) for side in (first, second))
+    shared = [key for key in ours if key in theirs]
+    if not shared:
+        raise ConfigError(
+            f"{first.name} and {second.name} have no point in common: they differ in "
+            f"{_where_apart(names, ours, theirs)}"
+        )
+    rows = [_row(ours[key], theirs[key]) for key in shared]
+    table = pd.DataFrame(rows)
+    table["p"] = paired.holm(table["p"].tolist())
+    points = pd.concat([_settings_frame(names, shared), table], axis="columns")
+    return RunComparison(
+        first=first,
+        second=second,
+        quantity=quantity,
+        settings=names,
+        points=points,
+        only_first=_settings_frame(names, [key for key in ours if key not in theirs]),
+        only_second=_settings_frame(names, [key for key in theirs if key not in ours]),
+        differing=_differing(first.results, second.results, names),
+        overall=_overall([(ours[key], theirs[key]) for key in shared]),
+    )
+
+
+def _ranked(results: Results) -> pd.DataFrame:
+    return without_ramps_and_confirmations(results).completed
+
+
+def _point_names(*runs: Results) -> list[str]:
+    """Return the columns that tell points apart: settings that vary within a run, and workers."""
+    varied = {name for results in runs for name in distinguishing_settings(results)}
+    known = dict.fromkeys(name for results in runs for name in settings_in(results.trials))
+    workers = [
+        name
+        for name in _WORKERS
+        if any(name in results.trials for results in runs)
+        and any(results.trials[name].nunique() > 1 for results in runs if name in results.trials)
+    ]
+    return [*workers, *(name for name in known if name in varied)]
+
+
+def _points(
+    results: Results, names: Sequence[str], quantity: str
+) -> Iterator[tuple[_Key, pd.Series]]:
+    """Yield the points of a run, each with its values by seed."""
+    trials = _ranked(results)
+    keys = [_key(row, names) for row in trials.to_dict("records")]
+    for key in dict.fromkeys(keys):
+        point = trials[[other == key for other in keys]]
+        values = values_by_seed(point.drop_duplicates("seed"), quantity).dropna()
+        if len(values):
+            yield key, values.sort_index()
+
+
+def _key(row: dict[Any, Any], names: Sequence[str]) -> _Key:
+    return tuple(_cell(row.get(name, _default(name))) for name in names)
+
+
+def _default(name: str) -> Any:
+    """Return the value that a run had before the setting existed."""
+    field = TrainConfig.__dataclass_fields__.get(name)
+    return None if field is None else field.default
+
+
+def _cell(value: Any) -> Hashable:
+    if value is None or value != value:
+        return None
+    if isinstance(value, tuple | list):
+        return "+".join(map(str, value))
+    # A column with missing values holds whole numbers as floats.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _settings_frame(names: Sequence[str], keys: Sequence[_Key]) -> pd.DataFrame:
+    return pd.DataFrame(keys, columns=list(names), dtype=object)
+
+
+def _row(ours: pd.Series, theirs: pd.Series) -> dict[str, Any]:
+    counts = {"first_seeds": len(ours), "second_seeds": len(theirs)}
+    shared = ours.index.intersection(theirs.index)
+    if len(shared) < _LEAST_SEEDS:
+        apart = unpaired.difference(ours, theirs)
+        return {
+            **{"first": ours.mean(), "second": theirs.mean(), "difference": apart.mean},
+            **{"low": apart.low, "high": apart.high, "p": apart.p, "paired": 0},
+            **counts,
+        }
+    compared = paired.compare(_differences(ours, theirs, shared).to_numpy()[:, None])
+    return {
+        **{"first": ours.loc[shared].mean(), "second": theirs.loc[shared].mean()},
+        **{"difference": compared.mean, "low": compared.low, "high": compared.high},
+        **{"p": compared.p_seeds, "paired": len(shared)},
+        **counts,
+    }
+
+
+def _differences(ours: pd.Series, theirs: pd.Series, seeds: pd.Index) -> pd.Series:
+    """Return second less first by seed; two infinite losses differ by nothing."""
+    one, other = ours.loc[seeds], theirs.loc[seeds]
+    return (other - one).where(one != other, 0.0)
+
+
+def _overall(points: Sequence[tuple[pd.Series, pd.Series]]) -> Overall:
+    shared = _common([ours.index.intersection(theirs.index) for ours, theirs in points])
+    differences = pd.DataFrame(
+        {i: _differences(one, other, shared) for i, (one, other) in enumerate(points)}
+    )
+    is_equal = len(shared) > 0 and bool((differences == 0).all(axis=None))
+    if len(shared) >= _LEAST_SEEDS:
+        compared = paired.compare(differences.to_numpy())
+        return Overall(
+            mean=compared.mean,
+            low=compared.low,
+            high=compared.high,
+            p=compared.p_seeds,
+            seeds=len(shared),
+            is_equal=is_equal,
+        )
+    sides = []
+    for values in zip(*points, strict=True):
+        seeds = _common([of_point.index for of_point in values])
+        sides.append(pd.DataFrame({i: v.loc[seeds] for i, v in enumerate(values)}).mean(axis=1))
+    if min(map(len, sides)) == 0:  # the points have different seeds
+        sides = [
+            pd.Series([sum(v.mean() for v in of_side) / len(points)])
+            for of_side in zip(*points, strict=True)
+        ]
+    apart = unpaired.difference(*sides)
+    return Overall(
+        mean=apart.mean, low=apart.low, high=apart.high, p=apart.p, seeds=0, is_equal=is_equal
+    )
+
+
+def _common(indices: Sequence[pd.Index]) -> pd.Index:
+    found = indices[0]
+    for index in indices[1:]:
+        found = found.intersection(index)
+    return found
+
+
+def _where_apart(names: Sequence[str], ours: dict[_Key, Any], theirs: dict[_Key, Any]) -> str:
+    """Say which settings of the points have no value in common; else that combinations differ."""
+    apart = []
+    for i, name in enumerate(names):
+        sides = [{key[i] for key in keys} for keys in (ours, theirs)]
+        if not sides[0] & sides[1]:
+            values = (", ".join(sorted(map(format_value, side))[:3]) for side in sides)
+            apart.append(f"{name} ({' against '.join(values)})")
+    return " and ".join(apart) or f"the combinations of {', '.join(names)}"
+
+
+def _differing(first: Results, second: Results, names: Sequence[str]) -> pd.DataFrame:
+    rows = [
+        (what, one or "none", other or "none")
+        for what, one, other in [*_facts(first, second), *_settings(first, second, names)]
+        if one != other
+    ]
+    return pd.DataFrame(rows, columns=["what", "first", "second"])
+
+
+def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
+    """Yield what the runs say of themselves."""
+    one, other = first.run, second.run
+    yield "study", one.study, other.study
+    yield "command", one.tool, other.tool
+    yield "budget", one.budget, other.budget
+    yield "scheduler", one.scheduler, other.scheduler
+    yield "data source", one.dataset.source, other.dataset.source
+    seeds = [_listed("seed", results.completed["seed"]) for results in (first, second)]
+    yield "seeds", seeds[0], seeds[1]
+    yield "device", _devices(first), _devices(second)
+    for name in sorted({*one.versions, *other.versions}):
+        yield f"version of {name}", one.versions.get(name, ""), other.versions.get(name, "")
+    yield "records version", str(one.records_version), str(other.records_version)
+    yield "code", _commit(one.commit), _commit(other.commit)
+
+
+def _settings(
+    first: Results, second: Results, names: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings that do not tell points apart."""
+    tables = [_ranked(first), _ranked(second)]
+    known = dict.fromkeys(name for table in tables for name in settings_in(table))
+    for name in known:
+        if name != "seed" and name not in names:
+            one, other = (_listed(name, _column(table, name)) for table in tables)
+            yield name, one, other
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series([_default(name)], dtype=object)
+
+
+def _listed(name: str, column: pd.Series) -> str:
+    values = sorted(column.dropna().unique().tolist(), key=lambda value: (str(type(value)), value))
+    texts = [format_setting(name, value) for value in values]
+    if column.isna().any():
+        texts.insert(0, format_setting(name, None))
+    if len(texts) > 4 and all(isinstance(value, int | float) for value in values):
+        return f"{texts[0]} to {texts[-1]} ({len(texts)})"
+    return ", ".join(texts)
+
+
+def _devices(results: Results) -> str:
+    begun = results.completed.dropna(subset="device")
+    pairs = begun[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
+    return " / ".join(
+        f"{device}, {format_value(threads)} threads" for device, threads in pairs.to_numpy()
+    )
+
+
+def _commit(commit: str | None) -> str:
+    if not commit:
+        return ""
+    return commit[:10] + ("+changes" if commit.endswith("+changes") else "")

@@ -1,0 +1,248 @@
+"""A job: a checked request, which can be previewed and trained."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from rich.console import Console
+from rich.text import Text
+
+import search_spaces
+from lenet.config import ConfigError
+from search_spaces import kept
+from study.api.run import Run, load
+from study.interruption import restored_signals
+from study.request import HardwareRequest, ResourceRequest, TuningSession
+from study.runs.run_folder import RunFolder
+from study.runs.storage import Location
+from study.terminal import make_console, print_note
+from study.waiting import waiting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from study.cluster.engine import Ending, Engine, Preview
+    from study.tuning.plan import FollowUp, MakeSearch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a job would train, and how long that takes."""
+
+    trials: pd.DataFrame
+    """a row per trial: its name, `trial`, and its settings; a search has none before it begins"""
+    count: int
+    """number of trials"""
+    follow_up: int | None
+    """the most trials that the results may add, such as a search's confirmations; None: unknown"""
+    seconds: float
+    """expected duration, from training steps timed on this machine"""
+
+    @classmethod
+    def of(cls, preview: Preview) -> Plan:
+        """Make the plan from what the engine is about to train."""
+        import pandas as pd
+
+        rows = [{"trial": planned.name, **planned.config.to_dict()} for planned in preview.trials]
+        return cls(
+            trials=pd.DataFrame(rows),
+            count=preview.count,
+            follow_up=preview.follow_up,
+            seconds=preview.seconds,
+        )
+
+    def __str__(self) -> str:
+        more = "" if self.follow_up == 0 else f", then up to {self.follow_up} more"
+        if self.follow_up is None:
+            more = ", then those that the results suggest"
+        trials = "1 trial" if self.count == 1 else f"{self.count} trials"
+        return f"{trials}{more}, about {round(self.seconds)} s"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Job(ABC):
+    """What a command or a notebook wants trained. Making one trains nothing and imports no torch.
+
+    The functions of `study.api` make jobs.
+    """
+
+    engine: ClassVar[str]
+    """module of the engine; its import takes seconds"""
+
+    note: str = ""
+    """printed first"""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.folder.home}: call plan() or run()>"
+
+    @property
+    @abstractmethod
+    def study(self) -> str:
+        """The name of the study."""
+
+    @property
+    @abstractmethod
+    def folder(self) -> RunFolder:
+        """The folder of the run, which may not exist yet."""
+
+    @abstractmethod
+    def with_command(self, words: Sequence[str]) -> Self:
+        """Return this job with the words of the command that the run keeps as its origin."""
+
+    @abstractmethod
+    def _make_engine(self, console: Console) -> Engine:
+        """Plan the run. Raises: ConfigError for whatever would fail later."""
+
+    def _load(self) -> None:
+        """Import what takes seconds."""
+        importlib.import_module(self.engine)
+
+    def train(self, console: Console, *, dry_run: bool = False) -> Ending:
+        """Train the run and report it on `console`, or print the plan alone. Return the ending.
+
+        Ctrl-C ends the training, and the command to resume it is printed.
+
+        Raises: ConfigError if the request cannot be met.
+        """
+        engine = self._planned(console)
+        from study.pipeline import train_and_report
+
+        return train_and_report(engine, console, dry_run=dry_run)
+
+    def plan(self) -> Plan:
+        """Plan the run and time a few training steps. Writes nothing.
+
+        Raises: ConfigError if the request cannot be met.
+        """
+        _check_no_ray()
+        engine = self._planned(make_console(quiet=True))
+        try:
+            engine.prepare(dry_run=True)
+            return Plan.of(engine.preview)
+        finally:
+            engine.close()
+
+    def run(self, *, quiet: bool = False) -> Run:
+        """Train the run, report it, and return it. Its progress is printed unless `quiet`.
+
+        Trials that fail do not end the run: `Run.trials` has their errors. Ray runs as long as this
+        takes.
+
+        Raises: ConfigError if the request cannot be met; KeyboardInterrupt for Ctrl-C, after all
+        that was trained is saved: `study.api.resume` finishes the run.
+        """
+        _check_no_ray()
+        with restored_signals():
+            ending = self.train(make_console(quiet=quiet))
+        if ending.name == "INTERRUPTED":
+            raise KeyboardInterrupt
+        return load(self.folder.home)
+
+    def _planned(self, console: Console) -> Engine:
+        if self.note:
+            print_note(console, self.note)
+        with loading(self.study, console):
+            self._load()
+        from study.report.declared import check_declared
+
+        check_declared(search_spaces.find(self.study))
+        return self._make_engine(console)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TuningJob(Job):
+    """A job for Ray Tune: a grid, and what builds on it."""
+
+    engine = "study.tuning.execution"
+
+    session: TuningSession
+
+    @property
+    def study(self) -> str:
+        return self.session.request.study
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.session.place)
+
+    def with_command(self, words: Sequence[str]) -> Self:
+        return replace(self, session=replace(self.session, command=tuple(words)))
+
+    def _make_engine(self, console: Console) -> Engine:
+        return self._tuning_engine(console, self.session)
+
+    @staticmethod
+    def _tuning_engine(
+        console: Console,
+        session: TuningSession,
+        follow_up: FollowUp | None = None,
+        make_search: MakeSearch | None = None,
+    ) -> Engine:
+        from study.tuning.execution import TuningEngine
+        from study.tuning.plan import make_plan
+
+        return TuningEngine(make_plan(session, follow_up, make_search), console)
+
+
+def _check_no_ray() -> None:
+    """Raise `ConfigError` if this process is connected to Ray: a job ends the connection."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        raise ConfigError(
+            "this process is connected to Ray already, and a job starts and ends Ray by itself: "
+            "call ray.shutdown() first; for a cluster, pass its address to the job"
+        )
+
+
+@contextlib.contextmanager
+def loading(study: str, console: Console) -> Iterator[None]:
+    """Print the question of a study at once, while the block imports torch and Ray for seconds."""
+    found = search_spaces.find(study)
+    console.print(Text.assemble((found.name, "bold"), f": {found.question}"))
+    with waiting(console, "Loading torch and Ray, which takes 5 to 15 s"):
+        yield
+
+
+def begun_by(
+    function: Callable[..., Job], arguments: Mapping[str, Any], **in_words: Any
+) -> tuple[str, ...]:
+    """Return the words of the shell command that makes the call `function(**arguments)` again.
+
+    Named are the arguments other than the defaults, some of them replaced by how they are written,
+    `in_words`, and none that says where the run goes. Empty if the study exists in this process
+    alone, so that no command can make the call.
+    """
+    if kept.is_in_memory(str(in_words.get("study", ""))):
+        return ()
+    parameters = inspect.signature(function).parameters
+    given = [
+        f"{name}={_literal(value)}"
+        for name, value in {**arguments, **in_words}.items()
+        if name not in ("results", "storage") and value != parameters[name].default
+    ]
+    call = f"api.{function.__name__}({', '.join(given)}).run()"
+    return ("python", "-c", f"from study import api; {call}")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, Path):
+        return repr(str(value))
+    if isinstance(value, list | tuple):
+        items = "".join(f"{_literal(item)}, " for item in value)
+        return f"({items})" if isinstance(value, tuple) else f"[{items}]"
+    return f"api.{value!r}" if isinstance(value, ResourceRequest | HardwareRequest) else repr(value)
+
+
+def opened(place: Location, tool: str) -> RunFolder:
+    """Open the run in `place`. Raises: ConfigError unless the command `tool` began it."""
+    folder = RunFolder.open(place)
+    folder.check_tool(tool)
+    return folder

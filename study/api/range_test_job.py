@@ -1,0 +1,188 @@
+"""The job that finds a learning rate with the range test, and verifies it by training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from lenet.config import ConfigError, unknown_name
+from search_spaces import lr_range as studies
+from study.api.job import TuningJob, begun_by, opened
+from study.api.places import (
+    Place,
+    data_folder,
+    existing_folder,
+    location,
+    new_place,
+    on_cluster,
+    reused_places,
+)
+from study.api.studies import Settings, as_typed, choices, listed
+from study.request import (
+    DEFAULT_RESOURCES,
+    RangeTestOptions,
+    Request,
+    ResourceRequest,
+    TuningSession,
+    check_count,
+)
+
+if TYPE_CHECKING:
+    from study.cluster.engine import Engine
+    from study.tuning.verification import Verification
+
+TOOL = "study.lr_range"
+SEEDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RangeTestJob(TuningJob):
+    """A range test, with or without verification."""
+
+    def _load(self) -> None:
+        super()._load()
+        if verification := self._verification():
+            verification.check(self.session.request.plan())
+
+    def _make_engine(self, console: Console) -> Engine:
+        return self._tuning_engine(console, self.session, self._verification())
+
+    def _verification(self) -> Verification | None:
+        session, range_test = self.session, self.session.options
+        assert isinstance(range_test, RangeTestOptions)
+        if range_test.verify_epochs is None:
+            return None
+        grid = Path(range_test.grid) if range_test.grid else None
+        if grid is not None and session.resumed and not grid.is_dir():
+            grid = None  # resumed on another machine: train what was not adopted
+        from study.tuning.verification import Verification
+
+        return Verification(
+            request=session.request,
+            quantity=f"{range_test.loss}_loss",
+            epochs=range_test.verify_epochs,
+            epochs_chosen=range_test.verify_epochs_chosen,
+            grid=grid,
+        )
+
+
+def lr_range(
+    *,
+    ramps: str | Sequence[str] = "exponential",
+    loss: str = "train",
+    budget: str = "quick",
+    seeds: int = SEEDS,
+    settings: Settings | None = None,
+    verify: bool = False,
+    verify_epochs: int | None = None,
+    grid: str | Path | None = None,
+    pack: str | int = "auto",
+    reuse: str | Path | Sequence[str | Path] = (),
+    results: Place | None = None,
+    storage: Place | None = None,
+    data_dir: str | Path | None = None,
+    resources: ResourceRequest = DEFAULT_RESOURCES,
+) -> RangeTestJob:
+    """Make the job that trains each optimizer while its learning rate grows, `seeds` times.
+
+    Args:
+        ramps: shapes of the growth: `exponential`, `linear`, `lambda` or `multistep`.
+        loss: the loss that the rules read: `train`, `validation` or `test`.
+        budget: how long each ramp trains: `smoke`, `quick` or `paper`.
+        seeds: how often every ramp is trained, each time with another seed.
+        settings: values in place of the study's own, such as `{"optimizer": "sgd"}`.
+        verify: also train at 0.1, 1 and 10 times each suggestion, and score the rules.
+        verify_epochs: epochs of each such trial; None: 3, or 10 at budget `paper`.
+        grid: an earlier run; its trials that differ only in learning rate and seed are taken over.
+        pack: `auto`, `off`, or the maximum number of trials that are trained as one fleet.
+        reuse: folders of earlier runs whose trials of equal config are taken over.
+        results: the place of this run; None: a new name in `storage`.
+        storage: the parent of all runs, a folder or a bucket; None: `results`.
+        data_dir: folder of the data sets.
+        resources: what the trials run on.
+
+    Raises: ConfigError if the request is not valid, or the place is taken.
+    """
+    arguments = dict(locals())
+    names = listed(ramps)
+    for name in names:
+        if name not in studies.RAMPS:
+            raise ConfigError(f"--ramps: {unknown_name(name, studies.RAMPS, 'ramp')}")
+    chosen = choices(settings)
+    if "schedule" in chosen:
+        raise ConfigError("--set schedule does not apply to ramps: choose them with --ramps")
+    if loss not in studies.LOSSES:
+        raise ConfigError(unknown_name(loss, studies.LOSSES, "loss"))
+    request = Request(
+        study=studies.study_name(loss),
+        budget=budget,
+        seeds=seeds,
+        choices=chosen,
+        grids=names,
+    )
+    request.plan()  # reports a wrong name or value before torch is imported
+    options = RangeTestOptions(
+        loss=loss,
+        pack=str(pack),
+        reuse=reused_places(reuse),
+        **_verification_options(budget, verify=verify, epochs=verify_epochs, grid=grid),
+    )
+    return RangeTestJob(
+        session=TuningSession(
+            tool=TOOL,
+            request=request,
+            options=options,
+            resources=on_cluster(resources),
+            place=new_place(results, storage, request.study, budget),
+            data_dir=data_folder(data_dir),
+            command=begun_by(lr_range, arguments, settings=as_typed(chosen)),
+        ),
+    )
+
+
+def resumed_range_test(
+    place: Place,
+    *,
+    data_dir: str | Path | None = None,
+    resources: ResourceRequest = DEFAULT_RESOURCES,
+) -> RangeTestJob:
+    """Make the job that finishes the range test in `place`.
+
+    Raises: ConfigError if there is no such run.
+    """
+    where = location(place)
+    run = opened(where, TOOL).run
+    request, options = Request.of_run(run), RangeTestOptions.from_json(run.options)
+    request.plan()  # reports a study that has changed before torch is imported
+    return RangeTestJob(
+        session=TuningSession(
+            tool=TOOL,
+            request=request,
+            options=options,
+            resources=on_cluster(resources),
+            place=where,
+            resumed=True,
+            data_dir=data_folder(data_dir),
+        ),
+    )
+
+
+def _verification_options(
+    budget: str, *, verify: bool, epochs: int | None, grid: str | Path | None
+) -> dict[str, Any]:
+    if not verify:
+        for option, value in (("--verify-epochs", epochs), ("--grid", grid)):
+            if value is not None:
+                raise ConfigError(f"{option} belongs to the verification: add --verify")
+        return {}
+    if epochs is not None:
+        check_count("verify_epochs", epochs)
+    return {
+        "verify_epochs": epochs or studies.VERIFICATION_BUDGETS[budget]["epochs"],
+        "verify_epochs_chosen": epochs is not None,
+        "grid": None if grid is None else str(existing_folder("grid", grid).resolve()),
+    }

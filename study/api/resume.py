@@ -1,0 +1,67 @@
+"""The job that finishes a run that was cut short, whichever function began it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lenet.config import ConfigError
+from study.api import grid_job, range_test_job, scaling_job, search_job
+from study.api.job import Job
+from study.api.places import Place, location
+from study.request import DEFAULT_RESOURCES, ResourceRequest
+from study.runs.metadata import SEARCH_TOOL
+from study.runs.run_folder import RunFolder
+from study.scaling.plan import TOOL as SCALING_TOOL
+
+
+def resume(
+    place: Place,
+    *,
+    data_dir: str | Path | None = None,
+    resources: ResourceRequest = DEFAULT_RESOURCES,
+    trials: int | None = None,
+    time_limit: float | None = None,
+    optuna_storage: str | None = None,
+    oversubscribe: bool = False,
+) -> Job:
+    """Make the job that finishes the run in `place`: a grid, a search, a range test, a scaling run.
+
+    Args:
+        place: the folder of the run, or its URL in a bucket.
+        data_dir: folder of the data sets.
+        resources: what the trials run on; what it leaves open is as the run began.
+        trials: of a search, the number of settings to try in total.
+        time_limit: of a search, seconds after which no new trial begins.
+        optuna_storage: of a search, the URL of its database if that has a password.
+        oversubscribe: of a scaling run, let CPU workers share CPUs.
+
+    Raises: ConfigError if there is no run, or it does not take one of the arguments.
+    """
+    tool = RunFolder.open(location(place)).run.tool
+    of_search = {"trials": trials, "time_limit": time_limit, "optuna_storage": optuna_storage}
+    given = (
+        [] if tool == SEARCH_TOOL else [n for n, value in of_search.items() if value is not None]
+    )
+    given += ["oversubscribe"] if oversubscribe and tool != SCALING_TOOL else []
+    if given:
+        raise ConfigError(f"{place} is a run of {tool}, which takes no {given[0]}: omit it")
+    if tool == SEARCH_TOOL:
+        return search_job.resumed_search(
+            place,
+            trials=trials,
+            time_limit=time_limit,
+            optuna_storage=optuna_storage,
+            data_dir=data_dir,
+            resources=resources,
+        )
+    if tool == SCALING_TOOL:
+        return scaling_job.resumed_scaling(
+            place,
+            oversubscribe=oversubscribe,
+            address=resources.address,
+            autoscale=resources.autoscale,
+            data_dir=data_dir,
+        )
+    if tool == range_test_job.TOOL:
+        return range_test_job.resumed_range_test(place, data_dir=data_dir, resources=resources)
+    return grid_job.resumed_grid(place, data_dir=data_dir, resources=resources)

@@ -1,0 +1,115 @@
+"""What to train, from the values of a caller: a study by name or as an object, and settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from lenet.config import ConfigError
+from search_spaces import kept
+from search_spaces.study import Study
+
+Settings = Mapping[str, Any]
+"""Values by setting, as `--set` takes them: one value, a list of values, or text. A tuple is one
+value of several numbers, such as `milestones`."""
+
+_FROM_MAIN = re.compile(r"(?:^|=)__main__:(\w+)")
+
+
+def study_name(study: str | Path | Study) -> str:
+    """Return the name by which `search_spaces.find` has a study.
+
+    It is the name of a listed study, `package.module:STUDY`, the whole path of a file, or a name
+    made for a `Study` object, which this process and the runs of it remember.
+
+    Raises: ConfigError if there is no such study, or a run cannot keep the object.
+    """
+    if isinstance(study, Study):
+        return _name_of_object(study)
+    name = kept.whole_path(os.fspath(study))
+    search_spaces.find(name)
+    return name
+
+
+def _name_of_object(study: Study) -> str:
+    if search_spaces.studies().get(study.name) == study:
+        return study.name
+    _check_importable(f"study {study.name}", kept.to_json(study))
+    return search_spaces.remember(study)
+
+
+def choices(settings: Settings | None) -> dict[str, list[str]]:
+    """Return `settings` as the texts that the commands take with `--set`.
+
+    A class or function stands for its path: `{"model": my_nets.Net}` is `my_nets:Net`.
+
+    Raises: ConfigError if an object cannot be imported by workers, or a setting has no value.
+    """
+    if settings is None:
+        return {}
+    chosen = {
+        name: [_text(name, item) for item in (value if isinstance(value, list) else [value])]
+        for name, value in settings.items()
+    }
+    for name, texts in chosen.items():
+        if not texts:
+            raise ConfigError(f"{name} needs a value: an empty list has none")
+        _check_importable(name, texts)
+    return chosen
+
+
+def listed(values: str | Sequence[str]) -> list[str]:
+    """Return names without repetition; a single text is one name."""
+    return list(dict.fromkeys([values] if isinstance(values, str) else values))
+
+
+def as_typed(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
+    """Return what `choices` returned as `settings` of an equal call."""
+    one_each = {
+        name: texts[0] if len(texts) == 1 else list(texts) for name, texts in chosen.items()
+    }
+    return one_each or None
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    if callable(value):
+        module, attribute = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
+        if "." in attribute or not module or not attribute:
+            raise ConfigError(
+                f"{name}={value!r} cannot be imported by workers: define it at the top of a module"
+            )
+        return f"{module}:{attribute}"
+    return str(value)
+
+
+def _check_importable(what: str, document: Any) -> None:
+    """Raise `ConfigError` if a text in `document` names an object of the notebook or script."""
+    for text in _texts(document):
+        if found := _FROM_MAIN.search(text):
+            name = found[1]
+            raise ConfigError(
+                f"{what}: {name} is defined in this notebook or script, and workers import objects "
+                f"by their module: write it into a file, such as my_parts.py, and name it "
+                f"my_parts:{name}"
+            )
+
+
+def _texts(document: Any) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, Mapping):
+        for value in document.values():
+            yield from _texts(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from _texts(item)

@@ -1,0 +1,207 @@
+"""Runs compared: which points are the same, how far they differ, and what else differs."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lenet import ConfigError
+from study import compare
+from study.analysis import unpaired
+from study.analysis.compare_runs import Side, compare_runs
+from study.report.run_comparison import sentence
+from tests.unit.made_up_run import made_up_run, write
+
+ONE_LR = {"lr": ["0.1"], "optimizer": ["sgd"]}
+GAINS = [0.004, 0.0035, 0.0045]
+"""of the validation accuracy of seeds 0, 1 and 2 in the second run"""
+
+
+def gained(results, gains=GAINS):
+    """Return the run with a higher validation accuracy, by seed."""
+    trials = results.trials.copy()
+    trials["validation_accuracy"] += trials["seed"].map(dict(enumerate(gains)))
+    return replace(results, trials=trials)
+
+
+def compared(first, second, quantity=None):
+    (found,) = compare_runs([Side("a", first), Side("b", second)], quantity)
+    return found
+
+
+def test_points_are_paired_by_seed():
+    found = compared(made_up_run(seeds=3), gained(made_up_run(seeds=3)))
+    assert found.settings == ["optimizer", "lr", "batch_size"]
+    assert len(found.points) == 24
+    test = stats.ttest_1samp(GAINS, 0)
+    low, high = test.confidence_interval()
+    for row in found.points.to_dict("records"):
+        assert row["second"] - row["first"] == pytest.approx(row["difference"])
+        assert row["difference"] == pytest.approx(np.mean(GAINS))
+        assert (row["low"], row["high"]) == (pytest.approx(low), pytest.approx(high))
+        assert row["paired"] == 3
+        assert row["p"] == pytest.approx(min(1, 24 * test.pvalue))  # equal ones, by Holm's rule
+    assert found.overall.p == pytest.approx(test.pvalue)
+    assert "The runs differ beyond the seeds; taken alone, 0 of 24 points differ." in sentence(
+        found
+    )
+
+
+def test_other_seeds_are_not_paired():
+    first, second = made_up_run(seeds=3), made_up_run(seeds=6)
+    later = second.trials[second.trials["seed"] >= 3]
+    found = compared(first, replace(second, trials=later))
+    expected = stats.ttest_ind([0.006, 0.008, 0.010], [0.0, 0.002, 0.004], equal_var=False)
+    low, high = expected.confidence_interval()
+    for row in found.points.to_dict("records"):
+        assert (row["paired"], row["first_seeds"], row["second_seeds"]) == (0, 3, 3)
+        assert (row["low"], row["high"]) == (pytest.approx(low), pytest.approx(high))
+    assert found.overall.p == pytest.approx(expected.pvalue)
+    assert "seeds not paired" in sentence(found)
+
+
+def test_a_mean_is_over_the_seeds_that_are_compared():
+    found = compared(made_up_run(seeds=3), gained(made_up_run(seeds=5), [*GAINS, 9.0, 9.0]))
+    row = found.points.iloc[0]
+    assert row["second"] - row["first"] == pytest.approx(np.mean(GAINS))
+    assert (row["first_seeds"], row["second_seeds"]) == (3, 5)
+    assert {"what": "seeds", "first": "0, 1, 2", "second": "0 to 4 (5)"} in found.differing.to_dict(
+        "records"
+    )
+
+
+def test_points_of_one_run_alone_and_what_else_differs():
+    more = {"lr": ["0.1", "0.01", "3"], "optimizer": ["sgd"], "dropout": ["0.5"]}
+    first, second = made_up_run(seeds=2), made_up_run(2, more, budget="paper")
+    second = replace(second, run=replace(second.run, versions={"torch": "3.0"}, commit="a" * 40))
+    found = compared(first, second)
+    assert set(found.points["lr"]) == {0.1, 0.01}
+    assert set(found.points["optimizer"]) == {"sgd"}
+    assert set(found.only_second["lr"]) == {3}
+    assert len(found.only_first) == 24 - 8
+    differing = {
+        row["what"]: (row["first"], row["second"]) for row in found.differing.to_dict("records")
+    }
+    assert differing == {
+        "budget": ("quick", "paper"),
+        "version of torch": ("none", "3.0"),
+        "code": ("none", "aaaaaaaaaa"),
+        "train_samples": ("10000", "default"),
+        "epochs": ("5", "10"),
+        "dropout": ("0", "0.5"),
+    }
+
+
+def test_a_setting_that_is_constant_in_both_keeps_no_points_apart():
+    found = compared(made_up_run(2, {"lr": ["0.1"]}), made_up_run(2, {"lr": ["0.01"]}))
+    assert len(found.points) == 8
+    assert ("lr", "0.1", "0.01") in found.differing.itertuples(index=False, name=None)
+
+
+def test_a_run_from_before_a_setting_existed_has_its_default():
+    old = made_up_run(2)
+    old = replace(old, trials=old.trials.drop(columns="clip_norm"))
+    found = compared(old, made_up_run(2, {"clip_norm": ["none", "1"]}))
+    assert len(found.points) == 24
+    assert set(found.only_second["clip_norm"]) == {1}
+
+
+def test_the_same_run_twice_is_equal_and_chance_decides_nothing():
+    found = compared(made_up_run(3), made_up_run(3))
+    assert "digit for digit" in sentence(found)
+    assert found.overall.p == 1
+    one_seed = compared(made_up_run(1), gained(made_up_run(1)))
+    assert "One seed cannot tell a difference from chance" in sentence(one_seed)
+    assert math.isnan(one_seed.overall.low)
+
+
+def test_a_trial_that_diverged_counts_with_the_worst_value():
+    diverged = made_up_run(2, ONE_LR, status={"sgd_lr0.1_batch32_seed1": "diverged"})
+    found = compared(made_up_run(2, ONE_LR), diverged)
+    assert found.points["second"][0] == pytest.approx(0.98 / 2)
+    in_loss = compared(made_up_run(2, ONE_LR), diverged, "validation_loss")
+    assert in_loss.points["difference"][0] == math.inf
+    assert in_loss.points["p"][0] == 1
+
+
+def test_several_runs_share_the_error():
+    runs = [made_up_run(3), gained(made_up_run(3)), gained(made_up_run(3))]
+    found = compare_runs([Side(name, run) for name, run in zip("abc", runs, strict=True)])
+    alone = compared(*runs[:2]).overall.p
+    assert [comparison.overall.p for comparison in found] == [pytest.approx(2 * alone)] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "error"),
+    [
+        ({"lr": ["0.1", "0.01"]}, {"lr": ["3", "5"]}, r"differ in lr \(0\.01, 0\.1 against 3, 5\)"),
+        ({}, {"lr": ["3", "5"]}, "have no point in common"),
+    ],
+)
+def test_runs_without_a_common_point_are_refused(first, second, error):
+    with pytest.raises(ConfigError, match=error):
+        compared(made_up_run(choices=first), made_up_run(choices=second))
+
+
+def test_what_no_run_has_measured_is_refused():
+    with pytest.raises(ConfigError, match=r"a has not measured f1: .* with --by, of .*test_loss"):
+        compared(made_up_run(), made_up_run(), "f1")
+    unfinished = made_up_run(status={"": "unfinished"})
+    with pytest.raises(ConfigError, match="no trial of b has a result"):
+        compared(made_up_run(), unfinished)
+    with pytest.raises(ConfigError, match="one run, a, compares nothing"):
+        compare_runs([Side("a", made_up_run())])
+
+
+def test_welch_of_equal_values_is_a_permutation_test():
+    apart = unpaired.difference([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    assert (apart.mean, apart.low, apart.high, apart.p) == (1.0, 1.0, 1.0, 2 / 20)
+    assert unpaired.difference([1.0, 1.0], [1.0, 1.0]).p == 1
+    one = unpaired.difference([1.0], [2.0, 3.0])
+    assert one.mean == 1.5
+    assert math.isnan(one.low)
+    assert math.isnan(one.p)
+
+
+def test_the_command_prints_80_columns_and_writes_tables(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    first = write(made_up_run(3), tmp_path / "a")
+    second = write(gained(made_up_run(3, {"lr": ["0.1", "7"]})), tmp_path / "b")
+    out = tmp_path / "out"
+    assert compare.main([str(first), str(second), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if str(tmp_path) not in line]
+    assert max(map(len, lines)) <= 80
+    assert "Only in A: 16 points (" in printed
+    assert "Only in B: 8 points (" in printed
+    points = pd.read_csv(out / "points.csv")
+    assert list(points["difference"]) == pytest.approx([np.mean(GAINS)] * 8)
+    assert set(points["second_run"]) == {"b"}
+    assert "| sgd | 0.1 | 32 |" in (out / "points.md").read_text("utf-8")
+    assert pd.read_csv(out / "only-in-one.csv")["run"].value_counts().to_dict() == {"a": 16, "b": 8}
+    assert (out / "differing.tex").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["a"], "a is one run: name two or more"),
+        (["a", "nowhere"], "nowhere is not a folder"),
+        (["a", "c"], "a and c have no point in common"),
+        (["a", "b", "--by", "f1"], "a has not measured f1"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line_and_exit_code_2(
+    tmp_path, capsys, monkeypatch, words, error
+):
+    monkeypatch.chdir(tmp_path)
+    for name, lr in (("a", "0.1"), ("b", "0.1"), ("c", "9")):
+        write(made_up_run(choices={"lr": [lr, str(2 * float(lr))]}), tmp_path / name)
+    assert compare.main(words) == 2
+    line, end = capsys.readouterr().err.split("\n")
+    assert line.startswith("error: ")
+    assert error in line
+    assert end == ""
