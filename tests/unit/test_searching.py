@@ -348,6 +348,8 @@ def test_a_mistyped_url_is_not_repeated(url):
             "not the URL of a database",
         ),
         (["--set", "lr=1..0.1"], "lower end first"),
+        (["--seeds", "2", "--scheduler", "asha"], "--seeds 2 judges a point by all its seeds"),
+        (["--pack", "1"], "a number of trials, 2 or more"),
         (
             ["--sampler", "cmaes", "fan", "--set", "lr=0.1,0.01"],
             "--sampler cmaes adapts ranges of numbers",
