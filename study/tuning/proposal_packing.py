@@ -18,7 +18,7 @@ _ROUNDS = 8
 """A sampler that learns proposes at least as many fleets one after the other, so that the later
 ones use the results of the earlier ones."""
 
-FEW_POINTS = "each trial alone: a search this short would learn too little from fleets"
+FEW_POINTS = "each trial alone: too few for a sampler to learn from fleets"
 
 
 @dataclass(frozen=True)
