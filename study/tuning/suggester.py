@@ -141,6 +141,11 @@ class Suggester(OptunaSearch):
         """set once the database or the folder is unreachable; nothing more is proposed"""
 
     @property
+    def metric(self) -> None:
+        """Nothing that Tune could demand of each result: a fleet has no objective of its own."""
+        return
+
+    @property
     def has_more(self) -> bool:
         """Whether there are trials that were not handed out."""
         return bool(self._waiting) or self._to_propose > 0

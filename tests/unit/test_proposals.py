@@ -165,10 +165,12 @@ def test_a_sampler_that_learns_nothing_proposes_what_it_would_alone(folder):
     assert points(packed) == points(alone)
 
 
-def test_tune_can_pickle_the_proposals(folder):
+def test_tune_accepts_the_suggester(folder):
     tune = Tune(opened(folder, packing=packing(2), sampler="random"), folder)
     tune.begin()
     cloudpickle.dumps(tune.suggester)
+    # Tune raises for a result without the metric of its searcher, and a fleet's has none.
+    assert tune.suggester.metric is None
 
 
 def test_each_member_is_told_when_it_ends(folder):
