@@ -209,6 +209,7 @@ def test_members_of_fleets_are_stopped_and_told_one_by_one(run_search, tmp_path)
     assert not list(folder.glob("fleets/*.pt"))
 
 
+@pytest.mark.slow  # 25 s
 def test_a_point_is_judged_by_the_mean_of_its_seeds(run_search, tmp_path):
     folder = tmp_path / "seeds"
     code = run_search(
