@@ -49,7 +49,6 @@ def _in_empty_folder(tmp_path, monkeypatch):
         (lambda: api.grid(settings={"lrr": 1}), "unknown setting 'lrr': did you mean 'lr'"),
         (lambda: api.grid(scheduler="median"), "unknown scheduler 'median'"),
         (lambda: api.grid(pack=1), "pack='1' must be auto, off or a number, 2 or more"),
-        (lambda: api.grid(pack=4, scheduler="asha"), "--pack 4 does not go with --scheduler asha"),
         (lambda: api.grid(keep_models="last"), "unknown keep_models 'last'"),
         (lambda: api.grid(data_dir="nowhere"), "data_dir: nowhere is not a folder"),
         (lambda: api.grid(reuse=["."]), "holds no run: give the folder of a run"),
