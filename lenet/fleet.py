@@ -21,7 +21,7 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -311,8 +311,8 @@ class Fleet:
         self._loss_sums[rows] = 0.0
         self._lowest[rows], self._highest[rows] = math.inf, -math.inf
         self._correct[rows] = 0
-        if any(run.finished for run, _ in records):
-            self._release_finished()
+        if ended := {run for run, _ in records if run.finished}:
+            self.remove(ended)
         return records
 
     def _evaluator(self, due: int) -> Callable[[int, str, AnySamples], tuple[float, float]]:
@@ -344,9 +344,9 @@ class Fleet:
         size = 1 if loss_function.summed else len(data)
         return (losses / size).tolist(), (correct / len(data)).tolist()
 
-    def _release_finished(self) -> None:
-        """Let the runs that have ended leave, each with its own weights, and close the ranks."""
-        rows = [row for row, run in enumerate(self._runs) if not run.finished]
+    def remove(self, leaving: Collection[Run]) -> None:
+        """Let runs leave, each with its own weights; the others go on as before, in fewer rows."""
+        rows = [row for row, run in enumerate(self._runs) if run not in leaving]
         left = [self._runs[row] for row in rows]
         sums = (self._loss_sums, self._lowest, self._highest, self._correct)
         of_run = {run: [of[row] for of in sums] for run, row in zip(left, rows, strict=True)}

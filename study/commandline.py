@@ -136,9 +136,9 @@ def add_log(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--log",
         type=tracker,
+        choices=PACKAGES,
         action="append",
         default=[],
-        metavar="|".join(PACKAGES),
         help="also log every complete trial to MLflow or Weights & Biases; repeatable",
     )
 
@@ -156,8 +156,8 @@ def add_reuse(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_resources(parser: argparse.ArgumentParser, *, packing: bool = False) -> None:
-    """Add what trials run on, and `--dry-run`."""
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """Add what trials run on, how they are packed into fleets, and `--dry-run`."""
     how = parser.add_argument_group("resources")
     how.add_argument(
         "--cpus-per-trial", type=amount, metavar="N", help="CPUs, and so threads, per trial (1)"
@@ -175,21 +175,15 @@ def add_resources(parser: argparse.ArgumentParser, *, packing: bool = False) -> 
         metavar="N",
         help="limit of trials at once (default: as many as fit)",
     )
-    if packing:
-        add_packing(how)
-    add_cluster(how)
-    add_dry_run(parser)
-
-
-def add_packing(group: argparse._ArgumentGroup) -> None:
-    """Add `--pack`."""
-    group.add_argument(
+    how.add_argument(
         "--pack",
         type=packing,
         metavar="auto|off|N",
         help="train trials of one architecture and batch size as fleets, up to N as one "
         "(default: auto, as many as is fastest on this machine; off: each alone)",
     )
+    add_cluster(how)
+    add_dry_run(parser)
 
 
 def add_hardware(parser: argparse.ArgumentParser) -> None:

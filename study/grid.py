@@ -47,7 +47,7 @@ def _parser() -> commandline.Parser:
     )
     commandline.add_reuse(what)
     commandline.add_places(parser, keep_models=True)
-    commandline.add_resources(parser, packing=True)
+    commandline.add_resources(parser)
     commandline.add_hardware(parser)
     return parser
 

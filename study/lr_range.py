@@ -65,7 +65,7 @@ def _parser() -> commandline.Parser:
     )
     commandline.add_reuse(what)
     commandline.add_places(parser)
-    commandline.add_resources(parser, packing=True)
+    commandline.add_resources(parser)
     return parser
 
 

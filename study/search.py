@@ -3,6 +3,7 @@
     python -m study.search                                LeNet on MNIST, 40 trials by TPE
     python -m study.search --scheduler asha --trials 100 --time-limit 30m
     python -m study.search --set lr=1e-4..1 --set optimizer=adam,sgd --set epochs=10
+    python -m study.search --seeds 3                      judge each point by the mean of 3 seeds
     python -m study.search fan --start-from results/GRID  a grid's ranges, its best points first
     python -m study.search --objectives val_accuracy,train_seconds
     python -m study.search --resume results/NAME --trials 200      continue with all trials so far
@@ -48,6 +49,12 @@ def _parser() -> commandline.Parser:
     )
     commandline.add_budget(what)
     commandline.add_precision(what)
+    what.add_argument(
+        "--seeds",
+        type=commandline.repeats,
+        metavar="N",
+        help="train each point with N seeds, and judge it by their mean (1)",
+    )
     what.add_argument(
         "--set",
         action="append",
@@ -108,6 +115,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "study",
         "--budget",
         "--precision",
+        "--seeds",
         "--set",
         "--objectives",
         "--sampler",
@@ -116,6 +124,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         "--start-from",
         "--confirm",
         "--keep-models",
+        "--pack",
         "--reuse",
     )
     resources = commandline.resource_request(options)
@@ -134,6 +143,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             trials=options.trials or TRIALS,
             time_limit=options.time_limit,
             budget=options.budget or "quick",
+            seeds=options.seeds or 1,
             settings=commandline.choices(options),
             objectives=None if options.objectives is None else options.objectives.split(","),
             sampler=options.sampler or SAMPLERS[0],
@@ -143,6 +153,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             confirm=options.confirm,
             optuna_storage=options.optuna_storage,
             keep_models=options.keep_models or "best",
+            pack=options.pack or "auto",
             reuse=options.reuse,
             results=options.results,
             storage=options.storage,

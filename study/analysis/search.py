@@ -15,13 +15,14 @@ import pandas as pd
 
 from lenet.config import TrainConfig, settings_in
 from search_spaces.space import Choice, Dimension, Range
-from search_spaces.study import maximized
+from search_spaces.study import maximized, worst_value
 from study.analysis import statistics
 from study.analysis.quantity import support_of
 from study.analysis.results import Results
 from study.analysis.statistics import SHARE, Mean
-from study.analysis.wording import format_mean, pluralize
+from study.analysis.wording import format_mean, pluralize, provenance
 from study.runs.metadata import SEARCH_TOOL
+from study.runs.trial_folder import COMPLETE
 
 _TRIAL = re.compile(r"(\d{4,})_")
 _CONFIRMATION = re.compile(r"confirm(\d{4,})_seed\d+")
@@ -38,16 +39,24 @@ _EDGE = 0.03
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Silence Optuna's log and its warnings about experimental features."""
+    """Silence Optuna's log, and warnings about experiments, infinite values and slow samplers."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        # Of the GP sampler (optuna 5.0), for points that were told an infinite loss.
+        warnings.filterwarnings("ignore", message="Clip non-finite values")
+        # Of Ray's `OptunaSearch`, where a sampler takes more than a second for a proposal.
+        warnings.filterwarnings("ignore", message="Define-by-run function")
         yield
 
 
-def trial_name(number: int, config: TrainConfig) -> str:
-    """Return the name of a trial of a search: its number, then its main settings."""
-    return f"{number:04d}_{config.optimizer}_lr{config.lr:.3g}_batch{config.batch_size}"
+def trial_name(number: int, config: TrainConfig, seeds: int = 1) -> str:
+    """Return the name of a trial of a search: the number of its point, then its main settings.
+
+    Its seed follows if the point has several `seeds`.
+    """
+    name = f"{number:04d}_{config.optimizer}_lr{config.lr:.3g}_batch{config.batch_size}"
+    return f"{name}_seed{config.seed}" if seeds > 1 else name
 
 
 def confirmation_name(number: int, seed: int) -> str:
@@ -56,7 +65,7 @@ def confirmation_name(number: int, seed: int) -> str:
 
 
 def trial_number(name: str) -> int | None:
-    """Return the number in a name made by `trial_name`; None for other names."""
+    """Return the number of the point in a name made by `trial_name`; None for other names."""
     match = _TRIAL.match(name)
     return int(match[1]) if match else None
 
@@ -80,19 +89,60 @@ def search_objectives(results: Results) -> list[str]:
 
 
 def search_trials(results: Results) -> pd.DataFrame:
-    """Return the trials of the search with a result, sorted by `number`; no confirmations."""
-    numbers = results.completed["trial"].map(trial_number)
-    trials = results.completed.assign(number=numbers)[numbers.notna()].copy()
+    """Return a row for each point of the search with a result, sorted by `number`.
+
+    A point with several seeds has what Optuna was told of it: the mean of each objective over its
+    seeds, where one that diverged counts with the worst value. Its `status` is `diverged` if that
+    is infinite, or if all seeds diverged. Its other measurements are means over the seeds that did
+    not, and `trial` is the name of its first seed. Columns `..._low` and `..._high` are the ends of
+    the 95% interval of an objective, NaN for one seed or with a diverged one. A point of which a
+    seed is missing is left out, as are confirmations.
+    """
+    numbers = results.trials["trial"].map(trial_number)
+    trials = results.trials.assign(number=numbers)[numbers.notna()].copy()
+    complete = trials["status"].isin(COMPLETE).groupby(trials["number"]).transform("all")
+    trials = trials[complete].astype({"number": int})
     for dimension in searched_space(results):
         domain = dimension.domain
         if isinstance(domain, Choice) and None in domain.values:  # the table holds NaN for it
             column = trials[dimension.setting].astype(object)
             trials[dimension.setting] = column.where(column.notna(), None)
-    return trials.astype({"number": int}).sort_values("number").reset_index(drop=True)
+    if results.run.seeds > 1 and len(trials):
+        trials = _points(trials, search_objectives(results))
+    return trials.sort_values("number").reset_index(drop=True)
+
+
+def search_provenance(results: Results) -> str:
+    """Return one line on where the numbers of the search come from; it has at least one trial."""
+    of_search = results.completed["trial"].map(trial_number).notna()
+    return provenance(results.run, results.completed[of_search])
+
+
+def _points(trials: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+    """Return a row for each point, whose seeds are rows of `trials`."""
+    settings = {*settings_in(trials), "number"}
+    measured = [name for name in trials.select_dtypes("number") if name not in settings]
+    rows = []
+    for _, of_point in trials.sort_values("seed", kind="stable").groupby("number"):
+        finished = of_point[of_point["status"] == "finished"]
+        row = {str(name): value for name, value in of_point.iloc[0].items()}
+        row |= {str(name): finished[name].mean() for name in measured}
+        all_finished = len(finished) == len(of_point)
+        for name in objectives:
+            values = finished[name].astype(float).tolist()
+            worst = worst_value(name, is_maximized=maximized(name))
+            values += [worst] * (len(of_point) - len(finished))
+            row[name] = float(np.mean(values)) if len(finished) else np.nan
+            interval = statistics.mean(values, support_of(name)) if all_finished else None
+            row[f"{name}_low"] = interval.low if interval else np.nan
+            row[f"{name}_high"] = interval.high if interval else np.nan
+        is_finite = all(np.isfinite(row[name]) for name in objectives)
+        rows.append(row | {"status": "finished" if is_finite else "diverged"})
+    return pd.DataFrame(rows)
 
 
 def finished_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that were trained to their end and did not diverge."""
+    """Return the rows of `search_trials` that were trained to their end and did not diverge."""
     return trials[trials["status"] == "finished"]
 
 
@@ -140,6 +190,8 @@ class ConfirmedPoint:
     """values of its active dimensions"""
     search_rank: int
     search_value: float
+    search_interval: tuple[float, float]
+    """the 95% interval of `search_value` over the seeds of the search; NaN if it has one seed"""
     objective: Mean
     test_accuracy: Mean | None
     values: Sequence[float]
@@ -154,7 +206,7 @@ def confirmed_points(results: Results) -> list[ConfirmedPoint]:
     space = searched_space(results)
     order = rank_trials(search_trials(results), objective)
     ranks = {number: rank for rank, number in enumerate(order["number"], 1)}
-    values = dict(zip(order["number"], order[objective], strict=True))
+    in_search = {row["number"]: row for row in order.to_dict("records")}
     trials = results.completed.assign(number=results.completed["trial"].map(_confirmed_number))
     points = []
     for number, seeds in trials.dropna(subset="number").groupby("number"):
@@ -170,7 +222,8 @@ def confirmed_points(results: Results) -> list[ConfirmedPoint]:
                 number=int(float(str(number))),
                 settings=settings,
                 search_rank=rank,
-                search_value=float(values[number]),
+                search_value=float(in_search[number][objective]),
+                search_interval=_interval(in_search[number], objective),
                 objective=statistics.mean(finished[objective], support_of(objective)),
                 test_accuracy=statistics.mean(test_accuracies, SHARE)
                 if len(test_accuracies)
@@ -181,6 +234,11 @@ def confirmed_points(results: Results) -> list[ConfirmedPoint]:
         )
     sign = -1 if maximized(objective) else 1
     return sorted(points, key=lambda point: (point.diverged, sign * point.objective.mean))
+
+
+def _interval(row: Mapping[Any, Any], objective: str) -> tuple[float, float]:
+    low, high = (float(row.get(f"{objective}_{end}", np.nan)) for end in ("low", "high"))
+    return low, high
 
 
 def winner_notes(results: Results) -> list[str]:

@@ -75,11 +75,6 @@ def grid(
         grids=listed(grids),
     )
     options = Options(keep_models=keep_models, pack=str(pack), reuse=reused_places(reuse))
-    if scheduler != "none" and options.pack not in ("auto", "off"):
-        raise ConfigError(
-            f"--pack {options.pack} does not go with --scheduler {scheduler}, which stops trials "
-            "one by one: omit one of them"
-        )
     resources = on_cluster(resources)
     if hardware.is_elsewhere and resources.address:
         typed = "--gpus" if hardware.cores is None else "--cores"

@@ -96,6 +96,7 @@ class SearchJob(TuningJob):
                 seconds=options.time_limit,
                 url=url,
                 study_name=options.study_name,
+                seeds=request.seeds,
                 start_from=options.start_from,
             )
 
@@ -107,7 +108,9 @@ class SearchJob(TuningJob):
                 options=options,
                 command=databases.hide_passwords(session.command, self.optuna_storage),
             ),
-            Confirmation(options.objectives[0], best, seeds) if best else None,
+            Confirmation(options.objectives[0], best, seeds, first_seed=request.seeds)
+            if best
+            else None,
             make_search,
         )
 
@@ -150,6 +153,7 @@ def search(
     trials: int = TRIALS,
     time_limit: float | None = None,
     budget: str = "quick",
+    seeds: int = 1,
     settings: Settings | None = None,
     objectives: str | Sequence[str] | None = None,
     sampler: str = SAMPLERS[0],
@@ -159,6 +163,7 @@ def search(
     confirm: tuple[int, int] | None = None,
     optuna_storage: str | None = None,
     keep_models: str = "best",
+    pack: str | int = "auto",
     reuse: str | Path | Sequence[str | Path] = (),
     results: Place | None = None,
     storage: Place | None = None,
@@ -172,6 +177,8 @@ def search(
         trials: number of settings to try.
         time_limit: seconds after which no new trial begins.
         budget: how long each trial trains: `smoke`, `quick` or `paper`.
+        seeds: how often every point is trained, each time with another seed; its objectives are
+            means over them.
         settings: what to search over: a list of values, a range as text, such as
             `{"lr": "1e-4..1"}`; a single value is fixed.
         objectives: one, or two for a Pareto front; None: the study's.
@@ -183,6 +190,7 @@ def search(
             suit the number of trials.
         optuna_storage: URL of the Optuna study's database; None: a file in the run's folder.
         keep_models: the trials whose trained models are kept: `best`, `all` or `none`.
+        pack: `auto`, `off`, or the maximum number of trials that are trained as one fleet.
         reuse: folders of earlier runs whose trials of equal config are taken over.
         results: the place of this run; None: a new name in `storage`.
         storage: the parent of all runs, a folder or a bucket; None: `results`.
@@ -196,7 +204,9 @@ def search(
     _check_choices(chosen)
     if scheduler not in SCHEDULERS:
         raise ConfigError(unknown_name(scheduler, SCHEDULERS, "scheduler"))
-    request = Request(study=name, budget=budget, choices=chosen, scheduler=scheduler)
+    if seeds > 1:
+        _check_seeds(search_spaces.find(name), seeds, scheduler)
+    request = Request(study=name, budget=budget, seeds=seeds, choices=chosen, scheduler=scheduler)
     options = _options(
         search_spaces.find(name),
         [objectives] if isinstance(objectives, str) else objectives,
@@ -207,6 +217,7 @@ def search(
         time_limit=time_limit,
         confirm=None if confirm is None else tuple(confirm),
         keep_models=keep_models,
+        pack=str(pack),
         reuse=reused_places(reuse),
     )
     search_space = search_spaces.find(name).search_space(chosen, budget)
@@ -281,6 +292,19 @@ def _check_choices(chosen: Mapping[str, Sequence[str]]) -> None:
     if len(chosen.get("dataset", [])) > 1:
         raise ConfigError(
             "accuracies on different data sets do not make one objective: set one dataset"
+        )
+
+
+def _check_seeds(study: Study, seeds: int, scheduler: str) -> None:
+    """Raise `ConfigError` if the mean over seeds says nothing, or a scheduler would disturb it."""
+    if not study.stochastic:
+        raise ConfigError(
+            f"nothing in {study.name} is random, so all seeds give the same result: omit --seeds"
+        )
+    if scheduler != "none":
+        raise ConfigError(
+            f"--scheduler {scheduler} stops trials one by one, but --seeds {seeds} judges a point "
+            "by all its seeds: omit one of them"
         )
 
 

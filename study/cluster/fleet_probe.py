@@ -79,8 +79,10 @@ class FleetProbe:
         )
         return len(runs) / step
 
-    def free_gpu_memory(self) -> int:
-        """Return the free bytes of the GPU."""
+    def free_gpu_memory(self) -> int | None:
+        """Return the free bytes of the GPU; None if the driver has none, as on a cluster's head."""
+        if self._device.type != "cuda":
+            return None
         return torch.cuda.mem_get_info(self._device)[0]
 
     def _runs(self, configs: Sequence[TrainConfig]) -> list[Run]:

@@ -236,9 +236,8 @@ class FleetSpeeds:
 
     def _fitting(self, configs: Sequence[TrainConfig]) -> int:
         """Return how many members have room for their weights on every processor."""
-        if self._use_gpu:
-            memory = self._prober.free_gpu_memory()
-        else:
+        memory = self._prober.free_gpu_memory() if self._use_gpu else None
+        if memory is None:
             memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         room = _SHARE_OF_MEMORY * memory / self._side_by_side
         return max(1, math.floor(room / (self._kind(configs).weights * _COPIES_OF_WEIGHTS)))

@@ -5,8 +5,14 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from study.analysis.results import Results
-from study.analysis.search import finished_trials, pareto_front, search_objectives, search_trials
-from study.analysis.wording import provenance
+from study.analysis.search import (
+    finished_trials,
+    pareto_front,
+    search_objectives,
+    search_provenance,
+    search_trials,
+)
+from study.analysis.wording import pluralize
 from study.figures import style
 
 _TRIAL, _FRONT = "#999999", "#D55E00"
@@ -36,6 +42,9 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             style.entry("trial", color=_TRIAL, marker="o", size=4),
             style.entry("Pareto front", color=_FRONT, line="-", marker="o"),
         ]
-        footer = [provenance(results.run, trials) + ".", "Finished trials only, one seed each."]
+        footer = [
+            search_provenance(results) + ".",
+            f"Finished trials only, {pluralize(results.run.seeds, 'seed')} each.",
+        ]
         style.finish(figure, title, [legend], footer)
     return {"": figure}

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from search_spaces.study import maximized
 from study.analysis.results import Results
-from study.analysis.search import search_objectives, search_trials
-from study.analysis.wording import provenance
+from study.analysis.search import search_objectives, search_provenance, search_trials
 from study.figures import scales, style
 
 _STATUSES = {
@@ -21,6 +20,8 @@ _STATUSES = {
 
 def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw each trial's objective at its last record, and the best of the finished trials so far.
+
+    A point with several seeds is drawn at their mean.
 
     Returns: one figure, keyed by an empty suffix; none if the search has two objectives or no trial
         with a result.
@@ -54,5 +55,5 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         legend += scales.add_chance([ax], "y", objective, trials)
         ax.set_xlabel("trial number")
         ax.set_ylabel(style.axis_label(objective) + scales.note(ax, "y"))
-        style.finish(figure, title, [legend], [provenance(results.run, trials) + "."])
+        style.finish(figure, title, [legend], [search_provenance(results) + "."])
     return {"": figure}

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from study.analysis.importances import EVALUATOR_SEEDS, Importance, importances, left_out
 from study.analysis.results import Results
-from study.analysis.search import MIN_FOR_IMPORTANCES, search_objectives, search_trials
-from study.analysis.wording import label, provenance
+from study.analysis.search import MIN_FOR_IMPORTANCES, search_objectives, search_provenance
+from study.analysis.wording import label
 from study.figures import style
 
 _ALL, _SOME = "#0072B2", "#56B4E9"
@@ -54,7 +54,7 @@ def _name(one: Importance) -> str:
 
 def _footer(results: Results) -> list[str]:
     lines = [
-        provenance(results.run, search_trials(results)) + ".",
+        search_provenance(results) + ".",
         "Optuna's fANOVA over finished trials. Optuna's dashboard shows PED-ANOVA, another "
         "quantity. A range counts uniformly even where values were drawn on a log scale. Other "
         "trials move the shares further than other seeds do.",

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from study.analysis.importances import importances
 from study.analysis.results import Results
-from study.analysis.wording import provenance
+from study.analysis.search import search_provenance
 from study.figures import style
 from study.figures.search_trials import SPREAD_NOTE, Trials, set_axis, spread_coordinates
 
@@ -36,6 +36,6 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         set_axis(ax, "x", x)
         set_axis(ax, "y", y)
         trials.add_color_bar(figure, [ax])
-        footer = [provenance(results.run, trials.table) + ".", f"{trials.note} {SPREAD_NOTE}"]
+        footer = [search_provenance(results) + ".", f"{trials.note} {SPREAD_NOTE}"]
         style.finish(figure, title, [], footer)
     return {"": figure}

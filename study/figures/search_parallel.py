@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from search_spaces.space import Choice, Dimension
 from study.analysis.results import Results
-from study.analysis.wording import format_value, label, provenance
+from study.analysis.search import search_provenance
+from study.analysis.wording import format_value, label
 from study.figures import style
 from study.figures.search_trials import Trials, coordinates
 
@@ -52,7 +53,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         ax.set_xlim(-0.1, len(trials.space) - 0.4)
         ax.set_ylim(_INACTIVE - 0.06 if has_inactive else -0.06, 1.06)
         trials.add_color_bar(figure, [ax])
-        footer = [provenance(results.run, trials.table) + ".", trials.note]
+        footer = [search_provenance(results) + ".", trials.note]
         style.finish(figure, title, [], footer)
     return {"": figure}
 

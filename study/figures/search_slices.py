@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from study.analysis.results import Results
-from study.analysis.wording import provenance
+from study.analysis.search import search_provenance
 from study.figures import scales, style
 from study.figures.search_trials import SPREAD_NOTE, Trials, set_axis, spread_coordinates
 
@@ -34,6 +34,6 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         style.label_outer(axes, y=style.axis_label(trials.objective) + note)
         chance = scales.add_chance(axes, "y", trials.objective, trials.table)
         trials.add_color_bar(figure, axes)
-        footer = [provenance(results.run, trials.table) + ".", f"{trials.note} {SPREAD_NOTE}"]
+        footer = [search_provenance(results) + ".", f"{trials.note} {SPREAD_NOTE}"]
         style.finish(figure, title, [chance], footer)
     return {"": figure}

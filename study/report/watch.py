@@ -70,9 +70,9 @@ def _progress(results: Results) -> dict[str, Any]:
     trials, objective = results.trials, results.objective
     ended = trials[trials["status"] != "unfinished"]
     started = trials[(trials["status"] == "unfinished") & trials["step"].notna()]
-    planned = max(
-        len(trials), int(results.run.options.get("trials") or 0) if is_search(results) else 0
-    )
+    planned = len(trials)
+    if is_search(results):
+        planned = max(planned, int(results.run.options.get("trials") or 0) * results.run.seeds)
     running = []
     for trial in started.head(_MAX_RUNNING).to_dict("records"):
         text = f"{trial['trial']}: epoch {trial['epoch']:.3g}"

@@ -190,6 +190,11 @@ class TrialFolder:
         """Whether the trial need not be trained; it must be if its records are damaged."""
         return self.state().get("status") in COMPLETE and bool(self.records())
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a scheduler has stopped the trial."""
+        return self.state().get("status") == "stopped"
+
     def save_timings(self, steps: NDArray[Any]) -> None:
         """Save the timings of all steps so far, an array of `STEP_TIMING`.
 

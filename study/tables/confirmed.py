@@ -9,7 +9,6 @@ from study.analysis.search import confirmed_points, search_objectives
 from study.analysis.wording import (
     column_heading,
     format_mean,
-    format_measurement,
     format_value,
     label,
 )
@@ -19,7 +18,8 @@ def make(results: Results) -> pd.DataFrame:
     """Return a row per confirmed point, best first; empty if there is none.
 
     It has the mean of the objective over the fresh seeds with its 95% interval,
-    the test accuracy, and the value and rank of the point in the search.
+    the test accuracy, and the value (with its interval, if it is a mean) and rank of the point in
+    the search.
     """
     objective = search_objectives(results)[0]
     rows = []
@@ -38,7 +38,7 @@ def make(results: Results) -> pd.DataFrame:
                 "test %": format_mean("_accuracy", test.mean, test.low, test.high) if test else "-",
                 "seeds": mean.n + point.diverged,
                 "diverged": point.diverged,
-                "in the search": format_measurement(objective, point.search_value),
+                "in the search": format_mean(objective, point.search_value, *point.search_interval),
                 "rank there": point.search_rank,
             }
         )

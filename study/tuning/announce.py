@@ -66,9 +66,12 @@ def plan(
 
 
 def _search_trials(search: Search) -> str:
-    if not search.done:
-        return str(search.left)
-    return f"{search.left} of {search.done + search.left}; {search.done} are complete"
+    text = str(search.left)
+    if search.done:
+        text += f" of {search.done + search.left}; {search.done} are complete"
+    if search.seeds > 1:
+        text += f"; each with {search.seeds} seeds, and judged by their mean"
+    return text
 
 
 def _concurrency(resources: Resources, plan: TuningPlan) -> str:

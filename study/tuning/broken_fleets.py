@@ -11,7 +11,7 @@ from study.analysis.wording import pluralize
 from study.cluster.checkpoint import split_checkpoint, subset_of_checkpoint
 from study.runs.fleet_checkpoint import FleetCheckpoint
 from study.runs.run_folder import RunFolder
-from study.tuning.packing import next_fleets
+from study.tuning.packing import FleetNames, as_fleet
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,14 @@ def regroup(
         content = checkpoint.read()
         half = len(members) // 2
         if failure.out_of_memory and half > 1:
-            first, second = next_fleets(plan, 2)
-            new = [
-                dataclasses.replace(planned, fleet=name, slot=slot)
-                for name, part in ((first, members[:half]), (second, members[half:]))
-                for slot, planned in enumerate(part)
-            ]
-            for name in (first, second):
-                part = subset_of_checkpoint(content, {p.name for p in new if p.fleet == name})
-                if part is not None:
-                    FleetCheckpoint(folder.home, name).write(part)
+            new_names = FleetNames(plan)
+            halves = [as_fleet(part, new_names) for part in (members[:half], members[half:])]
+            new = [*halves[0], *halves[1]]
+            first, second = (part[0].fleet for part in halves)
+            for name, part in zip((first, second), halves, strict=True):
+                states = subset_of_checkpoint(content, {planned.name for planned in part})
+                if states is not None:
+                    FleetCheckpoint(folder.home, name).write(states)
             lines.append(
                 f"{fleet} ran out of memory: its {len(members)} trials go on as {first} and "
                 f"{second}"

@@ -51,6 +51,8 @@ class Confirmation:
     objective: str
     best: int
     seeds: int
+    first_seed: int = 1
+    """the first one that the search has not used"""
 
     @property
     def at_most(self) -> int:
@@ -83,7 +85,7 @@ class Confirmation:
                 name=confirmation_name(number, seed),
                 config=config.replace(seed=seed, test_at_end=True),
             )
-            for seed in range(1, self.seeds + 1)
+            for seed in range(self.first_seed, self.first_seed + self.seeds)
             for number, config in chosen.items()
         ]
         return [planned for planned in confirmations if planned.name not in planned_configs]

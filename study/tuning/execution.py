@@ -37,6 +37,7 @@ from study.tuning import announce as tuning_announce
 from study.tuning.hardware import Comparison, other_machine
 from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
+from study.tuning.proposal_packing import FEW_POINTS, pack_proposals, points_at_a_time
 from study.tuning.reuse import Conditions, EarlierTrial, Reuse, sources
 from study.waiting import waiting
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from study.tuning.tuner import Outcome
 
 _UNKNOWN_COUNT = 1_000_000  # stands for trials that later results will choose
+_SAMPLED_POINTS = 200  # of a search space, which have trials of most kinds among them
 
 
 class TuningEngine:
@@ -74,7 +76,7 @@ class TuningEngine:
         plan = self._plan
         if self._nothing_left:
             return Preview(trials=(), count=0, follow_up=0, seconds=0.0)
-        of_search = plan.search.left if plan.search is not None else 0
+        of_search = plan.search.left * plan.search.seeds if plan.search is not None else 0
         return Preview(
             trials=self._to_train,
             count=of_search + len(self._to_train),
@@ -111,12 +113,13 @@ class TuningEngine:
                 [planned for planned in new if planned.name not in self._matches],
                 [*known.values()],
             )
+            lines = [*self._pack_proposals(), *packed.lines]
             with_fleets = {planned.name: planned for planned in packed.trials}
             new = [with_fleets.get(planned.name, planned) for planned in new]
             plan = self._plan = replace(plan, trials=[*begun, *new])
             self._expected = self._estimate_plan()
             self._hardware = self._compare_hardware(nodes, speedups)
-        tuning_announce.plan(plan, self._resources, self._expected, packed.lines, console)
+        tuning_announce.plan(plan, self._resources, self._expected, lines, console)
         self._announce_reused()
         if dry_run:
             tuning_announce.trials(self._to_train, self._expected, console)
@@ -152,11 +155,7 @@ class TuningEngine:
         other = other_machine(request.cores, request.gpus, this_machine())
         if other is not None:
             nodes, resources = [other], self._allocate([other], len(trials))
-        why_not_packed = ""
-        if plan.request.scheduler != "none":
-            why_not_packed = f"not possible: {plan.request.scheduler} stops trials one by one"
-        elif plan.options.pack == "off":
-            why_not_packed = "not timed: omit --pack off"
+        why_not_packed = "not timed: omit --pack off" if plan.options.pack == "off" else ""
         return Comparison(
             trials=trials,
             datasets=plan.datasets,
@@ -164,7 +163,7 @@ class TuningEngine:
             resources=resources,
             is_here=other is None,
             why_not_packed=why_not_packed,
-            speeds=self._fleet_speeds(trials),
+            speeds=self._fleet_speeds([planned.config for planned in trials]),
             estimate_trials=self._estimate,
             speedups=speedups,
         ).hardware()
@@ -258,12 +257,10 @@ class TuningEngine:
 
     def _pack(self, trials: list[PlannedTrial], known: Sequence[PlannedTrial] = ()) -> Packing:
         """Put new trials into fleets, as `--pack` says; the `known` trials have theirs."""
-        mode, scheduler = self._plan.options.pack, self._plan.request.scheduler
+        mode = self._plan.options.pack
         if mode == "off" or not trials:
             return Packing(trials, [])
-        if scheduler != "none":
-            return Packing(trials, [f"none: {scheduler} stops trials one by one"])
-        speeds = self._fleet_speeds(trials)
+        speeds = self._fleet_speeds([planned.config for planned in trials])
         find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
         with speeds.measuring():
             return pack(
@@ -274,13 +271,32 @@ class TuningEngine:
                 known=known,
             )
 
-    def _fleet_speeds(self, trials: Sequence[PlannedTrial]) -> FleetSpeeds:
+    def _pack_proposals(self) -> Sequence[str]:
+        """Choose how the search packs its proposals; return lines that say what was chosen."""
+        search, mode = self._plan.search, self._plan.options.pack
+        if search is None or not search.left or mode == "off":
+            return []
+        points = points_at_a_time(search.left, self._resources.side_by_side, learns=search.learns)
+        if mode != "auto":
+            points = int(mode)
+        if points * search.seeds == 1:
+            return [FEW_POINTS]
+        samples = search.samples(_SAMPLED_POINTS)
+        speeds = self._fleet_speeds(samples)
+        find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
+        with speeds.measuring():
+            search.packing = pack_proposals(
+                samples, find_limit, speeds.speedup, points=points, seeds=search.seeds
+            )
+        return search.packing.lines
+
+    def _fleet_speeds(self, configs: Sequence[TrainConfig]) -> FleetSpeeds:
         return FleetSpeeds(
             self._plan.datasets,
             side_by_side=self._resources.side_by_side,
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
-            kinds=len({kind_of(planned.config) for planned in trials}),
+            kinds=len({kind_of(config) for config in configs}),
         )
 
     def _fleet_shares(self, trials: Sequence[PlannedTrial]) -> dict[str, FleetShare]:
@@ -297,7 +313,7 @@ class TuningEngine:
         largest: dict[Hashable, list[TrainConfig]] = {}
         for configs in sorted(fleets.values(), key=len):
             largest[kind_of(configs[0])] = configs
-        speeds = self._fleet_speeds(trials)
+        speeds = self._fleet_speeds([planned.config for planned in trials])
         with speeds.measuring():
             speedups = {kind: speeds.speedup(configs) for kind, configs in largest.items()}
         return {
@@ -309,13 +325,19 @@ class TuningEngine:
     def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
         """Train the search or the trials; then what is left of fleets that failed."""
         from study.tuning.broken_fleets import regroup  # imports torch
+        from study.tuning.search import Search
 
         outcome = self._train_once(batch, expected)
         while outcome.broken and not outcome.interrupted:
             trials, lines = regroup(self.folder, outcome.broken)
             for line in lines:
                 self._console.print(line)
-            again = self._train_once(trials, self._estimate(trials))
+            if isinstance(batch, Search):
+                batch.look(self.folder)
+                batch.pending, batch.may_propose = trials, False
+            else:
+                batch = trials
+            again = self._train_once(batch, self._estimate(trials))
             outcome = replace(again, failed=outcome.failed | again.failed)
         return outcome
 
@@ -336,7 +358,8 @@ class TuningEngine:
             return plan.search is None or (trial_number(name) is not None) == of_search
 
         if isinstance(batch, Search):
-            expected_seconds, unnamed, complete = {}, batch.left, batch.done
+            expected_seconds = {}
+            unnamed, complete = batch.trials_left, batch.complete_trials
         else:
             if plan.search is not None:  # confirmations are compared at full length
                 scheduler = "none"
@@ -374,9 +397,14 @@ class TuningEngine:
             side_by_side=self._resources.side_by_side,
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
+            fleets={config.id: plan.search.packing.share(config) for config in plan.configs},
         )
         follow_up = 0 if plan.follow_up is None else plan.follow_up.at_most or 0
-        return estimate_unknown(sampled, plan.search.left + follow_up, self._resources.side_by_side)
+        return estimate_unknown(
+            sampled,
+            plan.search.left * plan.search.seeds + follow_up,
+            self._resources.side_by_side,
+        )
 
     def _estimate(self, trials: Sequence[PlannedTrial]) -> Estimate:
         return estimate(

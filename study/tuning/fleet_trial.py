@@ -29,6 +29,8 @@ class Member:
     are computed as before. What its folder holds stays."""
     records: list[Record] = field(default_factory=list)
     begun_at: int = 0
+    stopped_at: int | None = None
+    """the step at which a scheduler has stopped it, if it was complete at the start"""
 
 
 class FleetTrial(Trial):
@@ -59,8 +61,12 @@ class FleetTrial(Trial):
             know_directions(config.metrics or ())
         folders = {name: TrialFolder.in_run(self._home, name) for name in configs}
         complete = {name for name, folder in folders.items() if folder.complete}
+        stopped_at: dict[str, int] = {}
         for name in complete:
-            self._reports.append({"name": name, **self._report(folders[name].records(), None, 0)})
+            records_so_far = folders[name].records()
+            self._reports.append({"name": name, **self._report(records_so_far, None, 0)})
+            if folders[name].stopped:
+                stopped_at[name] = records_so_far[-1].step
         if len(complete) == len(configs):
             return
         for name, folder in folders.items():
@@ -72,8 +78,15 @@ class FleetTrial(Trial):
         records = restore_fleet(self._name, runs, unfinished, self._checkpoint.read(), log)
         for name, run in runs.items():
             if name in records:
-                member = Member(name, folders[name], run, name in complete, records[name], run.step)
-                self._members[run] = member
+                self._members[run] = Member(
+                    name,
+                    folders[name],
+                    run,
+                    name in complete,
+                    records[name],
+                    run.step,
+                    stopped_at.get(name),
+                )
         self._fleet = Fleet(list(self._members))
         log(f"{self._name} of {len(self._members)} trials begins at step {self._fleet.step}")
 
@@ -88,6 +101,7 @@ class FleetTrial(Trial):
         reports, self._reports = self._reports, []
         fleet = self._fleet
         if fleet is not None:
+            self._let_stopped_leave(fleet)
             self._advance_fleet(fleet)
             reports += [
                 {"name": member.name, **self._report(member.records, run, member.begun_at)}
@@ -96,6 +110,27 @@ class FleetTrial(Trial):
             ]
             self._members = {run: m for run, m in self._members.items() if not run.finished}
         return {"done": fleet is None or fleet.finished, "members": reports}
+
+    def _let_stopped_leave(self, fleet: Fleet) -> None:
+        """Remove the members that the driver has marked as stopped since their last report.
+
+        One that was stopped before this attempt leaves at the same step, so that the others are
+        computed as before.
+        """
+        if self._seconds_between_reports:  # there is no scheduler
+            return
+        leaving = {
+            run
+            for run, member in self._members.items()
+            if (
+                member.stopped_at is not None and fleet.step >= member.stopped_at
+                if member.complete
+                else member.folder.stopped
+            )
+        }
+        if leaving:
+            fleet.remove(leaving)
+            self._members = {r: m for r, m in self._members.items() if r not in leaving}
 
     def _advance_fleet(self, fleet: Fleet) -> None:
         """Train until the next report is due and the fleet is resumable; then save what is new."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lenet.alike import ALIKE
@@ -13,7 +13,7 @@ from lenet.registry import is_own
 from search_spaces.study import PlannedTrial
 from study.cluster.fleet_speed import Limit
 
-_RECORDED_ALIKE = ("record_every", "evaluate_at")
+RECORDED_ALIKE = ("record_every", "evaluate_at")
 """With these in common, all members record at once again and again, and can be saved then."""
 
 _FLEET = "fleet"
@@ -59,19 +59,16 @@ def pack(
         {kind: limit.members for kind, limit in limits.items()},
         side_by_side,
     )
-    names = iter(next_fleets(known, sum(counts.values())))
-    packed, lines = {}, []
+    names = FleetNames(known)
+    packed: dict[str, PlannedTrial] = {}
+    lines = []
     alike: dict[str, list[TrainConfig]] = {}
     for group in groups.values():
         alike.setdefault(_name(group[0].config), []).append(group[0].config)
     for kind, group in groups.items():
-        chunks = _chunks(group, counts[kind])
+        chunks = even_chunks(group, counts[kind])
         for chunk in chunks:
-            fleet = next(names) if len(chunk) > 1 else ""
-            for slot, planned in enumerate(chunk):
-                packed[planned.name] = dataclasses.replace(
-                    planned, fleet=fleet, slot=slot if fleet else 0
-                )
+            packed |= {planned.name: planned for planned in as_fleet(chunk, names)}
         reason = limits[kind].reason
         largest = [planned.config for planned in max(chunks, key=len)]
         if len(largest) > 1:
@@ -82,18 +79,32 @@ def pack(
     return Packing([packed[planned.name] for planned in trials], lines)
 
 
-def next_fleets(known: Sequence[PlannedTrial], count: int) -> list[str]:
-    """Return `count` names of fleets that continue those of the `known` trials."""
-    numbers = [int(planned.fleet.removeprefix(_FLEET)) for planned in known if planned.fleet]
-    first = max(numbers, default=0) + 1
-    return [f"{_FLEET}{number}" for number in range(first, first + count)]
+class FleetNames(Iterator[str]):
+    """Names of new fleets, without end. Unlike a generator, it can be pickled, as Tune does."""
+
+    def __init__(self, known: Iterable[PlannedTrial]) -> None:
+        """Continue the names of the fleets of the `known` trials."""
+        numbers = [int(planned.fleet.removeprefix(_FLEET)) for planned in known if planned.fleet]
+        self._last = max(numbers, default=0)
+
+    def __next__(self) -> str:
+        self._last += 1
+        return f"{_FLEET}{self._last}"
+
+
+def as_fleet(trials: Sequence[PlannedTrial], names: Iterator[str]) -> list[PlannedTrial]:
+    """Return `trials` as the members of a new fleet, in the order of its slots; one stays alone."""
+    if len(trials) == 1:
+        return [dataclasses.replace(trials[0], fleet="", slot=0)]
+    fleet = next(names)
+    return [dataclasses.replace(p, fleet=fleet, slot=slot) for slot, p in enumerate(trials)]
 
 
 def kind_of(config: TrainConfig) -> Hashable:
     """Return what trials of one fleet have in common."""
     # What cannot be stacked must not keep others of its kind from being packed.
     cannot_be_stacked = is_own(config.optimizer) or config.clip_norm is not None
-    return (cannot_be_stacked, *(getattr(config, name) for name in (*ALIKE, *_RECORDED_ALIKE)))
+    return (cannot_be_stacked, *(getattr(config, name) for name in (*ALIKE, *RECORDED_ALIKE)))
 
 
 def _counts(
@@ -117,7 +128,7 @@ def _counts(
     return counts
 
 
-def _chunks(group: Sequence[PlannedTrial], count: int) -> list[Sequence[PlannedTrial]]:
+def even_chunks(group: Sequence[PlannedTrial], count: int) -> list[Sequence[PlannedTrial]]:
     """Divide `group` into `count` runs of neighbors whose lengths differ by at most one."""
     bounds = [len(group) * n // count for n in range(count + 1)]
     return [group[start:stop] for start, stop in itertools.pairwise(bounds)]

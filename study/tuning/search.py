@@ -7,6 +7,7 @@ the source of truth.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,14 +20,14 @@ from optuna.trial import FrozenTrial, TrialState
 from lenet.config import TrainConfig
 from lenet.records import Record, last_finite
 from search_spaces.space import Choice, Dimension, SearchSpace
-from search_spaces.study import PlannedTrial, maximized
-from study.analysis.search import quiet_optuna, trial_number
+from search_spaces.study import PlannedTrial, maximized, worst_value
+from study.analysis.search import quiet_optuna, trial_name, trial_number
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import TrialFolder
 from study.tuning import databases
+from study.tuning.proposal_packing import ProposalPacking
 
-SEED = 0
-"""The seed of every trial of a search, so that trials differ in their settings only."""
+_LEARNING_SAMPLERS = frozenset({"tpe", "gp", "cmaes"})
 
 _WITHOUT_TEST = {"test_at_end": False, "test_curve": False}
 
@@ -82,6 +83,21 @@ def final_values(records: Sequence[Record], objectives: Sequence[str]) -> list[f
     return None if any(map(math.isnan, values)) else values
 
 
+def point_values(
+    curves: Sequence[Sequence[Record]], objectives: Sequence[str]
+) -> list[float] | None:
+    """Return the mean of each objective over the seeds of a point, whose `curves` are given.
+
+    A seed without a value, because it diverged, counts with the worst one: 0 of an accuracy,
+    infinity of a loss. Returns None if no seed has a value.
+    """
+    by_seed = [final_values(records, objectives) for records in curves]
+    if not any(by_seed):
+        return None
+    worst = [worst_value(name, is_maximized=maximized(name)) for name in objectives]
+    return [statistics.fmean(values) for values in zip(*(v or worst for v in by_seed), strict=True)]
+
+
 def values_by_epoch(records: Sequence[Record], objective: str) -> dict[int, float]:
     """Return the objective when each epoch was complete, by the number of complete epochs.
 
@@ -112,18 +128,43 @@ class Search:
     url: str
     """of the database that holds Optuna's study"""
     study_name: str
+    seeds: int = 1
+    """of each point, 0, 1, ...; its objectives are means over them"""
     start_from: Sequence[Mapping[str, Any]] = ()
     """points to try first"""
+    packing: ProposalPacking = field(default_factory=ProposalPacking)
     study: optuna.Study | None = field(default=None, init=False)
-    pending: list[tuple[int, PlannedTrial]] = field(default_factory=list, init=False)
-    """unfinished trials with their numbers in Optuna's study"""
+    pending: list[PlannedTrial] = field(default_factory=list, init=False)
+    """unfinished trials"""
     done: int = field(default=0, init=False)
-    """complete trials"""
+    """points whose trials are all complete"""
+    complete_trials: int = field(default=0, init=False)
+    may_propose: bool = field(default=True, init=False)
+    """False: only the pending trials are trained"""
+
+    @property
+    def learns(self) -> bool:
+        """Whether proposals depend on the results of earlier points."""
+        return self.sampler in _LEARNING_SAMPLERS
 
     @property
     def left(self) -> int:
-        """Number of trials to train. Pending trials are finished even if `trials` is lower."""
-        return max(self.trials - self.done, len(self.pending), 0)
+        """Number of points to train. Pending ones are finished even if `trials` is lower."""
+        return max(self.trials - self.done, self._pending_points)
+
+    @property
+    def to_propose(self) -> int:
+        """Number of points that are not proposed yet."""
+        return self.left - self._pending_points if self.may_propose else 0
+
+    @property
+    def trials_left(self) -> int:
+        """Number of trials to train."""
+        return len(self.pending) + self.to_propose * self.seeds
+
+    @property
+    def _pending_points(self) -> int:
+        return len({trial_number(planned.name) for planned in self.pending})
 
     def samples(self, count: int) -> list[TrainConfig]:
         """Draw random points of the space."""
@@ -131,28 +172,46 @@ class Search:
             study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self.seed))
             return [self.config(propose(self.space.dimensions, study.ask())) for _ in range(count)]
 
-    def config(self, values: Mapping[str, Any]) -> TrainConfig:
-        """Return the config of a point of the space."""
-        return self.space.config({**values, "seed": SEED, **_WITHOUT_TEST})
+    def config(self, values: Mapping[str, Any], seed: int = 0) -> TrainConfig:
+        """Return the config of a point of the space with a seed.
+
+        All points have the same seeds, so that they differ in their settings only.
+        """
+        return self.space.config({**values, "seed": seed, **_WITHOUT_TEST})
+
+    def point(self, number: int, values: Mapping[str, Any]) -> list[PlannedTrial]:
+        """Return the trials of a point: one for each seed."""
+        configs = [self.config(values, seed) for seed in range(self.seeds)]
+        return [
+            PlannedTrial(name=trial_name(number, config, self.seeds), config=config)
+            for config in configs
+        ]
 
     def look(self, folder: RunFolder) -> set[str]:
         """Count the complete trials of a run and return their names. Changes nothing on disk."""
 
-        def complete(planned: PlannedTrial, trial: TrialFolder) -> str | None:
-            is_search_trial = trial_number(planned.name) is not None
-            return planned.name if is_search_trial and trial.complete else None
+        def is_complete(planned: PlannedTrial, trial: TrialFolder) -> tuple[PlannedTrial, bool]:
+            return planned, trial_number(planned.name) is not None and trial.complete
 
-        names = {name for name in folder.map_trials(complete) if name is not None}
-        self.done = len(names)
+        of_search = [
+            (planned, complete)
+            for planned, complete in folder.map_trials(is_complete)
+            if trial_number(planned.name) is not None
+        ]
+        names = {planned.name for planned, complete in of_search if complete}
+        points = {trial_number(planned.name) for planned, _ in of_search}
+        unfinished = {trial_number(planned.name) for planned, complete in of_search if not complete}
+        self.done = len(points - unfinished)
+        self.complete_trials = len(names)
         return names
 
     @databases.translated_errors()
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
         """Open or create Optuna's study and reconcile it with the folder.
 
-        A trial that ended is told, one that began or failed is pending, one that was only proposed
-        is abandoned. The folder must be locked, or the trials of another process would be taken
-        for abandoned ones.
+        A point whose trials ended is told. Trials that began or failed are pending, and a point
+        that was only proposed is abandoned. The folder must be locked, or the trials of another
+        process would be taken for abandoned ones.
 
         Raises: OSError if the database becomes unreachable.
         """
@@ -168,32 +227,36 @@ class Search:
             )
             for point in self.start_from:
                 self.study.enqueue_trial(dict(point), skip_if_exists=True)
-        by_number = {trial_number(planned.name): planned for planned in folder.plan}
+        by_number: dict[int | None, list[PlannedTrial]] = {}
+        for planned in folder.plan:
+            by_number.setdefault(trial_number(planned.name), []).append(planned)
         for trial in self.study.get_trials(deepcopy=False):
-            self._reconcile(trial, by_number.get(trial.number), folder, complete)
+            self._reconcile(trial, by_number.get(trial.number, []), folder, complete)
         self.look(folder)
 
     def _reconcile(
         self,
         trial: FrozenTrial,
-        planned: PlannedTrial | None,
+        planned: Sequence[PlannedTrial],
         folder: RunFolder,
         complete: set[str],
     ) -> None:
         running = trial.state == TrialState.RUNNING
-        if planned is None:
+        unfinished = [one for one in planned if one.name not in complete]
+        if not planned:
             if running:
                 self._abandon(trial)
-        elif planned.name in complete:
+        elif not unfinished:
             if running:
-                trained = folder.trial(planned.name)
-                stopped = trained.state()["status"] == "stopped"
-                self.tell(trial.number, trained.records(), stopped=stopped)
+                trained = [folder.trial(one.name) for one in planned]
+                stopped = any(one.state()["status"] == "stopped" for one in trained)
+                self.tell(trial.number, *(one.records() for one in trained), stopped=stopped)
         elif running:
-            self.pending.append((trial.number, planned))
+            self.pending += unfinished
         elif trial.state.is_finished():
             # Optuna was told, and the run was killed before the folder was marked.
-            folder.trial(planned.name).mark("stopped")
+            for one in unfinished:
+                folder.trial(one.name).mark("stopped")
 
     def _abandon(self, trial: FrozenTrial) -> None:
         """End a trial that was proposed but never planned. An enqueued point is enqueued again."""
@@ -204,15 +267,18 @@ class Search:
             with quiet_optuna():
                 self.study.enqueue_trial(point)
 
-    def tell(self, number: int, records: Sequence[Record], *, stopped: bool) -> None:
-        """Tell Optuna how a trial ended: complete, pruned by a scheduler, or failed (diverged)."""
+    def tell(self, number: int, *curves: Sequence[Record], stopped: bool) -> None:
+        """Tell Optuna how a point ended: complete, pruned by a scheduler, or failed (diverged).
+
+        `curves`: the records of its seeds.
+        """
         assert self.study is not None
-        values = final_values(records, self.objectives)
+        values = point_values(curves, self.objectives)
         with quiet_optuna():
             if values is None or (stopped and len(self.objectives) > 1):
                 self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
             elif stopped:
-                self._report(number, records)
+                self._report(number, curves[0])
                 # Optuna takes the last reported value as the trial's value.
                 self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
             else:

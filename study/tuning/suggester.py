@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.samplers import PartialFixedSampler
+from ray import tune
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces.study import PlannedTrial, maximized
-from study.analysis.search import quiet_optuna, trial_name
+from study.analysis.search import quiet_optuna, trial_number
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
-from study.tuning.reuse import Reuse
+from study.tuning.packing import FleetNames, as_fleet, even_chunks, kind_of
+from study.tuning.proposal_packing import values_of_kind
+from study.tuning.reuse import EarlierTrial, Reuse
 from study.tuning.search import Search, propose
 
 
@@ -40,7 +46,7 @@ class InOrder(Searcher):
         """Take the `trials` to train. The `plan` also has members of fleets that are complete."""
         super().__init__()
         self.names = frozenset(planned.name for planned in trials)
-        self._configs = _configs(trials, plan)
+        self._configs = [unit.config for unit in _units(trials, plan)]
         self._next = iter(self._configs)
 
     def __len__(self) -> int:
@@ -60,29 +66,42 @@ class InOrder(Searcher):
         Path(checkpoint_path).write_bytes(b"")
 
 
-def _configs(trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> list[dict[str, Any]]:
-    """Return Tune's config of each fleet and single trial (see `FleetTrial`)."""
+@dataclass(frozen=True)
+class _Unit:
+    """What Tune takes for one trial: a fleet or a single trial."""
+
+    config: dict[str, Any]
+    """Tune's (see `FleetTrial`)"""
+    names: tuple[str, ...]
+    """of the trials to train"""
+
+
+def _units(trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> list[_Unit]:
+    """Return the `trials` as fleets and single trials. All members of the fleets are in `plan`."""
+    groups: dict[str, list[PlannedTrial]] = {}
+    for planned in trials:
+        groups.setdefault(planned.fleet or planned.name, []).append(planned)
     members: dict[str, list[PlannedTrial]] = {}
     for planned in plan:
         members.setdefault(planned.fleet, []).append(planned)
-    configs, fleets = [], set()
-    for planned in trials:
-        if not planned.fleet:
-            configs.append(tune_config(planned))
-        elif planned.fleet not in fleets:
-            fleets.add(planned.fleet)
-            by_slot = sorted(members[planned.fleet], key=lambda member: member.slot)
-            configs.append(
-                {"trial": {"name": planned.fleet, "members": [*map(_trial_config, by_slot)]}}
-            )
-    return configs
+    units = []
+    for group in groups.values():
+        fleet = group[0].fleet
+        config = tune_config(group[0])
+        if fleet:
+            by_slot = sorted(members[fleet], key=lambda member: member.slot)
+            config = {"trial": {"name": fleet, "members": [*map(_trial_config, by_slot)]}}
+        units.append(_Unit(config, tuple(planned.name for planned in group)))
+    return units
 
 
 class Suggester(OptunaSearch):
     """Proposes the trials of a search and tells Optuna how they ended.
 
-    Each proposal joins the folder's plan before it is trained. Trials that a scheduler stopped
-    are reported as pruned. Ray 2.60's `OptunaSearch` reports them as complete, with an early value.
+    Points are proposed together, as many as `Search.packing` says. Those of one kind become
+    fleets. Each proposal joins the folder's plan before it is trained. Trials that a
+    scheduler stopped are reported as pruned. Ray 2.60's `OptunaSearch` reports them as complete,
+    with an early value.
     """
 
     def __init__(self, search: Search, folder: RunFolder, reuse: Reuse | None = None) -> None:
@@ -99,70 +118,131 @@ class Suggester(OptunaSearch):
                 storage=search.study._storage,
             )
         self._search = search
-        self._study = search.study
+        self._free_sampler = search.study.sampler
         self._folder = folder
         self._reuse = reuse
-        self._pending = list(search.pending)
+        plan = folder.plan
+        self._fleet_names = FleetNames(plan)
+        self._points: dict[int, list[str]] = {}
+        """names of the trials of each point that has unfinished ones"""
+        unfinished = {trial_number(planned.name) for planned in search.pending}
+        for planned in plan:
+            number = trial_number(planned.name)
+            if number is not None and number in unfinished:
+                self._points.setdefault(number, []).append(planned.name)
+        self._waiting = _units(search.pending, plan)
+        self._to_propose = search.to_propose
         limit = math.inf if search.seconds is None else search.seconds
         self._deadline = time.monotonic() + limit
-        self._planned: dict[str, PlannedTrial] = {}
+        self.names: set[str] = set()
+        """of the trials that were handed out"""
         self.timed_out = False
         self.error: OSError | None = None
         """set once the database or the folder is unreachable; nothing more is proposed"""
 
     @property
-    def begun(self) -> list[str]:
-        """Names of the trials that were handed out."""
-        return [planned.name for planned in self._planned.values()]
+    def metric(self) -> None:  # type: ignore[override]
+        """Nothing that Tune could demand of each result: a fleet has no objective of its own."""
+        return
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are trials that were not handed out."""
+        return bool(self._waiting) or self._to_propose > 0
 
     def suggest(self, trial_id: str) -> Any:
-        if self.error:
+        if self.error or not self.has_more:
             return Searcher.FINISHED
-        if time.monotonic() > self._deadline:
+        if time.monotonic() > self._deadline and not self._completes_a_point():
             self.timed_out = True
             return Searcher.FINISHED
-        try:
-            with databases.translated_errors():
-                planned = self._next(trial_id)
-        except OSError as error:
-            self.error = error
-            return Searcher.FINISHED
-        self._planned[trial_id] = planned
-        return tune_config(planned)
+        if not self._waiting:
+            try:
+                with databases.translated_errors():
+                    self._propose()
+            except OSError as error:
+                self.error = error
+                return Searcher.FINISHED
+        unit = self._waiting.pop(0)
+        self.names.update(unit.names)
+        return unit.config
 
-    def _next(self, trial_id: str) -> PlannedTrial:
-        if self._pending:
-            number, planned = self._pending.pop(0)
-            frozen = self._study.get_trials(deepcopy=False)[number]
-            self._ot_trials[trial_id] = optuna.trial.Trial(self._study, frozen._trial_id)
-            return planned
-        with quiet_optuna():
-            values = super().suggest(trial_id)
-        config = self._search.config(values or {})
-        number = self._ot_trials[trial_id].number
-        planned = PlannedTrial(name=trial_name(number, config), config=config)
+    def _completes_a_point(self) -> bool:
+        """Whether the next trial is another seed of a point of which one was handed out."""
+        following = self._waiting[0].names if self._waiting else ()
+        numbers = {trial_number(name) for name in following}
+        return any(trial_number(name) in numbers for name in self.names)
+
+    def _propose(self) -> None:
+        """Propose as many points as become one fleet, and plan their trials.
+
+        If the sampler learns nothing, propose freely: as many as become a fleet of each kind.
+        """
+        packing, seeds = self._search.packing, self._search.seeds
+        first, values = self._ask({})
+        count = packing.points_like(first[0].config, seeds)
+        of_kind: dict[str, Any] = {}
+        if self._search.learns:
+            of_kind = values_of_kind(self._search.space.dimensions, values)
+        elif count > 1:
+            count *= len(packing.members)
+        count = min(count, self._to_propose)
+        points = [first, *(self._ask(of_kind)[0] for _ in range(count - 1))]
+        self._to_propose -= count
+        reused: dict[str, EarlierTrial] = {}
+        kinds: dict[Hashable, list[PlannedTrial]] = {}
+        for planned in itertools.chain.from_iterable(points):
+            match = self._reuse.find(planned.config) if self._reuse else None
+            if match:
+                reused[planned.name] = match
+            kinds.setdefault(planned.name if match else kind_of(planned.config), []).append(planned)
+        trials = [
+            planned
+            for group in kinds.values()
+            for part in even_chunks(group, -(-len(group) // packing.limit(group[0].config)))
+            for planned in as_fleet(part, self._fleet_names)
+        ]
         # The database goes first, so no trial is planned that an uploaded database lacks.
         self._folder.upload_database()
-        self._folder.extend_plan([planned])
-        if self._reuse and (match := self._reuse.find(config)):  # the worker finds it complete
-            match.adopt_into(self._folder.trial(planned.name))
-        return planned
+        self._folder.extend_plan(trials)
+        for name, match in reused.items():  # the worker finds it complete
+            match.adopt_into(self._folder.trial(name))
+        self._waiting += _units(trials, trials)
+
+    def _ask(self, fixed: Mapping[str, Any]) -> tuple[list[PlannedTrial], dict[str, Any]]:
+        """Ask Optuna for a point with `fixed` values; return its trials and all its values."""
+        study: Any = self._ot_study
+        study.sampler = self._free_sampler
+        key = str(len(self._ot_trials))  # one of Tune's trials may hold several points
+        with quiet_optuna():
+            if fixed:
+                study.sampler = PartialFixedSampler(dict(fixed), self._free_sampler)
+            values = super().suggest(key) or {}
+        number = self._ot_trials[key].number
+        trials = self._search.point(number, values)
+        self._points[number] = [planned.name for planned in trials]
+        return trials, values
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Do nothing: Optuna is told the whole curve once the trial has ended."""
+        """Do nothing: Optuna is told the whole curve once a point has ended."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        if error:  # a resumed run trains the trial again, so Optuna is told nothing
-            return
-        number = self._ot_trials[trial_id].number
-        stopped = result is not None and not result["ended_by_itself"]
+        """Do nothing: one of Tune's trials may be a fleet. `TellOptuna` hears of each member."""
+
+    def tell(self, name: str, *, stopped: bool) -> None:
+        """Tell Optuna of the point of the trial `name`, which has ended, if all its seeds have."""
+        number = trial_number(name)
+        assert number is not None
         # If Optuna's database is unreachable, the trial is told when the run is resumed.
         try:
-            records = self._folder.trial(self._planned[trial_id].name).records()
+            trials = {other: self._folder.trial(other) for other in self._points[number]}
+            if not all(trial.complete for other, trial in trials.items() if other != name):
+                return
+            curves = [trial.records() for trial in trials.values()]
             with contextlib.suppress(optuna.exceptions.StorageInternalError):
-                self._search.tell(number, records, stopped=stopped)
+                self._search.tell(number, *curves, stopped=stopped)
                 self._folder.upload_database()
         except OSError as unreachable:
             self.error = unreachable
@@ -170,3 +250,17 @@ class Suggester(OptunaSearch):
     def save(self, checkpoint_path: str) -> None:
         """Write an empty file: database and folder hold all that a resumed search needs."""
         Path(checkpoint_path).write_bytes(b"")
+
+
+class TellOptuna(tune.Callback):
+    """Tells Optuna how each trial of a search ended.
+
+    A trial that failed is not told: a resumed run trains it again.
+    """
+
+    def __init__(self, proposals: Suggester) -> None:
+        self._proposals = proposals
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        stopped = not trial.last_result["ended_by_itself"]
+        self._proposals.tell(str(trial), stopped=stopped)

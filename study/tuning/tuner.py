@@ -10,29 +10,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import (
-    AsyncHyperBandScheduler,
-    FIFOScheduler,
-    MedianStoppingRule,
-    TrialScheduler,
-)
+from ray.tune.schedulers import FIFOScheduler
 
 from lenet.config import ConfigError
 from lenet.dataset_files import AnyDataset
-from search_spaces.study import PlannedTrial, maximized
+from lenet.records import Record
+from search_spaces.study import PlannedTrial
+from study.analysis.search import trial_number
 from study.cluster.datasets import share
 from study.cluster.resources import Resources
 from study.interruption import restored_ctrl_c
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
+from study.runs.trial_folder import TrialFolder
 from study.tuning.broken_fleets import BrokenFleet
 from study.tuning.fleet_callback import UnpackFleets
 from study.tuning.fleet_trial import FleetTrial
 from study.tuning.kept_models import KeepBestModel
+from study.tuning.member_scheduler import PerMember, make_scheduler, reports_of
 from study.tuning.progress import ProgressCallback, describe_error, error_of
 from study.tuning.reuse import Reuse
 from study.tuning.search import Search
-from study.tuning.suggester import InOrder, Suggester
+from study.tuning.suggester import InOrder, Suggester, TellOptuna
 
 _RETRIES = 1
 _MAX_PENDING = 200  # enough for any autoscaler to see how much room is missing
@@ -126,15 +125,17 @@ def run_trials(
     statuses = _StatusCallback(folder)
     kept = [KeepBestModel(folder, objectives[0])] if keep_models == "best" else []
     proposals: InOrder | Suggester
+    told: list[tune.Callback] = []
     if isinstance(trials, Search):
-        samples, proposals = trials.left, Suggester(trials, folder, reuse)
+        # Fleets hold several trials, so this is a limit; the suggester ends the search.
+        samples, proposals = trials.trials_left, Suggester(trials, folder, reuse)
+        told = [TellOptuna(proposals)]
         max_pending = 1  # a later proposal can use more results
     else:
         proposals = InOrder(trials, folder.plan)
         samples = len(proposals)
         max_pending = _MAX_PENDING
-    names = set() if isinstance(trials, Search) else {planned.name for planned in trials}
-    callbacks = UnpackFleets([statuses, *kept, progress], names)
+    callbacks = UnpackFleets([statuses, *kept, progress, *told], proposals.names)
     with contextlib.ExitStack() as stack:
         tune_folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="study-tune-"))
         stack.enter_context(progress)
@@ -151,7 +152,9 @@ def run_trials(
                 keep_model=keep_models != "none",
             ),
             tune_config=tune.TuneConfig(
-                scheduler=_scheduler(scheduler, objectives[0]),
+                scheduler=_scheduler(
+                    scheduler, objectives[0], folder, of_search=isinstance(trials, Search)
+                ),
                 search_alg=proposals,
                 num_samples=samples,
                 max_concurrent_trials=resources.concurrent,
@@ -179,7 +182,7 @@ def run_trials(
         folder.trial(name).mark("stopped")
     for name, error in statuses.failed.items():
         folder.trial(name).mark("failed", error)
-    return _outcome(folder, proposals, samples, frozenset(statuses.failed), callbacks.broken)
+    return _outcome(folder, proposals, frozenset(statuses.failed), callbacks.broken)
 
 
 def _trainable(
@@ -213,22 +216,37 @@ def _trainable(
 def _outcome(
     folder: RunFolder,
     proposals: InOrder | Suggester,
-    samples: int,
     failed: frozenset[str],
     broken: Mapping[str, BrokenFleet],
 ) -> Outcome:
-    if isinstance(proposals, InOrder):
-        broken_members = {name for fleet in broken.values() for name in fleet.members}
-        # Trials of an earlier batch may have failed, too.
-        of_this_batch = proposals.names
-        unfinished = {planned.name for planned in folder.unfinished()} & of_this_batch
-        unfinished -= failed | broken_members
-        return Outcome(interrupted=bool(unfinished), failed=failed, broken=broken)
-    if proposals.error:
-        raise proposals.error
-    unfinished = {name for name in proposals.begun if not folder.trial(name).complete} - failed
-    cut_short = len(proposals.begun) < samples and not proposals.timed_out
-    return Outcome(interrupted=cut_short or bool(unfinished), failed=failed)
+    broken_members = {name for fleet in broken.values() for name in fleet.members}
+    cut_short = False
+    if isinstance(proposals, Suggester):
+        if proposals.error:
+            raise proposals.error
+        cut_short = proposals.has_more and not proposals.timed_out
+    # Trials of an earlier batch may have failed, too.
+    unfinished = {planned.name for planned in folder.unfinished()} & proposals.names
+    unfinished -= failed | broken_members
+    return Outcome(interrupted=cut_short or bool(unfinished), failed=failed, broken=broken)
+
+
+def _scheduler(name: str, objective: str, folder: RunFolder, *, of_search: bool) -> FIFOScheduler:
+    """Return the scheduler, which knows what the trials of the folder have reported before.
+
+    `of_search`: confirmations take no part.
+    """
+    if name == "none":
+        return FIFOScheduler()
+    scheduler = PerMember(make_scheduler(name, objective))
+
+    def read(planned: PlannedTrial, trial: TrialFolder) -> tuple[str, list[Record], str]:
+        return planned.name, trial.records(), trial.state().get("status", "")
+
+    for trial, records, status in folder.map_trials(read):
+        if records and (not of_search or trial_number(trial) is not None):
+            scheduler.replay(trial, reports_of(records, objective), status)
+    return scheduler
 
 
 @contextlib.contextmanager
@@ -249,24 +267,3 @@ def _pending_limit(trials: int) -> Iterator[None]:
 
 def _trial_name(trial: Any) -> str:
     return str(trial.config["trial"]["name"])
-
-
-def _scheduler(name: str, objective: str) -> TrialScheduler:
-    if name == "none":
-        return FIFOScheduler()
-    mode = "max" if maximized(objective) else "min"
-    if name == "median":
-        # From the second epoch on, stops what is worse than the median of the running means.
-        return MedianStoppingRule(
-            time_attr="epoch", metric=objective, mode=mode, grace_period=1, min_samples_required=3
-        )
-    # A third of the trials continues after 1, 3, 9, ... epochs. `max_t` only has to exceed the
-    # epochs of any trial.
-    return AsyncHyperBandScheduler(
-        time_attr="epoch",
-        metric=objective,
-        mode=mode,
-        max_t=1_000_000_000,
-        grace_period=1,
-        reduction_factor=3,
-    )

@@ -112,6 +112,28 @@ def test_one_bad_member_takes_no_other_down(run_grid, tmp_path, capsys):
     assert not any(planned.fleet for planned in RunFolder(folder).plan)
 
 
+@pytest.mark.slow  # 30 s
+@pytest.mark.parametrize("fleets", [1, 2])
+def test_a_scheduler_stops_members_of_fleets(fleets, run_grid, tmp_path, digits):
+    folder = tmp_path / "run"
+    rates = "0.5,0.2,0.1,0.05,0.01,0.001,0.0001,0.00001"
+    code = run_grid(
+        *(*NET, "--set", "optimizer=sgd", "--set", f"lr={rates}", "--set", "epochs=9"),
+        *("--scheduler", "asha", "--pack", str(8 // fleets), "--results", str(folder)),
+        *("--max-concurrent", str(fleets)),
+    )
+    assert code == 0
+    trials = trials_of(folder)
+    assert trials.fleet.nunique() == fleets
+    assert set(trials.status) == {"finished", "stopped"}
+    stopped = trials[trials.status == "stopped"]
+    assert set(stopped.epoch) <= {1.0, 3.0}
+    for name in trials.index:
+        curve = records_of(folder, name)
+        assert same(curve, trained_alone(folder, name, digits)[: len(curve)], rel=1e-4)
+    assert not list(folder.glob("fleets/*.pt"))
+
+
 def test_a_dry_run_says_what_auto_chose_and_why(run_grid, tmp_path, capsys):
     folder = tmp_path / "run"
     code = run_grid(

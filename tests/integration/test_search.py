@@ -171,6 +171,112 @@ def test_two_objectives_from_the_best_of_a_grid(run_search, tmp_path):
     assert not (folder / "figures" / "history.png").exists()
 
 
+NET = (
+    *(*DIGITS, "--set", "model=2lr", "--set", "dropout=0"),
+    *("--set", "optimizer=sgd,adam", "--set", "lr=1e-4..0.5"),
+)
+"""A net that trains in fleets, with good and bad learning rates."""
+
+
+def states_by_number(folder):
+    return {trial.number: trial.state for trial in optuna_trials(folder)}
+
+
+@pytest.mark.slow  # 40 s
+def test_members_of_fleets_are_stopped_and_told_one_by_one(run_search, tmp_path):
+    folder = tmp_path / "packed"
+    code = run_search(
+        *(*NET, "--set", "schedule=constant", "--set", "batch_size=16,32", "--set", "epochs=9"),
+        *("--trials", "12", "--scheduler", "asha", "--pack", "4", "--confirm", "2x2"),
+        *("--results", folder),
+    )
+    assert code == 0
+    trials = trials_of(folder)
+    of_search = trials[trials.index.map(trial_number).notna()]
+    assert of_search.fleet.value_counts().to_dict() == {"fleet1": 4, "fleet2": 4, "fleet3": 4}
+    assert {"finished", "stopped"} <= set(of_search.status) <= {"finished", "stopped", "diverged"}
+    for _, members in of_search.groupby("fleet"):
+        assert members.batch_size.nunique() == 1
+    rungs = of_search[of_search.status == "stopped"].epoch
+    assert set(rungs) <= {1.0, 3.0}
+    expected = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
+    states = states_by_number(folder)
+    for name, row in of_search.iterrows():
+        assert states[trial_number(name)] == expected.get(row.status, TrialState.FAIL)
+    # Confirmations are packed as the trials of a grid are, and never stopped.
+    confirmations = trials[trials.index.map(trial_number).isna()]
+    assert set(confirmations.status) == {"finished"}
+    assert not list(folder.glob("fleets/*.pt"))
+
+
+@pytest.mark.slow  # 25 s
+def test_a_point_is_judged_by_the_mean_of_its_seeds(run_search, tmp_path):
+    folder = tmp_path / "seeds"
+    code = run_search(
+        *(*NET, "--set", "batch_size=32", "--set", "epochs=1", "--trials", "4", "--seeds", "2"),
+        *("--pack", "4", "--sampler", "random", "--confirm", "1x2", "--results", folder),
+    )
+    assert code == 0
+    trials = trials_of(folder)
+    number = trials.index.map(trial_number)
+    assert set(trials[number.isna()].seed) == {2, 3}  # fresh ones
+    points = trials[number.notna()]
+    assert set(points.fleet_size) == {4}
+    means = points.groupby(number[number.notna()]).validation_accuracy.mean()
+    told = {trial.number: trial.value for trial in optuna_trials(folder)}
+    assert told == pytest.approx(means.to_dict())
+    confirmed = pd.read_csv(folder / "tables" / "confirmed.csv")
+    assert confirmed["seeds"].tolist() == [2]
+
+
+@pytest.mark.slow  # 60 s
+def test_a_killed_search_of_fleets_is_resumed(ray_address, run_search, tmp_path):
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "study.search", "--address", ray_address, *NET]
+    command += ["--set", "epochs=300", "--set", "batch_size=16", "--trials", "6", "--seeds", "2"]
+    command += ["--pack", "4", "--confirm", "0x0", "--max-concurrent", "1"]
+
+    with subprocess.Popen(
+        [*command, "--results", str(folder)], start_new_session=True, stdout=subprocess.DEVNULL
+    ) as driver:
+        wait_for(lambda: list(folder.glob("fleets/*.pt")), "a checkpoint of a fleet", driver)
+        run = RunFolder(folder)
+        kill(driver, run.trial(run.plan[0].name).state())
+    before = {planned.name: planned for planned in RunFolder(folder).plan}
+    assert run_search("--resume", folder) == 0
+    after = {planned.name: planned for planned in RunFolder(folder).plan}
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 12
+    trials = trials_of(folder)
+    assert set(trials.status) <= {"finished", "diverged"}
+    in_optuna = list(states_by_number(folder).values())
+    assert in_optuna.count(TrialState.COMPLETE) == 6
+
+
+@pytest.mark.slow  # 40 s
+def test_a_fleet_of_proposals_that_fails_goes_on_as_single_trials(run_search, tmp_path, capsys):
+    folder = tmp_path / "broken"
+    code = run_search(
+        *(*DIGITS, "--set", "model=tests.own_models:FailsToObserve", "--set", "batch_size=64"),
+        *("--set", "optimizer=sgd", "--set", "lr=0.05..0.2", "--set", "dropout=0,0.5"),
+        *("--trials", "4", "--max-concurrent", "1", "--pack", "4", "--confirm", "0x0"),
+        *("--sampler", "random", "--results", folder),
+    )
+    assert code == 1
+    printed = unwrapped(capsys.readouterr().out)
+    assert "fleet1 failed again (RuntimeError: made to fail): its 4 unfinished trials" in printed
+    trials = trials_of(folder)
+    assert len(trials) == 4
+    assert trials.groupby("dropout").status.unique().map(list).to_dict() == {
+        0.0: ["finished"],
+        0.5: ["failed"],
+    }
+    states = states_by_number(folder)
+    for name, row in trials.iterrows():
+        expected = TrialState.COMPLETE if row.status == "finished" else TrialState.RUNNING
+        assert states[trial_number(name)] == expected
+
+
 def test_a_search_is_resumed_by_study_search(searched, run_grid, capsys):
     assert run_grid("--resume", str(searched[0])) == 2
     assert "python -m study.search --resume" in capsys.readouterr().err

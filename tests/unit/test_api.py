@@ -129,6 +129,15 @@ def test_a_study_may_be_an_object():
     assert repr(job).startswith(f"<TuningJob for {job.folder.path}: ")
 
 
+def test_a_range_test_takes_a_study_that_is_an_object():
+    job = api.lr_range(OWN, budget="smoke")
+    assert {p.config.dataset for p in job.session.request.plan()} == {"digits"}
+    assert kept.is_in_memory(job.study)
+    assert job.session.command == ()
+    with pytest.raises(api.ConfigError, match="fan is no study of your own"):
+        api.lr_range("fan")
+
+
 def test_a_study_that_another_session_made_is_missed():
     with pytest.raises(api.ConfigError, match="was made in another Python session"):
         search_spaces.find("object:other-0123")

@@ -55,7 +55,6 @@ ALLOWED_WITH_RESUME = {
         (["--set", "loss=sum-of-squares"], "use loss=cross-entropy or mse"),
         (["--set", "schedule=ramp-linear", "--set", "lr=2"], "set lr below final_lr"),
         (["--pack", "1"], "--pack: 1 must be auto, off (each trial alone), or a number of trials"),
-        (["--pack", "4", "--scheduler", "asha"], "--pack 4 does not go with --scheduler asha"),
         (["--set", "validation_fraction=0"], "choose a fraction above 0"),
         (["--set", "evaluate_at=5+3"], "evaluate_at must increase"),
         (["--set", "lr=1e-3..1"], "search the range with python -m study.search"),

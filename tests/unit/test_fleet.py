@@ -221,6 +221,27 @@ def test_a_resumed_fleet_ends_as_an_undisturbed_one(records, digits):
         assert same(found[config_id], curve)
 
 
+def test_a_member_that_is_removed_disturbs_no_other(make_run):
+    common = {"model": "4ls", "loss": "mse", "batch_size": 32, "steps": 9, "record_every": 3}
+    members = [{**common, "optimizer": name, "lr": 0.05} for name in ("sgd", "adam", "momentum")]
+    runs = [make_run(**settings) for settings in members]
+    together = fleet.Fleet(runs)
+    records = {run: [record] for run, record in together.advance()}
+    together.remove({runs[1]})
+    while not together.finished:
+        for run, record in together.advance():
+            records[run].append(record)
+    for number in (0, 2):
+        alone = list(training.train(make_run(**members[number])))
+        found = records[runs[number]]
+        assert [one.train_loss for one in found] == pytest.approx([one.train_loss for one in alone])
+    # It goes on by itself, with its own weights and optimizer.
+    assert len(records[runs[1]]) == 1
+    alone = list(training.train(make_run(**members[1])))
+    rest = list(training.train(runs[1]))
+    assert rest[-1].train_loss == pytest.approx(alone[-1].train_loss)
+
+
 def test_a_member_goes_on_alone_as_if_it_had_always_been(make_run):
     settings = settings_of_a_fleet()
     begun = fleet.Fleet([make_run(**own) for own in settings])

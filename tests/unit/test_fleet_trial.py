@@ -133,6 +133,51 @@ def test_a_member_that_ended_after_the_checkpoint_keeps_its_slot(begin, tmp_path
     assert (tmp_path / "trials" / "brief" / "trial.json").read_bytes() == ended
 
 
+def stop_after(worker, home, name, reports):
+    """Step until `name` has reported so often; then mark it as stopped, as the driver does."""
+    while len(trial(home, name).records()) < reports:
+        worker.step()
+    trial(home, name).mark("stopped")
+
+
+@pytest.fixture
+def stopped(begin, tmp_path):
+    """The records of a fleet of which a scheduler stops a member after its second record."""
+    home = tmp_path / "stopped"
+    worker = begin(home)
+    stop_after(worker, home, "adam", 2)
+    train_to_the_end(worker)
+    return records(home)
+
+
+def test_a_stopped_member_leaves_and_the_others_go_on(stopped, undisturbed):
+    assert same(stopped["adam"], undisturbed["adam"][:2])
+    assert same(stopped["sgd"], undisturbed["sgd"], rel=1e-4)
+    assert len(stopped["sgd"]) == 4
+
+
+def test_a_fleet_ends_if_all_its_members_are_stopped(begin, tmp_path):
+    worker = begin(tmp_path)
+    worker.step()
+    for name in ("sgd", "adam", "brief"):
+        trial(tmp_path, name).mark("stopped")
+    assert worker.step() == {"done": True, "members": []}
+    assert checkpoint(tmp_path).read() is None
+
+
+@pytest.mark.parametrize("delete_checkpoint", [False, True])
+def test_a_resumed_fleet_lets_a_stopped_member_leave_at_the_same_step(
+    delete_checkpoint, begin, tmp_path, stopped
+):
+    stop_after(begin(tmp_path), tmp_path, "adam", 2)
+    if delete_checkpoint:
+        checkpoint(tmp_path).delete()
+    train_to_the_end(begin(tmp_path))
+    found = records(tmp_path)
+    assert all(same(found[name], stopped[name]) for name in CONFIGS)
+    assert trial(tmp_path, "adam").state()["status"] == "stopped"
+
+
 def test_a_fleet_without_its_checkpoint_starts_over(begin, tmp_path, undisturbed):
     begin(tmp_path).step()
     checkpoint(tmp_path).write(b"damaged")

@@ -327,3 +327,11 @@ def test_a_measurement_that_other_work_holds_up_is_made_again(digits, monkeypatc
     config = TrainConfig(dataset="digits", model="softmax")
     with speeds.measuring():
         assert speeds.speedup([config, dataclasses.replace(config, seed=1)]) == 2.0
+
+
+def test_the_head_of_a_cluster_may_have_no_gpu_itself(digits):
+    probe = fleet_probe.FleetProbe({"digits": digits}, neighbors=0, threads=1, use_gpu=True)
+    memory = probe.free_gpu_memory()
+    assert (memory is not None) == torch.cuda.is_available()
+    speeds = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=True, kinds=1)
+    assert speeds._fitting([TrainConfig(dataset="digits")]) >= 1

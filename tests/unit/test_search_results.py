@@ -18,6 +18,7 @@ from study.analysis.search import (
     confirmed_points,
     pareto_front,
     quiet_optuna,
+    search_trials,
     trial_name,
     winner_notes,
 )
@@ -49,10 +50,10 @@ def point(number):
     return values
 
 
-def results(ends, confirmations=None, objectives=("validation_accuracy",)):
-    """Return a search whose trials ended with (status, accuracy, seconds).
+def results(ends, confirmations=None, objectives=("validation_accuracy",), seeds=1):
+    """Return a search whose trials ended with (status, accuracy, seconds): `seeds` of each point.
 
-    `confirmations`: accuracies of the fresh seeds, by number of the trial.
+    `confirmations`: accuracies of the fresh seeds, by number of the point.
     """
     rows = []
 
@@ -66,12 +67,13 @@ def results(ends, confirmations=None, objectives=("validation_accuracy",)):
         more = {"train_seconds": seconds, "step": 100 * epoch, "status": status, "trial": name}
         rows.append({**config.to_dict(), **measured, **times, **where, **more})
 
-    for number, (status, accuracy, seconds) in enumerate(ends):
-        config = SPACE_OF_SEARCH.config(point(number))
+    for index, (status, accuracy, seconds) in enumerate(ends):
+        number, seed = divmod(index, seeds)
+        config = SPACE_OF_SEARCH.config(point(number)).replace(seed=seed)
         epoch = 1.0 if status == "stopped" else 5.0
-        add(trial_name(number, config), config, status, accuracy, seconds, epoch=epoch)
+        add(trial_name(number, config, seeds), config, status, accuracy, seconds, epoch=epoch)
     for number, accuracies in (confirmations or {}).items():
-        for seed, accuracy in enumerate(accuracies, 1):
+        for seed, accuracy in enumerate(accuracies, seeds):
             config = SPACE_OF_SEARCH.config(point(number)).replace(seed=seed)
             name = confirmation_name(number, seed)
             add(name, config, "finished", accuracy, 1.0, test=accuracy - 0.01)
@@ -82,6 +84,7 @@ def results(ends, confirmations=None, objectives=("validation_accuracy",)):
         dataset=DatasetInfo("mnist"),
         device="cpu",
         objective=objectives[0],
+        seeds=seeds,
         options={"space": [d.to_json() for d in SPACE], "objectives": list(objectives)},
     )
     trials = pd.DataFrame(rows).drop(columns=["milestones", "evaluate_at"])
@@ -214,6 +217,62 @@ def test_importances_are_those_of_optuna_on_the_same_study(monkeypatch):
     assert next(iter(found)) == "lr"
     assert (found["lr"].trials, found["gamma"].trials) == (74, 35)
     assert found["gamma"].conditional
+
+
+THREE_SEEDS = [
+    *[("finished", 0.90, 4.0), ("finished", 0.92, 4.0), ("finished", 0.94, 4.0)],
+    *[("finished", 0.99, 4.0), ("diverged", math.nan, 1.0), ("finished", 0.99, 4.0)],
+    *[("diverged", math.nan, 1.0)] * 3,
+    *[("finished", 0.91, 4.0), ("finished", 0.91, 4.0), ("unfinished", 0.99, 1.0)],
+    *[("finished", 0.95, 4.0), ("finished", 0.93, 4.0), ("finished", 0.97, 4.0)],
+]
+
+
+def test_a_point_with_several_seeds_is_one_row_with_an_interval():
+    points = search_trials(results(THREE_SEEDS, seeds=3)).set_index("number")
+    # A seed of point 3 is missing.
+    assert points.index.tolist() == [0, 1, 2, 4]
+    assert points["validation_accuracy"].tolist()[:2] == pytest.approx([0.92, 0.66])
+    assert points["status"].tolist() == ["finished", "finished", "diverged", "finished"]
+    assert points.loc[0, "trial"].endswith("_seed0")
+    low, high = points.loc[4, ["validation_accuracy_low", "validation_accuracy_high"]]
+    assert low < 0.95 < high
+    # With a diverged seed, the mean is no longer one of like with like.
+    assert points.loc[1, ["validation_accuracy_low"]].isna().all()
+    assert [
+        one.search_rank
+        for one in confirmed_points(results(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3))
+    ] == [1]
+
+
+def test_a_loss_that_diverged_in_one_seed_is_infinite():
+    ends = [("finished", 0.1, 1.0), ("finished", 0.2, 1.0), ("finished", 0.1, 1.0)]
+    ends += [("diverged", math.nan, 1.0)]
+    search_results = results(ends, objectives=("validation_loss",), seeds=2)
+    search_results.trials["validation_loss"] = search_results.trials["validation_accuracy"]
+    points = search_trials(search_results)
+    assert points["validation_loss"].tolist() == pytest.approx([0.15, math.inf])
+    assert points["status"].tolist() == ["finished", "diverged"]
+
+
+def test_the_tables_of_points_with_several_seeds_have_intervals():
+    search_results = results(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3)
+    (row,) = confirmed_table.make(search_results).to_dict("records")
+    assert row["in the search"].startswith("95.00 [")
+    assert row["seeds"] == 2
+    board = leaderboard(search_results)
+    assert board["seeds"].iloc[0] == 3
+    assert board["validation_accuracy"].iloc[0] == pytest.approx(0.95)
+    assert board["validation_accuracy_low"].iloc[0] < 0.95
+
+
+def test_the_figures_of_points_with_several_seeds_are_drawn(tmp_path):
+    notes = []
+    search_results = results(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3)
+    files = draw_all(STUDY, search_results, tmp_path, notes.append)
+    assert notes == ["Figures without data in this run: importances, pair."]
+    drawn = {file.stem for file in files}
+    assert drawn == {"history", "timeline", "confirmed", "slices", "parallel"}
 
 
 def test_all_figures_of_a_search_are_drawn(tmp_path, monkeypatch):

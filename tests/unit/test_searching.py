@@ -89,7 +89,7 @@ def test_a_killed_search_is_reconciled_with_its_folder(folder):
     assert second.study.trials[1].intermediate_values == {1: 0.3, 2: 0.4}
     assert second.study.trials[1].value == 0.4
     # A trial that failed, for example on a full disk, is trained again.
-    assert second.pending == [(3, failed), (4, running)]
+    assert second.pending == [failed, running]
     assert (second.done, second.left) == (3, 7)
 
 
@@ -348,6 +348,8 @@ def test_a_mistyped_url_is_not_repeated(url):
             "not the URL of a database",
         ),
         (["--set", "lr=1..0.1"], "lower end first"),
+        (["--seeds", "2", "--scheduler", "asha"], "--seeds 2 judges a point by all its seeds"),
+        (["--pack", "1"], "a number of trials, 2 or more"),
         (
             ["--sampler", "cmaes", "fan", "--set", "lr=0.1,0.01"],
             "--sampler cmaes adapts ranges of numbers",
