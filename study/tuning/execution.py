@@ -164,7 +164,7 @@ class TuningEngine:
             resources=resources,
             is_here=other is None,
             why_not_packed=why_not_packed,
-            speeds=self._fleet_speeds(trials),
+            speeds=self._fleet_speeds([planned.config for planned in trials]),
             estimate_trials=self._estimate,
             speedups=speedups,
         ).hardware()
