@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from benchmarks.machine import header, median_interval, typed_command
 from lenet import TrainConfig, datasets
 from lenet.data_parallel import Replica
+from lenet.dataset_files import find_root, search_path
 from lenet.step_clock import StepClock
 from lenet.training import Run
 
@@ -158,12 +159,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10, help="steps in a block")
     parser.add_argument("--nets", default=",".join(NETS), help=f"of {', '.join(NETS)}")
     options = parser.parse_args()
-    folders = datasets.search_path(None)
-    root = next((folder for folder in folders if (folder / "MNIST" / "raw").is_dir()), None)
+    root = find_root("mnist", None)
     title = f"A training step on {WORKERS} CPU workers, MNIST, one thread each, gloo"
     print(header(title, typed_command("data_parallel")))
     if root is None:
-        print(f"not measured: MNIST is not in {', '.join(map(str, folders))}")
+        print(f"not measured: MNIST is not in {', '.join(map(str, search_path(None)))}")
         return 0
     from study.cluster import connection
 

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import math
-import os
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 
-from lenet import own_data, registry, user_cache
+from lenet import own_data, registry
 from lenet.config import ConfigError, TrainConfig, unknown_name
+from lenet.dataset_files import (
+    CLASSES,
+    DIGITS_TEST_SAMPLES,
+    FILES,
+    TORCHVISION_CLASSES,
+    DataUnavailable,
+    find_root,
+    missing,
+    raw_folder,
+    search_path,
+    split_sizes,
+    verify,
+)
 from lenet.samples import AnySamples, Samples, first_problem
 
-# md5 of MNIST's unpacked files. torchvision verifies only archives, and accepts any unpacked file.
-# No such digests are published for the other two data sets: their files must not be MNIST's, and
-# are verified against the archive, if it is still there.
-_MNIST_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-# The header of each unpacked file: a number for its type, then the size of each dimension.
-_HEADERS = {
-    "train-images-idx3-ubyte": (2051, 60_000, 28, 28),
-    "train-labels-idx1-ubyte": (2049, 60_000),
-    "t10k-images-idx3-ubyte": (2051, 10_000, 28, 28),
-    "t10k-labels-idx1-ubyte": (2049, 10_000),
-}
-_CLASSES = 10
-_TORCHVISION_CLASS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
-
-_VERIFIED = "verified-files"
-"""name in the user's cache: size and time of change (ns) of each verified file"""
-
 _SHUFFLE_SEED = 20_221_226
-_DIGITS_TEST_SAMPLES = 297
-
-
-class DataUnavailable(ConfigError):
-    """Data that are not on this machine and cannot be downloaded."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem}: {remedy}")
-        self.problem = problem
-        """what is missing, without what to do about it"""
 
 
 @dataclass(frozen=True)
@@ -110,48 +85,17 @@ class Dataset:
 
         Raises: ConfigError if one of the two is empty, unless validation_fraction is 0.
         """
-        validation = round(len(self.train) * config.validation_fraction)
-        rest = len(self.train) - validation
-        if not rest or (config.validation_fraction and not validation):
-            raise ConfigError(
-                f"validation_fraction={config.validation_fraction:g} of the {len(self.train)} "
-                f"training samples of {self.name} leaves {rest} to train on and {validation} to "
-                "validate with: both need at least one, or set validation_fraction=0"
-            )
-        size = min(rest, config.train_samples or rest)
-        return self.train[:size], self.train[rest:]
+        size, validation = split_sizes(self.name, len(self.train), config)
+        return self.train[:size], self.train[len(self.train) - validation :]
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """(samples outside the test set, samples of the test set)."""
+        return len(self.train), len(self.test)
 
-def search_path(data_dir: Path | None) -> list[Path]:
-    """Return the folders to search for data sets, in order.
-
-    This is `data_dir` alone if it is given, or else $STUDY_DATA_DIR, ./data and the user's cache.
-    The folder of one data set (.../MNIST or .../MNIST/raw) counts as the folder that it is in.
-
-    Raises: ConfigError if $STUDY_DATA_DIR is not a folder.
-    """
-    if data_dir is not None:
-        return [_folder_of_all(data_dir)]
-    cache = user_cache.folder()
-    configured = os.environ.get("STUDY_DATA_DIR")
-    if not configured:
-        return [Path("data"), cache]
-    folder = Path(configured).expanduser()
-    if not folder.is_dir():
-        raise ConfigError(
-            f"STUDY_DATA_DIR={configured} is not a folder: name the folder of the data sets, or "
-            "unset the variable"
-        )
-    return [_folder_of_all(folder), Path("data"), cache]
-
-
-def _folder_of_all(folder: Path) -> Path:
-    """Return the folder of all data sets, given it or a folder below it."""
-    absolute = Path(os.path.abspath(folder))
-    one = absolute.parent if absolute.name == "raw" else absolute
-    if one.name in _TORCHVISION_CLASS.values() and (one / "raw").is_dir():
-        return one.parent
-    return folder
+    def load(self) -> Dataset:
+        """Return itself, as `KnownDataset.load` returns what it stands for."""
+        return self
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
@@ -172,7 +116,7 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
         own = own_data.load(name)
         train = own.train[_order(len(own.train))]
         return Dataset(name, own.source, train, own.test, own.classes)
-    if name not in _TORCHVISION_CLASS:
+    if name not in TORCHVISION_CLASSES:
         raise ConfigError(unknown_name(name, registry.DATASETS, "dataset"))
     return _mnist_family(name, data_dir)
 
@@ -208,7 +152,7 @@ def _digits() -> Dataset:
     targets = torch.tensor(bunch.target, dtype=torch.int64)
     # The published order groups the digits by writer, so the test set is a random sample.
     samples = _shuffled(inputs, targets)
-    cut = len(samples) - _DIGITS_TEST_SAMPLES
+    cut = len(samples) - DIGITS_TEST_SAMPLES
     return Dataset("digits", "scikit-learn", samples[:cut], samples[cut:], classes=10)
 
 
@@ -216,30 +160,21 @@ def _mnist_family(name: str, data_dir: Path | None) -> Dataset:
     # Imported only when needed: it takes seconds.
     from torchvision import datasets as torchvision_datasets
 
-    loader = getattr(torchvision_datasets, _TORCHVISION_CLASS[name])
+    loader = getattr(torchvision_datasets, TORCHVISION_CLASSES[name])
     folders = search_path(data_dir)
-    root = next((folder for folder in folders if not _missing(folder, name)), None)
+    root = find_root(name, data_dir)
     if root is None:
-        partial = next((folder for folder in folders if _raw_folder(folder, name).is_dir()), None)
+        partial = next((folder for folder in folders if raw_folder(folder, name).is_dir()), None)
         root = partial or folders[-1]
         _download(loader, name, root, searched=folders)
-    for file in _HEADERS:
-        _verify(name, _raw_folder(root, name) / file, dict(loader.resources).get(f"{file}.gz"))
+    for file in FILES:
+        verify(name, raw_folder(root, name) / file, dict(loader.resources).get(f"{file}.gz"))
     splits = [loader(root, train=train) for train in (True, False)]
     train, test = (
         (split.data.unsqueeze(1).to(torch.float32).div_(255), split.targets) for split in splits
     )
-    source = str(_raw_folder(root, name))
-    return Dataset(name, source, _shuffled(*train), Samples(*test), classes=_CLASSES)
-
-
-def _raw_folder(root: Path, name: str) -> Path:
-    return root / _TORCHVISION_CLASS[name] / "raw"
-
-
-def _missing(root: Path, name: str) -> list[str]:
-    """Return the files of the data set `name` that are not under `root`."""
-    return [file for file in _HEADERS if not (_raw_folder(root, name) / file).is_file()]
+    source = str(raw_folder(root, name))
+    return Dataset(name, source, _shuffled(*train), Samples(*test), classes=CLASSES)
 
 
 def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None:
@@ -248,12 +183,12 @@ def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None
         with FileLock(root / f".{name}.lock"):
             loader(root, download=True)  # does nothing if another process was first
     except (OSError, RuntimeError) as error:
-        folder = _raw_folder(root, name)
+        folder = raw_folder(root, name)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        missing = _missing(root, name)
-        if len(missing) < len(_HEADERS):
+        absent = missing(root, name)
+        if len(absent) < len(FILES):
             raise ConfigError(
-                f"{folder / missing[0]} is missing and could not be downloaded ({reason}): put "
+                f"{folder / absent[0]} is missing and could not be downloaded ({reason}): put "
                 "it there, or use --set dataset=digits, which needs no download"
             ) from error
         raise DataUnavailable(
@@ -261,62 +196,3 @@ def _download(loader: type, name: str, root: Path, searched: list[Path]) -> None
             f"({reason})",
             f"put its files into {folder}, or use --set dataset=digits, which needs no download",
         ) from error
-
-
-def _verify(name: str, file: Path, archive_md5: str | None) -> None:
-    """Raise `ConfigError` if `file` is not the published one, as far as can be told.
-
-    A file that was found to be so is not read again until its size or time of change differs.
-    """
-    status = file.stat()
-    key, now = f"{name}:{file.resolve()}", [status.st_size, status.st_mtime_ns]
-    if user_cache.read(_VERIFIED).get(key) != now:
-        _verify_content(name, file, archive_md5)
-        user_cache.remember(_VERIFIED, {key: now})
-
-
-def _verify_content(name: str, file: Path, archive_md5: str | None) -> None:
-    remedy = f"delete {file.parent} to download it again, or restore the file"
-    header = _HEADERS[file.name]
-    size, expected_size = file.stat().st_size, 4 * len(header) + math.prod(header[1:])
-    if size != expected_size:
-        raise ConfigError(f"{file} has {size:,} bytes instead of {expected_size:,}: {remedy}")
-    digest = _md5(_chunks(file))
-    if name == "mnist":
-        expected = _MNIST_MD5[file.name]
-    elif digest in _MNIST_MD5.values():
-        raise ConfigError(f"{file} is a file of MNIST, not of {name}: {remedy}")
-    else:
-        expected = _md5_in_archive(file.with_name(f"{file.name}.gz"), archive_md5, remedy) or digest
-    if digest != expected:
-        raise ConfigError(f"{file} is not the published file (its md5 differs): {remedy}")
-    content = file.read_bytes()
-    found = struct.unpack(f">{len(header)}I", content[: 4 * len(header)])
-    if found != header:
-        raise ConfigError(f"{file} begins with {found} instead of {header}: {remedy}")
-    if len(header) == 2 and (label := max(content[8:])) >= _CLASSES:
-        raise ConfigError(
-            f"{file} has the label {label}, but labels are 0 to {_CLASSES - 1}: {remedy}"
-        )
-
-
-def _md5_in_archive(archive: Path, published_md5: str | None, remedy: str) -> str | None:
-    """Return the md5 of the file in `archive`; None if there is no archive."""
-    if not archive.is_file():
-        return None
-    if _md5(_chunks(archive)) != published_md5:
-        raise ConfigError(f"{archive} is not the published archive (its md5 differs): {remedy}")
-    with gzip.open(archive) as unpacked:
-        return _md5(iter(lambda: unpacked.read(1 << 20), b""))
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        yield from iter(lambda: opened.read(1 << 20), b"")
-
-
-def _md5(chunks: Iterator[bytes]) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    for chunk in chunks:
-        digest.update(chunk)
-    return digest.hexdigest()

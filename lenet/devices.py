@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def training_device(use_gpu: bool) -> torch.device:
@@ -13,6 +15,8 @@ def training_device(use_gpu: bool) -> torch.device:
 
     On a GPU, this restricts cuDNN to deterministic algorithms.
     """
+    import torch
+
     if not (use_gpu and torch.cuda.is_available()):
         return torch.device("cpu")
     torch.backends.cudnn.deterministic = True
@@ -23,11 +27,19 @@ def training_device(use_gpu: bool) -> torch.device:
 def describe_device(device: torch.device) -> str:
     """Return the name of the hardware, which is reported with every measured number."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.get_device_name(device)
-    return f"cpu ({_processor()})"
+    return f"cpu ({processor()})"
 
 
-def _processor() -> str:
+def name_of_device(use_gpu: bool) -> str:
+    """Return the name of the device that trains. Needs no torch unless `use_gpu`."""
+    return describe_device(training_device(True)) if use_gpu else f"cpu ({processor()})"
+
+
+def processor() -> str:
+    """Return the name of this machine's processor. Needs no torch."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -28,27 +28,16 @@ import torch
 from torch import Tensor
 
 from lenet import registry
+from lenet.alike import ALIKE
 from lenet.config import TrainConfig
 from lenet.evaluation import EVALUATION_BATCH, evaluate
 from lenet.fused import FleetBatch, StackedModel, Unfusable, stack
+from lenet.fused.replay import Capture, Replayed, cuda_graph
 from lenet.fused.updates import Update, update_key
 from lenet.records import Record
 from lenet.run_length import RunLength
 from lenet.samples import AnySamples, MapSamples, Samples
 from lenet.training import CHECK_EVERY, Run, sample_order
-
-ALIKE = (
-    "dataset",
-    "train_samples",
-    "validation_fraction",
-    "model",
-    "width",
-    "loss",
-    "precision",
-    "batch_size",
-    "own",
-)
-"""The settings that the members of a fleet have in common."""
 
 # Rows of one order of samples share each batch and the first layer's product. That pays from this
 # mean number of rows on.
@@ -156,13 +145,24 @@ class Fleet:
             self._length,
             [self._runs[span.start].config for span in self._order_spans],
         )
-        self._constant_rates = (
-            self._rates() if all(r.config.schedule == "constant" for r in self._runs) else None
-        )
+        self._constant_rates: tuple[list[list[float]], Tensor] | None = None
+        if all(run.config.schedule == "constant" for run in self._runs):
+            self._constant_rates = self._rates(0, 1)
+        self._replayed = Replayed(self._train_on, self._length.batch_size, self._capture())
         self._loss_sums = torch.zeros(len(self._runs), device=self._device)
         self._lowest = torch.full_like(self._loss_sums, math.inf)
         self._highest = torch.full_like(self._loss_sums, -math.inf)
         self._correct = torch.zeros(len(self._runs), dtype=torch.int64, device=self._device)
+
+    def _capture(self) -> Capture | None:
+        """Return how steps are recorded to be started as one; None: they are not.
+
+        Recorded dropout would draw from its generators in a way that no test here has compared
+        with that of a run alone.
+        """
+        if self._device.type != "cuda" or any(run.config.dropout for run in self._runs):
+            return None
+        return cuda_graph
 
     def _link_weights(self) -> None:
         """Let each run's model have its rows as weights, so that they are never out of date."""
@@ -216,34 +216,54 @@ class Fleet:
         """Train to a step that is not beyond the next record of any member."""
         self._runs[0].synchronize()
         started = time.perf_counter()
-        weight = self._runs[0].loss.weight
-        while self._step < last_step:
-            batch = self._next_batch()
-            rates = self._rates() if self._constant_rates is None else self._constant_rates
-            loss, correct = self._model.backward(batch)
+        first = self._step
+        rates, on_device = self._rates(first, last_step)
+        for step in range(first, last_step):
+            of_step = 0 if self._constant_rates else step - first
+            inputs, targets = self._batches.at(step)
+            self._replayed(inputs, targets, on_device[of_step])
             for span, update in self._updates:
-                update.step(rates[span])
-            self._loss_sums.add_(loss, alpha=weight(batch.size))
-            torch.minimum(self._lowest, loss, out=self._lowest)
-            torch.maximum(self._highest, loss, out=self._highest)
-            self._correct.add_(correct)
+                if not update.replayable:
+                    update.step(on_device[of_step, span], rates[of_step][span.start])
             self._step += 1
         self._runs[0].synchronize()
         share = (time.perf_counter() - started) / len(self._runs)
         for run in self._runs:
             self._seconds[run] += share
 
-    def _rates(self) -> Tensor:
-        """Return the learning rates of the next step, (members, 1)."""
-        rates = [run.learning_rate(self._step) for run in self._runs]
-        return torch.tensor(rates).unsqueeze(1).to(self._model.weights[0])
+    def _train_on(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> None:
+        """Do what all steps have in common, see `Replayed`. rates: (members, 1)."""
+        batch = self._batch(inputs, targets)
+        loss, correct = self._model.backward(batch)
+        for span, update in self._updates:
+            if update.replayable:
+                update.step(rates[span], math.nan)
+        self._loss_sums.add_(loss, alpha=self._runs[0].loss.weight(batch.size))
+        torch.minimum(self._lowest, loss, out=self._lowest)
+        torch.maximum(self._highest, loss, out=self._highest)
+        self._correct.add_(correct)
 
-    def _next_batch(self) -> FleetBatch:
-        """Return the next batch of every member."""
-        inputs, targets = self._batches.at(self._step)
+    def _rates(self, first: int, last: int) -> tuple[list[list[float]], Tensor]:
+        """Return the learning rates of the steps from `first` until before `last`.
+
+        By step and member, and as a tensor (steps, members, 1) on the device: one transfer for all
+        steps. Constant ones are those of one step.
+        """
+        if self._constant_rates:
+            return self._constant_rates
+        rates = torch.tensor(
+            [[run.learning_rate(step) for run in self._runs] for step in range(first, last)]
+        ).to(self._model.weights[0].dtype)
+        return rates.tolist(), rates.unsqueeze(2).to(self._device)
+
+    def _batch(self, inputs: Tensor, targets: Tensor) -> FleetBatch:
+        """Return the batch of every member.
+
+        inputs: (orders, size, ...). targets: (orders, size).
+        """
         size = targets.shape[1]
         if self._distinct:
-            part = Samples(inputs[self._order_of_row], targets[self._order_of_row])
+            part = Samples(inputs, targets)[self._order_of_row]
             return FleetBatch([part], [slice(0, len(self._runs))], size, distinct=True)
         parts = [Samples(*pair) for pair in zip(inputs, targets, strict=True)]
         return FleetBatch(parts, self._order_spans, size)
@@ -372,7 +392,9 @@ class _Batches:
         steps = max(1, _GATHERED // (size * len(self._configs)))
         self._span = slice(start, min(start + steps * size, len(self._samples)))
         order = self._orders[:, self._span]
-        self._inputs, self._targets = self._samples.inputs[order], self._samples.targets[order]
+        gathered = self._samples[order.flatten()]
+        self._inputs = gathered.inputs.unflatten(0, order.shape)
+        self._targets = gathered.targets.unflatten(0, order.shape)
 
 
 def _check_alike(runs: Sequence[Run]) -> None:

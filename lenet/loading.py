@@ -70,17 +70,17 @@ def _module_of_file(file: str) -> str:
         raise ConfigError(
             f"{file} cannot be imported: use only letters, digits and _ in the file's name"
         )
+    loaded = getattr(sys.modules.get(path.stem), "__file__", None)
+    if path.stem in sys.modules and (loaded is None or Path(loaded) != path):
+        raise ConfigError(
+            f"{file} has the name of another module, {loaded or path.stem}: rename the file"
+        )
     folder = str(path.parent)
     if folder not in _folders:
         _folders[folder] = None
         sys.path.insert(0, folder)
         paths = [folder, os.environ.get("PYTHONPATH")]
         os.environ["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
-    loaded = getattr(sys.modules.get(path.stem), "__file__", None)
-    if path.stem in sys.modules and (loaded is None or Path(loaded) != path):
-        raise ConfigError(
-            f"{file} has the name of another module, {loaded or path.stem}: rename the file"
-        )
     return path.stem
 
 

@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 
 from lenet.config import ConfigError, unknown_name
-from search_spaces import kept
+from search_spaces import kept, lr_range
 from search_spaces.study import Study
 
 _kept: dict[str, Study] = {}
@@ -38,7 +38,7 @@ def find(name: str) -> Study:
     """
     if kept.is_own(name):
         try:
-            return kept.load(name)
+            return _load_own(name)
         except ConfigError:
             if name not in _kept:
                 raise
@@ -66,7 +66,13 @@ def problem_of(name: str) -> str:
     if not kept.is_own(name) or kept.is_in_memory(name) or name not in _kept:
         return ""
     try:
-        kept.load(name)
+        _load_own(name)
     except ConfigError as error:
         return str(error)
     return ""
+
+
+def _load_own(name: str) -> Study:
+    """Load the user's own study, or the range test of it (`search_spaces.lr_range`)."""
+    loss, path = lr_range.split_name(name)
+    return lr_range.ramps_of(find(path), loss) if path else kept.load(name)

@@ -45,7 +45,7 @@ def is_own(name: str) -> bool:
 
 def is_in_memory(name: str) -> bool:
     """Return True for a study that a notebook or script has made, which no path leads to."""
-    return name.startswith(_IN_MEMORY)
+    return name.rpartition("@")[2].startswith(_IN_MEMORY)  # also of a range test of one
 
 
 def name_of_object(study: Study) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from search_spaces.study import Figure, Grid, Settings, Study, Table
 
@@ -50,9 +51,84 @@ _QUESTION = {
 }
 
 
-def study_name(loss: str) -> str:
-    """Return the name of the study whose rules read this loss."""
-    return "lr-range" if loss == "train" else f"lr-range-{loss}"
+_OWN_STEPS: Mapping[str, int] = MappingProxyType({"smoke": 100, "quick": 200, "paper": 1_000})
+"""Steps of a ramp over the data of a user's own study, by budget; fastai and Lightning take 100."""
+
+_OF_RAMPS = frozenset(
+    {
+        *("lr", "schedule", "gamma", "decay_steps", "milestones", "final_lr", "warmup"),
+        *("epochs", "steps", "record_every", "evaluate_at", "test_curve"),
+    }
+)
+"""Settings that the ramps have in place of a study's own."""
+
+
+def study_name(loss: str, own: str = "") -> str:
+    """Return the name of the study whose rules read this loss.
+
+    `own`: path of the user's study whose trials the ramps train, if not LeNet on MNIST.
+    """
+    name = "lr-range" if loss == "train" else f"lr-range-{loss}"
+    return f"{name}@{own}" if own else name
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return what `study_name` has joined: the loss, and the path of the user's study.
+
+    Both are empty for the name of any other study.
+    """
+    beginning, _, own = name.partition("@")
+    losses = {study_name(loss): loss for loss in LOSSES}
+    return (losses[beginning], own) if own and beginning in losses else ("", "")
+
+
+def ramps_of(study: Study, loss: str) -> Study:
+    """Return the range test of a study: its points, with each ramp in place of learning rates."""
+    test = _study(loss)
+    return Study(
+        name=f"{study.name}-{test.name}",
+        question=test.question,
+        source=study.source,
+        fixed=_without_ramps(study.fixed),
+        grids=tuple(_own_grid(grid, ramp, loss) for ramp in RAMPS for grid in study.grids),
+        budgets={name: _without_ramps(settings) for name, settings in study.budgets.items()},
+        conditional_settings=tuple(
+            (where, _without_ramps(settings)) for where, settings in study.conditional_settings
+        ),
+        objective=study.objective,
+        stochastic=study.stochastic,
+        made_for=study.made_for,
+        figures=test.figures,
+        tables=test.tables,
+        metrics=study.metrics,
+    )
+
+
+def _own_grid(grid: Grid, name: str, loss: str) -> Grid:
+    ramp = _grid(name, loss)
+    budgets = {
+        budget: {
+            **_without_ramps(grid.budgets.get(budget, {})),
+            **settings,
+            **({} if name == "multistep" else {"epochs": None, "steps": _OWN_STEPS[budget]}),
+        }
+        for budget, settings in ramp.budgets.items()
+    }
+    rates = {setting: ramp.space[setting] for setting in ("schedule", "lr")}
+    return Grid(
+        name=name,
+        space={**_without_ramps(grid.space), **rates},
+        settings={**_without_ramps(grid.settings), **ramp.settings},
+        budgets=budgets,
+    )
+
+
+def _without_ramps(settings: Settings) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in _OF_RAMPS and not name.startswith("schedule.")
+    }
 
 
 def _grid(ramp: str, loss: str) -> Grid:

@@ -105,6 +105,17 @@ class Metric:
     """path of a function of outputs and targets, "package.module:function" """
     maximize: bool
     """whether higher is better"""
+    low: float | None = None
+    """the lowest value that it can take, which no interval goes below; None: there is none"""
+    high: float | None = None
+    """the highest value that it can take"""
+
+    def __post_init__(self) -> None:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ConfigError(
+                f"metric {self.name} ranges from low={self.low:g} to high={self.high:g}: declare "
+                "low below high"
+            )
 
     @property
     def setting(self) -> str:
@@ -174,6 +185,8 @@ class Study:
                     f"metric {metric.name} of {self.name} has another direction than the metric of "
                     "this name in another study: rename it"
                 )
+            if (metric.low, metric.high) != (None, None):
+                _RANGES[metric.name] = (metric.low, metric.high)
         self._check_objective()
         # Remembered here, because a choice of the user may replace it in `fixed`.
         made_for = self.made_for or self.fixed.get("dataset", TrainConfig.dataset)
@@ -409,6 +422,16 @@ _MAXIMIZED: dict[str, bool] = {}
 """Whether higher is better, by the name of each metric that a study of this process declares."""
 
 
+_RANGES: dict[str, tuple[float | None, float | None]] = {}
+"""The lowest and highest value of each metric that a study of this process declares them for."""
+
+
+def range_of(column: str) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value of a metric, as its study declares them."""
+    metric = column.removeprefix("validation_").removeprefix("test_")
+    return _RANGES.get(metric, (None, None))
+
+
 def know_directions(metrics: Iterable[str]) -> None:
     """Make `maximized` know metrics from their texts in `TrainConfig.metrics`.
 
@@ -420,7 +443,13 @@ def know_directions(metrics: Iterable[str]) -> None:
 
 
 def worst_value(objective: str, *, is_maximized: bool) -> float:
-    """Return a value that no better trial has: 0 of accuracies and speeds, else an infinity."""
+    """Return a value that no better trial has: 0 of accuracies and speeds, else an infinity.
+
+    A metric whose study declares the end of its range has that.
+    """
+    declared = range_of(objective)[0 if is_maximized else 1]
+    if declared is not None:
+        return declared
     if not is_maximized:
         return math.inf
     return 0.0 if objective.endswith(("accuracy", "_per_second")) else -math.inf

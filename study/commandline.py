@@ -15,12 +15,13 @@ from lenet.config import ConfigError
 from lenet.registry import PRECISIONS
 from search_spaces.study import BUDGETS
 from study.api.job import Job
-from study.interruption import treat_signals_as_ctrl_c
+from study.interruption import ignore_further_signals, treat_signals_as_ctrl_c
 from study.os_errors import cannot_print, describe
 from study.request import KEPT_MODELS, MAX_SEEDS, HardwareRequest, ResourceRequest
 from study.runs.retrying import patience
 from study.runs.storage import Location, parse_location
 from study.terminal import flush_stdout, make_console, print_any_text, print_error, wrap
+from study.tracking.tracker import PACKAGES, check_installed
 
 _COMMENT = re.compile(r"^(.*?\S) {2,}(?=[a-zA-Z])(.*)$")
 """An example: a command, spaces, and what it is for."""
@@ -120,6 +121,7 @@ def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) ->
         help="parent of all runs; this one gets a name of its own in it (default: results)",
     )
     where.add_argument("--resume", type=place, metavar="PLACE", help="finish the run in PLACE")
+    add_log(where)
     if keep_models:
         where.add_argument(
             "--keep-models",
@@ -127,6 +129,18 @@ def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) ->
             help="keep the trained model of the best trial (default), of every trial that ends by "
             "itself, or of none",
         )
+
+
+def add_log(group: argparse._ActionsContainer) -> None:
+    """Add `--log`."""
+    group.add_argument(
+        "--log",
+        type=tracker,
+        choices=PACKAGES,
+        action="append",
+        default=[],
+        help="also log every complete trial to MLflow or Weights & Biases; repeatable",
+    )
 
 
 def add_reuse(group: argparse._ArgumentGroup) -> None:
@@ -271,10 +285,12 @@ def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
             )
 
 
-def train(job: Job, tool: str, typed: Sequence[str], *, dry_run: bool) -> int:
+def train(
+    job: Job, tool: str, typed: Sequence[str], *, dry_run: bool, log: Sequence[str] = ()
+) -> int:
     """Train what the command `tool` requests, or print the plan alone. Return the exit code."""
     job = job.with_command(["python", "-m", tool, *typed])
-    return job.train(make_console(), dry_run=dry_run).value
+    return job.train(make_console(), dry_run=dry_run, log=log).value
 
 
 def run_command(
@@ -287,7 +303,12 @@ def run_command(
     `command` gets the options, parsed and as typed. `arguments` replaces `sys.argv` if given.
     """
     print_any_text()
-    code = _run(parser, command, list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = _run(parser, command, list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:  # at any time, also while an error is printed
+        ignore_further_signals()
+        print("Interrupted; nothing is lost.", file=sys.stderr)
+        code = 130
     if (error := flush_stdout()) is None or isinstance(error, BrokenPipeError):
         return code
     print_error(cannot_print(error))
@@ -310,9 +331,6 @@ def _run(
     except OSError as error:
         print_error(describe(error, ""))
         return 2
-    except KeyboardInterrupt:
-        print("Interrupted; nothing is lost.", file=sys.stderr)
-        return 130
 
 
 def folder(text: str) -> Path:
@@ -343,6 +361,15 @@ def place(text: str) -> Location:
         return parse_location(str(folder(text)) if "://" not in text else text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def tracker(text: str) -> str:
+    """Parse the name of a tracker whose library is installed."""
+    try:
+        check_installed(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def existing_folder(text: str) -> Path:

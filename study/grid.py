@@ -89,7 +89,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             resources=resources,
             hardware=commandline.hardware_request(options),
         )
-    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run, log=options.log)
 
 
 if __name__ == "__main__":

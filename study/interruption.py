@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,12 +16,26 @@ def treat_signals_as_ctrl_c() -> None:
 
     Batch systems end a job with SIGTERM, and a closed terminal or connection sends SIGHUP. A
     SIGHUP that `nohup` set to be ignored stays ignored. Does nothing outside the main thread.
+
+    A Ctrl-C that arrives while an earlier one ends the command prints no traceback.
     """
+    sys.excepthook = _print_uncaught
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # no SIGHUP on Windows
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _raise_ctrl_c)
+
+
+def ignore_further_signals() -> None:
+    """Ignore Ctrl-C, SIGTERM and SIGHUP from now on, in a command that ends by one of them.
+
+    A second one would otherwise end it with a traceback. Does nothing outside the main thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if (number := getattr(signal, name, None)) is not None:
+                signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -53,6 +69,13 @@ def interrupt() -> None:
     """Interrupt the command as Ctrl-C does. Can be called from any thread."""
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
+
+
+def _print_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: types.TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _raise_ctrl_c(*_: object) -> None:

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lenet.config import ConfigError, unknown_name
-from lenet.loading import load_object
+from lenet.loading import describe_failure, load_object
 from lenet.registry import is_own
+
+
+class OwnKindFailed(ConfigError):
+    """A kind of the user's own raised an error, which the message names with file and line."""
 
 
 class Declared(Protocol):
@@ -25,6 +29,16 @@ class Declared(Protocol):
     def kind(self) -> str: ...
     @property
     def options(self) -> Mapping[str, Any]: ...
+
+
+def problem_of(declared: Declared) -> str:
+    """Say why a kind of the user's own cannot be loaded; empty if it can."""
+    if is_own(declared.kind):
+        try:
+            load_object(declared.kind)
+        except ConfigError as error:
+            return str(error)
+    return ""
 
 
 @dataclass(frozen=True)
@@ -66,12 +80,21 @@ class Kinds:
 
         If the kind's module has a dataclass `Options`, the function gets an instance of it.
 
-        Raises: ConfigError if the kind does not take the options.
+        Raises: ConfigError if the kind does not take the options, OwnKindFailed if it is the
+        user's own and fails.
         """
         call, options_class = self._bound(declared, *inputs)
         if options_class is not None:
             return call(options_class(**declared.options))
-        return call(**declared.options)
+        try:
+            return call(**declared.options)
+        except Exception as error:
+            is_ours = type(error).__module__.startswith(("study.", "lenet."))
+            if is_ours or not is_own(declared.kind):
+                raise
+            raise OwnKindFailed(
+                f"{self.what} {declared.name}: {declared.kind} raises {describe_failure(error)}"
+            ) from error
 
     def _bound(self, declared: Declared, *inputs: object) -> tuple[Callable[..., Any], Any]:
         """Return the function of `declared` with its inputs, and the class of its options."""

@@ -3,6 +3,7 @@
     python -m study.lr_range                              LeNet on MNIST; sgd, adamw and adam
     python -m study.lr_range --verify                     also train at the suggested rates
     python -m study.lr_range --ramps lambda,multistep --loss test        as CS5260 did
+    python -m study.lr_range my_study.py                  a study of your own
     python -m study.lr_range --set model=softmax --set optimizer=momentum --set blow_up=10
     python -m study.lr_range --resume results/NAME        finish a run that was cut short
 
@@ -28,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
     what = parser.add_argument_group("what to train")
+    what.add_argument(
+        "study",
+        nargs="?",
+        help="a study of your own: FILE.py or package.module:STUDY (default: LeNet on MNIST)",
+    )
     what.add_argument(
         "--ramps",
         metavar="NAME[,NAME...]",
@@ -66,6 +72,7 @@ def _parser() -> commandline.Parser:
 def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     commandline.refuse_with_resume(
         options,
+        "study",
         "--ramps",
         "--loss",
         "--budget",
@@ -83,6 +90,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         job = resumed_range_test(options.resume, data_dir=options.data_dir, resources=resources)
     else:
         job = lr_range(
+            options.study,
             ramps=["exponential"] if options.ramps is None else options.ramps.split(","),
             loss=options.loss or "train",
             budget=options.budget or "quick",
@@ -98,7 +106,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             data_dir=options.data_dir,
             resources=resources,
         )
-    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run, log=options.log)
 
 
 if __name__ == "__main__":

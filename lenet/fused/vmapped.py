@@ -15,6 +15,10 @@ from lenet.losses import Loss, count_correct
 from lenet.models.dropout import Dropout
 from lenet.samples import Samples
 
+# torch warns of operations that are slow under vmap, such as those of nn.EmbeddingBag. The speed of
+# a fleet is measured before it is chosen. torch 2.15 has no public switch.
+torch._C._functorch._set_vmap_fallback_warning_enabled(False)  # type: ignore[attr-defined]
+
 
 class VmappedModel(StackedModel):
     """Stacked models of any architecture.

@@ -24,7 +24,7 @@ from search_spaces.study import maximized
 from study.analysis import statistics
 from study.analysis.quantity import support_of
 from study.analysis.results import Results
-from study.analysis.statistics import NON_NEGATIVE, UNBOUNDED, Mean
+from study.analysis.statistics import NON_NEGATIVE, Mean
 from study.analysis.workloads import TUNING, Workload, values_by_seed, workloads
 
 FEWEST_RATES = 3
@@ -95,7 +95,7 @@ def sensitivities(results: Results, percent: float) -> list[Sensitivity]:
     Empty if the objective can be negative: a percentage of it means nothing.
     """
     found: list[Sensitivity] = []
-    if support_of(results.objective) is UNBOUNDED:
+    if support_of(results.objective).low < 0:
         return found
     for workload in workloads(results):
         found += _of_workload(workload, results.objective, percent)

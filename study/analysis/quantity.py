@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from search_spaces.study import maximized, worst_value
+from search_spaces.study import maximized, range_of, worst_value
 from study.analysis.statistics import NON_NEGATIVE, SHARE, UNBOUNDED, Support
 
 Moment = Mapping[str, float]
@@ -26,8 +26,12 @@ END: Moment = {}
 def support_of(column: str) -> Support:
     """Return the values that a column of the records can take.
 
-    Accuracies lie in [0, 1]. Losses, times and rates are not negative. Weights may be anything.
+    Accuracies lie in [0, 1]. Losses, times and rates are not negative. Weights may be anything. A
+    metric of the user's own lies in the range that its study declares.
     """
+    low, high = range_of(column)
+    if (low, high) != (None, None):
+        return Support(-math.inf if low is None else low, math.inf if high is None else high)
     if column.endswith("_accuracy"):
         return SHARE
     return NON_NEGATIVE if column.endswith(("_loss", "seconds", "per_second")) else UNBOUNDED
@@ -63,7 +67,7 @@ class Quantity:
     def worst(self) -> float:
         """The value of a trial that diverged: an accuracy of 0, an infinite loss.
 
-        A metric of the user's own has no known worst value, so it is infinite.
+        A metric of the user's own has the end of its declared range, else it is infinite.
         """
         return worst_value(self.column, is_maximized=maximized(self.column))
 

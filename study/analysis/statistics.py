@@ -38,7 +38,7 @@ MAX_SEEDS = 1_000
 
 @dataclass(frozen=True)
 class Support:
-    """The values that a quantity can take, both ends included. A lower end alone is possible."""
+    """The values that a quantity can take, both ends included. One end alone is possible."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -103,8 +103,11 @@ def interval(
         return missing, missing
     quantile = stdtrit(n - 1, (1 + confidence) / 2)  # scipy.stats takes seconds to import
     margin = quantile * deviation / math.sqrt(n)
-    if support.low == -math.inf:
+    if support == UNBOUNDED:
         return center - margin, center + margin
+    if support.low == -math.inf:
+        low, high = interval(-center, deviation, n, Support(low=-support.high), confidence)
+        return -high, -low
     # A mean at a bound is one of equal values, because none can lie beyond.
     with np.errstate(divide="ignore", invalid="ignore"):
         if support.high == math.inf:

@@ -28,7 +28,6 @@ from search_spaces.study import maximized
 from study.analysis.lr_sensitivity import threshold
 from study.analysis.quantity import support_of
 from study.analysis.results import Results
-from study.analysis.statistics import UNBOUNDED
 from study.analysis.workloads import best_tuning, values_by_seed, workloads
 
 WITHIN_PERCENT = 1.0
@@ -57,7 +56,7 @@ def times_to_target(results: Results, time: str) -> list[WorkloadTimes]:
     objective = results.objective
     names: set[str] = set()
     found: list[WorkloadTimes] = []
-    if support_of(objective) is UNBOUNDED:
+    if support_of(objective).low < 0:
         return found
     for workload in workloads(results):
         by_optimizer = {str(name): t for name, t in workload.trials.groupby("optimizer")}

@@ -57,7 +57,8 @@ def grid(
         storage: the parent of all runs, a folder or a bucket; None: `results`.
         data_dir: folder of the data sets.
         resources: what the trials run on.
-        hardware: what a dry run compares the ways to use the hardware with.
+        hardware: the machine or the scaling run with which `plan` compares the ways to use the
+            hardware.
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """

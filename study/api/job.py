@@ -24,6 +24,7 @@ from study.request import HardwareRequest, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
 from study.runs.storage import Location
 from study.terminal import make_console, print_note
+from study.tracking.tracker import check_installed
 from study.waiting import waiting
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class Job(ABC):
 
     @property
     @abstractmethod
+    def resumed(self) -> bool:
+        """Whether the run has begun before."""
+
+    @property
+    @abstractmethod
     def folder(self) -> RunFolder:
         """The folder of the run, which may not exist yet."""
 
@@ -105,17 +111,21 @@ class Job(ABC):
         """Import what takes seconds."""
         importlib.import_module(self.engine)
 
-    def train(self, console: Console, *, dry_run: bool = False) -> Ending:
+    def train(self, console: Console, *, dry_run: bool = False, log: Sequence[str] = ()) -> Ending:
         """Train the run and report it on `console`, or print the plan alone. Return the ending.
+
+        `log`: names of trackers, see `run`.
 
         Ctrl-C ends the training, and the command to resume it is printed.
 
         Raises: ConfigError if the request cannot be met.
         """
+        for name in log:
+            check_installed(name)
         engine = self._planned(console)
         from study.pipeline import train_and_report
 
-        return train_and_report(engine, console, dry_run=dry_run)
+        return train_and_report(engine, console, dry_run=dry_run, trackers=log)
 
     def plan(self) -> Plan:
         """Plan the run and time a few training steps. Writes nothing.
@@ -130,8 +140,10 @@ class Job(ABC):
         finally:
             engine.close()
 
-    def run(self, *, quiet: bool = False) -> Run:
+    def run(self, *, quiet: bool = False, log: Sequence[str] = ()) -> Run:
         """Train the run, report it, and return it. Its progress is printed unless `quiet`.
+
+        Every complete trial is logged to the trackers in `log`, too: `mlflow`, `wandb`.
 
         Trials that fail do not end the run: `Run.trials` has their errors. Ray runs as long as this
         takes.
@@ -141,7 +153,7 @@ class Job(ABC):
         """
         _check_no_ray()
         with restored_signals():
-            ending = self.train(make_console(quiet=quiet))
+            ending = self.train(make_console(quiet=quiet), log=log)
         if ending.name == "INTERRUPTED":
             raise KeyboardInterrupt
         return load(self.folder.home)
@@ -151,9 +163,10 @@ class Job(ABC):
             print_note(console, self.note)
         with loading(self.study, console):
             self._load()
-        from study.report.declared import check_declared
+        if not self.resumed:  # its report says what it lacks of the user's own kinds
+            from study.report.declared import check_declared
 
-        check_declared(search_spaces.find(self.study))
+            check_declared(search_spaces.find(self.study))
         return self._make_engine(console)
 
 
@@ -168,6 +181,10 @@ class TuningJob(Job):
     @property
     def study(self) -> str:
         return self.session.request.study
+
+    @property
+    def resumed(self) -> bool:
+        return self.session.resumed
 
     @property
     def folder(self) -> RunFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+import search_spaces
 from lenet.config import ConfigError, unknown_name
+from search_spaces import kept
 from search_spaces import lr_range as studies
+from search_spaces.study import Study
 from study.api.job import TuningJob, begun_by, opened
 from study.api.places import (
     Place,
@@ -21,7 +25,7 @@ from study.api.places import (
     on_cluster,
     reused_places,
 )
-from study.api.studies import Settings, as_typed, choices, listed
+from study.api.studies import Settings, as_typed, choices, listed, study_name
 from study.request import (
     DEFAULT_RESOURCES,
     RangeTestOptions,
@@ -71,6 +75,7 @@ class RangeTestJob(TuningJob):
 
 
 def lr_range(
+    study: str | Path | Study | None = None,
     *,
     ramps: str | Sequence[str] = "exponential",
     loss: str = "train",
@@ -90,13 +95,16 @@ def lr_range(
     """Make the job that trains each optimizer while its learning rate grows, `seeds` times.
 
     Args:
+        study: a study of your own: `package.module:STUDY`, a file, or a `Study`; None: LeNet on
+            MNIST with sgd, adamw and adam.
         ramps: shapes of the growth: `exponential`, `linear`, `lambda` or `multistep`.
         loss: the loss that the rules read: `train`, `validation` or `test`.
         budget: how long each ramp trains: `smoke`, `quick` or `paper`.
         seeds: how often every ramp is trained, each time with another seed.
         settings: values in place of the study's own, such as `{"optimizer": "sgd"}`.
         verify: also train at 0.1, 1 and 10 times each suggestion, and score the rules.
-        verify_epochs: epochs of each such trial; None: 3, or 10 at budget `paper`.
+        verify_epochs: epochs of each such trial; None: 3, or 10 at budget `paper`, or as many as
+            your own study has.
         grid: an earlier run; its trials that differ only in learning rate and seed are taken over.
         pack: `auto`, `off`, or the maximum number of trials that are trained as one fleet.
         reuse: folders of earlier runs whose trials of equal config are taken over.
@@ -117,8 +125,9 @@ def lr_range(
         raise ConfigError("--set schedule does not apply to ramps: choose them with --ramps")
     if loss not in studies.LOSSES:
         raise ConfigError(unknown_name(loss, studies.LOSSES, "loss"))
+    own = "" if study is None else _own_study(study)
     request = Request(
-        study=studies.study_name(loss),
+        study=studies.study_name(loss, own),
         budget=budget,
         seeds=seeds,
         choices=chosen,
@@ -129,7 +138,7 @@ def lr_range(
         loss=loss,
         pack=str(pack),
         reuse=reused_places(reuse),
-        **_verification_options(budget, verify=verify, epochs=verify_epochs, grid=grid),
+        **_verification_options(own, budget, verify=verify, epochs=verify_epochs, grid=grid),
     )
     return RangeTestJob(
         session=TuningSession(
@@ -139,7 +148,7 @@ def lr_range(
             resources=on_cluster(resources),
             place=new_place(results, storage, request.study, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(lr_range, arguments, settings=as_typed(chosen)),
+            command=begun_by(lr_range, arguments, study=own or None, settings=as_typed(chosen)),
         ),
     )
 
@@ -171,8 +180,18 @@ def resumed_range_test(
     )
 
 
+def _own_study(study: str | Path | Study) -> str:
+    """Return the name of the user's own study. Raises: ConfigError if it is a listed one."""
+    if isinstance(study, Study) or kept.is_own(os.fspath(study)):
+        return study_name(study)
+    raise ConfigError(
+        f"{study} is no study of your own: type FILE.py or package.module:STUDY, or omit it to "
+        "test LeNet on MNIST"
+    )
+
+
 def _verification_options(
-    budget: str, *, verify: bool, epochs: int | None, grid: str | Path | None
+    own: str, budget: str, *, verify: bool, epochs: int | None, grid: str | Path | None
 ) -> dict[str, Any]:
     if not verify:
         for option, value in (("--verify-epochs", epochs), ("--grid", grid)):
@@ -181,8 +200,12 @@ def _verification_options(
         return {}
     if epochs is not None:
         check_count("verify_epochs", epochs)
+    usual: int = studies.VERIFICATION_BUDGETS[budget]["epochs"]
+    if own:  # its trials are as long as in its grid
+        study = search_spaces.find(own)
+        usual = {**study.fixed, **study.budgets.get(budget, {})}.get("epochs") or usual
     return {
-        "verify_epochs": epochs or studies.VERIFICATION_BUDGETS[budget]["epochs"],
+        "verify_epochs": epochs or usual,
         "verify_epochs_chosen": epochs is not None,
         "grid": None if grid is None else str(existing_folder("grid", grid).resolve()),
     }

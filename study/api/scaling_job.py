@@ -38,6 +38,10 @@ class ScalingJob(Job):
         return self.session.request.study
 
     @property
+    def resumed(self) -> bool:
+        return self.session.resumed
+
+    @property
     def folder(self) -> RunFolder:
         return self.session.folder
 

@@ -11,7 +11,7 @@ from study.analysis.quantity import Moment
 from study.analysis.results import Results
 from study.claims.evidence import Evidence, PublishedPoint, Untestable
 from study.claims.verdict import NOT_TESTED, Verdict
-from study.kinds import Kinds
+from study.kinds import Kinds, OwnKindFailed
 
 KINDS = Kinds("study.claims", "verdict", "claim", frozenset({"judge", "evidence", "verdict"}))
 
@@ -56,9 +56,9 @@ def _end(config: TrainConfig) -> Moment:
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
-    """Return the verdict on one claim."""
+    """Return the verdict on one claim: not tested, if its kind is the user's own and fails."""
     try:
         verdict: Verdict = KINDS.call(claim, evidence)
-    except Untestable as reason:
+    except (Untestable, OwnKindFailed) as reason:
         return Verdict(NOT_TESTED, str(reason))
     return verdict

@@ -10,25 +10,41 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset
-from lenet.devices import describe_device, training_device
+from lenet.dataset_files import AnyDataset
+from lenet.devices import describe_device, name_of_device, training_device
+from lenet.registry import is_own
 from lenet.run_length import RunLength
 from search_spaces.length import LENGTH, samples_factor, training_samples
 from study.runs.run_folder import RunFolder
 
 
-def datasets(datasets: Mapping[str, Dataset], console: Console) -> None:
+def datasets(datasets: Mapping[str, AnyDataset], console: Console) -> None:
     """Print the data sets of a run."""
     for dataset in datasets.values():
-        sizes = f"{len(dataset.train):,} + {len(dataset.test):,} samples"
+        train, test = dataset.sizes
+        sizes = f"{train:,} + {test:,} samples"
         console.print(f"  data set     {dataset.name}, {sizes}, from {dataset.source}")
+
+
+def batch_sizes(
+    configs: Sequence[TrainConfig], datasets: Mapping[str, AnyDataset], console: Console
+) -> None:
+    """Print the batch sizes above the number of training samples of the user's own data."""
+    for dataset in datasets.values():
+        own = [c for c in configs if c.dataset == dataset.name and is_own(dataset.name)]
+        samples = {c.batch_size: training_samples(c.to_dict(), dataset.sizes[0]) for c in own}
+        for size in sorted(size for size, count in samples.items() if size > count):
+            console.print(
+                f"  batch size   {size} is more than the {samples[size]:,} training samples of "
+                f"{dataset.name}: each step trains on all of them"
+            )
 
 
 def epochs(
     study: str,
     choices: Collection[str],
     configs: Sequence[TrainConfig],
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     console: Console,
 ) -> None:
     """Print the epochs that a user may not expect.
@@ -54,10 +70,10 @@ def epochs(
             )
 
 
-def _any_ends_early(configs: Sequence[TrainConfig], dataset: Dataset) -> bool:
+def _any_ends_early(configs: Sequence[TrainConfig], dataset: AnyDataset) -> bool:
     """Return True if the epochs of a config end before its steps."""
     for config in configs:
-        samples = training_samples(config.to_dict(), len(dataset.train))
+        samples = training_samples(config.to_dict(), dataset.sizes[0])
         if config.steps and RunLength(config, samples).total_steps < config.steps:
             return True
     return False
@@ -65,8 +81,10 @@ def _any_ends_early(configs: Sequence[TrainConfig], dataset: Dataset) -> bool:
 
 def processor(*, on_gpu: bool) -> str:
     """Name the driver's processor. If the driver has no GPU, those of the cluster are unknown."""
-    found = training_device(on_gpu)
-    return "GPUs of the cluster" if on_gpu and found.type == "cpu" else describe_device(found)
+    if not on_gpu:
+        return name_of_device(use_gpu=False)
+    found = training_device(use_gpu=True)
+    return "GPUs of the cluster" if found.type == "cpu" else describe_device(found)
 
 
 def dashboard(url: str | None, study: str, console: Console) -> None:

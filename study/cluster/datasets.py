@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import torch
-
-from lenet import datasets as data
-from lenet import registry
+from lenet import dataset_files, registry
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset
-from lenet.samples import AnySamples, MapSamples, Samples
+from lenet.dataset_files import AnyDataset, DataUnavailable
+
+if TYPE_CHECKING:
+    from lenet.datasets import Dataset
+    from lenet.samples import AnySamples
 
 _FALLBACK = "digits"
 
@@ -24,12 +23,19 @@ Shared = dict[str, Any]
 arrays, or the map-style data set and the indices."""
 
 
-def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, Dataset]:
-    """Load the data sets of `configs`, by name. Raises: DataUnavailable if one is missing."""
-    return {
-        name: data.load(name, data_dir)
-        for name in dict.fromkeys(config.dataset for config in configs)
-    }
+def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, AnyDataset]:
+    """Find the data sets of `configs`, by name, and read those that are not known to be sound.
+
+    Raises: DataUnavailable if one is missing.
+    """
+    names = dict.fromkeys(config.dataset for config in configs)
+    return {name: dataset_files.known(name, data_dir) or _read(name, data_dir) for name in names}
+
+
+def _read(name: str, data_dir: Path | None) -> Dataset:
+    from lenet import datasets  # imports torch, which takes seconds
+
+    return datasets.load(name, data_dir)
 
 
 def load_or_fall_back(
@@ -37,7 +43,7 @@ def load_or_fall_back(
     configs_of: Callable[[Plan], Sequence[TrainConfig]],
     choices: Mapping[str, Sequence[str]],
     data_dir: Path | None,
-) -> tuple[Plan, dict[str, Dataset], list[str]]:
+) -> tuple[Plan, dict[str, AnyDataset], list[str]]:
     """Return the plan of a study, its data sets by name, and notes for the user.
 
     `make_plan` takes the name of a data set that replaces the study's own, or None. If the study's
@@ -48,7 +54,7 @@ def load_or_fall_back(
     plan = make_plan(None)
     try:
         return plan, load(configs_of(plan), data_dir), []
-    except data.DataUnavailable as error:
+    except DataUnavailable as error:
         if "dataset" in choices or data_dir is not None:
             raise
         plan = make_plan(_FALLBACK)
@@ -70,12 +76,19 @@ def share(dataset: Dataset) -> Shared:
 
 
 def _shared_samples(samples: AnySamples) -> tuple[Any, ...]:
+    from lenet.samples import MapSamples
+
     if isinstance(samples, MapSamples):
         return samples.dataset, samples.indices.numpy()
     return samples.inputs.numpy(), samples.targets.numpy()
 
 
 def _samples(first: Any, second: Any) -> AnySamples:
+    import numpy as np
+    import torch
+
+    from lenet.samples import MapSamples, Samples
+
     if isinstance(first, np.ndarray):
         return Samples(torch.from_numpy(first), torch.from_numpy(np.asarray(second)))
     return MapSamples(first, torch.from_numpy(np.asarray(second)), torch.device("cpu"))
@@ -83,6 +96,8 @@ def _samples(first: Any, second: Any) -> AnySamples:
 
 def shared_dataset(shared: Shared) -> Dataset:
     """Rebuild the data set that `share` converted, on the same memory."""
+    from lenet.datasets import Dataset
+
     with warnings.catch_warnings():
         # The arrays are read-only, which a torch tensor cannot express. Nothing writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

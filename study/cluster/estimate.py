@@ -1,37 +1,23 @@
-"""How long trials will take, from a few training steps timed on this machine."""
+"""How long trials will take, from a few training steps timed on this machine.
+
+Needs no torch if all times are remembered.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import json
-import math
 import os
 import platform
-import subprocess
-import sys
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
+from importlib import metadata
 
 from lenet import user_cache
-from lenet.config import ConfigError, TrainConfig
-from lenet.data_parallel import check_shardable
-from lenet.datasets import Dataset
-from lenet.devices import describe_device, training_device
-from lenet.evaluation import evaluate
-from lenet.loading import describe_failure
-from lenet.precheck import check_batches
+from lenet.config import TrainConfig
+from lenet.dataset_files import AnyDataset, split_sizes
+from lenet.devices import name_of_device
 from lenet.run_length import RunLength
-from lenet.training import Run
-
-_WARM_UP_STEPS = 2
-_TIMED_SECONDS = 0.15
-_MAX_TIMED_STEPS = 50
-_EVALUATION_SAMPLES = 1_000
+from study.cluster.timing import Timing, model_of
 
 # Ray's start and stop, the workers' import of torch, and the figures (seen on two cores).
 _START_UP_SECONDS = 40.0
@@ -42,13 +28,8 @@ _RECORD_SECONDS = 0.003
 
 _STEP_TIMES = "step-times"
 """name in the user's cache"""
-_REMEMBERED_SECONDS = 30 * 24 * 3600.0
 _BUSY = 1.5
 """load average per CPU above which times are not remembered: other work has slowed the steps"""
-
-_NEIGHBOR_START_SECONDS = 0.1
-# Computes until its parent is gone.
-_NEIGHBOR = "import os; p = os.getppid()\nwhile os.getppid() == p: sum(range(100_000))"
 
 
 @dataclass(frozen=True)
@@ -76,7 +57,7 @@ class Estimate:
 
 def estimate(
     configs: Iterable[TrainConfig],
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     *,
     side_by_side: int,
     threads: int,
@@ -84,6 +65,7 @@ def estimate(
     data_parallel: bool = False,
     sync_batch_norm: bool = False,
     fleets: Mapping[str, FleetShare] | None = None,
+    memory: dict[str, Timing] | None = None,
 ) -> Estimate:
     """Time one training step and one evaluation for every kind of trial in `configs`.
 
@@ -93,27 +75,32 @@ def estimate(
     `side_by_side` trials each have a processor to themselves. They share cores (hyperthreads),
     caches and the clock frequency, so steps are timed beside other processes that compute.
     `fleets` has the share of each trial that is trained in a fleet, by `TrainConfig.id`.
+    `memory` holds what earlier calls of the same command have timed, and receives what this call
+    times: on a busy machine, two estimates would differ otherwise.
 
     Raises: ConfigError if a model cannot be trained, or, with `data_parallel`, if it cannot be
     trained by several workers (`lenet.data_parallel.check_shardable` has `sync_batch_norm`).
     """
-    device = training_device(use_gpu)
     configs = list(configs)
     conditions = [
-        *(platform.node(), describe_device(device), torch.__version__),
+        *(platform.node(), name_of_device(use_gpu), metadata.version("torch")),
         *(threads, side_by_side, data_parallel, sync_batch_norm),
     ]
     remembered = user_cache.read(_STEP_TIMES)
-    timings: dict[str, _Timing] = {}
+    memory = {} if memory is None else memory
+    timings = dict(memory)
     for config in configs:
-        timing = _Timing.remembered(remembered.get(_key(config, conditions)))
-        if timing and not config.names_own_code:
+        timing = Timing.remembered(remembered.get(_key(config, conditions)))
+        if timing and not config.names_own_code and _key(config, conditions) not in memory:
             timings[_key(config, conditions)] = timing
     unknown = [config for config in configs if _key(config, conditions) not in timings]
     if unknown:
-        measured = _measure(
+        from study.cluster import step_probe  # imports torch, which takes seconds
+
+        measured = step_probe.measure(
             unknown,
-            {name: dataset.to(device) for name, dataset in datasets.items()},
+            datasets,
+            use_gpu=use_gpu,
             neighbors=0 if use_gpu else side_by_side - 1,
             threads=threads,
             shardable=sync_batch_norm if data_parallel else None,
@@ -122,6 +109,7 @@ def estimate(
         if os.getloadavg()[0] <= _BUSY * (os.cpu_count() or 1):
             user_cache.remember(_STEP_TIMES, {key: vars(timing) for key, timing in found.items()})
         timings |= found
+        memory |= found
     trial_seconds, step_seconds = {}, {}
     unit_seconds: dict[str, float] = {}  # of fleets and of single trials
     alone = FleetShare("", 1, 1.0)
@@ -149,81 +137,10 @@ def training_seconds(unit_seconds: Collection[float], side_by_side: int) -> floa
     return max(sum(unit_seconds) / side_by_side, *unit_seconds)
 
 
-@dataclass(frozen=True)
-class _Timing:
-    """Measured seconds of one kind of trial."""
-
-    step: float
-    sample: float
-    """of one evaluated sample"""
-    at: float
-    """when they were measured, in seconds since 1970"""
-
-    @classmethod
-    def remembered(cls, found: Any) -> _Timing | None:
-        """Read what was remembered; None if it is missing, damaged or too old."""
-        try:
-            timing = cls(**{name: float(value) for name, value in found.items()})
-        except (AttributeError, TypeError, ValueError):
-            return None
-        is_valid = 0 < timing.step < math.inf and 0 < timing.sample < math.inf
-        return timing if is_valid and time.time() - timing.at < _REMEMBERED_SECONDS else None
-
-
-def _model(config: TrainConfig) -> tuple[object, ...]:
-    """What the time of an evaluation depends on.
-
-    Without the optimizer: its share of a step is small, and each kind costs a probe.
-    """
-    return (
-        *(config.dataset, config.model, config.width, config.dropout > 0, config.precision),
-        *(config.loss, str(dict(config.own)), config.metrics),
-    )
-
-
 def _key(config: TrainConfig, conditions: Sequence[object]) -> str:
     """What a remembered time is found by: the kind of trial, its data, and the machine."""
     data = (config.train_samples, config.validation_fraction, config.loss)
-    return json.dumps([*_model(config), config.batch_size, *data, *conditions])
-
-
-def _measure(
-    configs: Sequence[TrainConfig],
-    datasets: Mapping[str, Dataset],
-    *,
-    neighbors: int,
-    threads: int,
-    shardable: bool | None,
-) -> Iterator[tuple[TrainConfig, _Timing]]:
-    """Check every kind of trial and time it; yield each config with its times.
-
-    `datasets` are on the device. `shardable`: `sync_batch_norm` of a data-parallel run, else None.
-    """
-    default_threads = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    step_seconds: dict[tuple[object, ...], float] = {}
-    sample_seconds: dict[tuple[object, ...], float] = {}
-    checked = set()
-    try:
-        with busy_neighbors(neighbors):
-            for config in configs:
-                model, dataset = _model(config), datasets[config.dataset]
-                kind = (*model, config.batch_size)
-                split = (kind, config.train_samples, config.validation_fraction, config.schedule)
-                if split not in checked:
-                    run = Run(config, dataset, dataset.train.device)
-                    if shardable is not None:
-                        check_shardable(run.model, config.model, sync_batch_norm=shardable)
-                    check_batches(run)
-                    checked.add(split)
-                if kind not in step_seconds:
-                    step_seconds[kind], sample = _time_probe(
-                        config, dataset, time_evaluation=model not in sample_seconds
-                    )
-                    sample_seconds.setdefault(model, sample)
-                yield config, _Timing(step_seconds[kind], sample_seconds[model], time.time())
-    finally:
-        torch.set_num_threads(default_threads)
+    return json.dumps([*model_of(config), config.batch_size, *data, *conditions])
 
 
 def estimate_unknown(sampled: Estimate, trials: int, side_by_side: int) -> Estimate:
@@ -251,81 +168,10 @@ class _Length:
     records: int
 
     @classmethod
-    def of(cls, config: TrainConfig, dataset: Dataset) -> _Length:
-        train, validation = dataset.split(config)
-        length = RunLength(config, len(train))
+    def of(cls, config: TrainConfig, dataset: AnyDataset) -> _Length:
+        total, test = dataset.sizes
+        training, validation = split_sizes(dataset.name, total, config)
+        length = RunLength(config, training)
         tests = length.evaluations if config.test_curve else int(config.test_at_end)
-        evaluated = length.evaluations * len(validation) + tests * len(dataset.test)
+        evaluated = length.evaluations * validation + tests * test
         return cls(length.total_steps, evaluated, length.records)
-
-
-@contextlib.contextmanager
-def busy_neighbors(count: int) -> Iterator[None]:
-    """Keep `count` other processors busy, as trials side by side will be.
-
-    They end with this process, however it ends.
-    """
-    command = [sys.executable, "-S", "-c", _NEIGHBOR]
-    with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            neighbor = stack.enter_context(subprocess.Popen(command))
-            stack.callback(neighbor.kill)
-        if count:
-            time.sleep(_NEIGHBOR_START_SECONDS)
-        yield
-
-
-def _time_probe(
-    config: TrainConfig, dataset: Dataset, *, time_evaluation: bool
-) -> tuple[float, float]:
-    """Return (seconds per training step, seconds per evaluated sample or NaN) of a short run."""
-    try:
-        run = short_run(config, dataset)
-        return time_step(run), _sample_seconds(run) if time_evaluation else math.nan
-    except ConfigError:
-        raise
-    except Exception as error:  # the user's own code may raise anything
-        raise ConfigError(
-            f"model={config.model} cannot be trained with batch_size={config.batch_size}, "
-            f"width={config.width}: {describe_failure(error)}"
-        ) from error
-
-
-def short_run(config: TrainConfig, dataset: Dataset) -> Run:
-    """Create a short run like `config` that records no curve and validates on one sample."""
-    train, _ = dataset.split(config)
-    # At least two samples: one to train on, one to validate with.
-    samples = dataset.train[: max(2, len(train))]
-    small = dataclasses.replace(dataset, train=samples, test=dataset.test[:_EVALUATION_SAMPLES])
-    settings = config.replace(
-        steps=_WARM_UP_STEPS + _MAX_TIMED_STEPS,
-        epochs=None,
-        record_every=None,
-        evaluate_at=None,
-        train_samples=None,
-        validation_fraction=1 / len(samples),
-        test_curve=False,
-    )
-    return Run(settings, small, dataset.train.device)
-
-
-def time_step(run: Run) -> float:
-    """Return the seconds of a training step of a `short_run`."""
-    for _ in range(_WARM_UP_STEPS):
-        run.train_step()
-    run.synchronize()
-    steps, started = 0, time.perf_counter()
-    while steps < _MAX_TIMED_STEPS:
-        run.train_step()
-        steps += 1
-        if steps >= 3 and time.perf_counter() - started > _TIMED_SECONDS:
-            break
-    run.synchronize()
-    return (time.perf_counter() - started) / steps
-
-
-def _sample_seconds(run: Run) -> float:
-    evaluate(run.model, run.loss, run.test_samples[:_EVALUATION_SAMPLES])
-    started = time.perf_counter()
-    evaluate(run.model, run.loss, run.test_samples)
-    return (time.perf_counter() - started) / len(run.test_samples)

@@ -1,37 +1,40 @@
-"""How fast fleets are on this machine, from a few training steps of each size."""
+"""How fast fleets are on this machine, from a few training steps of each size.
+
+Needs no torch if all that it is asked is remembered.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from lenet import user_cache
+from lenet.alike import ALIKE
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset
-from lenet.devices import describe_device, training_device
-from lenet.fleet import Fleet
-from lenet.fused import Unfusable
-from lenet.training import Run
-from study.cluster.estimate import busy_neighbors, short_run, time_step
+from lenet.dataset_files import AnyDataset
+from lenet.devices import name_of_device
+
+if TYPE_CHECKING:
+    from study.cluster.fleet_probe import FleetProbe
 
 MAX_MEMBERS = 128
-"""The largest fleet that was measured (docs/results/bench/fleets.txt)."""
+"""The largest fleet that was measured (`throughput` in docs/performance.md)."""
 
-_CACHE = "fleet-speeds"
-"""name in the user's cache"""
+_SPEEDS = "fleet-speeds"
+"""name in the user's cache of the steps a second, by what they depend on"""
+_KINDS = "fleet-kinds"
+"""name in the user's cache of what is known of a kind of trial, see `_Kind`"""
+_LIMITS = "fleet-limits"
+"""name in the user's cache of the sizes that were chosen: trying on would need torch"""
 
-_MEASUREMENTS = 2
-_TIMED_SECONDS = 0.1
-_MAX_TIMED_STEPS = 50
 _SECONDS_OF_ALL = 6.0
 _SECONDS_OF_ONE = 0.5
 
@@ -52,6 +55,36 @@ class Limit:
     reason: str = ""
     """why it is 1"""
 
+    @classmethod
+    def remembered(cls, found: Any) -> Limit | None:
+        """Read what was remembered; None if it is missing or damaged."""
+        try:
+            limit = cls(**found)
+        except TypeError:
+            return None
+        is_valid = isinstance(limit.members, int) and isinstance(limit.reason, str)
+        return limit if is_valid and limit.members > 0 else None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of a kind of trial without its speed."""
+
+    reason: str
+    """why its trials cannot be trained as one, in one line; empty if they can"""
+    weights: int
+    """bytes"""
+
+    @classmethod
+    def remembered(cls, found: Any) -> _Kind | None:
+        """Read what was remembered; None if it is missing or damaged."""
+        try:
+            kind = cls(**found)
+        except TypeError:
+            return None
+        is_valid = isinstance(kind.reason, str) and isinstance(kind.weights, int)
+        return kind if is_valid and kind.weights > 0 else None
+
 
 class FleetSpeeds:
     """Chooses the sizes of fleets, and tells how much faster they are than trials alone.
@@ -62,7 +95,7 @@ class FleetSpeeds:
 
     def __init__(
         self,
-        datasets: Mapping[str, Dataset],
+        datasets: Mapping[str, AnyDataset],
         *,
         side_by_side: int,
         threads: int,
@@ -70,33 +103,36 @@ class FleetSpeeds:
         kinds: int,
     ) -> None:
         """`kinds`: how many kinds of trials share the time for measurements."""
-        self._device = training_device(use_gpu)
-        self._datasets = {name: dataset.to(self._device) for name, dataset in datasets.items()}
-        self._neighbors = 0 if use_gpu else side_by_side - 1
+        self._datasets = datasets
+        self._use_gpu = use_gpu
         self._side_by_side = side_by_side
         self._threads = threads
         self._seconds = max(_SECONDS_OF_ONE, _SECONDS_OF_ALL / max(1, kinds))
-        self._known = user_cache.read(_CACHE)
+        self._known_speeds = user_cache.read(_SPEEDS)
+        self._known_kinds = user_cache.read(_KINDS)
+        self._known_limits = user_cache.read(_LIMITS)
         self._measured: dict[str, float] = {}
+        self._kinds: dict[str, _Kind] = {}
+        self._limits: dict[str, Limit] = {}
         self._of_own_code: set[str] = set()
-        """keys whose speeds are not saved: the user's code may change"""
-        self._busy = contextlib.ExitStack()
-        self._is_busy = False
+        """keys of what is not saved: the user's code may change"""
+        self._probe: FleetProbe | None = None
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[None]:
-        """Use as many threads as trials will, and save what is measured."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
+        """Measure as trials will train; afterwards, save what was measured."""
         try:
-            with self._busy:
-                yield
+            yield
         finally:
-            self._is_busy = False
-            torch.set_num_threads(threads)
-            user_cache.remember(
-                _CACHE, {k: v for k, v in self._measured.items() if k not in self._of_own_code}
-            )
+            if self._probe is not None:
+                self._probe.close()
+                self._probe = None
+            kinds = {key: vars(kind) for key, kind in self._kinds.items()}
+            limits = {key: vars(limit) for key, limit in self._limits.items()}
+            for name, found in ((_SPEEDS, self._measured), (_KINDS, kinds), (_LIMITS, limits)):
+                user_cache.remember(
+                    name, {k: v for k, v in found.items() if k not in self._of_own_code}
+                )
 
     def fastest(self, configs: Sequence[TrainConfig], enough: int) -> Limit:
         """Return the size at which the members of a fleet take most steps a second altogether.
@@ -105,22 +141,35 @@ class FleetSpeeds:
         """
         if len(configs) == 1:
             return Limit(1, "nothing to pack it with")
-        if reason := self._unfusable(configs):
+        if reason := self._kind(configs).reason:
             return Limit(1, reason)
+        largest = min(enough, MAX_MEMBERS, self._fitting(configs))
+        key = f"{self._key(configs[:largest])}, at most {largest}"
+        if key not in self._limits:
+            known = Limit.remembered(self._known_limits.get(key))
+            self._limits[key] = known or self._measure_fastest(configs, largest)
+            if any(config.names_own_code for config in configs[:largest]):
+                self._of_own_code.add(key)
+        return self._limits[key]
+
+    def _measure_fastest(self, configs: Sequence[TrainConfig], largest: int) -> Limit:
         started = time.monotonic()
         size, best = 1, 1.0
         tried, stalled = 1, 0
-        largest = min(enough, MAX_MEMBERS, self._fitting(configs[0]))
+        optimizers = {configs[0].optimizer}
         while tried < largest and stalled < 2 and time.monotonic() - started < self._seconds:
             tried = min(2 * tried, largest)
             try:
                 speedup = self.speedup(configs[:tried])
-            except (MemoryError, torch.OutOfMemoryError):
+            except MemoryError:
                 break
-            stalled = 0 if speedup > _RISES * best else stalled + 1
+            # The update of another optimizer is started by itself, so the speed falls at first and
+            # rises again with more members.
+            before, optimizers = optimizers, {config.optimizer for config in configs[:tried]}
+            stalled = 0 if speedup > _RISES * best or optimizers > before else stalled + 1
             if speedup > best:
                 size, best = tried, speedup
-            elif speedup < _FALLS * best:
+            elif speedup < _FALLS * best and stalled:
                 break
         if best >= _PAYS:
             return Limit(size)
@@ -131,12 +180,15 @@ class FleetSpeeds:
 
     def at_most(self, members: int, configs: Sequence[TrainConfig], _: int) -> Limit:
         """Return the size that the user chose, or 1 if the trials cannot be trained as one."""
-        if len(configs) > 1 and (reason := self._unfusable(configs)):
+        if len(configs) > 1 and (reason := self._kind(configs).reason):
             return Limit(1, reason)
         return Limit(members)
 
     def speedup(self, members: Sequence[TrainConfig]) -> float:
-        """Return how many times as fast a fleet of `members` is as one after the other."""
+        """Return how many times as fast a fleet of `members` is as one after the other.
+
+        Raises: MemoryError if they do not fit into the memory.
+        """
         counts = Counter(member.optimizer for member in members)
         one_of_each = {member.optimizer: member for member in reversed(members)}
         alone = sum(
@@ -144,53 +196,51 @@ class FleetSpeeds:
         )
         return alone * self._speed(members) / len(members)
 
-    def _unfusable(self, configs: Sequence[TrainConfig]) -> str:
-        """Return in one line why the trials cannot be trained as one; empty if they can."""
-        try:
-            Fleet(self._runs(configs[:2]))
-        except Unfusable as error:
-            return textwrap.shorten(str(error), 150, placeholder=" ...")
-        except Exception:  # a user's own model may raise anything; the estimate reports it
-            return "its model cannot be trained"
-        return ""
+    def _kind(self, configs: Sequence[TrainConfig]) -> _Kind:
+        """Return what is known of the kind of trial of `configs`, from the first two."""
+        names = (*ALIKE, "optimizer", "clip_norm", "dropout")
+        settings = [[str(getattr(config, name)) for name in names] for config in configs[:2]]
+        key = json.dumps([*settings, metadata.version("torch"), name_of_device(self._use_gpu)])
+        if key not in self._kinds:
+            own = any(config.names_own_code for config in configs[:2])
+            if own:
+                self._of_own_code.add(key)
+            known = None if own else _Kind.remembered(self._known_kinds.get(key))
+            self._kinds[key] = known or _Kind(*self._prober.kind(configs[:2]))
+        return self._kinds[key]
 
     def _speed(self, members: Sequence[TrainConfig]) -> float:
         """Return the steps a second of all members together; of one, if it is trained alone."""
         key = self._key(members)
         if any(member.names_own_code for member in members):
             self._of_own_code.add(key)
-        known = self._measured.get(key, self._known.get(key))
+        known = self._measured.get(key, self._known_speeds.get(key))
         if isinstance(known, float) and 0 < known < math.inf:
             return known
-        self._surround()
-        runs = self._runs(members)
-        fleet = Fleet(runs) if len(runs) > 1 else None
-        # Other work may hold up one measurement; the faster of two tells what the steps need.
-        step = min(
-            _time_fleet_step(fleet) if fleet else time_step(runs[0]) for _ in range(_MEASUREMENTS)
-        )
-        self._measured[key] = len(runs) / step
+        self._measured[key] = self._prober.speed(members)
         return self._measured[key]
 
-    def _surround(self) -> None:
-        """Keep other processors busy, from the first measurement on."""
-        if not self._is_busy:
-            self._busy.enter_context(busy_neighbors(self._neighbors))
-            self._is_busy = True
+    @property
+    def _prober(self) -> FleetProbe:
+        """What measures; the first use imports torch and reads the data sets."""
+        if self._probe is None:
+            from study.cluster.fleet_probe import FleetProbe
 
-    def _runs(self, configs: Sequence[TrainConfig]) -> list[Run]:
-        return [short_run(config, self._datasets[config.dataset]) for config in configs]
+            self._probe = FleetProbe(
+                self._datasets,
+                neighbors=0 if self._use_gpu else self._side_by_side - 1,
+                threads=self._threads,
+                use_gpu=self._use_gpu,
+            )
+        return self._probe
 
-    def _fitting(self, config: TrainConfig) -> int:
+    def _fitting(self, configs: Sequence[TrainConfig]) -> int:
         """Return how many members have room for their weights on every processor."""
-        model = self._runs([config])[0].model
-        size = sum(p.numel() * p.element_size() for p in model.parameters())
-        if self._device.type == "cuda":
-            memory = torch.cuda.mem_get_info(self._device)[0]
-        else:
+        memory = self._prober.free_gpu_memory() if self._use_gpu else None
+        if memory is None:
             memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         room = _SHARE_OF_MEMORY * memory / self._side_by_side
-        return max(1, math.floor(room / (size * _COPIES_OF_WEIGHTS)))
+        return max(1, math.floor(room / (self._kind(configs).weights * _COPIES_OF_WEIGHTS)))
 
     def _key(self, members: Sequence[TrainConfig]) -> str:
         """Return what a speed depends on, in words."""
@@ -203,16 +253,6 @@ class FleetSpeeds:
             f"{config.batch_size}, {config.train_samples or 'all'} samples, "
             f"{'dropout' if any(m.dropout for m in members) else 'no dropout'}: "
             f"{', '.join(f'{count} {name}' for name, count in sorted(optimizers.items()))}, "
-            f"{orders} orders; {describe_device(self._device)}, {self._threads} threads, "
+            f"{orders} orders; {name_of_device(self._use_gpu)}, {self._threads} threads, "
             f"{self._side_by_side} side by side; torch {metadata.version('torch')}"
         )
-
-
-def _time_fleet_step(fleet: Fleet) -> float:
-    """Return the seconds of a step of all members, as `time_step` does of one run."""
-    fleet.train_to(fleet.step + 1)  # also gathers the first batches
-    steps, started = 0, time.perf_counter()
-    while steps < _MAX_TIMED_STEPS and time.perf_counter() - started < _TIMED_SECONDS:
-        fleet.train_to(fleet.step + 2)
-        steps += 2
-    return (time.perf_counter() - started) / steps

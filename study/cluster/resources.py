@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from study.cluster.cgroups import cpu_quota
 
 # More trials on one GPU gain little, and each holds its own CUDA context.
 _MAX_TRIALS_PER_GPU = 8
+
+
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Without one of these devices, no program sees a GPU: NVIDIA, the same in WSL, AMD."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,16 @@ class Resources:
 
 def this_machine() -> Node:
     """Return the CPUs this process may use and the GPUs torch sees."""
+    return Node(_usable_cpus(), _gpus())
+
+
+def _gpus() -> int:
+    """Return the number of GPUs, without torch if the system has none."""
+    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_DEVICES)):
+        return 0
     import torch
 
-    return Node(_usable_cpus(), torch.cuda.device_count())
+    return torch.cuda.device_count()
 
 
 def _usable_cpus() -> int:

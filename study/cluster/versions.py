@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -11,7 +12,11 @@ _PACKAGES = ("ray", "torch", "torchvision", "numpy")
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that determine records, by name."""
-    return {"python": platform.python_version(), **{p: metadata.version(p) for p in _PACKAGES}}
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # plain processes need no Ray
+            found[package] = metadata.version(package)
+    return found
 
 
 def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

@@ -16,7 +16,7 @@ from study.analysis.results import Results, select
 from study.analysis.wording import format_value
 from study.figures import style
 from study.figures.defaults import default_figures
-from study.kinds import Kinds
+from study.kinds import Kinds, OwnKindFailed
 
 KINDS = Kinds(
     "study.figures",
@@ -34,7 +34,7 @@ def draw_all(
     A figure that repeats a published one is drawn where the run trained the values that `study`
     declares for it; in its place, any other grid has its `default_figures`. Its title names the
     source only if all settings but the budget's are the study's. One `note` names the figures that
-    the run has no data for.
+    the run has no data for, and one says why a figure of the user's own kind failed.
 
     Raises: ConfigError if a kind does not exist or does not take the options of its figure.
     """
@@ -98,7 +98,11 @@ def draw_figures(
     files: list[Path] = []
     missing = []
     for figure in declared:
-        written = _draw(figure, results, out_dir)
+        try:
+            written = _draw(figure, results, out_dir)
+        except OwnKindFailed as error:
+            note(f"Not reported: {error}.")
+            continue
         files += written
         if not written:
             missing.append(figure.name)

@@ -5,6 +5,7 @@
     python -m study.report --watch results/NAME             the page of a run that still trains
     python -m study.report results/NAME --out elsewhere     if NAME is read-only
     python -m study.report results/NAME --xlsx              also curves, verdicts as a spreadsheet
+    python -m study.report results/NAME --log mlflow        also log its trials to MLflow
     python -m study.report results/NAME --no-footer         figures for a paper or a talk
     python -m study.report results/NAME --check claims.csv  exit 1 if a verdict has changed
     python -m study.report s3://BUCKET/NAME                 a run in a bucket, copied to results/
@@ -34,6 +35,7 @@ from study.runs import layout
 from study.runs.run_folder import RunFolder
 from study.runs.storage import Location, reason
 from study.terminal import make_console, print_note
+from study.tracking.log import log_trials
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +81,7 @@ def _parser() -> commandline.Parser:
         action="store_true",
         help=f"also write all curves and verdicts as a spreadsheet, {layout.SPREADSHEET}",
     )
+    commandline.add_log(parser)
     parser.add_argument(
         "--check",
         type=commandline.existing_file,
@@ -99,6 +102,8 @@ def _report(options: argparse.Namespace, _: Sequence[str]) -> int:
     if options.from_tensorboard:
         if options.check is not None:
             raise ConfigError("--check compares the verdicts of a run: omit --from-tensorboard")
+        if options.log:
+            raise ConfigError("--log logs the trials of a run: omit it, or --from-tensorboard")
         return _report_event_files(options)
     if not options.runs:
         raise ConfigError(
@@ -136,6 +141,8 @@ def _refuse_what_writes_no_page(options: argparse.Namespace) -> None:
     ):
         if is_given:
             raise ConfigError(f"{what} a page and no other file: omit {option}, or report one run")
+    if options.watch and options.log:
+        raise ConfigError("--watch writes a page alone: omit --log, or type it without --watch")
     if options.watch and len(options.runs) > 1:
         raise ConfigError("--watch takes one run: name one, or omit --watch")
 
@@ -152,7 +159,9 @@ def _report_one(options: argparse.Namespace, console: Console) -> int:
     # Before the report is written, which may replace that very file.
     expected = None if options.check is None else read_verdicts(options.check)
     run = _refreshed(options.runs[0], console)
+    logged = log_trials(run, options.log)
     summarize(run.path, console, options.out, footer=options.footer)
+    _print_logged(logged, console)
     if options.xlsx:
         folder = options.out or run.path
         path, verdicts = folder / layout.SPREADSHEET, folder / layout.CLAIMS
@@ -173,8 +182,10 @@ def _report_together(options: argparse.Namespace, console: Console) -> None:
     from study.report.summary import summarize_together
 
     folders = [_refreshed(place, console) for place in options.runs]
+    logged = [line for folder in folders for line in log_trials(folder, options.log)]
     out = options.out or folders[0].path
     summarize_together([folder.path for folder in folders], console, out)
+    _print_logged(logged, console)
     if options.out is None:
         _publish(folders[0], console)
 
@@ -186,6 +197,11 @@ def _watch(options: argparse.Namespace, console: Console) -> None:
     out = options.out or folder.path
     out.mkdir(parents=True, exist_ok=True)
     watch(folder, out / layout.PAGE, console)
+
+
+def _print_logged(lines: Sequence[str], console: Console) -> None:
+    for line in lines:
+        console.print(f"  {line}")
 
 
 def _report_event_files(options: argparse.Namespace) -> int:

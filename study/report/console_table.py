@@ -47,11 +47,14 @@ def print_table(
 ) -> None:
     """Print `rows` under `headers`, or each row as a record if the table is too wide.
 
-    Columns that hold the same value in every row are printed once, above the table. Long texts
+    Columns that hold the same value in every row are printed once, above the table, unless nothing
+    but the first column would be left. Long texts
     are printed once each, below it. Text wraps at spaces; numbers stay whole.
     """
     columns = [_Column(h, c) for h, c in zip(headers, zip(*rows, strict=True), strict=True)]
     constant = [c for c in columns[1:] if len(rows) > 1 and len(set(c.cells)) == 1]
+    if len(constant) == len(columns) - 1:
+        constant = []  # what is left would be no table
     columns = [column for column in columns if column not in constant]
     notes: dict[str, int] = {}
     columns = [columns[0], *(_with_footnotes(column, notes) for column in columns[1:])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from study.analysis.speedup import is_scaling
 from study.analysis.wording import provenance
 from study.claims.judge import judge_all
 from study.claims.verdict import Verdict
+from study.kinds import problem_of
 from study.report.answer import best_lines, verdict_lines
 from study.report.winner import winner_lines
 from study.tables.make import make_all
@@ -36,7 +38,9 @@ class Findings:
     results: Results
     directory: Path
     study: Study | None = field(init=False, default=None)
-    """its study, if this version of the project has it"""
+    """its study, if this version of the project has it, as far as its kinds can be loaded"""
+    not_reported: list[str] = field(init=False, default_factory=list)
+    """the user's own figures, tables and claims whose code is missing or fails, and why"""
     board: pd.DataFrame = field(init=False)
     """see `study.analysis.leaderboard`; empty for a run that compares workers"""
     best: pd.DataFrame = field(init=False)
@@ -56,6 +60,8 @@ class Findings:
             elif is_scaling(results) and not self.study.workers:  # the user's own, made for grids
                 figures = hardware.figures()
                 self.study = replace(self.study, figures=figures, tables=hardware.TABLES, claims=())
+        if self.study:
+            self.study = self._with_known_kinds(self.study)
         # Workers learn the same and differ only in time; the ramps of a range test rank nothing.
         has_results = len(results.completed) > 0
         is_ranked = has_results and not is_scaling(results)
@@ -63,10 +69,24 @@ class Findings:
         self.best = best_per_optimizer(board) if len(board) else board
         judged_by = self.study if has_results else None
         self.judged = judge_all(judged_by, results) if judged_by else []
-        self.tables = make_all(judged_by, results) if judged_by else {}
+        note = self.not_reported.append
+        self.tables = make_all(judged_by, results, note) if judged_by else {}
         one_seed = results.trials["seed"].nunique() == 1
         self.one_seed = self.study is not None and self.is_stochastic and one_seed
         self.provenance = provenance(run, results.completed if has_results else results.trials)
+
+    def _with_known_kinds(self, study: Study) -> Study:
+        """Return `study` without what needs code of the user's that is not here."""
+        known: dict[str, Any] = {}
+        for what in ("figures", "tables", "claims"):
+            problems = {declared.name: problem_of(declared) for declared in getattr(study, what)}
+            known[what] = tuple(d for d in getattr(study, what) if not problems[d.name])
+            self.not_reported += [
+                f"{what.removesuffix('s')} {name}: {problem}"
+                for name, problem in problems.items()
+                if problem
+            ]
+        return replace(study, **known)
 
     @property
     def is_stochastic(self) -> bool:

@@ -87,6 +87,8 @@ def summarize_together(directories: Sequence[Path], console: Console, out: Path)
     for findings in runs:
         console.print()
         console.print(Text(findings.directory.name, style="bold"))
+        for line in findings.not_reported:
+            console.print(f"  Not reported: {line}.")
         console.print(f"  Measured: {findings.provenance}.")
         for line in findings.answer:
             console.print(f"  {line}")
@@ -117,6 +119,8 @@ class _Report:
                 f"Your study is not here ({problem}). This report is by the definition that the "
                 "run keeps; to train more of it, bring your file."
             )
+        for line in self.findings.not_reported:
+            self.console.print(f"Not reported: {line}.")
         self.console.print(f"Measured: {self.findings.provenance}.")
         _print_reused(self.results, self.console)
         _print_excluded(self.results, self.console)

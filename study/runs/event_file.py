@@ -59,7 +59,7 @@ class EventFile:
         `state`: what `trial.json` holds, see `hyperparameters`. `status`: how the trial has ended;
         None while it trains.
         """
-        chosen = [records[i] for i in _thinned(records, length)]
+        chosen = [records[i] for i in thinned(records, length)]
         steps = [record.step for record in chosen]
         try:
             if self._steps is None or steps[: len(self._steps)] != self._steps:
@@ -100,8 +100,8 @@ class EventFile:
                 (self._folder / name).write_bytes(b"")
 
 
-def _thinned(records: Sequence[Record], length: RunLength | None) -> list[int]:
-    """Return the indices of at most `MAX_EVENTS` records, evenly spaced.
+def thinned(records: Sequence[Record], length: RunLength | None = None) -> list[int]:
+    """Return the indices of at most `MAX_EVENTS` records of a run of `length`, evenly spaced.
 
     The first one is among them, and the last one of the whole run. So are as many of
     those that evaluated held-out data, which can be few among many.

@@ -136,6 +136,11 @@ class TrialFolder:
         if status in COMPLETE:
             (self._files / layout.CHECKPOINT).delete()
 
+    def note_logged(self, place: str) -> None:
+        """Note that the trial, which is complete, has been logged at `place` of a tracker."""
+        state = self.state()
+        self._write_state({**state, "logged": [*state.get("logged", ()), place]})
+
     def state(self) -> dict[str, Any]:
         """Return status, attempts, host and settings; empty before the first attempt.
 

@@ -141,7 +141,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             storage=options.storage,
             data_dir=options.data_dir,
         )
-    return commandline.train(job, TOOL, typed, dry_run=options.dry_run)
+    return commandline.train(job, TOOL, typed, dry_run=options.dry_run, log=options.log)
 
 
 def _counts(text: str | None) -> list[int] | None:

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from lenet.config import ConfigError
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset
 from search_spaces.study import PlannedTrial
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import connection
@@ -50,7 +50,7 @@ class Launchers:
         address: str | None,
         nodes: Sequence[Node],
         oversubscribed: Mapping[str, Mapping[int, bool]],
-        datasets: Mapping[str, Dataset],
+        datasets: Mapping[str, AnyDataset],
         longest_seconds: float,
         console: Console,
     ) -> None:
@@ -143,7 +143,9 @@ class Launchers:
             from study.scaling.ray_train import train_with_ray
 
         self._train_with_ray = train_with_ray
-        self._shared = {name: ray.put(share(dataset)) for name, dataset in self._datasets.items()}
+        self._shared = {
+            name: ray.put(share(dataset.load())) for name, dataset in self._datasets.items()
+        }
         self._ray_seconds += time.perf_counter() - started
 
     def _run_ray(self, job: Job) -> str | None:

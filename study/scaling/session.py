@@ -15,7 +15,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset
 from lenet.records import RECORDS_VERSION
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
@@ -47,7 +47,7 @@ class ScalingEngine:
         self._stack = contextlib.ExitStack()
         self._stack.callback(connection.disconnect)
         self._nodes: Sequence[Node] = ()
-        self._datasets: Mapping[str, Dataset] = {}
+        self._datasets: Mapping[str, AnyDataset] = {}
         self._oversubscribed: Mapping[str, Mapping[int, bool]] = {}
         self._ray_seconds = 0.0
         self._longest_seconds = 0.0
@@ -223,6 +223,7 @@ class ScalingEngine:
     def _announce(self) -> None:
         request, console, launches = self._request, self._console, self._launches
         announce.datasets(self._datasets, console)
+        announce.batch_sizes(_configs(launches), self._datasets, console)
         announce.epochs(request.study, request.choices, _configs(launches), self._datasets, console)
         for processor, counts in self._oversubscribed.items():
             listed = [f"{n} (oversubscribed)" if over else str(n) for n, over in counts.items()]

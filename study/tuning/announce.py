@@ -32,6 +32,7 @@ def plan(
     """
     request = plan.request
     announce.datasets(plan.datasets, console)
+    announce.batch_sizes(plan.configs, plan.datasets, console)
     announce.epochs(request.study, request.choices, plan.configs, plan.datasets, console)
     complete = f", {plan.complete} more are complete" if plan.complete else ""
     if plan.search is not None:

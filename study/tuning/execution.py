@@ -9,16 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig
-from lenet.optimizers import build_optimizer
 from lenet.records import RECORDS_VERSION
+from lenet.registry import OPTIMIZERS, is_own
 from search_spaces.study import PlannedTrial
 from study.analysis.hardware import Hardware, WorkerSpeedups
-from study.analysis.search import trial_number
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Preview
@@ -30,12 +28,12 @@ from study.cluster.estimate import (
 )
 from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Node, Resources, allocate, this_machine
+from study.cluster.timing import Timing
 from study.cluster.versions import versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
-from study.tuning.broken_fleets import regroup
 from study.tuning.hardware import Comparison, other_machine
 from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
@@ -67,6 +65,7 @@ class TuningEngine:
         self._reuse: Reuse
         self._matches: dict[str, EarlierTrial] = {}
         self._hardware: Hardware | None = None
+        self._timed: dict[str, Timing] = {}
 
     @property
     def resume_options(self) -> list[str]:
@@ -237,6 +236,8 @@ class TuningEngine:
 
     def _follow_up_trials(self, failed: set[str]) -> list[PlannedTrial]:
         """Add the follow-up trials to the folder's plan and return those to train."""
+        from study.analysis.search import trial_number  # imports optuna and scipy
+
         plan = self._plan
         assert plan.follow_up is not None
         new = plan.follow_up.plan(self.folder)
@@ -323,6 +324,7 @@ class TuningEngine:
 
     def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
         """Train the search or the trials; then what is left of fleets that failed."""
+        from study.tuning.broken_fleets import regroup  # imports torch
         from study.tuning.search import Search
 
         outcome = self._train_once(batch, expected)
@@ -340,6 +342,8 @@ class TuningEngine:
         return outcome
 
     def _train_once(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
+        from study.analysis.search import trial_number
+
         # Imported after `connect`: Ray reads its environment and its token on import.
         from study.tuning.progress import ProgressCallback
         from study.tuning.search import Search
@@ -410,6 +414,7 @@ class TuningEngine:
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
             fleets=self._fleet_shares(trials),
+            memory=self._timed,
         )
 
     def _find_reused(self) -> None:
@@ -498,5 +503,19 @@ def _check(plan: TuningPlan) -> None:
             f"--scheduler {plan.request.scheduler} compares trials by accuracy, which is "
             f"meaningless across data sets: set one of {', '.join(plan.datasets)}"
         )
-    for config in plan.configs:
-        build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+    unusual = [config for config in plan.configs if _may_be_refused(config)]
+    if unusual:
+        import torch
+
+        from lenet.optimizers import build_optimizer
+
+        for config in unusual:
+            build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+
+
+def _may_be_refused(config: TrainConfig) -> bool:
+    """Return True if an optimizer may refuse its settings: they are not its defaults."""
+    if is_own(config.optimizer):
+        return True
+    settings = OPTIMIZERS[config.optimizer].settings
+    return any(getattr(config, name) is not None for name in settings)

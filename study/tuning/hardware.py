@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lenet.config import ConfigError, TrainConfig
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset, split_sizes
 from search_spaces.study import PlannedTrial
 from study.analysis.hardware import (
     PACKED,
@@ -21,7 +21,7 @@ from study.analysis.hardware import (
     over_repeats,
 )
 from study.analysis.wording import pluralize
-from study.cluster.estimate import Estimate, estimate, short_run, training_seconds
+from study.cluster.estimate import Estimate, estimate, training_seconds
 from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Node, Resources
 from study.tuning.packing import FindLimit, pack
@@ -33,7 +33,7 @@ class Comparison:
 
     trials: Sequence[PlannedTrial]
     """with the fleets that the run has chosen"""
-    datasets: Mapping[str, Dataset]
+    datasets: Mapping[str, AnyDataset]
     nodes: Sequence[Node]
     """the machines that the times are for"""
     resources: Resources
@@ -211,9 +211,12 @@ class Comparison:
         dataset = self.datasets[config.dataset]
         net = (config.model, config.width, config.dataset)
         if net not in sizes:
-            model = short_run(config, dataset).model
+            from study.cluster.step_probe import short_run  # imports torch
+
+            model = short_run(config, dataset.load()).model
             sizes[net] = float(sum(p.numel() * p.element_size() for p in model.parameters()))
-        batch = min(config.batch_size, len(dataset.split(config)[0]))
+        training, _ = split_sizes(dataset.name, dataset.sizes[0], config)
+        batch = min(config.batch_size, training)
         return Step(batch, config.width, sizes[net])
 
 

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lenet.alike import ALIKE
 from lenet.config import TrainConfig
-from lenet.fleet import ALIKE
 from lenet.registry import is_own
 from search_spaces.study import PlannedTrial
 from study.cluster.fleet_speed import Limit
@@ -62,6 +62,9 @@ def pack(
     names = FleetNames(known)
     packed: dict[str, PlannedTrial] = {}
     lines = []
+    alike: dict[str, list[TrainConfig]] = {}
+    for group in groups.values():
+        alike.setdefault(_name(group[0].config), []).append(group[0].config)
     for kind, group in groups.items():
         chunks = even_chunks(group, counts[kind])
         for chunk in chunks:
@@ -70,7 +73,9 @@ def pack(
         largest = [planned.config for planned in max(chunks, key=len)]
         if len(largest) > 1:
             reason = f"{find_speedup(largest):.1f} times as fast as alone"
-        lines.append(_line(group[0].config, chunks, reason))
+        name = _name(group[0].config)
+        name += _own_keywords(group[0].config, alike[name])
+        lines.append(f"{name}: {_fleets(chunks)}{reason}")
     return Packing([packed[planned.name] for planned in trials], lines)
 
 
@@ -129,16 +134,26 @@ def even_chunks(group: Sequence[PlannedTrial], count: int) -> list[Sequence[Plan
     return [group[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
-def _line(config: TrainConfig, chunks: Sequence[Sequence[PlannedTrial]], reason: str) -> str:
-    """Return one line: the kind of trial, its fleets, and the reason."""
+def _name(config: TrainConfig) -> str:
+    """Return what the line of a kind of trial calls it."""
+    every = f", a record every {config.record_every} steps" if config.record_every else ""
+    return f"{config.model}, batch {config.batch_size}{every}"
+
+
+def _own_keywords(config: TrainConfig, alike: Sequence[TrainConfig]) -> str:
+    """Return those keywords of the user's own that tell a kind of trial from others `alike`."""
+    names = dict.fromkeys(name for other in alike for name, _ in other.own)
+    differing = [name for name in names if len({other.get(name) for other in alike}) > 1]
+    return "".join(f", {name} {config.get(name)}" for name in differing)
+
+
+def _fleets(chunks: Sequence[Sequence[PlannedTrial]]) -> str:
+    """Return how many fleets of how many trials there are."""
     largest, total = max(map(len, chunks)), sum(map(len, chunks))
     if largest == 1:
-        what = f"{total} alone; "
-    elif len(chunks) == 1:
-        what = f"1 fleet of {largest}, "
-    else:
-        smallest = min(map(len, chunks))
-        of = f"{largest}" if smallest == largest else f"{smallest} to {largest}"
-        what = f"{len(chunks)} fleets of {of}, "
-    every = f", a record every {config.record_every} steps" if config.record_every else ""
-    return f"{config.model}, batch {config.batch_size}{every}: {what}{reason}"
+        return f"{total} alone; "
+    if len(chunks) == 1:
+        return f"1 fleet of {largest}, "
+    smallest = min(map(len, chunks))
+    of = f"{largest}" if smallest == largest else f"{smallest} to {largest}"
+    return f"{len(chunks)} fleets of {of}, "

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset
 from search_spaces.study import PlannedTrial
-from study.analysis.search import trial_number
 from study.cluster import datasets as run_datasets
 from study.cluster.versions import differences, versions
 from study.request import HardwareRequest, Options, Request, ResourceRequest, TuningSession
@@ -67,7 +66,7 @@ class TuningPlan:
     """runs before `trials`"""
     follow_up: FollowUp | None
     """runs after `trials`"""
-    datasets: Mapping[str, Dataset]
+    datasets: Mapping[str, AnyDataset]
     folder: RunFolder
     resumed: bool
     data_dir: Path | None
@@ -180,6 +179,8 @@ def _resumed_plan(
                 f"{search.done} trials are complete, more than --trials {search.trials}: use "
                 "--trials with a larger number"
             )
+        from study.analysis.search import trial_number  # imports optuna and scipy
+
         trials = [planned for planned in trials if trial_number(planned.name) is None]
     if not trials and follow_up is not None and not (search and search.left):
         trials = follow_up.plan(folder)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lenet.alike import ALIKE
 from lenet.config import TrainConfig
-from lenet.fleet import ALIKE
 from search_spaces.space import Space
 from study.cluster.estimate import FleetShare
 from study.cluster.fleet_speed import Limit

@@ -13,7 +13,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
 from lenet.config import ConfigError
-from lenet.datasets import Dataset
+from lenet.dataset_files import AnyDataset
 from lenet.records import Record
 from search_spaces.study import PlannedTrial
 from study.analysis.search import trial_number
@@ -101,7 +101,7 @@ class _StopWhenFolderUnreachable(tune.Stopper):
 def run_trials(
     folder: RunFolder,
     trials: Sequence[PlannedTrial] | Search,
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     resources: Resources,
     *,
     study: str,
@@ -187,7 +187,7 @@ def run_trials(
 
 def _trainable(
     folder: RunFolder,
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, AnyDataset],
     resources: Resources,
     *,
     study: str,
@@ -198,7 +198,7 @@ def _trainable(
     trainable = tune.with_resources(
         tune.with_parameters(
             FleetTrial,
-            datasets={name: share(dataset) for name, dataset in datasets.items()},
+            datasets={name: share(dataset.load()) for name, dataset in datasets.items()},
             run_folder=str(folder.home),
             threads=resources.threads,
             use_gpu=resources.gpus_per_trial > 0,

@@ -47,7 +47,8 @@ def test_the_answer_comes_first(fan: Path, open_page: Open) -> None:
 
 def test_claims_filter_by_verdict(fan: Path, open_page: Open) -> None:
     page = open_page(fan)
-    expect(page.locator(".claim:visible")).to_have_count(43)
+    tested = 41  # two more are folded
+    expect(page.locator(".claim:visible")).to_have_count(tested)
     button = page.locator(".verdicts button[data-verdict='not reproduced']")
     button.click()
     shown = page.locator(".claim:visible")
@@ -55,8 +56,22 @@ def test_claims_filter_by_verdict(fan: Path, open_page: Open) -> None:
     expect(shown).to_have_count(8)
     assert button.locator("b").inner_text() == "8"
     assert all("not reproduced" in text for text in shown.locator(".verdict").all_inner_texts())
+    expect(page.locator(".fold:visible")).to_have_count(0)
     page.locator(".verdicts button[data-verdict='']").click()
-    expect(page.locator(".claim:visible")).to_have_count(43)
+    expect(page.locator(".claim:visible")).to_have_count(tested)
+
+
+def test_claims_that_are_not_tested_fold_by_reason(fan: Path, open_page: Open) -> None:
+    page = open_page(fan)
+    page.locator(".verdicts button[data-verdict='not tested']").click()
+    expect(page.locator("#claims-shown")).to_have_text("2 of 43 claims.")
+    folds = page.locator(".fold:visible")
+    expect(folds).to_have_count(2)
+    hardware = folds.filter(has_text="it is the question of fan-hardware")
+    expect(hardware.locator(".claim")).to_be_hidden()
+    hardware.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(hardware.locator(".claim")).to_be_visible()
 
 
 def test_the_leaderboard_sorts(made_up: Path, open_page: Open) -> None:

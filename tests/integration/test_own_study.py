@@ -14,7 +14,8 @@ from study import grid, lr_range, search
 from study.report import __main__ as report
 from study.runs.run_folder import RunFolder
 from study.scaling import __main__ as scaling
-from tests.own_study import DATA, TOKENS, VECTORS
+from tests.comparison import same
+from tests.own_study import DATA, HALVES, PARTS, TOKENS, VECTORS
 from tests.terminal import unwrapped
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,10 @@ def test_a_run_is_reported_where_its_study_is_not(own_grid, tmp_path, monkeypatc
     assert "own-data: Does every kind of data learn?" in printed
     assert "Your study is not here (/nowhere/gone.py is not a file" in printed
     assert (moved / "tables" / "spread.csv").is_file()
+    assert grid.main(["--resume", str(moved)]) == 0
+    printed = unwrapped(capsys.readouterr().out)
+    assert "All 4 trials" in printed
+    assert "Your study is not here" in printed
     name = next(iter(json.loads((moved / "plan.json").read_text())))
     (moved / "trials" / name / "trial.json").unlink()
     plan = json.loads((moved / "plan.json").read_text())
@@ -119,17 +124,25 @@ def test_examples_by_grid_and_search(name, run_grid, ray_address, from_elsewhere
     assert set(trials["status"]) == {"finished"}
 
 
+def falls(folder):
+    """Return how far each trial's training loss falls: its last value by its first."""
+    losses = pd.read_parquet(folder / "records.parquet").sort_values("step")
+    by_trial = losses.groupby("trial")["train_loss"]
+    return by_trial.last() / by_trial.first()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATA)
 def test_every_kind_of_data_by_the_other_commands(dataset, ray_address, tmp_path):
     only = ["--budget", "smoke", "--set", f"dataset={dataset}"]
     on = ["--address", ray_address]
     typed = [STUDY, *on, "--max-concurrent", "2", "--trials", "3", "--confirm", "0x0"]
-    space = ["--set", "lr=0.005..0.05", "--set", "optimizer.k=1..8"]
+    space = ["--set", "lr=0.05..0.2", "--set", "optimizer.k=1..8"]
     assert search.main([*typed, *only, *space, "--results", str(tmp_path / "search")]) == 0
     trials = pd.read_parquet(tmp_path / "search" / "trials.parquet")
     assert trials["validation_spread"].notna().all()
     assert trials["optimizer.k"].between(1, 8).all()
+    assert falls(tmp_path / "search").min() < 0.9
 
     typed = [STUDY, *on, "--workers", "1,2", "--device", "cpu"]
     assert scaling.main([*typed, *only, "--results", str(tmp_path / "scaling")]) == 0
@@ -137,11 +150,55 @@ def test_every_kind_of_data_by_the_other_commands(dataset, ray_address, tmp_path
     assert set(trials["workers"]) == {1, 2}
     assert trials["test_loss"].max() == pytest.approx(trials["test_loss"].min(), rel=1e-3)
     assert trials["test_spread"].max() == pytest.approx(trials["test_spread"].min(), rel=1e-3)
+    assert falls(tmp_path / "scaling").max() < 0.9
 
-    parts = {TOKENS: ["model=tests.own_parts:bag_of_tokens"], VECTORS: ["loss=mse"]}
-    own = parts.get(dataset, []) + ([] if dataset == TOKENS else ["model=tests.own_parts:Flat"])
-    typed = [*on, "--max-concurrent", "2", "--seeds", "1", *only, "--set", "optimizer=sgd"]
-    typed += [word for setting in own for word in ("--set", setting)]
+    typed = [STUDY, *on, "--max-concurrent", "2", "--seeds", "1", *only, "--verify"]
     assert lr_range.main([*typed, "--results", str(tmp_path / "ramp")]) == 0
-    records = pd.read_parquet(tmp_path / "ramp" / "records.parquet")
-    assert records["train_loss"].min() < records["train_loss"].iloc[0]
+    check_range_test(tmp_path / "ramp", {f"{PARTS}:Signs"})
+    trials = pd.read_parquet(tmp_path / "ramp" / "trials.parquet").set_index("trial")
+    constant = trials.index[trials["schedule"] == "constant"]
+    assert len(constant) >= 3
+    assert set(trials["epochs"][constant]) == {4}
+    assert falls(tmp_path / "ramp")[constant].min() < 0.9
+
+
+def check_range_test(folder, optimizers):
+    """Check that the loss of each ramp falls, and that rules suggest learning rates."""
+    trials = pd.read_parquet(folder / "trials.parquet")
+    ramps = trials[trials["schedule"] == "ramp-exponential"]
+    assert set(ramps["optimizer"]) == optimizers
+    records = pd.read_parquet(folder / "records.parquet")
+    for name in ramps["trial"]:
+        losses = records[records["trial"] == name].sort_values("step")["train_loss"]
+        assert losses.min() < 0.8 * losses.iloc[:5].mean()
+    suggestions = pd.read_csv(folder / "tables" / "suggestions.csv")
+    suggested = suggestions[~suggestions["suggested LR"].isin(["no true minimum", "no answer"])]
+    assert len(suggested) >= 2 * len(optimizers)  # of seven rules for each
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", DATA)
+def test_every_kind_of_data_in_fleets(dataset, run_grid, ray_address, tmp_path, capsys):
+    alone = {
+        VECTORS: f"dataset={VECTORS} has targets of several dimensions",
+        HALVES: f"dataset={HALVES} is not in memory: each run reads its own",
+    }
+    only = [STUDY, "--budget", "smoke", "--set", f"dataset={dataset}", "--pack", "2"]
+    # Four trials, so that each of two processors has a fleet of two.
+    only += ["--set", "optimizer=adam,adamw", "--set", "clip_norm=none"]
+    grid_folder, ramp_folder = tmp_path / "grid", tmp_path / "ramp"
+    assert run_grid(*only, "--set", "lr=0.02,0.05", "--results", str(grid_folder)) == 0
+    printed = unwrapped(capsys.readouterr().out)
+    run = RunFolder(grid_folder)
+    for planned in run.plan:
+        one = training.Run(planned.config, datasets.load(planned.config.dataset))
+        assert same(run.trial(planned.name).records(), list(training.train(one)), rel=1e-3)
+    assert falls(grid_folder).max() < 0.9
+
+    typed = ["--address", ray_address, "--max-concurrent", "2", "--seeds", "2", *only]
+    assert lr_range.main([*typed, "--results", str(ramp_folder)]) == 0
+    check_range_test(ramp_folder, {"adam", "adamw"})
+    for folder in (grid_folder, ramp_folder):
+        sizes = pd.read_parquet(folder / "trials.parquet")["fleet_size"]
+        assert set(sizes) == ({1} if dataset in alone else {2})
+    assert alone.get(dataset, "2 fleets of 2") in printed

@@ -49,7 +49,6 @@ def _in_empty_folder(tmp_path, monkeypatch):
         (lambda: api.grid(settings={"lrr": 1}), "unknown setting 'lrr': did you mean 'lr'"),
         (lambda: api.grid(scheduler="median"), "unknown scheduler 'median'"),
         (lambda: api.grid(pack=1), "pack='1' must be auto, off or a number, 2 or more"),
-        (lambda: api.grid(pack=4, scheduler="asha"), "--pack 4 does not go with --scheduler asha"),
         (lambda: api.grid(keep_models="last"), "unknown keep_models 'last'"),
         (lambda: api.grid(data_dir="nowhere"), "data_dir: nowhere is not a folder"),
         (lambda: api.grid(reuse=["."]), "holds no run: give the folder of a run"),
@@ -129,6 +128,15 @@ def test_a_study_may_be_an_object():
     assert repr(job).startswith(f"<TuningJob for {job.folder.path}: ")
 
 
+def test_a_range_test_takes_a_study_that_is_an_object():
+    job = api.lr_range(OWN, budget="smoke")
+    assert {p.config.dataset for p in job.session.request.plan()} == {"digits"}
+    assert kept.is_in_memory(job.study)
+    assert job.session.command == ()
+    with pytest.raises(api.ConfigError, match="fan is no study of your own"):
+        api.lr_range("fan")
+
+
 def test_a_study_that_another_session_made_is_missed():
     with pytest.raises(api.ConfigError, match="was made in another Python session"):
         search_spaces.find("object:other-0123")
@@ -142,6 +150,7 @@ def test_a_study_that_another_session_made_is_missed():
         lambda: api.search(trials=7, confirm=(2, 3), settings={"lr": "0.1..1"}),
         lambda: api.grid(resources=api.ResourceRequest(max_concurrent=2), pack=4),
         lambda: api.grid(grids="dropout", data_dir=Path()),
+        lambda: api.grid(hardware=api.HardwareRequest(cores=8)),
     ],
 )
 def test_a_run_keeps_a_command_that_makes_it_again(job):

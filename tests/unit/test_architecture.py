@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 PACKAGES = ("lenet", "search_spaces", "study")
 COMMANDS = {"__main__", "compare", "grid", "lr_range", "reproduce", "search"}
 ENGINES = ("tuning", "scaling")
-READING_ROOMS = ("runs", "analysis", "tables", "claims", "figures", "report")
+READING_ROOMS = ("runs", "tracking", "analysis", "tables", "claims", "figures", "report")
 
 
 def module_name(path: Path) -> str:

@@ -13,7 +13,15 @@ from study.report import __main__ as report
 from study.runs.run_folder import default_name
 from study.scaling import __main__ as scaling
 
-_WITH_EVERY_RESUME = {"--help", "--resume", "--data-dir", "--address", "--autoscale", "--dry-run"}
+_WITH_EVERY_RESUME = {
+    "--help",
+    "--resume",
+    "--data-dir",
+    "--address",
+    "--autoscale",
+    "--dry-run",
+    "--log",
+}
 _TUNE = {"--cpus-per-trial", "--gpus-per-trial", "--max-concurrent"}
 ALLOWED_WITH_RESUME = {
     grid: _TUNE,
@@ -95,9 +103,11 @@ def exit_code(command, arguments):
         return exit.code
 
 
-def typed_options(command):
-    """Yield every option of `command` as typed, with falsy values where its parser accepts them."""
+def typed_options(command, *, besides):
+    """Yield the options of `command` as typed, with falsy values where its parser accepts them."""
     for action in command._parser()._actions:
+        if (action.option_strings or [action.dest])[-1] in besides:
+            continue
         flag = action.option_strings[-1:]
         if action.nargs == 0:
             yield action, flag
@@ -120,9 +130,8 @@ def is_accepted(command, arguments):
 REFUSED = [
     pytest.param(command, name, words, id=f"{command.__name__.split('.')[1]} {words}")
     for command, allowed in ALLOWED_WITH_RESUME.items()
-    for action, words in typed_options(command)
+    for action, words in typed_options(command, besides=_WITH_EVERY_RESUME | allowed)
     for name in [(action.option_strings or [action.dest])[-1]]
-    if name not in _WITH_EVERY_RESUME | allowed
 ]
 
 

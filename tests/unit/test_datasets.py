@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lenet import ConfigError, TrainConfig, datasets
+from lenet import ConfigError, TrainConfig, dataset_files, datasets
 from lenet.datasets import Dataset
 from lenet.samples import Samples
 
@@ -132,17 +132,17 @@ def test_another_archive_is_refused(tmp_path):
 @pytest.mark.parametrize("below", ["FashionMNIST", "FashionMNIST/raw"])
 def test_the_folder_of_one_data_set_is_recognized(below, tmp_path, monkeypatch):
     (tmp_path / "FashionMNIST" / "raw").mkdir(parents=True)
-    assert datasets.search_path(tmp_path) == [tmp_path]
-    assert datasets.search_path(tmp_path / below) == [tmp_path]
+    assert dataset_files.search_path(tmp_path) == [tmp_path]
+    assert dataset_files.search_path(tmp_path / below) == [tmp_path]
     monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path / below))
-    assert datasets.search_path(None)[0] == tmp_path
+    assert dataset_files.search_path(None)[0] == tmp_path
     monkeypatch.chdir(tmp_path / below)
-    assert datasets.search_path(Path()) == [tmp_path]
+    assert dataset_files.search_path(Path()) == [tmp_path]
 
 
 def test_a_given_folder_is_the_only_one(tmp_path, monkeypatch):
     monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
-    assert datasets.search_path(tmp_path / "given") == [tmp_path / "given"]
+    assert dataset_files.search_path(tmp_path / "given") == [tmp_path / "given"]
 
 
 @pytest.mark.parametrize(
@@ -186,11 +186,30 @@ def test_a_missing_file_that_cannot_be_downloaded_is_named(mnist_folder, tmp_pat
     (copy_of(mnist_folder, tmp_path / "here") / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(ConfigError, match=r"t10k-labels-idx1-ubyte is missing") as error:
         datasets.load("mnist", tmp_path / "here")
-    assert not isinstance(error.value, datasets.DataUnavailable)
+    assert not isinstance(error.value, dataset_files.DataUnavailable)
 
 
 @pytest.mark.usefixtures("offline")
 def test_the_error_for_unavailable_data_says_where_to_put_them():
     for _ in range(2):  # the first failure must not leave files behind that pass for the data
-        with pytest.raises(datasets.DataUnavailable, match=r"KMNIST/raw.*dataset=digits"):
+        with pytest.raises(dataset_files.DataUnavailable, match=r"KMNIST/raw.*dataset=digits"):
             datasets.load("kmnist")
+
+
+@pytest.mark.parametrize("name", ["digits", "line"])
+def test_what_is_embedded_is_known_without_reading_it(name):
+    known, read = dataset_files.known(name, None), datasets.load(name)
+    assert (known.name, known.source, known.sizes) == (read.name, read.source, read.sizes)
+    assert len(known.load().train) == read.sizes[0]
+
+
+def test_files_are_known_once_they_are_verified_and_unchanged(mnist_folder, tmp_path):
+    shutil.copytree(mnist_folder, tmp_path / "MNIST" / "raw")
+    assert dataset_files.known("mnist", tmp_path) is None
+    read = datasets.load("mnist", tmp_path)
+    known = dataset_files.known("mnist", tmp_path)
+    assert (known.source, known.sizes) == (read.source, read.sizes)
+    labels = tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    labels.touch()
+    assert dataset_files.known("mnist", tmp_path) is None
+    assert dataset_files.known("examples.diabetes:load", tmp_path) is None

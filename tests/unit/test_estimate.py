@@ -13,6 +13,7 @@ from torch import nn
 from lenet import user_cache
 from lenet.config import ConfigError, TrainConfig
 from study.cluster import estimate as module
+from study.cluster import step_probe
 from study.cluster.estimate import estimate, estimate_unknown, start_up_seconds
 from tests.drivers import descendants, wait_for
 
@@ -44,7 +45,7 @@ def cache(monkeypatch, tmp_path):
 @pytest.fixture
 def fixed_speed(monkeypatch):
     """A machine that takes 10 ms for a step and 1 ms for an evaluated sample."""
-    monkeypatch.setattr(module, "_time_probe", lambda *_, **__: (0.01, 0.001))
+    monkeypatch.setattr(step_probe, "_time_probe", lambda *_, **__: (0.01, 0.001))
 
 
 def seconds(digits, *configs, side_by_side=1):
@@ -60,6 +61,16 @@ def test_a_trial_takes_its_steps_evaluations_records_and_files(digits, fixed_spe
     found = seconds(digits, SHORT)
     assert found.trial_seconds[SHORT.id] == pytest.approx(expected + module._TRIAL_SECONDS)
     assert found.total_seconds == found.trial_seconds[SHORT.id] + module._START_UP_SECONDS
+
+
+def test_two_estimates_of_a_command_agree_on_a_busy_machine(digits, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 99.0, 99.0))
+    times = iter((0.01, 0.02, 0.03))
+    monkeypatch.setattr(step_probe, "_time_probe", lambda *_, **__: (next(times), 0.001))
+    options = {"side_by_side": 1, "threads": 1, "use_gpu": False, "memory": {}}
+    first, second = (estimate([SHORT], {"digits": digits}, **options) for _ in range(2))
+    assert first == second
+    assert seconds(digits, SHORT).total_seconds > first.total_seconds
 
 
 def test_trials_side_by_side_share_the_time(digits, fixed_speed):
@@ -78,7 +89,7 @@ def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):
         seen.append(len(descendants(os.getpid())) - before)
         return 0.01, 0.001
 
-    monkeypatch.setattr(module, "_time_probe", probe)
+    monkeypatch.setattr(step_probe, "_time_probe", probe)
     before = len(descendants(os.getpid()))
     seconds(digits, SHORT, side_by_side=3)
     assert seen == [2]
@@ -88,8 +99,8 @@ def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):
 def test_neighbors_end_with_a_killed_command():
     script = (
         "import os, signal\n"
-        "from study.cluster import estimate\n"
-        "with estimate.busy_neighbors(1):\n"
+        "from study.cluster import step_probe\n"
+        "with step_probe.busy_neighbors(1):\n"
         "    print('busy', flush=True)\n"
         "    input()\n"
     )
@@ -122,7 +133,7 @@ def probes(monkeypatch):
         timed.append(config)
         return 0.01, 0.001
 
-    monkeypatch.setattr(module, "_time_probe", probe)
+    monkeypatch.setattr(step_probe, "_time_probe", probe)
     return timed
 
 
@@ -187,3 +198,28 @@ def test_an_error_in_a_step_names_the_line_of_the_user(digits):
     path, line = re.search(r"\((\S+), line (\d+)\)", str(error.value)).groups()
     assert Path(path).name == Path(__file__).name
     assert "raise KeyError" in Path(path).read_text().splitlines()[int(line) - 1]
+
+
+def test_a_known_plan_needs_no_torch(tmp_path):
+    """Once steps, fleets and files are known, a dry run takes a second or two."""
+    options = ["--budget", "smoke", *(f"--set={s}" for s in ("dataset=digits", "model=softmax"))]
+    script = (
+        "import os, sys; os.getloadavg = lambda: (0.0, 0.0, 0.0)\n"
+        "if sys.argv[1] == 'known': sys.modules['torch'] = None\n"
+        "from study import grid\n"
+        f"sys.exit(grid.main(['fan', '--dry-run', *{options}]))\n"
+    )
+    shown = []
+    for known in ("unknown", "known"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, known],
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        # Without how long it took so far, and the new run's own name.
+        plan = done.stdout[done.stdout.index("  data set") :].splitlines()
+        shown.append([line for line in plan if "results" not in line and "so far" not in line])
+    assert shown[0] == shown[1]

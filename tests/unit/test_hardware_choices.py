@@ -25,8 +25,8 @@ from study.analysis.hardware import (
     measured_seconds,
 )
 from study.analysis.results import Results
-from study.cluster import estimate as timing
-from study.cluster.estimate import Estimate, estimate
+from study.cluster import step_probe
+from study.cluster.estimate import Estimate, FleetShare, estimate
 from study.cluster.resources import Node, Resources
 from study.report.findings import Findings
 from study.report.page.write import write_page
@@ -47,7 +47,7 @@ STEP_SECONDS, SAMPLE_SECONDS = 0.01, 0.001
 def fixed_speed(monkeypatch, tmp_path):
     """A machine that takes 10 ms for a step and 1 ms for an evaluated sample."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(timing, "_time_probe", lambda *_, **__: (STEP_SECONDS, SAMPLE_SECONDS))
+    monkeypatch.setattr(step_probe, "_time_probe", lambda *_, **__: (STEP_SECONDS, SAMPLE_SECONDS))
 
 
 def timed(**seconds: float | None) -> Hardware:
@@ -130,7 +130,7 @@ class _Speeds:
     """Fleets are four times as fast as their members."""
 
     def measuring(self):
-        return timing.busy_neighbors(0)
+        return step_probe.busy_neighbors(0)
 
     def fastest(self, configs, enough):
         raise AssertionError("the run has chosen its fleets")
@@ -149,7 +149,7 @@ def compared(digits, *, cores=2, speedups=None, why_not_packed="") -> Hardware:
     ]
 
     def estimate_trials(planned) -> Estimate:
-        shares = {p.config.id: timing.FleetShare(p.fleet, 2, 4.0) for p in planned if p.fleet}
+        shares = {p.config.id: FleetShare(p.fleet, 2, 4.0) for p in planned if p.fleet}
         return estimate(
             [p.config for p in planned],
             {"digits": digits},

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from study import commandline
 from study.interruption import interrupt, restored_ctrl_c, treat_signals_as_ctrl_c
 
 
@@ -32,6 +33,22 @@ def test_the_handler_of_a_library_is_replaced_by_the_original(ctrl_c):
         signal.signal(signal.SIGINT, lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         start_and_wait(threading.Thread(target=interrupt))
+
+
+def test_a_second_ctrl_c_while_a_command_ends_is_ignored(ctrl_c, capsys):
+    def command(options, typed):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Event().wait(60)
+        finally:  # what was begun is cleaned up, slowly
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Event().wait(60)
+
+    parser = commandline.Parser("command", "Wait.")
+    assert commandline.run_command(parser, command, []) == 130
+    assert capsys.readouterr().err == "Interrupted; nothing is lost.\n"
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def start_and_wait(thread):

@@ -1,20 +1,32 @@
 """The user's own study before Ray starts: found, kept, checked."""
 
 import json
+import math
+import os
 import sys
+from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 
 import search_spaces
 from lenet import ConfigError
+from search_spaces import lr_range as ranges
 from search_spaces.space import Choice, Range
-from search_spaces.study import maximized
-from study import grid
+from search_spaces.study import Metric, Table, maximized
+from study import api, grid, lr_range
+from study.analysis.quantity import Quantity, support_of
+from study.analysis.results import Results
+from study.analysis.statistics import Support
 from study.claims.judge import KINDS as CLAIMS
+from study.claims.judge import judge_all
+from study.claims.verdict import NOT_TESTED
+from study.figures.draw import draw_figures
 from study.report import __main__ as report
 from study.report import summary
 from study.report.declared import check_declared
 from study.report.verdict_changes import verdict_changes
+from study.tables.make import make_all
 from tests.own_study import TOKENS
 from tests.terminal import unwrapped
 from tests.unit.made_up_run import made_up_run, write
@@ -67,6 +79,7 @@ def test_a_file_with_the_name_of_another_module_is_refused(tmp_path):
     (tmp_path / "json.py").write_text("STUDY = 1")
     with pytest.raises(ConfigError, match=r"has the name of another module, .*rename the file"):
         search_spaces.find(str(tmp_path / "json.py"))
+    assert str(tmp_path) not in os.environ.get("PYTHONPATH", "")
 
 
 def test_keywords_of_own_parts_are_dimensions():
@@ -98,6 +111,38 @@ def test_metrics_have_the_declared_direction():
     assert not maximized("validation_loss")
 
 
+def test_intervals_of_a_metric_stay_in_the_declared_range():
+    def study(name, **ends):
+        metric = Metric(name=name, function="tests.own_parts:spread", maximize=True, **ends)
+        return replace(search_spaces.find(STUDY), metrics=(metric,), objective=f"test_{name}")
+
+    for name, ends in (("fit", {"high": 1.0}), ("recall", {"low": 0.0, "high": 1.0})):
+        declared = study(name, **ends)
+        document = json.loads(json.dumps(search_spaces.kept.to_json(declared)))
+        assert search_spaces.kept.from_json(document) == declared
+        assert support_of(f"validation_{name}") == support_of(f"test_{name}") == Support(**ends)
+    assert Quantity.parse("validation_recall").worst == 0
+    assert Quantity.parse("validation_fit").worst == -math.inf
+    with pytest.raises(ConfigError, match="declare low below high"):
+        study("recall", low=1.0, high=0.0)
+
+
+@pytest.mark.parametrize("name", ["tokens", "diabetes"])
+def test_a_range_test_of_an_own_study_has_ramps_in_place_of_its_rates(name):
+    path = {"tokens": STUDY, "diabetes": "examples/diabetes.py:STUDY"}[name]
+    own = search_spaces.find(path)
+    found = search_spaces.find(ranges.study_name("train", path))
+    assert found.name == f"{own.name}-lr-range"
+    assert found.tables[0].kind == "range_recommendation"
+    plan = found.with_grids(["exponential"]).plan("smoke", seeds=1)
+    assert {(p.config.schedule, p.config.lr, p.config.steps) for p in plan} == {
+        ("ramp-exponential", 1e-7, 100)
+    }
+    points = own.plan("smoke", seeds=1)
+    parts = attrgetter("dataset", "model", "loss", "optimizer", "own")
+    assert {parts(p.config) for p in plan} == {parts(p.config) for p in points}
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
@@ -115,6 +160,63 @@ def test_what_a_study_declares_is_checked_at_once(kind, options, message):
     with pytest.raises(ConfigError, match=message):
         CLAIMS.check(claim, None)
     check_declared(study)
+
+
+def test_a_range_test_of_a_study_object_trains_as_long_as_the_study(tmp_path):
+    own = replace(search_spaces.find(STUDY), name="in-memory")
+    job = api.lr_range(own, budget="smoke", verify=True, results=tmp_path / "run")
+    assert search_spaces.find(job.study).name == "in-memory-lr-range"
+    assert search_spaces.kept.is_in_memory(job.study)
+    assert job.session.options.verify_epochs == own.budgets["smoke"]["epochs"] == 4
+
+
+def test_a_range_test_takes_only_own_studies(capsys):
+    assert lr_range.main(["fan"]) == 2
+    assert "fan is no study of your own: type FILE.py" in capsys.readouterr().err
+
+
+def test_what_lacks_its_own_code_is_named_and_all_else_reported(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(summary, "draw_all", lambda study, *_: drawn.extend(study.figures) or [])
+    drawn: list = []
+    gone = "/nowhere/gone.py:"
+    study = search_spaces.find("fan")
+    study = replace(
+        study,
+        figures=(replace(study.figures[0], name="mine", kind=f"{gone}draw"), *study.figures[:1]),
+        tables=(Table(name="own", kind=f"{gone}table", title="Own"),),
+        claims=(replace(study.claims[0], name="ours", kind=f"{gone}claim"), *study.claims[:1]),
+    )
+    results = made_up_run()
+    definition = search_spaces.kept.to_json(study)
+    run = replace(results.run, study=f"{gone}STUDY", definition=definition)
+    folder = write(Results(run=run, trials=results.trials, records=results.records), tmp_path)
+    assert report.main([str(folder)]) == 0
+    printed = unwrapped(capsys.readouterr().out)
+    assert "Your study is not here (/nowhere/gone.py is not a file" in printed
+    for what in ("figure mine", "table own", "claim ours"):
+        assert f"Not reported: {what}: /nowhere/gone.py is not a file" in printed
+    assert [figure.name for figure in drawn] == [study.figures[1].name]
+    assert "Leaderboard" in printed
+    assert study.claims[1].name in printed
+    assert "figure mine: /nowhere/gone.py is not a file" in (folder / "report.html").read_text()
+
+
+def test_what_fails_of_own_kinds_is_named_and_all_else_reported(tmp_path):
+    kind, study = "tests.own_parts:failing_kind", search_spaces.find("fan")
+    run = made_up_run(choices={"batch_size": [32], "lr": [0.1]})
+    reason = "tests.own_parts:failing_kind raises KeyError: 'no column of mine' (tests/own_parts.py"
+    notes: list[str] = []
+    figure = replace(study.figures[0], name="mine", kind=kind, options={})
+    files = draw_figures([figure], run, tmp_path, notes.append)
+    assert {file.suffix for file in files} == {".png", ".svg", ".pdf"}  # the default figures
+    assert notes[0].startswith(f"Not reported: figure mine: {reason}")
+    tables = (Table(name="own", kind=kind, title="Own"), *study.tables)
+    study = replace(study, tables=tables, claims=(replace(study.claims[0], kind=kind, options={}),))
+    assert make_all(study, run, notes.append).keys() == {table.name for table in tables[1:]}
+    assert notes[1].startswith(f"table own: {reason}")
+    ((_, verdict),) = judge_all(study, run)
+    assert verdict.verdict == NOT_TESTED
+    assert reason in verdict.evidence
 
 
 def test_a_changed_verdict_is_named(tmp_path, capsys, monkeypatch):

@@ -10,7 +10,7 @@ from ray.exceptions import RayTaskError
 
 from lenet import TrainConfig, fleet, user_cache
 from search_spaces.study import PlannedTrial
-from study.cluster import fleet_speed
+from study.cluster import fleet_probe
 from study.cluster.fleet_speed import FleetSpeeds, Limit
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.run_folder import RunFolder
@@ -52,6 +52,17 @@ def test_fleets_are_as_few_and_as_even_as_the_limit_allows():
     assert sizes(packed(trials(10), 4)) == [3, 3, 4]
     assert sizes(packed(trials(4), 4)) == [4]
     assert sizes(packed(trials(4), 1)) == []
+
+
+def test_lines_name_the_own_keywords_that_tell_kinds_apart():
+    own = "tests.own_models:Own"
+    kinds = [trials(2, model=own, **{"model.depth": depth, "model.size": 3}) for depth in (1, 2)]
+    packing = packed([*kinds[0], *kinds[1], *trials(2)], 4)
+    assert [line.rpartition(":")[0] for line in packing.lines] == [
+        f"{own}, batch 32, model.depth 1",
+        f"{own}, batch 32, model.depth 2",
+        "4ls, batch 32",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,8 +125,8 @@ def speeds(digits, monkeypatch, tmp_path):
             note(1)
             return 0.01 + each
 
-        monkeypatch.setattr(fleet_speed, "_time_fleet_step", time_fleet)
-        monkeypatch.setattr(fleet_speed, "time_step", time_one)
+        monkeypatch.setattr(fleet_probe, "_time_fleet_step", time_fleet)
+        monkeypatch.setattr(fleet_probe, "time_step", time_one)
         made = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
         made.measured = measured
         return made
@@ -133,6 +144,18 @@ def test_sizes_are_doubled_until_the_speed_no_longer_rises(speeds):
         assert made.fastest(configs(100), 100).members == 100
         assert made.measured == [1, 2, 4, 8, 16, 32, 64, 100]
         assert made.fastest(configs(100), 30).members == 30
+
+
+def test_another_optimizer_does_not_end_the_doubling(digits, monkeypatch, tmp_path):
+    """Steps of a fleet cost 10 ms for each optimizer; alone, each member costs 10 ms."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fleet_probe, "_time_fleet_step", lambda f: 0.01 * len(f._updates))
+    monkeypatch.setattr(fleet_probe, "time_step", lambda _: 0.01)
+    made = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
+    mixed = [*configs(4, optimizer="sgd"), *configs(28, optimizer="adam")]
+    with made.measuring():
+        assert made.speedup(mixed[:8]) == made.speedup(mixed[:4]) == 4.0
+        assert made.fastest(mixed, 32).members == 32
 
 
 def test_trials_stay_alone_where_fusing_does_not_pay(speeds):
@@ -298,9 +321,17 @@ def test_what_cannot_be_stacked_is_a_kind_of_its_own():
 def test_a_measurement_that_other_work_holds_up_is_made_again(digits, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     alone, of_two = iter([10.0, 0.5]), iter([0.5, 10.0])
-    monkeypatch.setattr(fleet_speed, "time_step", lambda _: next(alone))
-    monkeypatch.setattr(fleet_speed, "_time_fleet_step", lambda _: next(of_two))
+    monkeypatch.setattr(fleet_probe, "time_step", lambda _: next(alone))
+    monkeypatch.setattr(fleet_probe, "_time_fleet_step", lambda _: next(of_two))
     speeds = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
     config = TrainConfig(dataset="digits", model="softmax")
     with speeds.measuring():
         assert speeds.speedup([config, dataclasses.replace(config, seed=1)]) == 2.0
+
+
+def test_the_head_of_a_cluster_may_have_no_gpu_itself(digits):
+    probe = fleet_probe.FleetProbe({"digits": digits}, neighbors=0, threads=1, use_gpu=True)
+    memory = probe.free_gpu_memory()
+    assert (memory is not None) == torch.cuda.is_available()
+    speeds = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=True, kinds=1)
+    assert speeds._fitting([TrainConfig(dataset="digits")]) >= 1

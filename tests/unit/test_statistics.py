@@ -47,7 +47,16 @@ def test_the_interval_of_a_loss_is_on_the_log_scale() -> None:
     assert (found.low, found.high) == pytest.approx((2 / factor, 2 * factor), rel=1e-3)
 
 
-@pytest.mark.parametrize("support", [SHARE, NON_NEGATIVE, SHARE.of_differences()])
+def test_the_interval_below_an_upper_end_mirrors_the_one_above_a_lower_end() -> None:
+    below = statistics.mean([-1.0, 0.5, 0.75], Support(high=1.0))  # such as R²
+    above = statistics.mean([2.0, 0.5, 0.25], NON_NEGATIVE)
+    assert (below.low, below.high) == pytest.approx((1 - above.high, 1 - above.low))
+    assert below.high < 1
+
+
+@pytest.mark.parametrize(
+    "support", [SHARE, NON_NEGATIVE, SHARE.of_differences(), Support(high=1.0)]
+)
 @pytest.mark.parametrize(
     "values", [[0.5789, 0.9249], [0.0, 1.0], [1.0, 1 - 1e-12], [1e-300, 1.0], [0.98, 0.1, 0.99]]
 )

@@ -181,7 +181,8 @@ def test_tables_notes_and_errors_print_hostile_text(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     console = make_console()
     print_table(console, HOSTILE, ["model", HOSTILE], [[HOSTILE, "a"], ["b", HOSTILE]])
-    print_table(console, HOSTILE, ["model", HOSTILE], [["a", HOSTILE], ["b", HOSTILE]])
+    rows = [["a", "1", HOSTILE], ["b", "2", HOSTILE]]
+    print_table(console, HOSTILE, ["model", "seed", HOSTILE], rows)
     print_note(console, HOSTILE)
     print_error(HOSTILE)
     printed, error = capsys.readouterr()
@@ -190,6 +191,11 @@ def test_tables_notes_and_errors_print_hostile_text(capsys, monkeypatch):
     assert f"Same in all rows: {HOSTILE} {HOSTILE}.\n" in printed
     assert f"Note: {HOSTILE}\n" in printed
     assert error == f"error: {HOSTILE}\n"
+
+
+def test_a_table_of_constant_columns_is_a_table(capsys):
+    print_table(make_console(), "Ranks", ["name", "rank"], [["a", "1"], ["b", "1"]])
+    assert capsys.readouterr().out.split() == ["Ranks", "name", "rank", "a", "1", "b", "1"]
 
 
 def test_only_the_terminal_module_creates_a_console():

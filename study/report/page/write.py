@@ -212,6 +212,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("created", run.created.replace("T", " ").replace("+00:00", " UTC")),
         ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
         ("commit", run.commit or "not recorded"),
+        ("not reported", "; ".join(findings.not_reported)),
     ]
     return [(name, value) for name, value in facts if value]
 

@@ -1,0 +1,60 @@
+"""Replayed: the same operations on one batch after the other; on a GPU, started as one.
+
+A step of a small net on a GPU is mostly the cost of starting its operations. A CUDA graph records
+them once and starts all of them together, on tensors at fixed addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+_EAGER_STEPS = 3
+"""Steps before the recording: libraries choose their kernels and optimizers make their states."""
+
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
+"""Records what a function does on the GPU, without doing it; returns what does it."""
+
+
+def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
+    """Record `work` as a CUDA graph; return its replay."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+class Replayed:
+    """Calls `work` on the tensors of each step. On a GPU, it records it, then replays the record.
+
+    `work` must not read a value from the GPU, and must leave all results in tensors that it was
+    given or that exist before.
+    """
+
+    def __init__(self, work: Callable[..., None], size: int, capture: Capture | None) -> None:
+        """`size`: samples of a whole batch; smaller ones are not recorded.
+
+        `capture`: None to call `work` each time, as on a CPU.
+        """
+        self._work = work
+        self._size = size
+        self._capture = capture
+        self._eager_steps = 0
+        self._static: tuple[Tensor, ...] = ()
+        self._replay: Callable[[], None] | None = None
+
+    def __call__(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> None:
+        """Do the work of one step. inputs: (orders, samples, ...), targets: (orders, samples)."""
+        is_whole = targets.shape[1] == self._size
+        if self._capture is None or not is_whole or self._eager_steps < _EAGER_STEPS:
+            self._eager_steps += is_whole
+            self._work(inputs, targets, rates)
+            return
+        if self._replay is None:
+            self._static = (inputs.clone(), targets.clone(), rates.clone())
+            self._replay = self._capture(lambda: self._work(*self._static))
+        for static, new in zip(self._static, (inputs, targets, rates), strict=True):
+            static.copy_(new)
+        self._replay()

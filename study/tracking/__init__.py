@@ -1,0 +1,1 @@
+"""Where else a run's trials are logged: MLflow, Weights & Biases."""
