@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.machine import header, typed_command
-from lenet.dataset_files import search_path
+from lenet import dataset_files
 
 _POINTS = 64
 
@@ -77,7 +77,7 @@ def main() -> int:
     options = parser.parse_args()
     title = f"A search of {_POINTS} points of 4ls at batch size 1, packed and each alone, MNIST"
     print(header(title, typed_command("packed_search")))
-    folders = search_path(None)
+    folders = dataset_files.search_path(None)
     if not any((folder / "MNIST" / "raw").is_dir() for folder in folders):
         print(f"not measured: MNIST is not in {', '.join(map(str, folders))}")
         return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import PartialFixedSampler
+from optuna.samplers import BaseSampler, PartialFixedSampler
 from ray import tune
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
@@ -118,7 +118,7 @@ class Suggester(OptunaSearch):
                 storage=search.study._storage,
             )
         self._search = search
-        self._free_sampler = search.study.sampler
+        self._base_sampler: BaseSampler = search.study.sampler
         self._folder = folder
         self._reuse = reuse
         plan = folder.plan
@@ -212,11 +212,11 @@ class Suggester(OptunaSearch):
     def _ask(self, fixed: Mapping[str, Any]) -> tuple[list[PlannedTrial], dict[str, Any]]:
         """Ask Optuna for a point with `fixed` values; return its trials and all its values."""
         study: Any = self._ot_study
-        study.sampler = self._free_sampler
+        study.sampler = self._base_sampler
         key = str(len(self._ot_trials))  # one of Tune's trials may hold several points
         with quiet_optuna():
             if fixed:
-                study.sampler = PartialFixedSampler(dict(fixed), self._free_sampler)
+                study.sampler = PartialFixedSampler(dict(fixed), self._base_sampler)
             values = super().suggest(key) or {}
         number = self._ot_trials[key].number
         trials = self._search.point(number, values)
