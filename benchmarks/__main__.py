@@ -30,7 +30,7 @@ _QUICK_FOLDER = Path("results") / "bench-quick"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 2 for bad input."""
+    """Run the command; return 0, 1 if a row failed, or 2 for bad input."""
     return run_command(_parser(), _measure, arguments)
 
 

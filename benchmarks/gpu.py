@@ -214,8 +214,8 @@ def _sharing(bench: Bench) -> Iterator[Line]:
     try:
 
         def shared() -> None:
-            barrier.wait(600)
-            barrier.wait(600)
+            _meet(barrier, processes)
+            _meet(barrier, processes)
 
         members = 2 if bench.tiny else 64
         seconds = take_turns(bench.rounds, shared, _fleet(bench, "LeNet", members))
@@ -225,6 +225,18 @@ def _sharing(bench: Bench) -> Iterator[Line]:
             process.join()
     ratios = [ratio * members / _SHARING for ratio in quotients(*seconds)]
     yield line(f"LeNet, K = {members}, against {_SHARING}", ratios, at_least=5.0)
+
+
+def _meet(barrier: Any, processes: Sequence[Any]) -> None:
+    """Wait until all `processes` are at the barrier, too.
+
+    Raises: RuntimeError if one of them has failed.
+    """
+    while barrier.n_waiting < len(processes):
+        if any(process.exitcode for process in processes):
+            raise RuntimeError("a process that shares the device failed: see its error above")
+        time.sleep(0.0005)  # a block takes 100 times as long
+    barrier.wait(600)
 
 
 def _share(bench: Bench, blocks: int, barrier: Any) -> None:

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
 import numpy as np
-import torch
 
-from lenet.devices import describe_device
+from benchmarks.table import Place
 
 _RESAMPLES = 2_000
 
 
 def header(title: str, command: str) -> str:
     """Return the lines above a table: title, command, date, machine, versions."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "ray"))
-    cores = len(os.sched_getaffinity(0))
-    # Other work slows all contenders alike, but the reader should know about it.
-    load = os.getloadavg()[0]
+    place = Place.here()
     return "\n".join(
         (
             title,
             "",
             f"command   {command}",
-            f"date      {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-            f"machine   {describe_device(torch.device('cpu'))}, {cores} cores, "
-            f"{platform.system()} {platform.machine()}, load average {load:.1f} at the start",
-            f"versions  python {platform.python_version()}, {versions}",
+            f"date      {place.date}, commit {place.commit or 'unknown'}",
+            # Other work slows all contenders alike, but the reader should know about it.
+            f"machine   {place.machine}, {place.cores} cores, "
+            f"load average {place.load} at the start",
+            f"versions  {place.versions}",
             "",
         )
     )

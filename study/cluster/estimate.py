@@ -6,18 +6,15 @@ Needs no torch if all times are remembered.
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 
-from lenet import user_cache
 from lenet.config import TrainConfig
 from lenet.dataset_files import AnyDataset, split_sizes
 from lenet.devices import name_of_device
 from lenet.run_length import RunLength
-from study.cluster.timing import Timing, model_of
+from study.cluster.timing import MachineCache, Timing, model_of
 
 # Ray's start and stop, the workers' import of torch, and the figures (seen on two cores).
 _START_UP_SECONDS = 40.0
@@ -28,8 +25,6 @@ _RECORD_SECONDS = 0.003
 
 _STEP_TIMES = "step-times"
 """name in the user's cache"""
-_BUSY = 1.5
-"""load average per CPU above which times are not remembered: other work has slowed the steps"""
 
 
 @dataclass(frozen=True)
@@ -83,10 +78,10 @@ def estimate(
     """
     configs = list(configs)
     conditions = [
-        *(platform.node(), name_of_device(use_gpu), metadata.version("torch")),
+        *(name_of_device(use_gpu), metadata.version("torch")),
         *(threads, side_by_side, data_parallel, sync_batch_norm),
     ]
-    remembered = user_cache.read(_STEP_TIMES)
+    remembered = MachineCache(_STEP_TIMES)
     memory = {} if memory is None else memory
     timings = dict(memory)
     for config in configs:
@@ -106,8 +101,7 @@ def estimate(
             shardable=sync_batch_norm if data_parallel else None,
         )
         found = {_key(config, conditions): timing for config, timing in measured}
-        if os.getloadavg()[0] <= _BUSY * (os.cpu_count() or 1):
-            user_cache.remember(_STEP_TIMES, {key: vars(timing) for key, timing in found.items()})
+        remembered.remember({key: vars(timing) for key, timing in found.items()})
         timings |= found
         memory |= found
     trial_seconds, step_seconds = {}, {}
@@ -138,7 +132,7 @@ def training_seconds(unit_seconds: Collection[float], side_by_side: int) -> floa
 
 
 def _key(config: TrainConfig, conditions: Sequence[object]) -> str:
-    """What a remembered time is found by: the kind of trial, its data, and the machine."""
+    """What a remembered time is found by: the kind of trial, its data, and `conditions`."""
     data = (config.train_samples, config.validation_fraction, config.loss)
     return json.dumps([*model_of(config), config.batch_size, *data, *conditions])
 

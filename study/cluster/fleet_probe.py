@@ -42,20 +42,24 @@ class FleetProbe:
         self._busy.close()
         torch.set_num_threads(self._default_threads)
 
-    def kind(self, configs: Sequence[TrainConfig]) -> tuple[str, int]:
-        """Return why trials cannot be trained as one (empty if they can), and bytes of weights."""
+    def kind(self, configs: Sequence[TrainConfig]) -> tuple[str, int, bool]:
+        """Return why trials cannot be trained as one, bytes of weights, and if that will last.
+
+        The reason is empty if they can. It may pass if it is another error than `Unfusable`, such
+        as a GPU that is full.
+        """
         try:
             runs = self._runs(configs)
         except Exception:  # a user's own model may raise anything; the estimate reports it
-            return "its model cannot be trained", 1
+            return "its model cannot be trained", 1, False
         weights = sum(p.numel() * p.element_size() for p in runs[0].model.parameters())
         try:
             Fleet(runs)
         except Unfusable as error:
-            return textwrap.shorten(str(error), 150, placeholder=" ..."), weights
+            return textwrap.shorten(str(error), 150, placeholder=" ..."), weights, True
         except Exception:
-            return "its model cannot be trained", weights
-        return "", weights
+            return "its model cannot be trained", weights, False
+        return "", weights, True
 
     def speed(self, members: Sequence[TrainConfig]) -> float:
         """Return the steps a second of all members together; of one, if it is trained alone.

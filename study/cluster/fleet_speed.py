@@ -12,15 +12,15 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from lenet import user_cache
 from lenet.alike import ALIKE
 from lenet.config import TrainConfig
 from lenet.dataset_files import AnyDataset
 from lenet.devices import name_of_device
+from study.cluster.timing import MachineCache
 
 if TYPE_CHECKING:
     from study.cluster.fleet_probe import FleetProbe
@@ -86,11 +86,21 @@ class _Kind:
         return kind if is_valid and kind.weights > 0 else None
 
 
+@dataclass(frozen=True)
+class Measurements:
+    """What a command has measured so far, by key. The user's cache does not keep all of it."""
+
+    speeds: dict[str, float] = field(default_factory=dict)
+    kinds: dict[str, _Kind] = field(default_factory=dict)
+    limits: dict[str, Limit] = field(default_factory=dict)
+
+
 class FleetSpeeds:
     """Chooses the sizes of fleets, and tells how much faster they are than trials alone.
 
-    Each measurement is made once per machine and kept in the user's cache. Steps are timed beside
-    other processes that compute, as `study.cluster.estimate` does.
+    Measurements are kept in the user's cache, see `MachineCache`; not those of the user's own code,
+    which may change. Steps are timed beside other processes that compute, as
+    `study.cluster.estimate` does.
     """
 
     def __init__(
@@ -101,21 +111,21 @@ class FleetSpeeds:
         threads: int,
         use_gpu: bool,
         kinds: int,
+        measured: Measurements | None = None,
     ) -> None:
-        """`kinds`: how many kinds of trials share the time for measurements."""
+        """`kinds`: how many kinds of trials share the time for measurements.
+
+        `measured` holds what the same command has measured, and receives what this measures: on a
+        busy machine, a second measurement would differ.
+        """
         self._datasets = datasets
         self._use_gpu = use_gpu
         self._side_by_side = side_by_side
         self._threads = threads
         self._seconds = max(_SECONDS_OF_ONE, _SECONDS_OF_ALL / max(1, kinds))
-        self._known_speeds = user_cache.read(_SPEEDS)
-        self._known_kinds = user_cache.read(_KINDS)
-        self._known_limits = user_cache.read(_LIMITS)
-        self._measured: dict[str, float] = {}
-        self._kinds: dict[str, _Kind] = {}
-        self._limits: dict[str, Limit] = {}
-        self._of_own_code: set[str] = set()
-        """keys of what is not saved: the user's code may change"""
+        self._measured = measured or Measurements()
+        self._remembered = {name: MachineCache(name) for name in (_SPEEDS, _KINDS, _LIMITS)}
+        self._to_remember: dict[str, dict[str, dict[str, Any]]] = {n: {} for n in self._remembered}
         self._probe: FleetProbe | None = None
 
     @contextlib.contextmanager
@@ -127,12 +137,9 @@ class FleetSpeeds:
             if self._probe is not None:
                 self._probe.close()
                 self._probe = None
-            kinds = {key: vars(kind) for key, kind in self._kinds.items()}
-            limits = {key: vars(limit) for key, limit in self._limits.items()}
-            for name, found in ((_SPEEDS, self._measured), (_KINDS, kinds), (_LIMITS, limits)):
-                user_cache.remember(
-                    name, {k: v for k, v in found.items() if k not in self._of_own_code}
-                )
+            for name, values in self._to_remember.items():
+                self._remembered[name].remember(values)
+                values.clear()
 
     def fastest(self, configs: Sequence[TrainConfig], enough: int) -> Limit:
         """Return the size at which the members of a fleet take most steps a second altogether.
@@ -145,23 +152,34 @@ class FleetSpeeds:
             return Limit(1, reason)
         largest = min(enough, MAX_MEMBERS, self._fitting(configs))
         key = f"{self._key(configs[:largest])}, at most {largest}"
-        if key not in self._limits:
-            known = Limit.remembered(self._known_limits.get(key))
-            self._limits[key] = known or self._measure_fastest(configs, largest)
-            if any(config.names_own_code for config in configs[:largest]):
-                self._of_own_code.add(key)
-        return self._limits[key]
+        limits = self._measured.limits
+        if key not in limits:
+            known = Limit.remembered(self._remembered[_LIMITS].get(key))
+            if known is None:
+                known, is_final = self._measure_fastest(configs, largest)
+                if is_final and not any(config.names_own_code for config in configs[:largest]):
+                    self._to_remember[_LIMITS][key] = vars(known)
+            limits[key] = known
+        return limits[key]
 
-    def _measure_fastest(self, configs: Sequence[TrainConfig], largest: int) -> Limit:
-        started = time.monotonic()
+    def _measure_fastest(self, configs: Sequence[TrainConfig], largest: int) -> tuple[Limit, bool]:
+        """Return the limit, and False if more time or memory might find another."""
+        until = time.monotonic() + self._seconds
         size, best = 1, 1.0
         tried, stalled = 1, 0
         optimizers = {configs[0].optimizer}
-        while tried < largest and stalled < 2 and time.monotonic() - started < self._seconds:
+        is_final = True
+        while tried < largest and stalled < 2:
+            if time.monotonic() >= until:
+                is_final = False
+                break
             tried = min(2 * tried, largest)
             try:
                 speedup = self.speedup(configs[:tried])
             except MemoryError:
+                if tried == 2:
+                    return Limit(1, "two as one do not fit into the memory"), False
+                is_final = False
                 break
             # The update of another optimizer is started by itself, so the speed falls at first and
             # rises again with more members.
@@ -172,11 +190,11 @@ class FleetSpeeds:
             elif speedup < _FALLS * best and stalled:
                 break
         if best >= _PAYS:
-            return Limit(size)
+            return Limit(size), is_final
         if tried == 1:
-            return Limit(1, "one for each processor")
+            return Limit(1, "one for each processor"), is_final
         ratio = self.speedup(configs[:2])
-        return Limit(1, f"two as one would be {ratio:.1f} times as fast")
+        return Limit(1, f"two as one would be {ratio:.1f} times as fast"), is_final
 
     def at_most(self, members: int, configs: Sequence[TrainConfig], _: int) -> Limit:
         """Return the size that the user chose, or 1 if the trials cannot be trained as one."""
@@ -201,24 +219,29 @@ class FleetSpeeds:
         names = (*ALIKE, "optimizer", "clip_norm", "dropout")
         settings = [[str(getattr(config, name)) for name in names] for config in configs[:2]]
         key = json.dumps([*settings, metadata.version("torch"), name_of_device(self._use_gpu)])
-        if key not in self._kinds:
-            own = any(config.names_own_code for config in configs[:2])
-            if own:
-                self._of_own_code.add(key)
-            known = None if own else _Kind.remembered(self._known_kinds.get(key))
-            self._kinds[key] = known or _Kind(*self._prober.kind(configs[:2]))
-        return self._kinds[key]
+        kinds = self._measured.kinds
+        if key not in kinds:
+            known = _Kind.remembered(self._remembered[_KINDS].get(key))
+            if known is None:
+                reason, weights, lasts = self._prober.kind(configs[:2])
+                known = _Kind(reason, weights)
+                if lasts and not any(config.names_own_code for config in configs[:2]):
+                    self._to_remember[_KINDS][key] = vars(known)
+            kinds[key] = known
+        return kinds[key]
 
     def _speed(self, members: Sequence[TrainConfig]) -> float:
         """Return the steps a second of all members together; of one, if it is trained alone."""
         key = self._key(members)
-        if any(member.names_own_code for member in members):
-            self._of_own_code.add(key)
-        known = self._measured.get(key, self._known_speeds.get(key))
-        if isinstance(known, float) and 0 < known < math.inf:
-            return known
-        self._measured[key] = self._prober.speed(members)
-        return self._measured[key]
+        speeds = self._measured.speeds
+        if key not in speeds:
+            known = (self._remembered[_SPEEDS].get(key) or {}).get("speed")
+            if not isinstance(known, float) or not 0 < known < math.inf:
+                known = self._prober.speed(members)
+                if not any(member.names_own_code for member in members):
+                    self._to_remember[_SPEEDS][key] = {"speed": known}
+            speeds[key] = known
+        return speeds[key]
 
     @property
     def _prober(self) -> FleetProbe:

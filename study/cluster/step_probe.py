@@ -70,7 +70,7 @@ def measure(
                         config, dataset, time_evaluation=model not in sample_seconds
                     )
                     sample_seconds.setdefault(model, sample)
-                yield config, Timing(step_seconds[kind], sample_seconds[model], time.time())
+                yield config, Timing(step_seconds[kind], sample_seconds[model])
     finally:
         torch.set_num_threads(default_threads)
 

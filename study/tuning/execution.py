@@ -26,7 +26,7 @@ from study.cluster.estimate import (
     estimate,
     estimate_unknown,
 )
-from study.cluster.fleet_speed import FleetSpeeds
+from study.cluster.fleet_speed import FleetSpeeds, Measurements
 from study.cluster.resources import Node, Resources, allocate, this_machine
 from study.cluster.timing import Timing
 from study.cluster.versions import versions
@@ -34,7 +34,7 @@ from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
-from study.tuning.hardware import Comparison, other_machine
+from study.tuning.hardware import HardwareComparison, other_machine
 from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
 from study.tuning.proposal_packing import FEW_POINTS, pack_proposals, points_at_a_time
@@ -66,6 +66,7 @@ class TuningEngine:
         self._matches: dict[str, EarlierTrial] = {}
         self._hardware: Hardware | None = None
         self._timed: dict[str, Timing] = {}
+        self._measured = Measurements()
 
     @property
     def resume_options(self) -> list[str]:
@@ -156,7 +157,7 @@ class TuningEngine:
         if other is not None:
             nodes, resources = [other], self._allocate([other], len(trials))
         why_not_packed = "not timed: omit --pack off" if plan.options.pack == "off" else ""
-        return Comparison(
+        return HardwareComparison(
             trials=trials,
             datasets=plan.datasets,
             nodes=nodes,
@@ -280,7 +281,7 @@ class TuningEngine:
         if mode != "auto":
             points = int(mode)
         if points * search.seeds == 1:
-            return [FEW_POINTS]
+            return [FEW_POINTS if search.learns else "each trial alone: one for each processor"]
         samples = search.samples(_SAMPLED_POINTS)
         speeds = self._fleet_speeds(samples)
         find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
@@ -297,6 +298,7 @@ class TuningEngine:
             threads=self._resources.threads,
             use_gpu=self._resources.gpus_per_trial > 0,
             kinds=len({kind_of(config) for config in configs}),
+            measured=self._measured,
         )
 
     def _fleet_shares(self, trials: Sequence[PlannedTrial]) -> dict[str, FleetShare]:
@@ -315,7 +317,7 @@ class TuningEngine:
             largest[kind_of(configs[0])] = configs
         speeds = self._fleet_speeds([planned.config for planned in trials])
         with speeds.measuring():
-            speedups = {kind: speeds.speedup(configs) for kind, configs in largest.items()}
+            speedups = {kind: _speedup(speeds, configs) for kind, configs in largest.items()}
         return {
             config.id: FleetShare(fleet, len(configs), speedups[kind_of(config)])
             for fleet, configs in fleets.items()
@@ -494,6 +496,17 @@ class TuningEngine:
             command=plan.command,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
+
+
+def _speedup(speeds: FleetSpeeds, members: Sequence[TrainConfig]) -> float:
+    """Return how many times as fast a fleet is; 1 if its members do not fit into the memory.
+
+    It will be divided until they fit, if need be into single trials.
+    """
+    try:
+        return speeds.speedup(members)
+    except MemoryError:
+        return 1.0
 
 
 def _check(plan: TuningPlan) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from lenet.config import ConfigError, TrainConfig
 from lenet.dataset_files import AnyDataset, split_sizes
+from lenet.registry import OWN_PARTS, is_own
 from search_spaces.study import PlannedTrial
 from study.analysis.hardware import (
     PACKED,
@@ -24,11 +27,11 @@ from study.analysis.wording import pluralize
 from study.cluster.estimate import Estimate, estimate, training_seconds
 from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Node, Resources
-from study.tuning.packing import FindLimit, pack
+from study.tuning.packing import FindLimit, FleetTooLarge, pack
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class HardwareComparison:
     """Compares the ways to train `trials`, which this run or machine would train as planned."""
 
     trials: Sequence[PlannedTrial]
@@ -91,7 +94,8 @@ class Comparison:
             packed, is_chosen = self._pack(alone, self.speeds.fastest), False
         if not any(planned.fleet for planned in packed):
             # Why not: at two members, fleets cost least in comparison.
-            packed = self._pack(alone, partial(self.speeds.at_most, 2))
+            with contextlib.suppress(FleetTooLarge):
+                packed = self._pack(alone, partial(self.speeds.at_most, 2))
         fleets: dict[str, int] = {}
         for planned in packed:
             if planned.fleet:
@@ -149,7 +153,9 @@ class Comparison:
         configs = [planned.config for planned in self.trials]
         first = configs[0]
         batches = sorted({config.batch_size for config in configs})
-        batches = batches if len(batches) > 1 else [max(1, batches[0] // 2), batches[0]]
+        if len(batches) == 1:
+            (batch,) = batches
+            batches = [batch, 2 * batch] if batch == 1 else [batch // 2, batch]
         settings = {
             "model": first.model,
             "dataset": first.dataset,
@@ -157,15 +163,20 @@ class Comparison:
             "batch_size": ",".join(map(str, batches)),
         }
         defaults = {"model": "lenet", "dataset": "mnist", "loss": TrainConfig().loss}
-        typed = " ".join(
-            f"--set {name}={value}"
-            for name, value in settings.items()
-            if value != defaults.get(name)
-        )
-        return (
-            f"not measured: type python -m study.scaling --workers 1,{workers} --launchers ray "
-            f"{typed} --repeats 3, then add --scaling RUN here"
-        )
+        settings = {n: value for n, value in settings.items() if value != defaults.get(n)}
+        # Its keywords need the user's own part.
+        settings |= {part: first.get(part) for part in OWN_PARTS if is_own(first.get(part))}
+        settings |= {
+            name: "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for name, value in first.own
+        }
+        typed = ["python", "-m", "study.scaling", "--workers", f"1,{workers}", "--launchers", "ray"]
+        widths = sorted({config.width for config in configs})
+        if widths != [1]:
+            typed += ["--widths", ",".join(map(str, widths))]
+        typed += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        typed += ["--repeats", "3"]
+        return f"not measured: type {shlex.join(typed)}, then add --scaling RUN here"
 
     def _seconds_by_repeat(self, speedups: WorkerSpeedups, workers: int) -> list[float]:
         """Return the seconds of all trials, one after the other, for each repeat's model.

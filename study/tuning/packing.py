@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lenet.alike import ALIKE
-from lenet.config import TrainConfig
+from lenet.config import ConfigError, TrainConfig
 from lenet.registry import is_own
 from search_spaces.study import PlannedTrial
 from study.cluster.fleet_speed import Limit
@@ -31,11 +31,19 @@ FindLimit = Callable[[Sequence[TrainConfig], int], Limit]
 """Takes the configs of one kind of trial, and how many would fill the processors in one fleet
 each; returns the limit."""
 
+FindSpeedup = Callable[[Sequence[TrainConfig]], float]
+"""Takes the members of a fleet; returns how many times as fast it is as its members one after the
+other. Raises: MemoryError if they do not fit into the memory."""
+
+
+class FleetTooLarge(ConfigError):
+    """A fleet does not fit into the memory."""
+
 
 def pack(
     trials: Sequence[PlannedTrial],
     find_limit: FindLimit,
-    find_speedup: Callable[[Sequence[TrainConfig]], float],
+    find_speedup: FindSpeedup,
     *,
     side_by_side: int,
     known: Sequence[PlannedTrial] = (),
@@ -43,8 +51,9 @@ def pack(
     """Put `trials` into fleets, enough of them to keep `side_by_side` processors busy.
 
     Members are neighbors in the plan, whose outermost loop is the seed: trials of one seed share
-    batches. The names of fleets continue those of the `known` trials. `find_speedup` tells how many
-    times as fast a fleet is as its members one after the other.
+    batches. The names of fleets continue those of the `known` trials.
+
+    Raises: FleetTooLarge if a fleet does not fit into the memory.
     """
     groups: dict[Hashable, list[PlannedTrial]] = {}
     for planned in trials:
@@ -72,11 +81,22 @@ def pack(
         reason = limits[kind].reason
         largest = [planned.config for planned in max(chunks, key=len)]
         if len(largest) > 1:
-            reason = f"{find_speedup(largest):.1f} times as fast as alone"
+            reason = f"{speedup_of(largest, find_speedup):.1f} times as fast as alone"
         name = _name(group[0].config)
         name += _own_keywords(group[0].config, alike[name])
         lines.append(f"{name}: {_fleets(chunks)}{reason}")
     return Packing([packed[planned.name] for planned in trials], lines)
+
+
+def speedup_of(members: Sequence[TrainConfig], find_speedup: FindSpeedup) -> float:
+    """Return what `find_speedup` finds. Raises: FleetTooLarge instead of MemoryError."""
+    try:
+        return find_speedup(members)
+    except MemoryError as error:
+        raise FleetTooLarge(
+            f"fleets of {len(members)} {members[0].model} do not fit into the memory: use a "
+            "smaller --pack N, or --pack auto"
+        ) from error
 
 
 class FleetNames(Iterator[str]):

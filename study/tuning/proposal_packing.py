@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from lenet.config import TrainConfig
 from search_spaces.space import Space
 from study.cluster.estimate import FleetShare
 from study.cluster.fleet_speed import Limit
-from study.tuning.packing import RECORDED_ALIKE, FindLimit, kind_of
+from study.tuning.packing import RECORDED_ALIKE, FindLimit, FindSpeedup, kind_of, speedup_of
 
 _ROUNDS = 8
 """A sampler that learns proposes at least as many fleets one after the other, so that the later
@@ -59,7 +59,7 @@ def points_at_a_time(trials: int, side_by_side: int, *, learns: bool) -> int:
 def pack_proposals(
     samples: Sequence[TrainConfig],
     find_limit: FindLimit,
-    find_speedup: Callable[[Sequence[TrainConfig]], float],
+    find_speedup: FindSpeedup,
     *,
     points: int,
     seeds: int,
@@ -69,6 +69,8 @@ def pack_proposals(
     A point is trained with `seeds` seeds. `find_limit` and `find_speedup` as in
     `study.tuning.packing.pack`. What is not worth it at one batch size is not measured at larger
     ones, where an operation has more to compute and its start weighs less.
+
+    Raises: FleetTooLarge if a fleet does not fit into the memory.
     """
     groups: dict[Hashable, list[TrainConfig]] = {}
     for config in sorted(samples, key=lambda config: config.batch_size):
@@ -87,7 +89,7 @@ def pack_proposals(
         limit = alone.get(architecture) or find_limit(fleet, len(fleet))
         largest = fleet[: limit.members]
         if len(largest) > 1:
-            members[kind], speedups[kind] = len(largest), find_speedup(largest)
+            members[kind], speedups[kind] = len(largest), speedup_of(largest, find_speedup)
             text = f"up to {len(largest)} at a time, {speedups[kind]:.1f} times as fast as alone"
         else:
             alone[architecture] = limit

@@ -4,6 +4,8 @@ import math
 import os
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,6 +114,13 @@ def test_without_a_gpu_one_line_says_so(capsys, tmp_path):
     assert gpu.main(["--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "torch sees no GPU" in line
+
+
+def test_a_process_that_fails_before_the_barrier_is_reported_at_once():
+    barrier = threading.Barrier(3)
+    processes = [SimpleNamespace(exitcode=None), SimpleNamespace(exitcode=1)]
+    with pytest.raises(RuntimeError, match="a process that shares the device failed"):
+        gpu._meet(barrier, processes)
 
 
 def test_an_unknown_row_is_one_line():

@@ -30,7 +30,7 @@ from study.cluster.estimate import Estimate, FleetShare, estimate
 from study.cluster.resources import Node, Resources
 from study.report.findings import Findings
 from study.report.page.write import write_page
-from study.tuning.hardware import Comparison, other_machine
+from study.tuning.hardware import HardwareComparison, other_machine
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import MODEL, gradient_bytes, made_up_scaling
 
@@ -139,10 +139,9 @@ class _Speeds:
         return 4.0
 
 
-def compared(digits, *, cores=2, speedups=None, why_not_packed="") -> Hardware:
-    configs = [
-        TrainConfig(dataset="digits", epochs=2, batch_size=64, seed=seed) for seed in range(4)
-    ]
+def compared(digits, *, cores=2, speedups=None, why_not_packed="", **settings) -> Hardware:
+    settings = {"dataset": "digits", "epochs": 2, "batch_size": 64} | settings
+    configs = [TrainConfig.from_dict({**settings, "seed": seed}) for seed in range(4)]
     trials = [
         PlannedTrial(name=f"trial{i}", config=config, fleet=f"fleet{1 + i // 2}", slot=i % 2)
         for i, config in enumerate(configs)
@@ -159,7 +158,7 @@ def compared(digits, *, cores=2, speedups=None, why_not_packed="") -> Hardware:
             fleets=shares,
         )
 
-    return Comparison(
+    return HardwareComparison(
         trials=trials,
         datasets={"digits": digits},
         nodes=[Node(cores, 0)],
@@ -193,6 +192,9 @@ def test_a_choice_without_measurements_says_what_to_type(digits, tmp_path) -> No
     assert workers.seconds is None
     assert "study.scaling --workers 1,2 --launchers ray" in workers.missing
     assert "--set dataset=digits --set batch_size=32,64" in workers.missing
+    own = {"model": "tests.own_parts:NeedsDepth", "model.depth": 2, "batch_size": 1}
+    assert "--set batch_size=1,2 --set model.depth=2" in compared(digits, **own).choices[-1].missing
+    assert "--widths 2 --set" in compared(digits, width=2).choices[-1].missing
     other = write(made_up_scaling(), tmp_path / "run")
     unknown = compared(digits, speedups=WorkerSpeedups.load(str(other))).choices[-1]
     assert unknown.missing.endswith("measured mnist, not digits")
@@ -258,3 +260,6 @@ def test_the_page_shows_predicted_beside_measured(tmp_path: Path) -> None:
     assert rows[1][:6] == ["packed", "(this", "run)", "1:40", "1:50", "2"]
     assert rows[0][:6] == ["side", "by", "side", "3:20", "not", "run"]
     assert rows[2][:4] == ["workers", "6:40", "[6:20,", "7:00]"]
+    results.trials["attempts"] = 2
+    page = write_page([Findings(results, tmp_path)], tmp_path / "report.html").read_text("utf-8")
+    assert "unknown: a trial was retried, resumed or reused, or has not ended" in page

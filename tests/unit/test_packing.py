@@ -1,7 +1,12 @@
 """Which trials become a fleet, how large it is, and what becomes of one that fails."""
 
 import dataclasses
+import functools
+import itertools
 import json
+import os
+import platform
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +14,9 @@ from ray import cloudpickle
 from ray.exceptions import RayTaskError
 
 from lenet import TrainConfig, fleet, user_cache
+from lenet.config import ConfigError
 from search_spaces.study import PlannedTrial
-from study.cluster import fleet_probe
+from study.cluster import fleet_probe, fleet_speed
 from study.cluster.fleet_speed import FleetSpeeds, Limit
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.run_folder import RunFolder
@@ -109,6 +115,7 @@ def test_later_fleets_have_names_of_their_own():
 def speeds(digits, monkeypatch, tmp_path):
     """Chooses fleets on a machine where a step of K members takes 10 ms + K times `each`."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     measured = []
 
     def note(size):
@@ -179,18 +186,96 @@ def test_a_speed_is_measured_once_on_a_machine(speeds):
         assert again.measured
 
 
-def test_memory_that_runs_short_ends_the_doubling(speeds, monkeypatch):
-    made = speeds(each=0.0005)
+def test_the_speeds_of_a_busy_or_another_machine_are_not_taken(speeds, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (1e3, 1e3, 1e3))
+    busy = speeds(each=0.0005)
+    with busy.measuring():
+        busy.fastest(configs(4), 4)
+    assert list(user_cache.folder().glob("fleet-*")) == []
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    for name in ("one", "other"):
+        monkeypatch.setattr(platform, "node", lambda name=name: name)
+        busy.measured.clear()
+        made = speeds(each=0.0005)
+        with made.measuring():
+            made.fastest(configs(4), 4)
+        assert made.measured == [1, 2, 4]
+
+
+def test_a_command_measures_once_on_a_busy_machine(speeds, digits, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (1e3, 1e3, 1e3))
+    first = speeds(each=0.0005)
+    shared = fleet_speed.Measurements()
+    for _ in range(2):
+        made = FleetSpeeds(
+            {"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1, measured=shared
+        )
+        with made.measuring():
+            made.fastest(configs(4), 4)
+    assert first.measured == [1, 2, 4]
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Let fleets of up to `room["members"]` fit into the memory."""
+    room = {"members": 8}
     build = fleet.Fleet._build
 
     def build_small(self, runs):
-        if len(runs) > 8:
+        if len(runs) > room["members"]:
             raise torch.OutOfMemoryError("no room")
         build(self, runs)
 
     monkeypatch.setattr(fleet.Fleet, "_build", build_small)
+    return room
+
+
+def test_memory_that_runs_short_ends_the_doubling(speeds, room):
+    for members in (8, 16):  # a limit by memory is not remembered
+        room["members"] = members
+        made = speeds(each=0.0005)
+        with made.measuring():
+            assert made.fastest(configs(100), 100).members == members
+
+
+def test_a_limit_by_time_is_not_remembered(speeds, monkeypatch):
+    clock = itertools.count(step=4.0)  # six seconds are over after one size
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet_speed, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        hasty = speeds(each=0.0005)
+        with hasty.measuring():
+            assert hasty.fastest(configs(8), 8) == Limit(2)
+    again = speeds(each=0.0005)
+    with again.measuring():
+        assert again.fastest(configs(8), 8) == Limit(8)
+
+
+def test_no_two_fit_into_the_memory(speeds, monkeypatch):
+    made = speeds(each=0.0005)
+
+    def speed(members):
+        if len(members) > 1:
+            raise MemoryError
+        return 100.0
+
     with made.measuring():
-        assert made.fastest(configs(100), 100).members == 8
+        monkeypatch.setattr(made._prober, "speed", speed)
+        limit = made.fastest(configs(8), 8)
+        assert limit == Limit(1, "two as one do not fit into the memory")
+        at_most = functools.partial(made.at_most, 4)
+        with pytest.raises(ConfigError, match=r"fleets of 4 4ls do not fit .* smaller --pack N"):
+            pack(trials(8), at_most, made.speedup, side_by_side=1)
+
+
+def test_a_failure_that_may_pass_is_not_remembered(speeds, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet_probe, "Fleet", lambda _: 1 / 0)
+        failing = speeds(each=0.0005)
+        with failing.measuring():
+            assert failing.fastest(configs(4), 4) == Limit(1, "its model cannot be trained")
+    again = speeds(each=0.0005)
+    with again.measuring():
+        assert again.fastest(configs(4), 4) == Limit(4)
 
 
 def test_what_cannot_be_fused_says_why_in_one_line(speeds):
@@ -214,13 +299,14 @@ def test_a_damaged_cache_is_measured_again(damaged, speeds):
         first.speedup(configs(2))
     file = user_cache.folder() / "fleet-speeds.json"
     known = json.loads(file.read_text())
-    file.write_text(damaged or json.dumps(dict.fromkeys(known, "fast")))
+    file.write_text(damaged or json.dumps({k: v | {"speed": "fast"} for k, v in known.items()}))
     first.measured.clear()
     again = speeds(each=0.0005)
     with again.measuring():
         again.speedup(configs(2))
     assert again.measured == [1, 2]
-    assert json.loads(file.read_text()) == known
+    speed = {key: value["speed"] for key, value in json.loads(file.read_text()).items()}
+    assert speed == {key: value["speed"] for key, value in known.items()}
 
 
 def test_bf16_is_trained_alone(speeds):

@@ -2,17 +2,20 @@
 
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
 from ray import cloudpickle
 from ray.tune.search import Searcher
 
+from lenet.config import ConfigError
 from search_spaces.search import STUDY
 from study.analysis.search import trial_number
 from study.cluster.fleet_speed import Limit
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
+from study.tuning.execution import TuningEngine
 from study.tuning.fleet_callback import UnpackFleets
 from study.tuning.packing import kind_of
 from study.tuning.proposal_packing import ProposalPacking, pack_proposals, points_at_a_time
@@ -328,6 +331,26 @@ def test_a_sampler_that_learns_proposes_several_times():
     assert points_at_a_time(64, 16, learns=True) == 4
     assert points_at_a_time(10, 2, learns=True) == 1
     assert points_at_a_time(64, 2, learns=False) == 32
+
+
+def test_fleets_that_do_not_fit_into_the_memory_are_one_line():
+    def speedup(members):
+        raise MemoryError
+
+    with pytest.raises(ConfigError, match=r"fleets of 4 lenet do not fit .* --pack auto"):
+        pack_proposals([config(32)], lambda *_: Limit(4), speedup, points=4, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ("learns", "reason"),
+    [(True, "too few for a sampler to learn from fleets"), (False, "one for each processor")],
+)
+def test_a_search_of_few_points_says_why_each_is_alone(learns, reason):
+    plan = SimpleNamespace(
+        search=SimpleNamespace(left=2, seeds=1, learns=learns), options=SimpleNamespace(pack="auto")
+    )
+    engine = SimpleNamespace(_plan=plan, _resources=SimpleNamespace(side_by_side=2))
+    assert TuningEngine._pack_proposals(engine) == [f"each trial alone: {reason}"]
 
 
 def test_each_kind_has_its_own_limit_and_a_line():

@@ -152,7 +152,11 @@ def _hardware(findings: Findings) -> dict[str, Any] | None:
         return None
     hardware = Hardware.from_json(results.run.hardware)
     seconds = measured_seconds(results)
-    measured = "unknown: interrupted" if seconds is None else format_duration(seconds)
+    measured = (
+        "unknown: a trial was retried, resumed or reused, or has not ended"
+        if seconds is None
+        else format_duration(seconds)
+    )
     choices = []
     for choice in hardware.choices:
         choices.append(
