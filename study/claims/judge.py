@@ -25,6 +25,8 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
     Raises: ConfigError if a kind does not exist or does not take the options of a claim.
     """
     study = study.with_all_grids
+    # A study of the user's own need not have every budget.
+    published = "paper" if "paper" in study.budgets else results.run.budget
     dimensions = list(study.dimensions)
     by_budget = {name for settings in study.budgets.values() for name in settings}
     evidence = Evidence(
@@ -34,7 +36,7 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
             PublishedPoint(
                 {name: trial.config.get(name) for name in dimensions}, _end(trial.config)
             )
-            for trial in study.plan("paper", seeds=1)
+            for trial in study.plan(published, seeds=1)
         ],
         # The report names a smaller budget beside the verdicts, so it leaves no claim untested.
         fixed={
