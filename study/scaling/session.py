@@ -65,9 +65,7 @@ class ScalingEngine:
     @property
     def preview(self) -> Plan:
         points = [point for launch in self._launches for point in launch.points]
-        return Plan(
-            planned=points, count=len(points), follow_up=0, seconds=self._expected_seconds
-        )
+        return Plan(planned=points, count=len(points), follow_up=0, seconds=self._expected_seconds)
 
     def prepare(self, *, dry_run: bool) -> bool:
         session, console = self._session, self._console

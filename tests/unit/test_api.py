@@ -248,11 +248,11 @@ def test_a_full_disk_raises_and_a_command_explains_it(monkeypatch, capsys):
     monkeypatch.setattr(RunFolder, "plan", property(full))
     with pytest.raises(OSError, match="No space left on device"):
         api.grid(budget="smoke", results="run").run()
-    assert "--resume run" in unwrapped(capsys.readouterr().err)
+    assert f"--resume {Path.cwd() / 'run'}" in unwrapped(capsys.readouterr().err)
     assert grid.main(["--budget", "smoke", "--results", "other"]) == 1
     error = unwrapped(capsys.readouterr().err)
     assert error.count("No space left on device") == 1
-    assert "--resume other" in error
+    assert f"--resume {Path.cwd() / 'other'}" in error
 
 
 def test_one_tracker_may_be_a_text(monkeypatch):
@@ -271,7 +271,7 @@ def test_one_tracker_may_be_a_text(monkeypatch):
 def test_the_place_of_a_scaling_run_is_checked_again_before_it_trains(tmp_path):
     job = api.scaling(budget="smoke", results="run")
     begun(tmp_path, "run")
-    with pytest.raises(api.ConfigError, match="holds a run of fan: finish it with --resume run"):
+    with pytest.raises(api.ConfigError, match="holds a run of fan: finish it with --resume"):
         job.plan()
 
 
