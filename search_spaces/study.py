@@ -442,13 +442,13 @@ def know_directions(metrics: Iterable[str]) -> None:
         _MAXIMIZED.setdefault(name, is_maximized)
 
 
-def worst_value(objective: str, *, is_maximized: bool) -> float:
+def worst_value(objective: str, *, is_maximized: bool, of_range: bool = True) -> float:
     """Return a value that no better trial has: 0 of accuracies and speeds, else an infinity.
 
-    A metric whose study declares the end of its range has that.
+    A metric whose study declares the end of its range has that, if `of_range`.
     """
     declared = range_of(objective)[0 if is_maximized else 1]
-    if declared is not None:
+    if of_range and declared is not None:
         return declared
     if not is_maximized:
         return math.inf

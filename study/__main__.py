@@ -59,10 +59,12 @@ def _describe(study: Study, console: Console) -> None:
         console.print(f"  {dimension.setting:12} {dimension.domain}")
     tool = "scaling" if study.workers else "search" if study.space else "grid"
     if tool == "grid":
-        counts = ", ".join(f"{len(study.plan(budget, 1))} at {budget}" for budget in BUDGETS)
+        budgets = [budget for budget in BUDGETS if budget in study.budgets]
+        counts = ", ".join(f"{len(study.plan(budget, 1))} at {budget}" for budget in budgets)
         console.print(f"  trials       {counts}, for each seed")
     for grid in study.extra_grids:
-        trials = len(study.with_grids([grid.name]).plan("paper", 1))
+        longest = "paper" if "paper" in study.budgets else next(iter(study.budgets))
+        trials = len(study.with_grids([grid.name]).plan(longest, 1))
         console.print(f"  beyond it    --grids {grid.name}: {trials} trials for each seed")
         for setting, domain in grid.space.items():
             console.print(f"  {'':12} {setting} {', '.join(map(str, domain))}", style="dim")

@@ -6,7 +6,7 @@ from lenet import registry
 from lenet.config import TrainConfig
 from lenet.run_length import RunLength
 from search_spaces.length import training_samples
-from search_spaces.study import Claim, Study
+from search_spaces.study import BUDGETS, Claim, Study
 from study.analysis.quantity import Moment
 from study.analysis.results import Results
 from study.claims.evidence import Evidence, PublishedPoint, Untestable
@@ -20,11 +20,15 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
     """Return each claim of the study with its verdict.
 
     A claim is about all points of the study's grids, the extra ones included, with its settings.
-    Other points that a run has do not count, and a missing one leaves the claim untested.
+    Other points that a run has do not count, and a missing one leaves the claim untested. Trials
+    have their full length under the study's largest budget.
 
     Raises: ConfigError if a kind does not exist or does not take the options of a claim.
     """
+    if not study.claims:
+        return []
     study = study.with_all_grids
+    largest = max(study.budgets, key=BUDGETS.index)
     dimensions = list(study.dimensions)
     by_budget = {name for settings in study.budgets.values() for name in settings}
     evidence = Evidence(
@@ -34,7 +38,7 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
             PublishedPoint(
                 {name: trial.config.get(name) for name in dimensions}, _end(trial.config)
             )
-            for trial in study.plan("paper", seeds=1)
+            for trial in study.plan(largest, seeds=1)
         ],
         # The report names a smaller budget beside the verdicts, so it leaves no claim untested.
         fixed={

@@ -242,7 +242,8 @@ class _Report:
         say(f"Claims of the report ({study.source})")
         say(f"  Judged by: {measured_by}.")
         budget = self.results.run.budget
-        if budget != "paper" and study.budgets["paper"] != study.budgets["quick"]:
+        budgets = study.budgets
+        if "paper" in budgets and budget != "paper" and budgets["paper"] != budgets.get("quick"):
             say(
                 "  The published budget is larger: use --budget paper to test the claims as stated."
             )

@@ -172,11 +172,12 @@ class Trial(tune.Trainable):
 def comparable(records: Sequence[Record], objective: str) -> float:
     """Return the last value of an objective, or the worst possible if there is none.
 
-    Schedulers cannot compare NaN.
+    Schedulers cannot compare NaN. The worst does not depend on the range of a metric: a worker
+    knows its direction alone, and a resumed driver must find what the worker has reported.
     """
     value = last_finite(records, objective)
     if records[-1].diverged or math.isnan(value):
-        return worst_value(objective, is_maximized=maximized(objective))
+        return worst_value(objective, is_maximized=maximized(objective), of_range=False)
     return value
 
 

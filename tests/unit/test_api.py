@@ -16,11 +16,14 @@ import search_spaces
 from lenet import TrainConfig
 from search_spaces import fan, kept
 from search_spaces.study import Figure, Grid, Metric, Study
+from study import __main__ as overview
 from study import api, grid
 from study.api.job import TuningJob
 from study.api.studies import choices, study_name
 from study.cluster.engine import Ending
+from study.report import summary
 from study.runs.run_folder import RunFolder
+from study.terminal import make_console
 from tests.terminal import unwrapped
 from tests.unit.made_up_run import made_up_run, write
 
@@ -184,6 +187,19 @@ def test_a_run_is_read(tmp_path):
         run.figure("heatmap")
     with pytest.raises(api.ConfigError, match=r"has no report\.html yet: call report\(\)"):
         _ = run.page
+
+
+def test_a_study_needs_only_the_budget_that_a_run_has(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(summary, "draw_all", lambda *_: [])  # drawing takes seconds
+    study = replace(fan.FAN, name="own-fan", budgets={"quick": fan.FAN.budgets["quick"]})
+    results = made_up_run()
+    run = replace(results.run, study=study_name(study), definition=kept.to_json(study))
+    read = api.load(write(replace(results, run=run), tmp_path / "run"))
+    assert len(read.claims) == len(study.claims)
+    read.report()
+    assert "use --budget paper" not in capsys.readouterr().out
+    overview._describe(study, make_console())
+    assert "24 at quick, for each seed" in capsys.readouterr().out
 
 
 def test_a_run_on_several_data_sets_has_no_single_best_point(tmp_path):

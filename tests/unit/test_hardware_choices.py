@@ -238,7 +238,7 @@ def test_a_dry_run_prints_the_choices_for_another_machine(tmp_path, capsys, monk
     typed = [word for setting in small.split() for word in ("--set", setting)]
     code = grid.main([*typed, "--dry-run", "--cores", "16", "--results", str(tmp_path / "run")])
     assert code == 0
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().out.replace(str(tmp_path), "results")  # a path is not broken
     assert "Where to put the hardware: 16 CPU cores, 2 trials" in printed
     assert re.search(r"side by side +0:\d\d predicted\n +2 at once, each on 1 thread", printed)
     assert "those of another may be faster or slower" in " ".join(printed.split())

@@ -1,22 +1,24 @@
 """A trial as a worker of Ray Tune runs it, without Ray."""
 
 import dataclasses
+import math
 import platform
 
 import pytest
 import torch
 
+import search_spaces
 from lenet import TrainConfig
 from lenet.records import Record
 from lenet.trained import load
-from search_spaces.study import PlannedTrial
+from search_spaces.study import Metric, PlannedTrial, know_directions, worst_value
 from study.cluster.datasets import share
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.run_folder import RunFolder
 from study.runs.storage import OutOfReach
 from study.runs.trial_folder import TrialFolder
 from study.tuning.kept_models import KeepBestModel
-from study.tuning.trial import Trial
+from study.tuning.trial import Trial, comparable
 
 CONFIG = TrainConfig(dataset="digits", train_samples=128, batch_size=32, epochs=2)
 METADATA = RunMetadata(study="fan", budget="smoke", dataset=DatasetInfo("digits"), device="cpu")
@@ -106,6 +108,21 @@ def record(accuracy):
     values = {field.name: 0 for field in dataclasses.fields(Record)}
     values |= {"validation_accuracy": accuracy, "diverged": False, "observed": {}, "metrics": {}}
     return Record(**values)
+
+
+def test_a_diverged_trial_reports_the_same_worst_with_and_without_the_range_of_its_metric():
+    """A worker knows a metric's direction, a driver its range, too."""
+    know_directions(["hits:max=tests.own_parts:spread"])
+    last = dataclasses.replace(record(0.5), diverged=True, metrics={"validation_hits": 0.4})
+    assert comparable([last], "validation_hits") == -math.inf
+    metric = Metric(name="hits", function="tests.own_parts:spread", maximize=True, low=0.0)
+    dataclasses.replace(
+        search_spaces.find("tests.own_study:STUDY"),
+        metrics=(metric,),
+        objective="validation_hits",
+    )
+    assert worst_value("validation_hits", is_maximized=True) == 0
+    assert comparable([last], "validation_hits") == -math.inf
 
 
 def test_a_worker_that_lost_its_trial_to_another_attempt_ends(worker, tmp_path):
