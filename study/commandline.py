@@ -9,20 +9,22 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from lenet.config import ConfigError
 from lenet.registry import PRECISIONS
 from search_spaces.study import BUDGETS
+from study.api import places
 from study.api.job import Job
 from study.interruption import ignore_further_signals, treat_signals_as_ctrl_c
-from study.os_errors import cannot_print, describe
+from study.os_errors import StorageFailed, cannot_print, describe
 from study.request import KEPT_MODELS, MAX_SEEDS, HardwareRequest, ResourceRequest
 from study.runs.retrying import patience
-from study.runs.storage import Location, parse_location
+from study.runs.storage import Location
 from study.terminal import flush_stdout, make_console, print_any_text, print_error, wrap
-from study.tracking.tracker import PACKAGES, check_installed
+from study.tracking.tracker import PACKAGES, check_usable
 
+_Parsed = TypeVar("_Parsed")
 _COMMENT = re.compile(r"^(.*?\S) {2,}(?=[a-zA-Z])(.*)$")
 """An example: a command, spaces, and what it is for."""
 
@@ -202,16 +204,9 @@ def add_hardware(parser: argparse.ArgumentParser) -> None:
 
 
 def hardware_request(options: argparse.Namespace) -> HardwareRequest:
-    """Read the options of `add_hardware`.
-
-    Raises: ConfigError if the command would train, but they ask about another machine.
-    """
+    """Read the options of `add_hardware`."""
     scaling = None if options.scaling is None else str(options.scaling)
-    request = HardwareRequest(scaling=scaling, cores=options.cores, gpus=options.gpus)
-    if request.is_elsewhere and not options.dry_run:
-        typed = "--gpus" if request.cores is None else "--cores"
-        raise ConfigError(f"{typed} predicts for another machine: add --dry-run, or omit it")
-    return request
+    return HardwareRequest(scaling=scaling, cores=options.cores, gpus=options.gpus)
 
 
 def add_cluster(group: argparse._ArgumentGroup) -> None:
@@ -290,7 +285,10 @@ def train(
 ) -> int:
     """Train what the command `tool` requests, or print the plan alone. Return the exit code."""
     job = job.with_command(["python", "-m", tool, *typed])
-    return job.train(make_console(), dry_run=dry_run, log=log).value
+    try:
+        return job.train(make_console(), dry_run=dry_run, log=log).value
+    except StorageFailed:  # which has been explained
+        return 1
 
 
 def run_command(
@@ -333,18 +331,22 @@ def _run(
         return 2
 
 
+def names(text: str | None) -> list[str] | None:
+    """Split a comma-separated list; spaces around its commas do not count."""
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _parsed(parse: Callable[[str], _Parsed], text: str) -> _Parsed:
+    """Return `parse(text)`, with a `ConfigError` as the error that argparse prints."""
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def folder(text: str) -> Path:
-    """Parse a path. An empty one would mean the working directory by accident."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty path names no folder")
-    if "://" in text:
-        raise argparse.ArgumentTypeError(f"{text} is a URL: name a folder on this machine")
-    try:  # a shell leaves the ~ of `--results='~/x'` to the command
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise argparse.ArgumentTypeError(
-            f"{text} begins with a home folder that does not exist: type the whole path"
-        ) from None
+    """Parse the path of a folder on this machine, which may not exist."""
+    return _parsed(places.folder, text)
 
 
 def output_folder(text: str) -> Path:
@@ -357,32 +359,18 @@ def output_folder(text: str) -> Path:
 
 def place(text: str) -> Location:
     """Parse a path or the URL of a folder in a bucket."""
-    try:
-        return parse_location(str(folder(text)) if "://" not in text else text)
-    except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return _parsed(places.location, text)
 
 
 def tracker(text: str) -> str:
     """Parse the name of a tracker whose library is installed."""
-    try:
-        check_installed(text)
-    except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    _parsed(check_usable, text)
     return text
 
 
 def existing_folder(text: str) -> Path:
     """Parse the path of an existing folder."""
-    if "://" in text:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not a folder on this machine: run python -m study.report {text}, and pass "
-            "the folder that it prints"
-        )
-    path = folder(text)
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is not a folder: name an existing one")
-    return path
+    return _parsed(places.existing_folder, text)
 
 
 def existing_file(text: str) -> Path:

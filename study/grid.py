@@ -75,7 +75,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     else:
         job = grid(
             "fan" if options.study is None else options.study,
-            grids=[] if options.grids is None else list(dict.fromkeys(options.grids.split(","))),
+            grids=commandline.names(options.grids) or (),
             budget=options.budget or "quick",
             seeds=options.seeds or 1,
             settings=commandline.choices(options),

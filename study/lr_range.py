@@ -91,7 +91,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
     else:
         job = lr_range(
             options.study,
-            ramps=["exponential"] if options.ramps is None else options.ramps.split(","),
+            ramps=commandline.names(options.ramps) or "exponential",
             loss=options.loss or "train",
             budget=options.budget or "quick",
             seeds=options.seeds or SEEDS,

@@ -6,6 +6,13 @@ from study.runs.storage import reason
 from study.terminal import flush_stdout
 
 
+class StorageFailed(OSError):
+    """A disk or bucket failed while a run was trained or reported.
+
+    How to resume the run has been printed.
+    """
+
+
 def describe(error: OSError, place: str) -> str:
     """Return the message for `error`, which arose at `place` unless it names its file.
 

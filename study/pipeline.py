@@ -8,7 +8,7 @@ from rich.console import Console
 
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Engine
-from study.os_errors import describe
+from study.os_errors import StorageFailed, describe
 from study.terminal import make_console
 from study.tracking.log import log_trials, logged_while_training
 
@@ -22,6 +22,8 @@ def train_and_report(
 
     If Ctrl-C or a failing disk or bucket ends the training or the report, the command that resumes
     the run is printed.
+
+    Raises: StorageFailed if it was a disk or bucket.
     """
     try:
         if not engine.prepare(dry_run=dry_run):
@@ -68,7 +70,7 @@ def _train(engine: Engine, console: Console, trackers: Sequence[str]) -> Ending:
     except OSError as error:
         problem = describe(error, str(folder.home))
         explain(problem, make_console(stderr=True))  # stdout may be what failed
-        return Ending.SOME_FAILED
+        raise StorageFailed(problem) from error
     if ending is Ending.INTERRUPTED:
         explain("Interrupted")
     elif ending is Ending.SOME_FAILED:

@@ -17,6 +17,8 @@ from study.runs.storage import Location
 
 MAX_SEEDS = 1_000
 """More are taken for a typing error."""
+_MAX_SAMPLER_SEED = 4_000_000_000
+"""NumPy takes less than 2**32; a resumed search adds the number of its trials to the seed."""
 KEPT_MODELS = ("best", "all", "none")
 """values of `Options.keep_models`"""
 
@@ -128,6 +130,11 @@ class HardwareRequest:
         """Whether another machine is asked about."""
         return self.cores is not None or self.gpus is not None
 
+    @property
+    def option(self) -> str:
+        """The option of the command that asks about another machine."""
+        return "--gpus" if self.cores is None else "--cores"
+
 
 DEFAULT_HARDWARE = HardwareRequest()
 
@@ -210,6 +217,7 @@ class SearchOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("trials", self.trials)
+        check_count("sampler_seed", self.sampler_seed, _MAX_SAMPLER_SEED, least=0)
         limit = self.time_limit
         if limit is not None and not (_is_number(limit) and 0 < limit < math.inf):
             raise ConfigError(f"time_limit={limit!r} must be a number of seconds above 0")
@@ -253,11 +261,11 @@ class TuningSession:
     """of a grid: what its ways to use the hardware are compared with; None: they are not"""
 
 
-def check_count(name: str, value: object, most: int | None = None) -> None:
-    """Raise `ConfigError` unless `value` is a whole number from 1 to `most`."""
+def check_count(name: str, value: object, most: int | None = None, *, least: int = 1) -> None:
+    """Raise `ConfigError` unless `value` is a whole number from `least` to `most`."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not 1 <= int(str(value)) <= (most or math.inf):
-        limits = "1 or more" if most is None else f"from 1 to {most:,}"
+    if not is_whole or not least <= int(str(value)) <= (most or math.inf):
+        limits = f"{least} or more" if most is None else f"from {least} to {most:,}"
         raise ConfigError(f"{name}={value!r} must be a whole number, {limits}")
 
 

@@ -145,7 +145,7 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
             budget=options.budget or "quick",
             seeds=options.seeds or 1,
             settings=commandline.choices(options),
-            objectives=None if options.objectives is None else options.objectives.split(","),
+            objectives=commandline.names(options.objectives),
             sampler=options.sampler or SAMPLERS[0],
             sampler_seed=options.sampler_seed or 0,
             scheduler=options.scheduler or "none",

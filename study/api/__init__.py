@@ -18,12 +18,13 @@ from __future__ import annotations
 from lenet.config import ConfigError
 from study.api.comparison import Comparison, compare
 from study.api.grid_job import grid
-from study.api.job import Job, Plan
+from study.api.job import Job
 from study.api.range_test_job import lr_range
 from study.api.resume import resume
 from study.api.run import Run, load
 from study.api.scaling_job import scaling
 from study.api.search_job import search
+from study.cluster.engine import Plan
 from study.request import HardwareRequest, ResourceRequest
 
 __all__ = [

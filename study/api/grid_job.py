@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lenet.config import ConfigError, unknown_name
 from search_spaces.study import Study
-from study.api.job import TuningJob, begun_by, opened
+from study.api.job import TuningJob, open_for_tool, shell_command
 from study.api.places import Place, data_folder, location, new_place, on_cluster, reused_places
-from study.api.studies import Settings, as_typed, choices, listed, study_name
+from study.api.studies import Settings, as_typed, choices, study_name, unique_names
 from study.request import (
     DEFAULT_HARDWARE,
     DEFAULT_RESOURCES,
@@ -58,7 +58,7 @@ def grid(
         data_dir: folder of the data sets.
         resources: what the trials run on.
         hardware: the machine or the scaling run with which `plan` compares the ways to use the
-            hardware.
+            hardware. The plan of another machine cannot be run.
 
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
@@ -72,14 +72,14 @@ def grid(
         seeds=seeds,
         choices=chosen,
         scheduler=scheduler,
-        grids=listed(grids),
+        grids=unique_names(grids),
     )
     options = Options(keep_models=keep_models, pack=str(pack), reuse=reused_places(reuse))
     resources = on_cluster(resources)
     if hardware.is_elsewhere and resources.address:
-        typed = "--gpus" if hardware.cores is None else "--cores"
         raise ConfigError(
-            f"{typed} predicts for one machine, not for the cluster: omit {typed} or --address"
+            f"{hardware.option} predicts for one machine, not for the cluster: omit "
+            f"{hardware.option} or --address"
         )
     request.plan()  # reports a wrong name or value before torch, which takes seconds to import
     return TuningJob(
@@ -91,7 +91,7 @@ def grid(
             hardware=hardware,
             place=new_place(results, storage, name, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(grid, arguments, study=name, settings=as_typed(chosen)),
+            command=shell_command(grid, arguments, study=name, settings=as_typed(chosen)),
         )
     )
 
@@ -109,7 +109,7 @@ def resumed_grid(
     Raises: ConfigError if there is no such run.
     """
     where = location(place)
-    run = opened(where, GRID_TOOL).run
+    run = open_for_tool(where, GRID_TOOL).run
     return TuningJob(
         session=TuningSession(
             tool=GRID_TOOL,

@@ -19,53 +19,18 @@ import search_spaces
 from lenet.config import ConfigError
 from search_spaces import kept
 from study.api.run import Run, load
+from study.api.studies import unique_names
 from study.interruption import restored_signals
 from study.request import HardwareRequest, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
 from study.runs.storage import Location
 from study.terminal import make_console, print_note
-from study.tracking.tracker import check_installed
+from study.tracking.tracker import check_usable
 from study.waiting import waiting
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from study.cluster.engine import Ending, Engine, Preview
+    from study.cluster.engine import Ending, Engine, Plan
     from study.tuning.plan import FollowUp, MakeSearch
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a job would train, and how long that takes."""
-
-    trials: pd.DataFrame
-    """a row per trial: its name, `trial`, and its settings; a search has none before it begins"""
-    count: int
-    """number of trials"""
-    follow_up: int | None
-    """the most trials that the results may add, such as a search's confirmations; None: unknown"""
-    seconds: float
-    """expected duration, from training steps timed on this machine"""
-
-    @classmethod
-    def of(cls, preview: Preview) -> Plan:
-        """Make the plan from what the engine is about to train."""
-        import pandas as pd
-
-        rows = [{"trial": planned.name, **planned.config.to_dict()} for planned in preview.trials]
-        return cls(
-            trials=pd.DataFrame(rows),
-            count=preview.count,
-            follow_up=preview.follow_up,
-            seconds=preview.seconds,
-        )
-
-    def __str__(self) -> str:
-        more = "" if self.follow_up == 0 else f", then up to {self.follow_up} more"
-        if self.follow_up is None:
-            more = ", then those that the results suggest"
-        trials = "1 trial" if self.count == 1 else f"{self.count} trials"
-        return f"{trials}{more}, about {round(self.seconds)} s"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -118,17 +83,20 @@ class Job(ABC):
 
         Ctrl-C ends the training, and the command to resume it is printed.
 
-        Raises: ConfigError if the request cannot be met.
+        Raises: ConfigError if the request cannot be met; StorageFailed, after that command is
+        printed, if a disk or bucket fails.
         """
         for name in log:
-            check_installed(name)
+            check_usable(name)
         engine = self._planned(console)
         from study.pipeline import train_and_report
 
         return train_and_report(engine, console, dry_run=dry_run, trackers=log)
 
     def plan(self) -> Plan:
-        """Plan the run and time a few training steps. Writes nothing.
+        """Plan the run and time a few training steps, as the option `--dry-run` does.
+
+        Writes no results. It may download the data set, and remembers the times.
 
         Raises: ConfigError if the request cannot be met.
         """
@@ -136,11 +104,11 @@ class Job(ABC):
         engine = self._planned(make_console(quiet=True))
         try:
             engine.prepare(dry_run=True)
-            return Plan.of(engine.preview)
+            return engine.preview
         finally:
             engine.close()
 
-    def run(self, *, quiet: bool = False, log: Sequence[str] = ()) -> Run:
+    def run(self, *, quiet: bool = False, log: str | Sequence[str] = ()) -> Run:
         """Train the run, report it, and return it. Its progress is printed unless `quiet`.
 
         Every complete trial is logged to the trackers in `log`, too: `mlflow`, `wandb`.
@@ -149,11 +117,12 @@ class Job(ABC):
         takes.
 
         Raises: ConfigError if the request cannot be met; KeyboardInterrupt for Ctrl-C, after all
-        that was trained is saved: `study.api.resume` finishes the run.
+        that was trained is saved; OSError if a disk or bucket fails. `study.api.resume` finishes
+        the run.
         """
         _check_no_ray()
         with restored_signals():
-            ending = self.train(make_console(quiet=quiet), log=log)
+            ending = self.train(make_console(quiet=quiet), log=unique_names(log))
         if ending.name == "INTERRUPTED":
             raise KeyboardInterrupt
         return load(self.folder.home)
@@ -193,6 +162,14 @@ class TuningJob(Job):
     def with_command(self, words: Sequence[str]) -> Self:
         return replace(self, session=replace(self.session, command=tuple(words)))
 
+    def train(self, console: Console, *, dry_run: bool = False, log: Sequence[str] = ()) -> Ending:
+        hardware = self.session.hardware
+        if hardware is not None and hardware.is_elsewhere and not dry_run:
+            raise ConfigError(
+                f"{hardware.option} predicts for another machine: add --dry-run, or omit it"
+            )
+        return super().train(console, dry_run=dry_run, log=log)
+
     def _make_engine(self, console: Console) -> Engine:
         return self._tuning_engine(console, self.session)
 
@@ -228,14 +205,14 @@ def loading(study: str, console: Console) -> Iterator[None]:
         yield
 
 
-def begun_by(
+def shell_command(
     function: Callable[..., Job], arguments: Mapping[str, Any], **in_words: Any
 ) -> tuple[str, ...]:
     """Return the words of the shell command that makes the call `function(**arguments)` again.
 
-    Named are the arguments other than the defaults, some of them replaced by how they are written,
-    `in_words`, and none that says where the run goes. Empty if the study exists in this process
-    alone, so that no command can make the call.
+    Include only arguments that differ from their defaults; `in_words` replaces some values. Omit
+    `results` and `storage`. Empty if the study exists in this process alone, so that no command can
+    make the call.
     """
     if kept.is_in_memory(str(in_words.get("study", ""))):
         return ()
@@ -258,7 +235,7 @@ def _literal(value: Any) -> str:
     return f"api.{value!r}" if isinstance(value, ResourceRequest | HardwareRequest) else repr(value)
 
 
-def opened(place: Location, tool: str) -> RunFolder:
+def open_for_tool(place: Location, tool: str) -> RunFolder:
     """Open the run in `place`. Raises: ConfigError unless the command `tool` began it."""
     folder = RunFolder.open(place)
     folder.check_tool(tool)

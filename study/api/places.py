@@ -22,21 +22,47 @@ Place = str | Path | Location
 def location(place: Place) -> Location:
     """Parse a place; `~` is the home folder. Raises: ConfigError if it is neither."""
     if isinstance(place, str | Path) and "://" not in str(place):
-        return parse_location(_path(place))
+        return parse_location(folder(place))
     return parse_location(place)
 
 
-def existing_folder(option: str, folder: str | Path) -> Path:
-    """Return the path of a folder on this machine. Raises: ConfigError if there is none."""
-    path = _path(folder)
+def folder(text: str | Path) -> Path:
+    """Return the path of a folder on this machine, which may not exist; `~` is the home folder.
+
+    Raises: ConfigError if it is a URL, or empty: that would mean the working directory by accident.
+    """
+    if not str(text).strip():
+        raise ConfigError("an empty path names no folder")
+    if "://" in str(text):
+        raise ConfigError(f"{text} is a URL: name a folder on this machine")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{text} begins with a home folder that does not exist: type the whole path"
+        ) from None
+
+
+def existing_folder(text: str | Path, argument: str = "") -> Path:
+    """Return the path of a folder on this machine; an error names the `argument`.
+
+    Raises: ConfigError if there is none.
+    """
+    about = f"{argument}: " if argument else ""
+    if "://" in str(text):
+        raise ConfigError(
+            f"{about}{text} is not a folder on this machine: run python -m study.report {text}, "
+            "and pass the folder that it prints"
+        )
+    path = folder(text)
     if not path.is_dir():
-        raise ConfigError(f"{option}: {folder} is not a folder: name an existing one")
+        raise ConfigError(f"{about}{text} is not a folder: name an existing one")
     return path
 
 
-def data_folder(folder: str | Path | None) -> Path | None:
+def data_folder(path: str | Path | None) -> Path | None:
     """Return the folder of the data sets as a path. Raises: ConfigError if it does not exist."""
-    return None if folder is None else existing_folder("data_dir", folder)
+    return None if path is None else existing_folder(path, "data_dir")
 
 
 def new_place(results: Place | None, storage: Place | None, study: str, budget: str) -> Location:
@@ -54,9 +80,9 @@ def new_place(results: Place | None, storage: Place | None, study: str, budget: 
     else:
         name = default_name(search_spaces.find(study).name, budget)
         new = location(layout.RESULTS if storage is None else storage) / name
-    folder = RunFolder(new)
-    if not folder.is_copy:  # a bucket is tried later: it may take long to answer
-        folder.check_free()
+    run = RunFolder(new)
+    if not run.is_copy:  # a bucket is tried later: it may take long to answer
+        run.check_free()
     return new
 
 
@@ -64,7 +90,7 @@ def reused_places(folders: str | Path | Iterable[str | Path]) -> tuple[str, ...]
     """Return the folders whose trials are reused. Raises: ConfigError if one holds no run."""
     if isinstance(folders, str | Path):
         folders = [folders]
-    paths = [existing_folder("reuse", folder) for folder in folders]
+    paths = [existing_folder(path, "reuse") for path in folders]
     for path in paths:
         find_runs(path)
     return tuple(dict.fromkeys(map(str, paths)))
@@ -94,16 +120,3 @@ def on_cluster(resources: ResourceRequest) -> ResourceRequest:
     """Return `resources` with the address of `cluster_address`."""
     address = cluster_address(resources.address, autoscale=resources.autoscale)
     return replace(resources, address=address)
-
-
-def _path(folder: str | Path) -> Path:
-    if not str(folder).strip():
-        raise ConfigError("an empty path names no folder")
-    if "://" in str(folder):
-        raise ConfigError(f"{folder} is a URL: name a folder on this machine")
-    try:
-        return Path(folder).expanduser()
-    except RuntimeError:
-        raise ConfigError(
-            f"{folder} begins with a home folder that does not exist: type the whole path"
-        ) from None

@@ -15,7 +15,7 @@ from lenet.config import ConfigError, unknown_name
 from search_spaces import kept
 from search_spaces import lr_range as studies
 from search_spaces.study import Study
-from study.api.job import TuningJob, begun_by, opened
+from study.api.job import TuningJob, open_for_tool, shell_command
 from study.api.places import (
     Place,
     data_folder,
@@ -25,7 +25,7 @@ from study.api.places import (
     on_cluster,
     reused_places,
 )
-from study.api.studies import Settings, as_typed, choices, listed, study_name
+from study.api.studies import Settings, as_typed, choices, study_name, unique_names
 from study.request import (
     DEFAULT_RESOURCES,
     RangeTestOptions,
@@ -116,7 +116,7 @@ def lr_range(
     Raises: ConfigError if the request is not valid, or the place is taken.
     """
     arguments = dict(locals())
-    names = listed(ramps)
+    names = unique_names(ramps)
     for name in names:
         if name not in studies.RAMPS:
             raise ConfigError(f"--ramps: {unknown_name(name, studies.RAMPS, 'ramp')}")
@@ -148,7 +148,9 @@ def lr_range(
             resources=on_cluster(resources),
             place=new_place(results, storage, request.study, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(lr_range, arguments, study=own or None, settings=as_typed(chosen)),
+            command=shell_command(
+                lr_range, arguments, study=own or None, settings=as_typed(chosen)
+            ),
         ),
     )
 
@@ -164,7 +166,7 @@ def resumed_range_test(
     Raises: ConfigError if there is no such run.
     """
     where = location(place)
-    run = opened(where, TOOL).run
+    run = open_for_tool(where, TOOL).run
     request, options = Request.of_run(run), RangeTestOptions.from_json(run.options)
     request.plan()  # reports a study that has changed before torch is imported
     return RangeTestJob(
@@ -207,5 +209,5 @@ def _verification_options(
     return {
         "verify_epochs": epochs or usual,
         "verify_epochs_chosen": epochs is not None,
-        "grid": None if grid is None else str(existing_folder("grid", grid).resolve()),
+        "grid": None if grid is None else str(existing_folder(grid, "grid").resolve()),
     }

@@ -29,7 +29,8 @@ def resume(
     Args:
         place: the folder of the run, or its URL in a bucket.
         data_dir: folder of the data sets.
-        resources: what the trials run on; what it leaves open is as the run began.
+        resources: what the trials run on; what it leaves open is as the run began. A scaling run
+            takes only its `address` and `autoscale`.
         trials: of a search, the number of settings to try in total.
         time_limit: of a search, seconds after which no new trial begins.
         optuna_storage: of a search, the URL of its database if that has a password.
@@ -39,12 +40,17 @@ def resume(
     """
     tool = RunFolder.open(location(place)).run.tool
     of_search = {"trials": trials, "time_limit": time_limit, "optuna_storage": optuna_storage}
-    given = (
-        [] if tool == SEARCH_TOOL else [n for n, value in of_search.items() if value is not None]
-    )
-    given += ["oversubscribe"] if oversubscribe and tool != SCALING_TOOL else []
-    if given:
-        raise ConfigError(f"{place} is a run of {tool}, which takes no {given[0]}: omit it")
+    of_trials = {
+        name: getattr(resources, name)
+        for name in ("cpus_per_trial", "gpus_per_trial", "max_concurrent")
+    }
+    refused = {
+        **({} if tool == SEARCH_TOOL else of_search),
+        **(of_trials if tool == SCALING_TOOL else {"oversubscribe": oversubscribe or None}),
+    }
+    for name, value in refused.items():
+        if value is not None:
+            raise ConfigError(f"{place} is a run of {tool}, which takes no {name}: omit it")
     if tool == SEARCH_TOOL:
         return search_job.resumed_search(
             place,

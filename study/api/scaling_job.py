@@ -12,7 +12,7 @@ from rich.console import Console
 from lenet.config import ConfigError, unknown_name
 from search_spaces.hardware import LAUNCHERS, STRATEGIES
 from search_spaces.study import Study
-from study.api.job import Job, begun_by, opened
+from study.api.job import Job, open_for_tool, shell_command
 from study.api.places import Place, cluster_address, data_folder, location, new_place
 from study.api.studies import Settings, as_typed, choices, study_name
 from study.request import MAX_SEEDS, check_count
@@ -133,20 +133,18 @@ def scaling(
         raise ConfigError("--placement needs a cluster: add --address, or omit --placement")
     counts, note = (None, "") if workers is None else _with_baseline(workers)
     found = None if devices is None else _distinct(devices, PROCESSORS, "device")
-    folder = RunFolder(new_place(results, storage, name, budget))
-    folder.check_free()
     return ScalingJob(
         note=note,
         session=ScalingSession(
             request=request,
-            folder=folder,
+            folder=RunFolder(new_place(results, storage, name, budget)),
             data_dir=data_folder(data_dir),
             address=cluster,
             autoscale=autoscale,
             oversubscribe=oversubscribe,
             counts=counts,
             devices=found,
-            command=begun_by(scaling, arguments, study=name, settings=typed),
+            command=shell_command(scaling, arguments, study=name, settings=typed),
         ),
     )
 
@@ -164,7 +162,7 @@ def resumed_scaling(
     Raises: ConfigError if there is no such run, or it cannot be written to.
     """
     cluster = cluster_address(address, autoscale=autoscale)
-    folder = opened(location(place), TOOL)
+    folder = open_for_tool(location(place), TOOL)
     if not folder.writable:
         raise ConfigError(f"cannot write to {place}: resume the run where you have write access")
     return ScalingJob(

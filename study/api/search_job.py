@@ -14,7 +14,7 @@ from lenet.config import ConfigError, TrainConfig, unknown_name
 from lenet.registry import REGRESSIONS
 from search_spaces.space import Dimension, Range, SearchSpace, Space
 from search_spaces.study import Study
-from study.api.job import TuningJob, begun_by, opened
+from study.api.job import TuningJob, open_for_tool, shell_command
 from study.api.places import (
     Place,
     data_folder,
@@ -227,7 +227,7 @@ def search(
     first: list[dict[str, Any]] = []
     if start_from is not None:
         first = _points(
-            existing_folder("start_from", start_from), search_space, options.objectives[0]
+            existing_folder(start_from, "start_from"), search_space, options.objectives[0]
         )
     options = replace(options, space=tuple(d.to_json() for d in space), start_from=tuple(first))
     return SearchJob(
@@ -239,7 +239,7 @@ def search(
             resources=on_cluster(resources),
             place=new_place(results, storage, name, budget),
             data_dir=data_folder(data_dir),
-            command=begun_by(search, arguments, study=name, settings=as_typed(chosen)),
+            command=shell_command(search, arguments, study=name, settings=as_typed(chosen)),
         ),
     )
 
@@ -258,7 +258,7 @@ def resumed_search(
     Raises: ConfigError if there is no such run, or its search space has changed since.
     """
     where = location(place)
-    run = opened(where, SEARCH_TOOL).run
+    run = open_for_tool(where, SEARCH_TOOL).run
     request, options = Request.of_run(run), SearchOptions.from_json(run.options)
     search_space = search_spaces.find(request.study).search_space(request.choices, request.budget)
     if tuple(map(Dimension.from_json, options.space)) != search_space.dimensions:
@@ -315,7 +315,7 @@ def _options(
     known = [*OBJECTIVES, *(f"validation_{metric.name}" for metric in study.metrics)]
     if names is None:
         names = [study.objective if study.objective in known else OBJECTIVES[0]]
-    objectives = tuple(_objective(name.strip(), known) for name in names)
+    objectives = tuple(_objective(name, known) for name in names)
     if len(set(objectives)) != len(objectives) or len(objectives) > 2:
         raise ConfigError(f"--objectives {','.join(names)}: name one, or two different ones")
     if len(objectives) > 1 and scheduler != "none":

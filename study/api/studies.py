@@ -62,7 +62,7 @@ def choices(settings: Settings | None) -> dict[str, list[str]]:
     return chosen
 
 
-def listed(values: str | Sequence[str]) -> list[str]:
+def unique_names(values: str | Sequence[str]) -> list[str]:
     """Return names without repetition; a single text is one name."""
     return list(dict.fromkeys([values] if isinstance(values, str) else values))
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from search_spaces.study import PlannedTrial
 from study.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from study.analysis.hardware import Hardware
 
 
 class Ending(Enum):
@@ -20,17 +25,36 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
-    """What a prepared engine is about to train."""
+class Plan:
+    """What a prepared engine is about to train, and how long that takes."""
 
-    trials: Sequence[PlannedTrial]
+    planned: Sequence[PlannedTrial]
     """the trials that are known; a search has none before it begins"""
     count: int
-    """how many trials; of a search, with those that it has not chosen yet"""
+    """number of trials; of a search, with those that it has not chosen yet"""
     follow_up: int | None
-    """the most trials that later results may add; None: only the results tell"""
+    """the most trials that the results may add, such as a search's confirmations; None: unknown"""
     seconds: float
-    """expected duration, the follow-up of a search included"""
+    """expected duration, from training steps timed on this machine, the follow-up of a search
+    included"""
+    hardware: Hardware | None = None
+    """of a new grid: the ways to use the hardware, with the time of each; None for other runs"""
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per known trial: its name, `trial`, and its settings."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [{"trial": planned.name, **planned.config.to_dict()} for planned in self.planned]
+        )
+
+    def __str__(self) -> str:
+        more = "" if self.follow_up == 0 else f", then up to {self.follow_up} more"
+        if self.follow_up is None:
+            more = ", then those that the results suggest"
+        trials = "1 trial" if self.count == 1 else f"{self.count} trials"
+        return f"{trials}{more}, about {round(self.seconds)} s"
 
 
 class Engine(Protocol):
@@ -51,7 +75,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def preview(self) -> Preview:
+    def preview(self) -> Plan:
         """What is to be trained, once the engine is prepared."""
         ...
 

@@ -56,7 +56,9 @@ def sentence(comparison: RunComparison, first: str = "", second: str = "") -> st
     unit = " percentage points" if quantity.endswith("_accuracy") else ""
     found = f"{what.capitalize()} of {other} less {one}, mean of {points}: {sign}{size}{unit}"
     if overall.p != overall.p:
-        return f"{found}. One seed cannot tell a difference from chance."
+        one_seed = comparison.points[["first_seeds", "second_seeds"]].max().min() == 1
+        seeds = "One seed cannot" if one_seed else "Too few seeds that all points share to"
+        return f"{found}. {seeds} tell a difference from chance."
     seeds = f"{overall.seeds} paired seeds" if overall.seeds else "seeds not paired"
     ending = "No difference beyond the seeds is shown"
     if overall.p < 1 - CONFIDENCE:

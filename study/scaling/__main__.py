@@ -124,14 +124,14 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
         job = scaling(
             "fan-hardware" if options.study is None else options.study,
             workers=_counts(options.workers),
-            widths=_list(options.widths),
+            widths=commandline.names(options.widths),
             weak=options.weak,
             repeats=options.repeats or 1,
             budget=options.budget or "quick",
             settings=commandline.choices(options),
-            devices=_list(options.device),
-            launchers=_list(options.launchers),
-            strategies=_list(options.strategies) or ["ddp"],
+            devices=commandline.names(options.device),
+            launchers=commandline.names(options.launchers),
+            strategies=commandline.names(options.strategies) or ["ddp"],
             oversubscribe=options.oversubscribe,
             cpus_per_worker=options.cpus_per_worker,
             placement=options.placement,
@@ -145,14 +145,11 @@ def _train(options: argparse.Namespace, typed: Sequence[str]) -> int:
 
 
 def _counts(text: str | None) -> list[int] | None:
+    names = commandline.names(text)
     try:
-        return None if text is None else [commandline.count(p.strip()) for p in text.split(",")]
+        return None if names is None else [commandline.count(name) for name in names]
     except argparse.ArgumentTypeError as error:
         raise ConfigError(f"--workers {text}: {error}") from None
-
-
-def _list(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from lenet.records import RECORDS_VERSION
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
 from study.cluster import datasets as run_datasets
-from study.cluster.engine import Ending, Preview
+from study.cluster.engine import Ending, Plan
 from study.cluster.estimate import estimate, start_up_seconds
 from study.cluster.resources import Node, this_machine
 from study.cluster.versions import differences, versions
@@ -63,11 +63,9 @@ class ScalingEngine:
         return options
 
     @property
-    def preview(self) -> Preview:
+    def preview(self) -> Plan:
         points = [point for launch in self._launches for point in launch.points]
-        return Preview(
-            trials=points, count=len(points), follow_up=0, seconds=self._expected_seconds
-        )
+        return Plan(planned=points, count=len(points), follow_up=0, seconds=self._expected_seconds)
 
     def prepare(self, *, dry_run: bool) -> bool:
         session, console = self._session, self._console
@@ -75,6 +73,8 @@ class ScalingEngine:
             launches = len(self._all_launches())
             console.print(f"All {launches} launches of {self.folder.home} are complete.")
             return not dry_run
+        if not session.resumed:
+            self.folder.check_free()
         if session.address:
             _check_only_ray(self._launches)
             started = time.perf_counter()

@@ -81,11 +81,12 @@ def _log(folder: RunFolder, name: str) -> str:
         tracker = open_tracker(name, study)
         place = f"{name} {tracker.place}"
         for planned, trial, state in folder.map_trials(lambda p, t: (p, t, t.state())):
-            records = trial.records() if state.get("status") in COMPLETE else []
-            if not records:
+            if state.get("status") not in COMPLETE:
                 continue
-            if place in state.get("logged", ()):
+            if place in state.get("logged", ()):  # before its records, which take long to read
                 known += 1
+                continue
+            if not (records := trial.records()):
                 continue
             tracker.log(
                 LoggedTrial(

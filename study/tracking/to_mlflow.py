@@ -32,6 +32,14 @@ class MlflowTracker:
         from mlflow.entities import Metric, Param
 
         client = self._client
+        # It may be here without a note in its folder: another process logs the run, too, or one
+        # ended before it wrote the note.
+        if client.search_runs(
+            [self._experiment],
+            f"tags.trial = '{trial.id}' and attributes.status = 'FINISHED'",
+            max_results=1,
+        ):
+            return
         metrics = [
             Metric(name, value, round(1000 * moment.at), moment.step)
             for moment in trial.curve

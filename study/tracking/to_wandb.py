@@ -6,7 +6,8 @@ from typing import Any
 
 import wandb
 
-from study.tracking.tracker import LoggedTrial
+from lenet.config import ConfigError
+from study.tracking.tracker import WANDB_DISABLED, LoggedTrial
 
 
 class WandbTracker:
@@ -14,6 +15,8 @@ class WandbTracker:
 
     def __init__(self, project: str) -> None:
         settings = wandb.setup().settings
+        if settings.mode == "disabled":  # by W&B's own settings file, too
+            raise ConfigError(WANDB_DISABLED)
         self._project = settings.project or project
         if settings.mode == "offline":
             where = f"offline in {settings.wandb_dir}"

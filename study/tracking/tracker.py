@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from lenet.config import ConfigError, unknown_name
 
 PACKAGES: Mapping[str, str] = {"mlflow": "mlflow-skinny", "wandb": "wandb"}
 """Each tracker, by the name of its module, with the package that installs it."""
+WANDB_DISABLED = "W&B is disabled and keeps nothing: set WANDB_MODE to online or offline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Tracker(Protocol):
     """where it keeps them, without passwords"""
 
     def log(self, trial: LoggedTrial) -> None:
-        """Log a trial. Raises: any exception of the service's library."""
+        """Log a trial, at most once. Raises: any exception of the service's library."""
         ...
 
 
@@ -59,14 +61,16 @@ def without_password(text: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//", text)
 
 
-def check_installed(name: str) -> None:
-    """Raise `ConfigError` unless `name` is a tracker whose library is installed."""
+def check_usable(name: str) -> None:
+    """Raise `ConfigError` unless `name` is a tracker that is installed and not disabled."""
     if name not in PACKAGES:
         raise ConfigError(unknown_name(name, PACKAGES, "tracker"))
     if importlib.util.find_spec(name) is None:
         raise ConfigError(
             f"the library of {name} is not installed: type pip install {PACKAGES[name]}"
         )
+    if name == "wandb" and os.environ.get("WANDB_MODE") == "disabled":
+        raise ConfigError(WANDB_DISABLED)
 
 
 def open_tracker(name: str, project: str) -> Tracker:

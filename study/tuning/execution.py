@@ -19,7 +19,7 @@ from search_spaces.study import PlannedTrial
 from study.analysis.hardware import Hardware, WorkerSpeedups
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
-from study.cluster.engine import Ending, Preview
+from study.cluster.engine import Ending, Plan
 from study.cluster.estimate import (
     Estimate,
     FleetShare,
@@ -73,16 +73,17 @@ class TuningEngine:
         return self._plan.resume_options
 
     @property
-    def preview(self) -> Preview:
+    def preview(self) -> Plan:
         plan = self._plan
         if self._nothing_left:
-            return Preview(trials=(), count=0, follow_up=0, seconds=0.0)
+            return Plan(planned=(), count=0, follow_up=0, seconds=0.0)
         of_search = plan.search.left * plan.search.seeds if plan.search is not None else 0
-        return Preview(
-            trials=self._to_train,
+        return Plan(
+            planned=self._to_train,
             count=of_search + len(self._to_train),
             follow_up=0 if plan.follow_up is None else plan.follow_up.at_most,
             seconds=self._expected.total_seconds,
+            hardware=self._hardware,
         )
 
     @property

@@ -1,6 +1,7 @@
 """The Python API: what it refuses, what it makes of its arguments, what it reads of a run."""
 
 import ast
+import errno
 import shlex
 import signal
 import sys
@@ -16,13 +17,14 @@ from lenet import TrainConfig
 from search_spaces import fan, kept
 from search_spaces.study import Figure, Grid, Metric, Study
 from study import __main__ as overview
-from study import api
+from study import api, grid
 from study.api.job import TuningJob
 from study.api.studies import choices, study_name
 from study.cluster.engine import Ending
 from study.report import summary
 from study.runs.run_folder import RunFolder
 from study.terminal import make_console
+from tests.terminal import unwrapped
 from tests.unit.made_up_run import made_up_run, write
 
 OWN = Study(
@@ -61,6 +63,8 @@ def _in_empty_folder(tmp_path, monkeypatch):
         (lambda: api.search(time_limit=-1), "time_limit=-1 must be a number of seconds above 0"),
         (lambda: api.search(confirm=(0, 3)), r"confirm=\(0, 3\) must be"),
         (lambda: api.search(sampler="grid"), "unknown sampler 'grid'"),
+        (lambda: api.search(sampler_seed=-1), "sampler_seed=-1 must be a whole number, from 0 to"),
+        (lambda: api.search(sampler_seed=5_000_000_000), "from 0 to 4,000,000,000"),
         (lambda: api.lr_range(ramps=["up"]), "--ramps: unknown ramp 'up'"),
         (lambda: api.lr_range(loss="all"), "unknown loss 'all'"),
         (lambda: api.lr_range(verify_epochs=3), "--verify-epochs belongs to the verification"),
@@ -216,14 +220,75 @@ def begun(tmp_path, tool):
 
 
 def test_resume_takes_what_the_run_takes(tmp_path):
-    grid = begun(tmp_path, "study.grid")
-    job = api.resume(grid)
+    run = begun(tmp_path, "study.grid")
+    job = api.resume(run)
     assert isinstance(job, TuningJob)
     assert job.session.resumed
     with pytest.raises(api.ConfigError, match=r"study\.grid, which takes no trials: omit it"):
-        api.resume(grid, trials=3)
+        api.resume(run, trials=3)
     with pytest.raises(api.ConfigError, match="takes no oversubscribe"):
-        api.resume(grid, oversubscribe=True)
+        api.resume(run, oversubscribe=True)
+    scaling = begun(tmp_path, "study.scaling")
+    with pytest.raises(api.ConfigError, match=r"study\.scaling, which takes no cpus_per_trial"):
+        api.resume(scaling, resources=api.ResourceRequest(cpus_per_trial=2))
+
+
+class Trained:
+    """An engine that has nothing to train, so that its run can be reported at once."""
+
+    tool = "study.grid"
+    unit = "trials"
+    resume_options = ()
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def prepare(self, *, dry_run):
+        return not dry_run
+
+    def write_plan(self):
+        pass
+
+    def train(self):
+        return Ending.COMPLETE
+
+    def close(self):
+        pass
+
+
+def test_a_full_disk_raises_and_a_command_explains_it(monkeypatch, capsys):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TuningJob, "_planned", lambda self, _: Trained(self.folder))
+    monkeypatch.setattr(RunFolder, "plan", property(full))
+    with pytest.raises(OSError, match="No space left on device"):
+        api.grid(budget="smoke", results="run").run()
+    assert f"--resume {Path.cwd() / 'run'}" in unwrapped(capsys.readouterr().err)
+    assert grid.main(["--budget", "smoke", "--results", "other"]) == 1
+    error = unwrapped(capsys.readouterr().err)
+    assert error.count("No space left on device") == 1
+    assert f"--resume {Path.cwd() / 'other'}" in error
+
+
+def test_one_tracker_may_be_a_text(monkeypatch):
+    seen = []
+
+    def interrupted(*_, log, **__):
+        seen.extend(log)
+        return Ending.INTERRUPTED
+
+    monkeypatch.setattr(TuningJob, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        api.grid(budget="smoke").run(log="mlflow")
+    assert seen == ["mlflow"]
+
+
+def test_the_place_of_a_scaling_run_is_checked_again_before_it_trains(tmp_path):
+    job = api.scaling(budget="smoke", results="run")
+    begun(tmp_path, "run")
+    with pytest.raises(api.ConfigError, match="holds a run of fan: finish it with --resume"):
+        job.plan()
 
 
 def test_an_interrupted_run_raises_and_restores_the_signals(monkeypatch):

@@ -87,6 +87,20 @@ def test_the_home_folder_is_expanded_as_a_shell_does(tmp_path, monkeypatch):
     assert str(commandline.place("~/x")) == str(tmp_path / "x")
 
 
+@pytest.mark.parametrize(
+    ("command", "typed", "wrong"),
+    [
+        (grid, ["--grids", "dropout, large-rate"], "large-rate"),
+        (lr_range, ["--ramps", "linear, up"], "up"),
+        (search, ["--objectives", "train_loss, val_los"], "validation_los"),
+        (scaling, ["--launchers", "ray, play"], "play"),
+    ],
+)
+def test_spaces_around_commas_do_not_count(command, typed, wrong, capsys):
+    assert exit_code(command, [*typed, "--dry-run"]) == 2
+    assert f" '{wrong}'" in capsys.readouterr().err
+
+
 def test_runs_of_the_same_second_have_different_names():
     assert len({default_name("fan", "quick") for _ in range(3)}) == 3
 

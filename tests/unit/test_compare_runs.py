@@ -116,6 +116,16 @@ def test_the_same_run_twice_is_equal_and_chance_decides_nothing():
     one_seed = compared(made_up_run(1), gained(made_up_run(1)))
     assert "One seed cannot tell a difference from chance" in sentence(one_seed)
     assert math.isnan(one_seed.overall.low)
+    assert "Too few seeds that all points share to tell" in sentence(without_shared_seeds())
+
+
+def without_shared_seeds():
+    """Return two runs whose points each have two seeds, and no seed at all points."""
+    first, second = made_up_run(seeds=4, choices=ONE_LR), made_up_run(seeds=4, choices=ONE_LR)
+    trials = first.trials
+    apart = trials[(trials["seed"] < 2) == (trials["batch_size"] == trials["batch_size"].min())]
+    other = gained(replace(second, trials=second.trials.loc[apart.index]), [*GAINS, 0.003])
+    return compared(replace(first, trials=apart), other)
 
 
 def test_a_trial_that_diverged_counts_with_the_worst_value():

@@ -12,7 +12,7 @@ import pytest
 
 from lenet.config import ConfigError, TrainConfig
 from search_spaces.study import PlannedTrial
-from study import grid
+from study import api, grid
 from study.analysis.hardware import (
     PACKED,
     SIDE_BY_SIDE,
@@ -246,6 +246,19 @@ def test_a_dry_run_prints_the_choices_for_another_machine(tmp_path, capsys, monk
     assert "those of another may be faster or slower" in " ".join(printed.split())
     assert max(map(len, printed.splitlines())) <= 80
     assert not (tmp_path / "run").exists()
+
+
+def test_a_job_for_another_machine_can_be_planned_and_not_run(monkeypatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    settings = {"dataset": "digits", "model": "softmax", "optimizer": "sgd", "lr": [0.1, 0.01]}
+    settings["batch_size"] = 64
+    job = api.grid(settings=settings, hardware=api.HardwareRequest(cores=16))
+    hardware = job.plan().hardware
+    assert hardware is not None
+    assert (hardware.machine, hardware.trials) == ("16 CPU cores", 2)
+    assert [choice.name for choice in hardware.choices] == [SIDE_BY_SIDE, PACKED, WORKERS]
+    with pytest.raises(ConfigError, match="--cores predicts for another machine"):
+        job.run()
 
 
 def test_the_page_shows_predicted_beside_measured(tmp_path: Path) -> None:

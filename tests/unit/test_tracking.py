@@ -18,6 +18,7 @@ from study import grid
 from study.report import __main__ as report
 from study.runs.event_file import scalars
 from study.runs.run_folder import RunFolder
+from study.runs.trial_folder import TrialFolder
 from study.tracking import log, tracker
 from study.tracking.log import log_trials, logged_while_training
 from tests.runs import metadata, record
@@ -184,6 +185,18 @@ def test_mlflow_gets_every_complete_trial_once(folder, mlflow, capsys):
 
 
 @has_mlflow
+def test_a_trial_that_a_crash_left_without_a_note_is_logged_once(folder, mlflow, monkeypatch):
+    train(folder, folder.plan[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialFolder, "note_logged", lambda *_: 1 / 0)
+        assert "(division by zero)" in log_trials(folder, ["mlflow"])[0]
+    assert "1 trial (" in log_trials(folder, ["mlflow"])[0]
+    assert len(in_mlflow(mlflow)) == 1
+    monkeypatch.setattr(TrialFolder, "records", lambda _: 1 / 0)  # not read again
+    assert "0 trials, 1 before" in log_trials(folder, ["mlflow"])[0]
+
+
+@has_mlflow
 def test_a_trial_is_logged_once_to_each_place(folder, mlflow, monkeypatch):
     train(folder, folder.plan[0])
     for name in ("fan", "other"):
@@ -232,6 +245,21 @@ def test_wandb_gets_every_complete_trial_once(folder, tmp_path):
         assert (run.project, run.run_group) == ("fan", "run")
         assert config["optimizer"] == planned.config.optimizer
         assert (config["lr"], config["seed"], config["fleet"]) == (0.1, 0, "fleet1")
+    wandb.teardown()
+
+
+@has_wandb
+def test_wandb_that_is_disabled_is_refused_and_notes_nothing(folder, monkeypatch, capsys):
+    import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with pytest.raises(SystemExit):
+        grid.main(["--log", "wandb"])
+    assert "set WANDB_MODE to online or offline" in unwrapped(capsys.readouterr().err)
+    wandb.teardown()  # else it keeps the settings of an earlier test
+    train(folder, folder.plan[0])
+    assert "Not logged to wandb (W&B is disabled" in log_trials(folder, ["wandb"])[0]
+    assert "logged" not in folder.trial(folder.plan[0].name).state()
     wandb.teardown()
 
 
