@@ -11,6 +11,7 @@ from search_spaces.study import Grid, Study
 from study import api
 from tests.drivers import wait_for
 from tests.integration.grid_runs import progress
+from tests.terminal import unwrapped
 
 _NOTEBOOK = """
 import signal, sys
@@ -46,7 +47,7 @@ def test_ctrl_c_in_a_notebook_leaves_a_run_to_resume(tmp_path):
         kernel.send_signal(signal.SIGINT)
         printed, _ = kernel.communicate(timeout=100)
     assert kernel.returncode == 0
-    assert "python -m study.grid --resume" in printed
+    assert "python -m study.grid --resume" in unwrapped(printed)
     assert printed.endswith("interrupted, and the kernel lives\n")
     assert not api.load(folder).is_complete
     trials = pd.read_parquet(folder / "trials.parquet")
