@@ -109,7 +109,7 @@ def _select_keywords(
         if setting not in taken and offered[setting] != default:
             raise ConfigError(
                 f"model={name} takes no {setting} (its keywords: {', '.join(taken) or 'none'}): "
-                f"leave {setting} out, or use a model that takes it, such as lenet"
+                f"set {setting}={default:g}, or use a model that takes it, such as lenet"
             )
     for keyword in own:
         if keyword not in parameters and not takes_all:

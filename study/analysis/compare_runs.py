@@ -7,8 +7,8 @@ is compared with a run with 10.
 
 Where both runs have two seeds or more in common, the difference is paired by seed
 (`study.analysis.paired`), because a seed has the same initial weights and order of samples in both.
-Else it is Welch's (`study.analysis.unpaired`). Over all points, the unit of evidence is the seed:
-the difference of a seed is averaged over the points first.
+Else, and if the runs train on different data sets, it is Welch's (`study.analysis.unpaired`). Over
+all points, the unit of evidence is the seed: the difference of a seed is averaged over the points first.
 """
 
 from __future__ import annotations
@@ -118,6 +118,12 @@ def measured_quantities(results: Results) -> list[str]:
     return [str(name) for name in numeric if name not in settings and trials[name].notna().any()]
 
 
+def _draw_alike(one: Results, other: Results) -> bool:
+    """Return True if both runs train on one data set, so that a seed orders the same samples."""
+    datasets = [set(results.completed["dataset"]) for results in (one, other)]
+    return datasets[0] == datasets[1]
+
+
 def _check_measured(side: Side, quantity: str) -> None:
     if side.results.completed.empty:
         raise ConfigError(f"no trial of {side.name} has a result: omit this run")
@@ -143,6 +149,9 @@ def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
             f"{first.name} and {second.name} have no point in common: they differ in "
             f"{_where_apart(names, ours, theirs)}"
         )
+    if not _draw_alike(first.results, second.results):
+        # Equal seeds have nothing in common then: other labels let nothing be paired.
+        theirs = {key: values.set_axis(-1 - values.index) for key, values in theirs.items()}
     rows = [_row(ours[key], theirs[key]) for key in shared]
     table = pd.DataFrame(rows)
     table["p"] = paired.holm(table["p"].tolist())

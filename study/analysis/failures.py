@@ -23,8 +23,10 @@ def failure_sentences(board: pd.DataFrame, objective: str, settings: Sequence[st
     `board`: rows of a leaderboard. `settings`: its columns that tell points apart. A point failed
     if all its seeds diverged or its mean accuracy is at chance. A sentence needs two points or
     more; failed points that no sentence covers are counted at the end. Without `settings`, as for
-    the scattered points of a search, all are counted.
+    the scattered points of a search, all are counted. Points with a stopped trial do not count.
     """
+    # A trial that a scheduler stopped might have learned.
+    board = board[board["stopped"] == 0]
     diverged = board["diverged"] == board["seeds"]
     at_chance = pd.Series(data=False, index=board.index)
     if objective.endswith("_accuracy"):

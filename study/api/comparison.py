@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.api.run import Run
+from lenet.config import ConfigError
+from study.api.places import Place
+from study.api.run import Run, load
 from study.terminal import make_console
 
 if TYPE_CHECKING:
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from study.analysis.compare_runs import RunComparison
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Runs compared with the first of them."""
 
     pairs: list[RunComparison]
     """one for each run but the first"""
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {' '.join(self.sentences)}>"
 
     @property
     def points(self) -> pd.DataFrame:
@@ -67,19 +72,23 @@ class Comparison:
         return write_comparisons(self.pairs, Path(folder))
 
 
-def compare(*runs: Run, by: str | None = None) -> Comparison:
+def compare(*runs: Run | Place, by: str | None = None) -> Comparison:
     """Compare runs with the first of them, point by point.
 
     Args:
-        runs: two or more, of one study or of several.
+        runs: two or more, of one study or of several; a run, or where it lives.
         by: a column of `Run.trials`, such as `test_accuracy`; None: what the first run ranks by.
 
-    Raises: ConfigError if runs share no point, or have not measured `by`.
+    Raises: ConfigError if runs share no point, or have not measured `by`, or one is named twice.
     """
     from study.analysis.compare_runs import Side, compare_runs
 
-    names = [os.path.basename(run.place) for run in runs]
+    opened = [run if isinstance(run, Run) else load(run) for run in runs]
+    places = [run.place for run in opened]
+    if repeated := next((place for place in places if places.count(place) > 1), None):
+        raise ConfigError(f"{repeated} is named twice: a run does not differ from itself")
+    names = [os.path.basename(place) for place in places]
     if len(set(names)) < len(names):
-        names = [run.place for run in runs]
-    sides = [Side(name, run.results) for name, run in zip(names, runs, strict=True)]
+        names = places
+    sides = [Side(name, run.results) for name, run in zip(names, opened, strict=True)]
     return Comparison(compare_runs(sides, by))

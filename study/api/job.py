@@ -124,7 +124,8 @@ class Job(ABC):
         with restored_signals():
             ending = self.train(make_console(quiet=quiet), log=unique_names(log))
         if ending.name == "INTERRUPTED":
-            raise KeyboardInterrupt
+            place = str(self.folder.home)
+            raise KeyboardInterrupt(f"api.resume({place!r}).run() finishes this run")
         return load(self.folder.home)
 
     def _planned(self, console: Console) -> Engine:

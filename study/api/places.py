@@ -118,5 +118,10 @@ def cluster_address(typed: str | None, *, autoscale: bool) -> str | None:
 
 def on_cluster(resources: ResourceRequest) -> ResourceRequest:
     """Return `resources` with the address of `cluster_address`."""
+    if not isinstance(resources, ResourceRequest):
+        raise ConfigError(
+            f"resources={resources!r} must be a request, such as "
+            "api.ResourceRequest(max_concurrent=2)"
+        )
     address = cluster_address(resources.address, autoscale=resources.autoscale)
     return replace(resources, address=address)

@@ -51,6 +51,11 @@ def choices(settings: Settings | None) -> dict[str, list[str]]:
     """
     if settings is None:
         return {}
+    if not isinstance(settings, Mapping):
+        raise ConfigError(
+            f"settings={settings!r} must be a dict of settings and values, such as "
+            '{"lr": [0.3, 0.1]}'
+        )
     chosen = {
         name: [_text(name, item) for item in (value if isinstance(value, list) else [value])]
         for name, value in settings.items()

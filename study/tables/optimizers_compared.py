@@ -40,13 +40,14 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
     for each seed over its trials that did not diverge, then averaged, with 95%
     intervals. Accuracies are of the last record unless the definition differs. The standard
     deviation is the sample's. A point with a larger share of diverged seeds than the best point's
-    does not come close to it.
+    does not come close to it. Empty if a scheduler stopped trials.
     """
     for name in optimizers:
         if name not in registry.OPTIMIZERS:
             raise ConfigError(unknown_name(name, registry.OPTIMIZERS, "optimizer"))
     selected = results.completed[results.completed["optimizer"].isin(list(optimizers))]
-    if selected.empty:
+    # A trial that a scheduler stopped has no last record, and its curve is no whole one.
+    if selected.empty or (selected["status"] == "stopped").any():
         return pd.DataFrame()
     rows = []
     settings = ("optimizer", "lr", "batch_size")

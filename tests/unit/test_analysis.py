@@ -11,11 +11,13 @@ import pytest
 
 from lenet.config import ConfigError, TrainConfig
 from search_spaces.study import know_directions
+from study.analysis.failures import failure_sentences
 from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
 from study.analysis.statistics import SHARE, mean
 from study.analysis.wording import format_value, provenance
+from study.tables import optimizers_compared
 from tests.unit.made_up_run import SECONDS, final_accuracy, made_up_run, write
 
 # Quantities
@@ -335,3 +337,14 @@ def test_a_run_whose_trials_have_not_begun_has_a_provenance():
     results = made_up_run()
     unbegun = results.trials.assign(device=None, threads=math.nan)
     assert "no trial has begun" in provenance(results.run, unbegun)
+
+
+def test_a_stopped_trial_does_not_stay_at_chance():
+    board = leaderboard(made_up_run(seeds=1)).assign(validation_accuracy=0.1)
+    assert failure_sentences(board, "validation_accuracy", ["lr"]) == [
+        "Every point stays at chance."
+    ]
+    assert failure_sentences(board.assign(stopped=1), "validation_accuracy", ["lr"]) == []
+    assert not optimizers_compared.make(made_up_run(seeds=1)).empty
+    stopped = made_up_run(seeds=1, status={"adam_lr0.1": "stopped"})
+    assert optimizers_compared.make(stopped).empty

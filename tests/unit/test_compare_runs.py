@@ -63,6 +63,17 @@ def test_other_seeds_are_not_paired():
     assert "seeds not paired" in sentence(found)
 
 
+def test_equal_seeds_of_different_data_sets_are_not_paired():
+    """They order other samples, and start from weights that meet other images."""
+    other = gained(made_up_run(seeds=3))
+    found = compared(
+        made_up_run(seeds=3), replace(other, trials=other.trials.assign(dataset="kmnist"))
+    )
+    assert set(found.points["paired"]) == {0}
+    assert set(found.points["first_seeds"]) == {3}
+    assert found.overall.seeds == 0
+
+
 def test_a_mean_is_over_the_seeds_that_are_compared():
     found = compared(made_up_run(seeds=3), gained(made_up_run(seeds=5), [*GAINS, 9.0, 9.0]))
     row = found.points.iloc[0]

@@ -154,9 +154,7 @@ def keywords(model: str) -> list[str]:
     ],
 )
 def test_a_setting_that_a_model_does_not_take_is_refused(model: str, setting: str) -> None:
-    expected = (
-        f"takes no {setting} (its keywords: {', '.join(keywords(model))}): leave {setting} out"
-    )
+    expected = f"takes no {setting} (its keywords: {', '.join(keywords(model))}): set {setting}="
     with pytest.raises(ConfigError, match=re.escape(expected)):
         build(model, **{setting: {"dropout": 0.5, "width": 2}[setting]})
 
