@@ -8,7 +8,8 @@ is compared with a run with 10.
 Where both runs have two seeds or more in common, the difference is paired by seed
 (`study.analysis.paired`), because a seed has the same initial weights and order of samples in both.
 Else, and if the runs train on different data sets, it is Welch's (`study.analysis.unpaired`). Over
-all points, the unit of evidence is the seed: the difference of a seed is averaged over the points first.
+all points, the unit of evidence is the seed: the difference of a seed is averaged over the points
+first.
 """
 
 from __future__ import annotations
