@@ -119,10 +119,10 @@ def measured_quantities(results: Results) -> list[str]:
     return [str(name) for name in numeric if name not in settings and trials[name].notna().any()]
 
 
-def _draw_alike(one: Results, other: Results) -> bool:
-    """Return True if both runs train on one data set, so that a seed orders the same samples."""
+def _share_data(names: Sequence[str], one: Results, other: Results) -> bool:
+    """Return True if equal points have one data set, so that a seed orders the same samples."""
     datasets = [set(results.completed["dataset"]) for results in (one, other)]
-    return datasets[0] == datasets[1]
+    return "dataset" in names or datasets[0] == datasets[1]
 
 
 def _check_measured(side: Side, quantity: str) -> None:
@@ -150,8 +150,8 @@ def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
             f"{first.name} and {second.name} have no point in common: they differ in "
             f"{_where_apart(names, ours, theirs)}"
         )
-    if not _draw_alike(first.results, second.results):
-        # Equal seeds have nothing in common then: other labels let nothing be paired.
+    if not _share_data(names, first.results, second.results):
+        # Equal seeds have nothing in common then. Under other numbers, none is paired.
         theirs = {key: values.set_axis(-1 - values.index) for key, values in theirs.items()}
     rows = [_row(ours[key], theirs[key]) for key in shared]
     table = pd.DataFrame(rows)
