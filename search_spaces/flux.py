@@ -76,6 +76,7 @@ def _grids(
 
     def grid(optimizer: str, rates: tuple[float, ...], last: int) -> Grid:
         return Grid(
+            name=name,
             space={
                 "batch_size": (BATCH_SIZES[name],),
                 "model": MODELS,

@@ -41,10 +41,20 @@ PARTS = (
     ),
     Part(study="fan", grids=("large-rates",), seeds=5, reason=_NO_SPREAD),
     Part(study="upc-line", seeds=1, reason="nothing in it is random"),
-    Part(study="upc-optimizers", seeds=5, reason=_NO_SPREAD),
+    Part(
+        study="upc-optimizers",
+        grids=("softmax",),
+        seeds=25,
+        reason="neighboring rates are alike at the two printed digits, and in fleets a seed takes "
+        "seconds",
+    ),
+    Part(study="upc-optimizers", grids=("deep-mnist",), seeds=5, reason=_NO_SPREAD),
     *(Part(study=f"upc-batches-4.{n}", seeds=5, reason=_NO_SPREAD) for n in (1, 2, 3, 6)),
     *(Part(study=f"upc-batches-4.{n}", seeds=10, reason=_CLOSE) for n in (4, 5)),
     Part(study="cs5260", seeds=5, reason=_NO_SPREAD),
+    Part(study="flux", grids=("stochastic",), seeds=5, reason=_NO_SPREAD),
+    Part(study="flux", grids=("mini-batch",), seeds=5, reason=_NO_SPREAD),
+    # Some conclusions are about all variants. The trials of the two above are reused.
     Part(study="flux", seeds=5, reason=_NO_SPREAD),
 )
 

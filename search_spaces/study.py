@@ -33,7 +33,8 @@ class Grid:
     """A space whose every point is a trial."""
 
     name: str = ""
-    """by which a command selects it, such as `python -m study.grid --grids NAME`"""
+    """by which a command selects it, such as `python -m study.grid --grids NAME`; grids may share
+    a name and are selected together"""
     space: Mapping[str, Sequence[Any]]
     """each dimension with its values"""
     settings: Settings = field(default_factory=dict)
@@ -200,7 +201,7 @@ class Study:
         if not names:
             return self
         grids = (*self.grids, *self.extra_grids)
-        known = [grid.name for grid in grids if grid.name]
+        known = list(dict.fromkeys(grid.name for grid in grids if grid.name))
         for name in names:
             if not known:
                 raise ConfigError(f"{self.name} has no grid {name}, nor any by name: omit --grids")

@@ -37,6 +37,7 @@ PUBLISHED: dict[str, tuple[tuple[float, ...], str, str]] = {
 them. Two rates are alike at two digits."""
 
 _ALL_BUT_ADADELTA = frozenset(OPTIMIZERS) - {"tf1-adadelta"}
+_MODELS = ("deep-mnist", "softmax")
 _LRS = (0.1, 0.5, 0.01, 0.05, 0.001, 0.005, 0.0001, 0.0005)
 
 _NAMES = {
@@ -77,13 +78,15 @@ STUDY = Study(
         "record_every": 25,
         "test_curve": True,
     },
-    grids=(
+    grids=tuple(
         Grid(
-            space={"model": ("deep-mnist", "softmax"), "optimizer": OPTIMIZERS, "lr": _LRS},
+            name=model,
+            space={"model": (model,), "optimizer": OPTIMIZERS, "lr": _LRS},
             budgets={
                 "smoke": {"steps": 4, "record_every": 2, "train_samples": 256},
             },
-        ),
+        )
+        for model in _MODELS
     ),
     budgets={
         "smoke": {},
@@ -126,7 +129,7 @@ STUDY = Study(
     ),
     claims=tuple(
         claim
-        for model in ("deep-mnist", "softmax")
+        for model in _MODELS
         for claim in (
             Claim(
                 name=f"adam-best-{model}",

@@ -62,6 +62,9 @@ def _describe(study: Study, console: Console) -> None:
         budgets = [budget for budget in BUDGETS if budget in study.budgets]
         counts = ", ".join(f"{len(study.plan(budget, 1))} at {budget}" for budget in budgets)
         console.print(f"  trials       {counts}, for each seed")
+    names = list(dict.fromkeys(grid.name for grid in study.grids if grid.name))
+    if len(names) > 1:
+        console.print(f"  in parts     --grids {', '.join(names)}")
     for grid in study.extra_grids:
         longest = "paper" if "paper" in study.budgets else next(iter(study.budgets))
         trials = len(study.with_grids([grid.name]).plan(longest, 1))

@@ -2,14 +2,15 @@
 
     python -m study.reproduce                       all studies; days on two cores
     python -m study.reproduce fan upc-line          these studies
+    python -m study.reproduce flux-stochastic       one part of a study
     python -m study.reproduce --dry-run             how long each would take
     python -m study.reproduce --judge-only          judge the runs that are there
     python -m study.reproduce --check --out docs    fail if a verdict has changed since
 
-Each study is a run of its own in --results, with the seeds of `search_spaces/reproduction.py`.
-Type the same command again to go on after Ctrl-C: complete runs are not trained again. Then every
-claim is judged by the run that tests it with the most seeds, here or in --runs, and
-reproduction.md and reproduction.csv are written into --out.
+`search_spaces/reproduction.py` plans the parts and their seeds. Each part is a run of its own in
+--results. Type the same command again to go on after Ctrl-C: complete runs are not trained again,
+and equal trials of other runs there or in --runs are reused. Then every claim is judged by the run
+that tests it with the most seeds, and reproduction.md and reproduction.csv are written into --out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from search_spaces.reproduction import PARTS, PUBLISHED, Part
 from study import commandline
 from study.api.grid_job import grid, resumed_grid
 from study.runs import layout
+from study.runs.find import has_runs
 from study.runs.metadata import GRID_TOOL
 from study.runs.run_folder import RunFolder
 from study.terminal import make_console
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> commandline.Parser:
     parser = commandline.Parser(f"python -m {TOOL}", __doc__)
-    parser.add_argument("study", nargs="*", help="reproduce these studies (default: all)")
+    parser.add_argument("study", nargs="*", help="studies or their parts (default: all)")
     parser.add_argument(
         "--results",
         type=commandline.output_folder,
@@ -60,7 +62,7 @@ def _parser() -> commandline.Parser:
         type=commandline.existing_folder,
         action="append",
         metavar="DIR",
-        help=f"judge the finished runs in this folder, too (default: {_COMMITTED} if it exists)",
+        help=f"reuse and judge the runs in this folder, too (default: {_COMMITTED} if it exists)",
     )
     parser.add_argument(
         "--out",
@@ -94,11 +96,11 @@ def _reproduce(options: argparse.Namespace, _: Sequence[str]) -> int:
 
 
 def _chosen(names: Sequence[str]) -> list[Part]:
-    known = {part.study for part in PARTS}
+    known = {name for part in PARTS for name in (part.study, part.name)}
     for name in names:
         if name not in known:
             raise ConfigError(unknown_name(name, known, "study of the reproduction"))
-    return [part for part in PARTS if not names or part.study in names]
+    return [part for part in PARTS if not names or {part.study, part.name} & set(names)]
 
 
 def _train(part: Part, options: argparse.Namespace) -> int:
@@ -119,16 +121,25 @@ def _train(part: Part, options: argparse.Namespace) -> int:
     else:
         typed = [part.study, "--budget", PUBLISHED, "--seeds", str(part.seeds)]
         typed += ["--grids", ",".join(part.grids)] if part.grids else []
+        reuse = [folder for folder in _places(options) if has_runs(folder)]
+        typed += [word for folder in reuse for word in ("--reuse", str(folder))]
         job = grid(
             part.study,
             grids=part.grids,
             budget=PUBLISHED,
             seeds=part.seeds,
             keep_models="none",
+            reuse=reuse,
             results=place,
             data_dir=options.data_dir,
         )
     return commandline.train(job, GRID_TOOL, typed, dry_run=options.dry_run)
+
+
+def _places(options: argparse.Namespace) -> list[Path]:
+    """Return the folders whose runs are reused and judged."""
+    default = [_COMMITTED] if _COMMITTED.is_dir() else []
+    return [options.results, *(options.runs or default)]
 
 
 def _judge(options: argparse.Namespace) -> int:
@@ -140,8 +151,7 @@ def _judge(options: argparse.Namespace) -> int:
     from study.report import reproduction
     from study.report.verdict_changes import verdict_changes
 
-    default = [_COMMITTED] if _COMMITTED.is_dir() else []
-    places = [options.results, *(options.runs or default)]
+    places = _places(options)
     out = options.out or options.results
     earlier = reproduction.verdicts_in(out / reproduction.TABLE) if options.check else None
     runs = reproduction.run_folders(place for place in places if place.is_dir())

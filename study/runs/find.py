@@ -13,12 +13,21 @@ def find_runs(place: Path) -> list[Path]:
 
     Raises: ConfigError if there is none.
     """
-    if (place / layout.METADATA).is_file():
-        return [place]
-    runs = sorted(path.parent for path in place.glob(f"*/{layout.METADATA}"))
+    runs = _runs(place)
     if not runs:
         raise ConfigError(
             f"{place} holds no run: give the folder of a run, such as results/NAME, or a folder of "
             "runs"
         )
     return runs
+
+
+def has_runs(place: Path) -> bool:
+    """Say whether `find_runs` finds a run in `place`."""
+    return bool(_runs(place))
+
+
+def _runs(place: Path) -> list[Path]:
+    if (place / layout.METADATA).is_file():
+        return [place]
+    return sorted(path.parent for path in place.glob(f"*/{layout.METADATA}"))

@@ -111,18 +111,25 @@ def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(TuningJob, "train", train)
     monkeypatch.setattr(reproduce, "_judge", lambda _: 0)
     begin_fan(tmp_path / "fan", seeds=25)
-    assert reproduce.main(["fan", "upc-line", "--results", str(tmp_path)]) == 1
+    (tmp_path / "empty").mkdir()
+    places = ["--results", str(tmp_path), "--runs", str(tmp_path / "empty")]
+    reuse = f"--reuse {tmp_path}"
+    assert reproduce.main(["fan", "upc-line", *places]) == 1
     assert [" ".join(typed) for typed, _ in calls] == [
         f"python -m study.grid --resume {tmp_path}/fan",
-        "python -m study.grid fan --budget paper --seeds 5 --grids large-rates",
-        "python -m study.grid upc-line --budget paper --seeds 1",
+        f"python -m study.grid fan --budget paper --seeds 5 --grids large-rates {reuse}",
+        f"python -m study.grid upc-line --budget paper --seeds 1 {reuse}",
     ]
     assert [len(request.plan()) for _, request in calls[1:]] == [5 * 16, 30]
 
     monkeypatch.setattr(RunFolder, "unfinished", lambda _: [])
     calls.clear()
-    reproduce.main(["fan", "--results", str(tmp_path)])
+    reproduce.main(["fan", *places])
     assert len(calls) == 1  # its other grid
+    calls.clear()
+    reproduce.main(["upc-optimizers-softmax", *places])
+    ((_, request),) = calls
+    assert {planned.config.model for planned in request.plan()} == {"softmax"}
 
 
 def begin_fan(folder, seeds):

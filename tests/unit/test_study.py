@@ -38,6 +38,17 @@ def test_fan_goes_beyond_the_report_only_where_a_run_says_so():
     assert len(FAN.with_all_grids.plan("quick", seeds=1)) == 72 + 16 - 4
 
 
+def test_grids_of_one_name_are_selected_together():
+    flux = search_spaces.find("flux")
+    stochastic = flux.with_grids(["stochastic"]).plan("paper", seeds=1)
+    assert [p.config for p in stochastic] == [
+        p.config for p in flux.plan("paper", seeds=1) if p.config.batch_size == 1
+    ]
+    assert len(stochastic) == 3 * (5 + 4)
+    with pytest.raises(ConfigError, match=r"choose from batch, mini-batch, stochastic$"):
+        flux.with_grids(["line"])
+
+
 def test_an_unknown_grid_names_the_nearest():
     with pytest.raises(ConfigError, match="unknown grid of fan 'dropot': did you mean 'dropout'"):
         FAN.with_grids(["published", "dropot"])
