@@ -374,6 +374,8 @@ class _Batches:
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the batches after `step` steps: inputs (orders, size, ...), targets."""
+        if self._length.full_batch:
+            return self._samples.inputs.unsqueeze(0), self._samples.targets.unsqueeze(0)
         epoch, position = divmod(step, self._length.steps_per_epoch)
         size = self._length.batch_size
         start = position * size
@@ -384,8 +386,7 @@ class _Batches:
 
     def _gather(self, epoch: int, start: int) -> None:
         if epoch != self._epoch:
-            total = len(self._samples)
-            orders = [sample_order(config, epoch, total) for config in self._configs]
+            orders = [sample_order(config, epoch, self._length) for config in self._configs]
             self._orders = torch.stack(orders).to(self._samples.inputs.device)
             self._epoch = epoch
         size = self._length.batch_size
@@ -459,7 +460,7 @@ def _global_state(device: torch.device) -> Tensor:
 
 def _order_key(run: Run) -> tuple[int, bool]:
     """Return what the order of the samples depends on."""
-    return run.config.seed, run.config.shuffle
+    return (0, False) if run.length.full_batch else (run.config.seed, run.config.shuffle)
 
 
 def _spans(keys: Sequence[Hashable]) -> list[slice]:

@@ -25,6 +25,11 @@ class RunLength:
     def steps_per_epoch(self) -> int:
         return math.ceil(self.train_samples / self.batch_size)
 
+    @property
+    def full_batch(self) -> bool:
+        """Whether each step is on all samples. Their order then says nothing, so they have none."""
+        return self.batch_size == self.train_samples
+
     @cached_property
     def total_steps(self) -> int:
         """Steps of a run that neither diverges nor blows up: `epochs` or `steps`, whichever ends

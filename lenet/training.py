@@ -305,7 +305,9 @@ class Run:
         batch = self._order.batch(self.step)
         shard = take_shard(self.replica, self.model, self.loss, len(batch))
         if isinstance(self.train_samples, Samples):
-            samples = self.train_samples[batch[shard.span]]
+            # A slice of the samples is not copied.
+            chosen = shard.span if self.length.full_batch else batch[shard.span]
+            samples = self.train_samples[chosen]
         else:
             samples = self._read_ahead(self.train_samples)
         self.step += 1
@@ -394,7 +396,8 @@ def train(run: Run) -> Iterator[Record]:
 class Order:
     """The samples of each step of a run.
 
-    The order of an epoch depends on the seed and the epoch only. Resumed runs and the workers of a
+    The order of an epoch depends on the seed and the epoch only, and that of full batches on
+    nothing. Resumed runs and the workers of a
     data-parallel run agree on it without shared state.
     """
 
@@ -408,15 +411,20 @@ class Order:
     def batch(self, step: int) -> torch.Tensor:
         """Return the samples of the step after `step` steps, int64 (batch,)."""
         epoch, position = divmod(step, self._length.steps_per_epoch)
+        if self._length.full_batch:
+            epoch = 0
         if epoch != self._epoch:
-            order = sample_order(self._config, epoch, self._length.train_samples)
+            order = sample_order(self._config, epoch, self._length)
             self._order = order.to(self._device)
             self._epoch = epoch
         size = self._length.batch_size
         return self._order[position * size : (position + 1) * size]
 
 
-def sample_order(config: TrainConfig, epoch: int, samples: int) -> torch.Tensor:
-    """Return the order of the `samples` of `epoch` (from 0), int64 (samples,), on the CPU."""
+def sample_order(config: TrainConfig, epoch: int, length: RunLength) -> torch.Tensor:
+    """Return the order of the samples of `epoch` (from 0), int64 (samples,), on the CPU."""
+    samples = length.train_samples
+    if length.full_batch:
+        return torch.arange(samples)
     seed = stream_seed(config.seed, "order", epoch if config.shuffle else 0)
     return torch.randperm(samples, generator=torch.Generator().manual_seed(seed))

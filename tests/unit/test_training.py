@@ -172,6 +172,16 @@ def test_a_batch_size_above_the_data_size_takes_all_samples(digits):
     assert [r.samples for r in records] == [250, 500]
 
 
+def test_a_full_batch_is_neither_shuffled_nor_copied(digits, monkeypatch):
+    full = SMALL.replace(batch_size=10_000, epochs=2)
+    in_order = records_of(full.replace(shuffle=False), digits)
+    monkeypatch.setattr(torch, "randperm", None)
+    monkeypatch.setattr(torch.Tensor, "index_select", None)
+    shuffled = records_of(full, digits)
+    for one, other in zip(shuffled, in_order, strict=True):
+        assert one.equal_except_timing(other)
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
