@@ -82,18 +82,20 @@ _READING_BAND = 0.15
 """Relative. Two seeds differ by some percent; the two readings by 60."""
 
 
-def _ramps(models: tuple[str, ...], optimizers: tuple[str, ...], schedule: str, lr: float) -> Grid:
+def _ramps(model: str, optimizers: tuple[str, ...], schedule: str, lr: float) -> Grid:
     return Grid(
-        space={"model": models, "optimizer": optimizers, "schedule": (schedule,), "lr": (lr,)},
+        name=model,
+        space={"model": (model,), "optimizer": optimizers, "schedule": (schedule,), "lr": (lr,)},
         settings={"epochs": _EPOCHS, "record_every": 67},  # seven records an epoch of 469 steps
         budgets={"quick": {"record_every": 5}, "smoke": {"epochs": 2, "record_every": 1}},
     )
 
 
-def _final(models: tuple[str, ...], optimizer: str) -> Grid:
+def _final(model: str, optimizer: str) -> Grid:
     return Grid(
+        name=model,
         space={
-            "model": models,
+            "model": (model,),
             "optimizer": (optimizer,),
             "schedule": ("constant",),
             "lr": FINAL_LRS[optimizer],
@@ -491,18 +493,13 @@ STUDY = Study(
     },
     grids=(
         *(
-            _ramps(models, optimizers, schedule, lr)
-            for models, optimizers in (
-                (_MODELS, _optimizers(_OWN_NET)),
-                ((_REPORT_NET,), ("sgd",)),
-            )
+            _ramps(model, _optimizers(model), schedule, lr)
+            for model in _MODELS
             for schedule, lr in _RAMPS.items()
         ),
-        _ramps((_REPORT_NET,), ("adamw",), _MULTISTEP, _LOWER_LR),
-        _ramps((_REPORT_NET,), ("adamw",), _BY_EPOCH, _LOWER_LR),
-        _final(_MODELS, "momentum"),
-        _final(_MODELS, "adamw"),
-        _final((_REPORT_NET,), "sgd"),
+        _ramps(_REPORT_NET, ("adamw",), _MULTISTEP, _LOWER_LR),
+        _ramps(_REPORT_NET, ("adamw",), _BY_EPOCH, _LOWER_LR),
+        *(_final(model, optimizer) for model in _MODELS for optimizer in _optimizers(model)),
     ),
     budgets={
         "smoke": {"train_samples": 256},

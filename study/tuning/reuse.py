@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lenet.config import ConfigError, TrainConfig, parse_metric, settings_in
-from lenet.records import Record, are_current
+from lenet.records import Record
 from study.analysis.results import Results
 from study.analysis.wording import pluralize
 from study.runs import layout
@@ -75,13 +75,6 @@ class EarlierTrial:
     read_records: Callable[[], list[Record]]
     read_model: Callable[[], bytes | None]
 
-    def difference(self, now: Conditions) -> str:
-        """Say in a few words which conditions differed from those of `now`; empty: none."""
-        version = self.conditions.records_version
-        if version != now.records_version and are_current(self.read_records(), version):
-            version = now.records_version
-        return now.difference(replace(self.conditions, records_version=version))
-
     def adopt_into(self, folder: TrialFolder, *, keep_model: bool = False) -> None:
         """Write the trial into `folder`, marked as reused, with its trained model if it is kept."""
         details = {
@@ -128,7 +121,7 @@ class Reuse:
         if config.names_own_code:
             return None
         equal = self.trials.get(config, ())
-        alike = (trial for trial in equal if not trial.difference(self.conditions))
+        alike = (t for t in equal if not self.conditions.difference(t.conditions))
         return next((trial for trial in alike if trial.read_records()), None)
 
     def near_misses(self, configs: Iterable[TrainConfig]) -> list[str]:
@@ -141,7 +134,7 @@ class Reuse:
             if config.names_own_code:
                 reasons["with code of your own, which may have changed since"] += 1
             else:
-                difference = equal[0].difference(self.conditions)
+                difference = self.conditions.difference(equal[0].conditions)
                 reasons[difference or "in runs whose records are damaged"] += 1
         return [
             f"{pluralize(count, 'equal config')} {'was' if count == 1 else 'were'} trained {reason}"
