@@ -376,6 +376,7 @@ class TuningEngine:
             complete=complete,
             unnamed=unnamed,
             typical_seconds=expected.typical_seconds,
+            total_seconds=expected.total_seconds,
         )
         return run_trials(
             self.folder,

@@ -20,6 +20,8 @@ from study.terminal import print_note
 
 _SECONDS_BETWEEN_LINES = 15.0
 _MAX_RUNNING_SHOWN = 8
+_PRIOR_SECONDS = 60.0
+"""How long the speed must have been observed to count as much as the estimate."""
 
 
 def error_of(trial: Any) -> BaseException:
@@ -43,9 +45,10 @@ class ProgressCallback(tune.Callback):
     """Shows how many trials are complete and running, the time left, and the best trial.
 
     `expected_seconds` holds the estimated duration of each trial by name. The time left is the
-    remaining work at the speed observed so far. `complete` trials were finished by earlier
-    sessions, `best` among them. `unnamed` more trials will be named later and are expected to take
-    `typical_seconds` each.
+    remaining work at the speed observed so far, to which the estimate of the whole run,
+    `total_seconds`, counts as a minute. `complete` trials were finished by earlier sessions, `best`
+    among them. `unnamed` more trials will be named later and are expected to take `typical_seconds`
+    each.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class ProgressCallback(tune.Callback):
         complete: int,
         unnamed: int = 0,
         typical_seconds: float = 0.0,
+        total_seconds: float,
     ) -> None:
         self._console = console
         self._expected = dict(expected_seconds)
@@ -68,6 +72,7 @@ class ProgressCallback(tune.Callback):
         self._best = best
         self._work_done: dict[str, float] = {}
         self._work_left = dict(expected_seconds)
+        self._expected_speed = self._work_ahead / total_seconds
         self._running: dict[str, str] = {}
         self._complete: set[str] = set()
         self._failed: set[str] = set()
@@ -166,23 +171,26 @@ class ProgressCallback(tune.Callback):
     def _ended(self) -> int:
         return self._complete_before + len(self._complete) + len(self._failed)
 
-    def _seconds_left(self) -> float | None:
-        if self._first_result is None:
-            return None
-        elapsed = time.monotonic() - self._first_result
-        work = sum(self._work_done.values()) - self._work_before_first
-        if elapsed < 2 or work <= 0:
-            return None
-        remaining = sum(self._work_left.values()) + self._unnamed * self._typical_seconds
-        return remaining / (work / elapsed)
+    @property
+    def _work_ahead(self) -> float:
+        """Seconds of all trials, one after the other."""
+        return sum(self._work_left.values()) + self._unnamed * self._typical_seconds
+
+    def _seconds_left(self) -> float:
+        elapsed = work = 0.0
+        if self._first_result is not None:
+            elapsed = time.monotonic() - self._first_result
+            work = sum(self._work_done.values()) - self._work_before_first
+        # The first records say little: of several trials, they come at once or far apart.
+        speed = (work + _PRIOR_SECONDS * self._expected_speed) / (elapsed + _PRIOR_SECONDS)
+        return self._work_ahead / speed if speed else 0.0
 
     def _line(self) -> str:
-        seconds = self._seconds_left()
         parts = [f"{self._ended} of {self._total} trials done"]
         if self._failed:
             parts.append(f"{len(self._failed)} failed")
         parts.append(f"{len(self._running)} running")
-        parts.append("time left unknown" if seconds is None else f"{format_duration(seconds)} left")
+        parts.append(f"{format_duration(self._seconds_left())} left")
         if self._best:
             name, value = self._best
             parts.append(f"best so far {self._text(value)} ({name})")

@@ -36,7 +36,12 @@ def callback(page, names, **more):
     return ProgressCallback(
         console,
         dict.fromkeys(names, 60.0),
-        **{"objective": "validation_accuracy", "complete": 0, **more},
+        **{
+            "objective": "validation_accuracy",
+            "complete": 0,
+            "total_seconds": 60.0 * len(names),
+            **more,
+        },
     )
 
 
@@ -48,9 +53,9 @@ def test_without_a_terminal_a_line_is_printed_now_and_then(clock):
     assert page.getvalue() == ""  # right after the start there is nothing to report
     clock[0] += 20
     shown.on_trial_result(0, [], "a", result(20, 0.6))
-    # 6 s of expected work took 20 s; 48 + 60 s of it remain.
+    # 6 s of expected work took 20 s, and 60 s of it are expected to take 60; 48 + 60 s remain.
     assert page.getvalue() == (
-        "3 of 5 trials done, 1 running, 6:00 left, best so far 70.00 % validation accuracy (a)\n"
+        "3 of 5 trials done, 1 running, 2:11 left, best so far 70.00 % validation accuracy (a)\n"
     )
 
 
@@ -63,7 +68,7 @@ def test_a_trial_that_ends_early_leaves_no_work(clock):
     clock[0] += 20
     shown.on_trial_result(0, [], "b", result(10))
     assert "1 of 2 trials done" in page.getvalue()
-    assert "6:00 left" in page.getvalue().splitlines()[-1]  # 54 s of work, 6 in 40 s
+    assert "1:22 left" in page.getvalue().splitlines()[-1]  # 54 s of work; 60 + 6 in 60 + 40 s
 
 
 def test_the_steps_before_a_resume_do_not_count_as_speed(clock):
@@ -72,7 +77,19 @@ def test_the_steps_before_a_resume_do_not_count_as_speed(clock):
     shown.on_trial_result(0, [], "a", result(80, begun_at=70))
     clock[0] += 20
     shown.on_trial_result(0, [], "a", result(90, begun_at=70))
-    assert "0:20 left" in page.getvalue()
+    assert "0:07 left" in page.getvalue()  # 6 s of work; 60 + 6 in 60 + 20 s
+
+
+def test_before_the_first_record_the_time_left_is_the_estimate(clock):
+    page = io.StringIO()
+    shown = callback(page, ["a", "b", "c"], total_seconds=90.0)  # two at once
+    clock[0] += 20
+    shown.on_trial_start(0, [], "a")
+    assert "0 of 3 trials done, 1 running, 1:30 left" in page.getvalue()
+    shown.on_trial_result(0, [], "a", result(1))
+    clock[0] += 20
+    shown.on_trial_result(0, [], "b", result(1))
+    assert "1:59 left" in page.getvalue()  # 178.8 s of work; 120 + 0.6 in 60 + 20 s
 
 
 def test_a_gpu_that_torch_does_not_see_is_noted_once_per_machine(clock):
@@ -97,7 +114,7 @@ def test_a_terminal_gets_a_panel():
     page = io.StringIO()
     console = Console(file=page, width=120, force_terminal=True)
     with ProgressCallback(
-        console, {"a": 60.0}, objective="validation_accuracy", complete=0
+        console, {"a": 60.0}, objective="validation_accuracy", complete=0, total_seconds=60.0
     ) as shown:
         shown.on_trial_result(0, [], "a", result(10, 0.7))
     assert "a: epoch 1, 70.00 % validation accuracy" in page.getvalue()

@@ -157,7 +157,11 @@ def test_a_launch_that_fails_prints_hostile_text(tmp_path, capsys, monkeypatch):
 def test_a_retried_trial_prints_hostile_text(capsys, monkeypatch):
     monkeypatch.setattr(progress, "error_of", lambda _: RuntimeError(HOSTILE))
     callback = progress.ProgressCallback(
-        make_console(), {HOSTILE: 1.0}, objective="validation_accuracy", complete=0
+        make_console(),
+        {HOSTILE: 1.0},
+        objective="validation_accuracy",
+        complete=0,
+        total_seconds=1.0,
     )
     callback.on_trial_recover(0, [], HOSTILE)
     assert capsys.readouterr().out == f"{HOSTILE}: RuntimeError: {HOSTILE}; retrying once\n"
@@ -171,7 +175,11 @@ def test_the_panel_of_a_terminal_shows_hostile_text(monkeypatch):
         lambda **options: Console(**options, file=page, force_terminal=True),
     )
     with progress.ProgressCallback(
-        make_console(), {HOSTILE: 1.0}, objective="validation_accuracy", complete=0
+        make_console(),
+        {HOSTILE: 1.0},
+        objective="validation_accuracy",
+        complete=0,
+        total_seconds=1.0,
     ) as callback:
         callback.on_trial_start(0, [], HOSTILE)
     assert f"  {HOSTILE}: starting" in page.getvalue()
