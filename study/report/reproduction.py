@@ -49,6 +49,17 @@ class JudgedClaim:
     """the run's folder; None if no run is about the claim"""
     provenance: str = ""
     """data set, budget, seeds and device of that run"""
+    seed_seconds: float = math.nan
+    """what a seed of that run took, on one processor"""
+
+    @property
+    def certainty(self) -> str:
+        """How sure the verdict is, and how long it would take to be sure; empty if not tested."""
+        verdict = self.verdict
+        more = (verdict.seeds_needed or 0) - (verdict.seeds or 0)
+        if verdict.verdict != UNDECIDED or more <= 0 or math.isnan(self.seed_seconds):
+            return verdict.certainty
+        return f"{verdict.certainty}, {_rounded_time(more * self.seed_seconds)} of one processor"
 
 
 def run_folders(places: Iterable[Path]) -> list[Path]:
@@ -77,9 +88,10 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
         if study is None or not as_published or results.completed.empty:
             continue
         source = provenance(results.run, results.completed)
+        seconds = _seed_seconds(results.completed)
         for claim, verdict in _judge(study, results):
             key = study.name, claim.name
-            judged = JudgedClaim(study, claim, verdict, folder, source)
+            judged = JudgedClaim(study, claim, verdict, folder, source, seconds)
             if key not in best or _rank(judged) > _rank(best[key]):
                 best[key] = judged
     return [
@@ -88,6 +100,27 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
         for study in search_spaces.studies().values()
         for claim in study.claims
     ]
+
+
+def _seed_seconds(trials: pd.DataFrame) -> float:
+    """Return the seconds that one processor needs for the trials of a seed.
+
+    A member of a fleet counts with its share of it. Old runs say only how long trials trained.
+    """
+    seconds = trials["train_seconds"]
+    if {"started", "ended", "fleet_size"} <= set(trials):
+        spent = pd.to_datetime(trials["ended"]) - pd.to_datetime(trials["started"])
+        seconds = (spent.dt.total_seconds() / trials["fleet_size"]).fillna(seconds)
+    whole = trials.groupby("seed").size() == trials.groupby("seed").size().max()
+    by_seed = seconds.groupby(trials["seed"]).sum()[whole]
+    return float(by_seed.median())
+
+
+def _rounded_time(seconds: float) -> str:
+    """Return a duration to two digits or so: `4.6 h`, `28 min` or `9 s`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
 def _judge(study: Study, results: Results) -> Iterable[tuple[Claim, Verdict]]:
@@ -227,7 +260,7 @@ def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
             yield "| claim | published | here | verdict |"
             yield "| --- | --- | --- | --- |"
         for row in sorted(tested, key=lambda row: _ORDER.index(row.verdict.verdict)):
-            sure = f" ({row.verdict.certainty})" if row.verdict.certainty else ""
+            sure = f" ({row.certainty})" if row.certainty else ""
             cells = (
                 f"`{row.claim.name}`: {row.claim.statement} {row.claim.source}",
                 _published(row.claim),
@@ -274,15 +307,20 @@ def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
 
 def _plan(judged: Sequence[JudgedClaim]) -> Iterable[str]:
     done: dict[str, int] = {}
+    seconds: dict[str, float] = {}
     for row in judged:
         if row.run:
             done[row.run.name] = max(done.get(row.run.name, 0), row.verdict.seeds or 1)
-    yield "The plan, made before the runs:"
+            seconds[row.run.name] = row.seed_seconds
+    yield "The plan, made before the runs. The time of a seed is measured, on one processor:"
     yield ""
-    yield "| run | seeds planned | seeds so far | reason |"
-    yield "| --- | --- | --- | --- |"
+    yield "| run | seeds planned | seeds so far | a seed takes | reason |"
+    yield "| --- | --- | --- | --- | --- |"
     for part in PARTS:
-        yield f"| {part.name} | {part.seeds} | {done.get(part.name) or ''} | {part.reason} |"
+        took = _rounded_time(seconds[part.name]) if part.name in seconds else ""
+        yield (
+            f"| {part.name} | {part.seeds} | {done.get(part.name) or ''} | {took} | {part.reason} |"
+        )
     yield ""
 
 

@@ -149,3 +149,33 @@ def test_what_cannot_be_reproduced_is_refused(typed, message, tmp_path, capsys):
     begin_fan(tmp_path / "fan", seeds=2)
     assert reproduce.main([*typed, "--results", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_undecided_claim_says_how_long_its_seeds_would_take(tmp_path):
+    """Two members share the 90 s of a fleet; without times, the training seconds count."""
+    results = made_up_run(seeds=3, budget="paper")
+    trials = results.trials
+    moments = {"started": "2026-11-27T20:00:00+00:00", "ended": "2026-11-27T20:01:30+00:00"}
+    timed = replace(results, trials=trials.assign(**moments, fleet_size=2))
+    write(timed, tmp_path / "fan")
+    judged = reproduction.judge_runs([tmp_path / "fan"])
+    points = len(trials) // 3
+    assert {row.seed_seconds for row in judged if row.run} == {45.0 * points}
+    undecided = [row for row in judged if row.verdict.seeds_needed]
+    assert undecided
+    for row in undecided:
+        more = row.verdict.seeds_needed - 3
+        hours = more * 45.0 * points / 3600
+        assert row.certainty.endswith(
+            f"at this spread, {hours:,.1f} h of one processor"
+            if hours >= 1
+            else f"at this spread, {60 * hours:.0f} min of one processor"
+        )
+    page, _ = reproduction.write(judged, tmp_path / "out")
+    assert f"| fan | 25 | 3 | {45 * points / 60:.0f} min |" in page.read_text(encoding="utf-8")
+
+    write(results, tmp_path / "untimed")
+    (seconds,) = {
+        row.seed_seconds for row in reproduction.judge_runs([tmp_path / "untimed"]) if row.run
+    }
+    assert seconds == pytest.approx(trials["train_seconds"].sum() / 3)
