@@ -20,7 +20,14 @@ from study.analysis import statistics
 from study.analysis.quantity import support_of
 from study.analysis.results import Results
 from study.analysis.statistics import SHARE, Mean
-from study.analysis.wording import format_mean, pluralize, provenance
+from study.analysis.wording import (
+    describe_settings,
+    format_mean,
+    format_measurement,
+    label,
+    pluralize,
+    provenance,
+)
 from study.runs.metadata import SEARCH_TOOL
 from study.runs.trial_folder import COMPLETE
 
@@ -241,13 +248,42 @@ def _interval(row: Mapping[Any, Any], objective: str) -> tuple[float, float]:
     return low, high
 
 
-def winner_notes(results: Results) -> list[str]:
+def confirmed_lines(results: Results) -> list[str]:
+    """Describe the best point by its fresh seeds; nothing if no point was confirmed.
+
+    The search's own best is the best of many by luck as well, so it is named only where it is
+    another one.
+    """
+    points = confirmed_points(results)
+    if not points:
+        return []
+    best, objective = points[0], search_objectives(results)[0]
+    unit = " %" if objective.endswith("_accuracy") else ""
+    measured = [(label(objective), objective, best.objective)]
+    if best.test_accuracy is not None:
+        measured.append(("test accuracy", "test_accuracy", best.test_accuracy))
+    found = ", ".join(
+        f"{what} {format_mean(name, mean.mean, mean.low, mean.high)}"
+        f"{' %' if name.endswith('_accuracy') else ''}"
+        for what, name, mean in measured
+    )
+    in_search = f"{format_measurement(objective, best.search_value)}{unit}"
+    lines = [
+        f"Best setting: {describe_settings(best.settings)}",
+        f"  {found}, with {pluralize(len(best.values), 'fresh seed')}",
+        f"  Trial {best.number} of the search, which had {in_search} there",
+    ]
+    for rank, point in enumerate(points[1:], 2):
+        if point.search_rank == 1:
+            lines.append(f"  The search's own best, trial {point.number}, ranks {rank} with them")
+    return lines
+
+
+def search_notes(results: Results) -> list[str]:
     """Return what the user should know about the best point.
 
-    The first note is the best with fresh seeds, and the rank of the search's own best, if they were
-    confirmed. Others
-    warn of settings at the edge of the space (see `edge_warnings`). The last one says if too few
-    trials finished to tell importances.
+    It may be at the edge of the space (see `edge_warnings`), or too few trials may have finished to
+    tell importances.
     """
     objective = search_objectives(results)[0]
     order = rank_trials(search_trials(results), objective)
@@ -262,19 +298,12 @@ def winner_notes(results: Results) -> list[str]:
         else []
     )
     points = confirmed_points(results)
-    if not points:
+    if points:
+        values = points[0].settings
+    else:
         row = {str(name): value for name, value in order.iloc[0].items()}
         values = {d.setting: row[d.setting] for d in searched_space(results) if d.is_active(row)}
-        return edge_warnings(searched_space(results), values) + too_few
-    best = points[0]
-    found = format_mean(objective, best.objective.mean, best.objective.low, best.objective.high)
-    unit = " %" if objective.endswith("_accuracy") else ""
-    seeds = pluralize(len(best.values), "fresh seed")
-    note = f"With {seeds}, trial {best.number} leads: {found}{unit}"
-    lucky = [rank for rank, point in enumerate(points, 1) if point.search_rank == 1 and rank > 1]
-    if lucky:
-        note += f"; the above ranks {lucky[0]}"
-    return [note, *edge_warnings(searched_space(results), points[0].settings), *too_few]
+    return edge_warnings(searched_space(results), values) + too_few
 
 
 def edge_warnings(space: Sequence[Dimension], values: Mapping[str, Any]) -> list[str]:

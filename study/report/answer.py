@@ -33,22 +33,27 @@ _LINE = 76
 """Characters of a line of claims."""
 
 
-def best_lines(best: pd.DataFrame, leads: Mapping[str, Lead]) -> list[str]:
+def best_lines(
+    best: pd.DataFrame, leads: Mapping[str, Lead], *, confirmed: Sequence[str] = ()
+) -> list[str]:
     """Describe the best point, and the best of each other optimizer, on each data set.
 
     `best` holds the rows of `best_per_optimizer`, the best of a data set first. `leads`, by data
-    set, say whether the best point is a winner.
+    set, say whether the best point is a winner. `confirmed` are lines that describe the best point
+    instead, of a search that has trained it again.
     """
-    lines = []
+    lines = list(confirmed)
     for dataset, rows in best.groupby("dataset", sort=False):
         on_dataset = f" on {dataset}" if best["dataset"].nunique() > 1 else ""
-        lines.append(f"Best setting{on_dataset}: {_settings(rows, 0, ('dataset',))}")
-        lines.append(f"  {', '.join(_measurements(rows, 0))}")
+        if not confirmed:
+            lines.append(f"Best setting{on_dataset}: {_settings(rows, 0, ('dataset',))}")
+            lines.append(f"  {', '.join(_measurements(rows, 0))}")
         if lead := leads.get(str(dataset)):
             lines.append(f"  {lead_line(lead)}")
-        others = range(1, len(rows))
+        others = range(0 if confirmed else 1, len(rows))
         settings = {row: _settings(rows, row, ("dataset", "optimizer")) for row in others}
-        if len(others) <= _MAX_OTHERS and all(len(s) <= _MAX_SETTINGS for s in settings.values()):
+        short = all(len(text) <= _MAX_SETTINGS for text in settings.values())
+        if len(others) <= _MAX_OTHERS and short and not confirmed:
             for row in others:
                 optimizer = rows["optimizer"].iloc[row]
                 found = f"{settings[row]}: {_measurements(rows, row)[0]}"
@@ -59,9 +64,9 @@ def best_lines(best: pd.DataFrame, leads: Mapping[str, Lead]) -> list[str]:
                 f"{rows['optimizer'].iloc[row]} {format_measurement(name, rows[name].iloc[row])}"
                 for row in others
             )
+            which = "in the search" if confirmed else f"of the others{on_dataset}"
             lines.append(
-                f"Best {label(name)} of the others{on_dataset}: {found} (settings in "
-                f"{layout.BEST_PER_OPTIMIZER})"
+                f"Best {label(name)} {which}: {found} (settings in {layout.BEST_PER_OPTIMIZER})"
             )
     return lines
 

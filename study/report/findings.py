@@ -17,7 +17,7 @@ from study.analysis.failures import failure_sentences
 from study.analysis.leader import Lead, leads
 from study.analysis.leaderboard import best_per_optimizer, leaderboard, settings_of
 from study.analysis.results import Results
-from study.analysis.search import is_search, search_objectives, winner_notes
+from study.analysis.search import confirmed_lines, is_search, search_notes, search_objectives
 from study.analysis.speedup import is_scaling
 from study.analysis.wording import provenance
 from study.claims.judge import judge_all
@@ -108,14 +108,15 @@ class Findings:
         if is_scaling(results):
             lines += measured_speedups(results)
         if len(self.best):
-            lines += best_lines(self.best, self._leads())
+            confirmed = confirmed_lines(results) if is_search(results) else []
+            lines += best_lines(self.best, self._leads(), confirmed=confirmed)
             objective = results.objective
             settings = settings_of(self.board, objective)
             lines += failure_sentences(
                 self.board, objective, [] if is_search(results) else settings
             )
         if is_search(results):
-            lines += winner_notes(results)
+            lines += search_notes(results)
         if self.judged:
             lines += verdict_lines(self.judged, one_seed=self.one_seed)
         return lines

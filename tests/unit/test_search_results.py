@@ -15,12 +15,13 @@ from study.analysis.results import Results
 from study.analysis.search import (
     best_points,
     confirmation_name,
+    confirmed_lines,
     confirmed_points,
     pareto_front,
     quiet_optuna,
+    search_notes,
     search_trials,
     trial_name,
-    winner_notes,
 )
 from study.figures.draw import draw_all
 from study.runs.metadata import DatasetInfo, RunMetadata
@@ -110,8 +111,15 @@ def test_fresh_seeds_decide_the_rank_and_the_report_tells_of_a_lucky_winner():
     assert confirmed[0].test_accuracy.mean == pytest.approx(0.945)
     assert confirmed[1].search_value == 0.97
     # Stopped and diverged trials have no rank.
-    note, *_ = winner_notes(search_results)
-    assert note == "With 2 fresh seeds, trial 4 leads: 95.50 [82.87, 98.94] %; the above ranks 2"
+    settings, *lines = confirmed_lines(search_results)
+    assert settings.startswith("Best setting: optimizer ")
+    assert lines == [
+        "  validation accuracy 95.50 [82.87, 98.94] %, test accuracy 94.50 [83.50, 98.31] %, "
+        "with 2 fresh seeds",
+        "  Trial 4 of the search, which had 95.00 % there",
+        "  The search's own best, trial 1, ranks 2 with them",
+    ]
+    assert confirmed_lines(results(ENDS)) == []
 
 
 def test_the_table_of_confirmed_points():
@@ -177,7 +185,7 @@ def test_too_few_trials_have_no_importances():
     few = results([("finished", 0.9 - 0.01 * number, 1.0) for number in range(99)])
     assert importances(few) == []
     assert left_out(few)["lr"] == 99
-    assert "need 100 finished trials; this search has 99" in winner_notes(few)[-1]
+    assert "need 100 finished trials; this search has 99" in search_notes(few)[-1]
 
 
 def test_importances_are_those_of_optuna_on_the_same_study(monkeypatch):
