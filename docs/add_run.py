@@ -2,13 +2,14 @@
 
     python docs/add_run.py results/reproduction/upc-optimizers-softmax
 
-Left out are what `python -m study.report docs/results/NAME` writes again (the page, LaTeX, PDF) and
-what only a run on this machine needs (trials' folders, models, locks). Places on this machine are
-replaced by what stands for them anywhere.
+What `python -m study.report docs/results/NAME` writes again (the page, LaTeX, PDF) is left out, and
+so is what only this machine needs (trials' folders, models, locks). Paths of this machine are
+replaced.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -17,48 +18,55 @@ from pathlib import Path
 
 import pandas as pd
 
-_RESULTS = Path(__file__).parent / "results"
+_RESULTS = Path(__file__).resolve().parent / "results"
+_DOCUMENTED = "results/reproduction"
+"""the folder of runs that the documentation names"""
 _TABLES = ("trials", "records")
-_SUFFIXES = frozenset({".csv", ".md", ".png", ".svg", ".json"})
+_TEXTS = frozenset({".csv", ".md", ".json"})
+_PICTURES = frozenset({".png", ".svg"})
 _LEFT_OUT = frozenset({"records.csv", "trials.csv", "plan.json"})
-"""The parquet tables hold the same in a tenth of the size."""
+"""`trials.parquet` and `records.parquet` hold the same in a tenth of the size."""
 _MAX_BYTES = 2 * 1024**2
 
 
-def main(run: Path) -> int:
-    """Copy `run`, print what is too large, and return the exit code."""
+def main() -> int:
+    """Copy the run, and return 1 if a file is too large to be committed."""
+    parser = argparse.ArgumentParser(prog="python docs/add_run.py", description=__doc__)
+    parser.add_argument("run", type=Path)
+    run = parser.parse_args().run.resolve()
+    tables = {name: pd.read_parquet(run / f"{name}.parquet") for name in _TABLES}
     target = _RESULTS / run.name
-    shutil.rmtree(target / "figures", ignore_errors=True)
-    shutil.rmtree(target / "tables", ignore_errors=True)
-    for path in sorted([*run.glob("*"), *run.glob("figures/*"), *run.glob("tables/*")]):
-        if path.suffix in _SUFFIXES and path.name not in _LEFT_OUT:
-            copy = target / path.relative_to(run)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix in {".csv", ".md", ".json"}:
-                copy.write_text(_anywhere(path.read_text(encoding="utf-8"), run))
-            else:
-                shutil.copyfile(path, copy)
-    for name in _TABLES:
-        table = pd.read_parquet(run / f"{name}.parquet")
+    for folder in ("figures", "tables"):
+        shutil.rmtree(target / folder, ignore_errors=True)
+    for path in sorted([*run.glob("*.*"), *run.glob("figures/*"), *run.glob("tables/*")]):
+        copy = target / path.relative_to(run)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in _PICTURES:
+            shutil.copyfile(path, copy)
+        elif path.suffix in _TEXTS and path.name not in _LEFT_OUT:
+            text = _with_portable_paths(path.read_text(encoding="utf-8"), run)
+            copy.write_text(text, encoding="utf-8")
+    for name, table in tables.items():
         if "reused" in table:
-            table["reused"] = [value and _anywhere(value, run) for value in table["reused"]]
+            table["reused"] = table["reused"].map(
+                lambda source: _with_portable_paths(source, run), na_action="ignore"
+            )
         table.to_parquet(target / f"{name}.parquet", index=False)
-    metadata = target / "run.json"
-    described = json.loads(metadata.read_text())
-    described["dataset"]["source"] = _without_folders(described["dataset"]["source"])
-    metadata.write_text(json.dumps(described, indent=1))
-    large = [path for path in target.rglob("*") if path.stat().st_size > _MAX_BYTES]
-    for path in large:
-        print(f"{path} has more than {_MAX_BYTES} bytes")
-    return int(bool(large))
+    metadata = json.loads((target / "run.json").read_text(encoding="utf-8"))
+    metadata["dataset"]["source"] = _relative_source(metadata["dataset"]["source"])
+    (target / "run.json").write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+    too_large = [path for path in target.rglob("*") if path.stat().st_size > _MAX_BYTES]
+    for path in too_large:
+        print(f"{path} has more than {_MAX_BYTES:,} bytes")
+    return int(bool(too_large))
 
 
-def _anywhere(text: str, run: Path) -> str:
-    """Replace the folder that holds the run by the one that the documentation names."""
-    return text.replace(str(run.parent), "results/reproduction")
+def _with_portable_paths(text: str, run: Path) -> str:
+    """Replace the folder of this machine that holds the run."""
+    return text.replace(str(run.parent), _DOCUMENTED)
 
 
-def _without_folders(source: str) -> str:
+def _relative_source(source: str) -> str:
     """Return the source of a data set relative to the folder of all data sets."""
     folder = os.environ.get("STUDY_DATA_DIR")
     if not folder or not source.startswith(folder):
@@ -67,4 +75,4 @@ def _without_folders(source: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())

@@ -102,7 +102,8 @@ class TrainConfig:
     batch_size: int = 128
     """samples per step, over all workers"""
     shuffle: bool = True
-    """draw a new sample order every epoch; False: the same order every epoch"""
+    """draw a new sample order every epoch; False: the same order every epoch; no effect on full
+    batches"""
     epochs: int | None = 10
     """passes over the training samples, unless `steps` ends the run first; None: no limit"""
     steps: int | None = None

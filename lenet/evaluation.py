@@ -12,9 +12,8 @@ from lenet.samples import AnySamples
 EVALUATION_BATCH = 250
 """Samples of held-out data that a model gets at once.
 
-The activations of 500 images are so large that the allocator gives their memory back each time and
-has to get it again: Deep MNIST's test set took 2.7 s instead of 1.8, LeNet-5's 0.54 instead of 0.36
-(one thread of an AMD EPYC).
+With 500, the activations are so large that the allocator returns their memory after each batch and
+has to get it again (`python -m benchmarks.batches`; measured on a CPU only).
 """
 
 

@@ -148,7 +148,12 @@ class Fleet:
         self._constant_rates: tuple[list[list[float]], Tensor] | None = None
         if all(run.config.schedule == "constant" for run in self._runs):
             self._constant_rates = self._rates(0, 1)
-        self._replayed = Replayed(self._train_on, self._length.batch_size, self._capture())
+        self._replayed = Replayed(
+            self._train_on,
+            self._length.batch_size,
+            self._capture(),
+            same_batch=self._length.full_batch,
+        )
         self._loss_sums = torch.zeros(len(self._runs), device=self._device)
         self._lowest = torch.full_like(self._loss_sums, math.inf)
         self._highest = torch.full_like(self._loss_sums, -math.inf)

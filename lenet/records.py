@@ -12,9 +12,9 @@ NAN = math.nan
 
 RECORDS_VERSION = 2
 """Raised with each change of the code that changes records; the same config gives the same records
-under one version only. Runs from before it was written have version 1, too.
+under one version only. Runs from before it was recorded have version 0.
 
-2: a batch that is the whole training set is not shuffled; held-out data are read by 250, not 500.
+2: full batches are not shuffled; held-out data are evaluated 250 at a time, not 500.
 """
 
 

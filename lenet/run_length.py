@@ -27,7 +27,10 @@ class RunLength:
 
     @property
     def full_batch(self) -> bool:
-        """Whether each step is on all samples. Their order then says nothing, so they have none."""
+        """Whether every step trains on all samples.
+
+        Their order then changes only rounding, so they are not shuffled.
+        """
         return self.batch_size == self.train_samples
 
     @cached_property

@@ -306,8 +306,8 @@ class Run:
         shard = take_shard(self.replica, self.model, self.loss, len(batch))
         if isinstance(self.train_samples, Samples):
             # A slice of the samples is not copied.
-            chosen = shard.span if self.length.full_batch else batch[shard.span]
-            samples = self.train_samples[chosen]
+            selection = shard.span if self.length.full_batch else batch[shard.span]
+            samples = self.train_samples[selection]
         else:
             samples = self._read_ahead(self.train_samples)
         self.step += 1
@@ -396,9 +396,8 @@ def train(run: Run) -> Iterator[Record]:
 class Order:
     """The samples of each step of a run.
 
-    The order of an epoch depends on the seed and the epoch only, and that of full batches on
-    nothing. Resumed runs and the workers of a
-    data-parallel run agree on it without shared state.
+    The order of an epoch depends only on the seed and the epoch; full batches have a fixed order.
+    Resumed runs and the workers of a data-parallel run agree on it without shared state.
     """
 
     def __init__(self, config: TrainConfig, length: RunLength, device: torch.device) -> None:

@@ -51,6 +51,7 @@ PARTS = (
     Part(study="upc-optimizers", grids=("deep-mnist",), seeds=5, reason=_NO_SPREAD),
     *(Part(study=f"upc-batches-4.{n}", seeds=5, reason=_NO_SPREAD) for n in (1, 2, 3, 6)),
     *(Part(study=f"upc-batches-4.{n}", seeds=10, reason=_CLOSE) for n in (4, 5)),
+    # All claims are about the report's net; `lenet` is this project's own addition.
     Part(study="cs5260", grids=("lenet5-tanh",), seeds=5, reason=_NO_SPREAD),
     Part(study="flux", grids=("stochastic",), seeds=5, reason=_NO_SPREAD),
     Part(study="flux", grids=("mini-batch",), seeds=5, reason=_NO_SPREAD),

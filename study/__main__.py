@@ -64,7 +64,7 @@ def _describe(study: Study, console: Console) -> None:
         console.print(f"  trials       {counts}, for each seed")
     names = list(dict.fromkeys(grid.name for grid in study.grids if grid.name))
     if len(names) > 1:
-        console.print(f"  in parts     --grids {', '.join(names)}")
+        console.print(f"  parts        --grids {','.join(names)}")
     for grid in study.extra_grids:
         longest = "paper" if "paper" in study.budgets else next(iter(study.budgets))
         trials = len(study.with_grids([grid.name]).plan(longest, 1))

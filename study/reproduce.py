@@ -20,7 +20,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenet.config import ConfigError, unknown_name
+import search_spaces
+from lenet.config import ConfigError, TrainConfig, unknown_name
 from search_spaces.reproduction import PARTS, PUBLISHED, Part
 from study import commandline
 from study.api.grid_job import grid, resumed_grid
@@ -90,6 +91,8 @@ def _reproduce(options: argparse.Namespace, _: Sequence[str]) -> int:
     if not (options.judge_only or options.check):
         for part in parts:
             code = max(code, ended := _train(part, options))
+            if options.dry_run:
+                _print_shared(part, parts)
             if ended == _INTERRUPTED or (ended and options.dry_run):
                 return ended
     return code if options.dry_run else max(code, _judge(options))
@@ -101,6 +104,21 @@ def _chosen(names: Sequence[str]) -> list[Part]:
         if name not in known:
             raise ConfigError(unknown_name(name, known, "study of the reproduction"))
     return [part for part in PARTS if not names or {part.study, part.name} & set(names)]
+
+
+def _print_shared(part: Part, parts: Sequence[Part]) -> None:
+    """Print how many trials of a part are also those of a part before it, and so trained once."""
+    mine = _configs(part)
+    earlier = parts[: parts.index(part)]
+    shared = {other.name: len(mine & _configs(other)) for other in earlier}
+    for name, trials in shared.items():
+        if trials:
+            make_console().print(f"{trials} of these trials are those of {name}, trained once.")
+
+
+def _configs(part: Part) -> set[TrainConfig]:
+    plan = search_spaces.find(part.study).with_grids(part.grids).plan(PUBLISHED, part.seeds)
+    return {planned.config for planned in plan}
 
 
 def _train(part: Part, options: argparse.Namespace) -> int:
@@ -154,12 +172,13 @@ def _judge(options: argparse.Namespace) -> int:
     places = _places(options)
     out = options.out or options.results
     earlier = reproduction.verdicts_in(out / reproduction.TABLE) if options.check else None
-    runs = reproduction.run_folders(place for place in places if place.is_dir())
+    folders = reproduction.run_folders(place for place in places if place.is_dir())
+    runs = reproduction.read_runs(folders)
     judged = reproduction.judge_runs(runs)
     for line in reproduction.count_lines(judged):
         console.print(line)
     if earlier is None:
-        written = reproduction.write(judged, out)
+        written = reproduction.write(judged, runs, out)
         console.print(f"Written: {', '.join(map(str, written))}")
         return 0
     changed = verdict_changes(earlier, reproduction.verdicts_of(judged))

@@ -33,14 +33,23 @@ class Replayed:
     given or that exist before.
     """
 
-    def __init__(self, work: Callable[..., None], size: int, capture: Capture | None) -> None:
+    def __init__(
+        self,
+        work: Callable[..., None],
+        size: int,
+        capture: Capture | None,
+        *,
+        same_batch: bool = False,
+    ) -> None:
         """`size`: samples of a whole batch; smaller ones are not recorded.
 
-        `capture`: None to call `work` each time, as on a CPU.
+        `capture`: None to call `work` each time, as on a CPU. `same_batch`: whether each step is on
+        the same tensors, which are then not copied.
         """
         self._work = work
         self._size = size
         self._capture = capture
+        self._same_batch = same_batch
         self._eager_steps = 0
         self._static: tuple[Tensor, ...] = ()
         self._replay: Callable[[], None] | None = None
@@ -53,8 +62,10 @@ class Replayed:
             self._work(inputs, targets, rates)
             return
         if self._replay is None:
-            self._static = (inputs.clone(), targets.clone(), rates.clone())
+            kept = (inputs, targets) if self._same_batch else (inputs.clone(), targets.clone())
+            self._static = (*kept, rates.clone())
             self._replay = self._capture(lambda: self._work(*self._static))
         for static, new in zip(self._static, (inputs, targets, rates), strict=True):
-            static.copy_(new)
+            if static.data_ptr() != new.data_ptr():
+                static.copy_(new)
         self._replay()

@@ -251,8 +251,7 @@ def _interval(row: Mapping[Any, Any], objective: str) -> tuple[float, float]:
 def confirmed_lines(results: Results) -> list[str]:
     """Describe the best point by its fresh seeds; nothing if no point was confirmed.
 
-    The search's own best is the best of many by luck as well, so it is named only where it is
-    another one.
+    The search's own best may owe its rank to luck, so it is named only if it is a different trial.
     """
     points = confirmed_points(results)
     if not points:
@@ -268,9 +267,10 @@ def confirmed_lines(results: Results) -> list[str]:
         for what, name, mean in measured
     )
     in_search = f"{format_measurement(objective, best.search_value)}{unit}"
+    diverged = f"; {best.diverged} more diverged" if best.diverged else ""
     lines = [
         f"Best setting: {describe_settings(best.settings)}",
-        f"  {found}, with {pluralize(len(best.values), 'fresh seed')}",
+        f"  {found}, with {pluralize(len(best.values), 'fresh seed')}{diverged}",
         f"  Trial {best.number} of the search, which had {in_search} there",
     ]
     for rank, point in enumerate(points[1:], 2):

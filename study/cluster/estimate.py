@@ -13,6 +13,7 @@ from importlib import metadata
 from lenet.config import TrainConfig
 from lenet.dataset_files import AnyDataset, split_sizes
 from lenet.devices import name_of_device
+from lenet.records import RECORDS_VERSION
 from lenet.run_length import RunLength
 from study.cluster.timing import MachineCache, Timing, model_of
 
@@ -134,7 +135,8 @@ def training_seconds(unit_seconds: Collection[float], side_by_side: int) -> floa
 def _key(config: TrainConfig, conditions: Sequence[object]) -> str:
     """What a remembered time is found by: the kind of trial, its data, and `conditions`."""
     data = (config.train_samples, config.validation_fraction, config.loss)
-    return json.dumps([*model_of(config), config.batch_size, *data, *conditions])
+    # Code that gives other records may take another time for them.
+    return json.dumps([*model_of(config), config.batch_size, *data, *conditions, RECORDS_VERSION])
 
 
 def estimate_unknown(sampled: Estimate, trials: int, side_by_side: int) -> Estimate:

@@ -20,6 +20,7 @@ from lenet.alike import ALIKE
 from lenet.config import TrainConfig
 from lenet.dataset_files import AnyDataset
 from lenet.devices import name_of_device
+from lenet.records import RECORDS_VERSION
 from study.cluster.timing import MachineCache
 
 if TYPE_CHECKING:
@@ -277,5 +278,6 @@ class FleetSpeeds:
             f"{'dropout' if any(m.dropout for m in members) else 'no dropout'}: "
             f"{', '.join(f'{count} {name}' for name, count in sorted(optimizers.items()))}, "
             f"{orders} orders; {name_of_device(self._use_gpu)}, {self._threads} threads, "
-            f"{self._side_by_side} side by side; torch {metadata.version('torch')}"
+            f"{self._side_by_side} side by side; torch {metadata.version('torch')}, "
+            f"records version {RECORDS_VERSION}"
         )

@@ -39,27 +39,43 @@ _NO_RUN = "no run at the published budget yet"
 
 
 @dataclass(frozen=True)
+class PublishedRun:
+    """A run of a report's study at the published budget, without settings of its own."""
+
+    folder: Path
+    study: Study
+    results: Results
+    seeds: int
+    """complete seeds"""
+    seed_seconds: float
+    """median processor time of a seed; NaN if the run does not say"""
+
+    @property
+    def provenance(self) -> str:
+        """Data set, budget, seeds and device."""
+        return provenance(self.results.run, self.results.completed)
+
+
+@dataclass(frozen=True)
 class JudgedClaim:
     """A claim with its verdict and the run that gave it."""
 
     study: Study
     claim: Claim
     verdict: Verdict
-    run: Path | None = None
-    """the run's folder; None if no run is about the claim"""
-    provenance: str = ""
-    """data set, budget, seeds and device of that run"""
-    seed_seconds: float = math.nan
-    """what a seed of that run took, on one processor"""
+    run: PublishedRun | None = None
+    """None if no run is about the claim"""
 
     @property
     def certainty(self) -> str:
         """How sure the verdict is, and how long it would take to be sure; empty if not tested."""
         verdict = self.verdict
-        more = (verdict.seeds_needed or 0) - (verdict.seeds or 0)
-        if verdict.verdict != UNDECIDED or more <= 0 or math.isnan(self.seed_seconds):
+        missing = (verdict.seeds_needed or 0) - (verdict.seeds or 0)
+        seconds = self.run.seed_seconds if self.run else math.nan
+        if verdict.verdict != UNDECIDED or missing <= 0 or math.isnan(seconds):
             return verdict.certainty
-        return f"{verdict.certainty}, {_rounded_time(more * self.seed_seconds)} of one processor"
+        duration = _rounded_time(missing * seconds)
+        return f"{verdict.certainty}, in about {duration} more on one processor"
 
 
 def run_folders(places: Iterable[Path]) -> list[Path]:
@@ -73,25 +89,29 @@ def run_folders(places: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
-    """Judge every claim of every report by the run that tests it with the most seeds.
-
-    Only runs at the published budget count, without other settings than the study's.
+def read_runs(folders: Iterable[Path]) -> list[PublishedRun]:
+    """Read the runs in `folders` that count for the reproduction, in their order.
 
     Raises: ConfigError if the tables of a run are damaged.
     """
-    best: dict[tuple[str, str], JudgedClaim] = {}
+    runs = []
     for folder in folders:
         results = Results.load(folder)
         study = search_spaces.studies().get(results.run.study)
         as_published = results.run.budget == PUBLISHED and not results.run.choices
-        if study is None or not as_published or results.completed.empty:
-            continue
-        source = provenance(results.run, results.completed)
-        seconds = _seed_seconds(results.completed)
-        for claim, verdict in _judge(study, results):
-            key = study.name, claim.name
-            judged = JudgedClaim(study, claim, verdict, folder, source, seconds)
+        if study is not None and as_published and not results.completed.empty:
+            seeds, seconds = _whole_seeds(results.completed)
+            runs.append(PublishedRun(folder, study, results, seeds, seconds))
+    return runs
+
+
+def judge_runs(runs: Iterable[PublishedRun]) -> list[JudgedClaim]:
+    """Judge every claim of every report by the run that tests it with the most seeds."""
+    best: dict[tuple[str, str], JudgedClaim] = {}
+    for run in runs:
+        for claim, verdict in _judge(run.study, run.results):
+            key = run.study.name, claim.name
+            judged = JudgedClaim(run.study, claim, verdict, run)
             if key not in best or _rank(judged) > _rank(best[key]):
                 best[key] = judged
     return [
@@ -102,22 +122,26 @@ def judge_runs(folders: Iterable[Path]) -> list[JudgedClaim]:
     ]
 
 
-def _seed_seconds(trials: pd.DataFrame) -> float:
-    """Return the seconds that one processor needs for the trials of a seed.
+def _whole_seeds(trials: pd.DataFrame) -> tuple[int, float]:
+    """Return the number of complete seeds, and the median processor time of one in seconds.
 
-    A member of a fleet counts with its share of it. Old runs say only how long trials trained.
+    A member of a fleet counts with its share of the time; what a trial did before it was resumed
+    counts with its training only. NaN if a trial does not say when it began.
     """
-    seconds = trials["train_seconds"]
-    if {"started", "ended", "fleet_size"} <= set(trials):
-        spent = pd.to_datetime(trials["ended"]) - pd.to_datetime(trials["started"])
-        seconds = (spent.dt.total_seconds() / trials["fleet_size"]).fillna(seconds)
-    whole = trials.groupby("seed").size() == trials.groupby("seed").size().max()
-    by_seed = seconds.groupby(trials["seed"]).sum()[whole]
-    return float(by_seed.median())
+    counts = trials.groupby("seed").size()
+    whole = counts[counts == counts.max()].index
+    if "started" not in trials or trials["started"].isna().any():
+        return len(whole), math.nan
+    members = trials.get("fleet_size", 1)
+    durations = pd.to_datetime(trials["ended"]) - pd.to_datetime(trials["started"])
+    seconds = (durations.dt.total_seconds() / members).clip(lower=trials["train_seconds"])
+    return len(whole), float(seconds.groupby(trials["seed"]).sum()[whole].median())
 
 
 def _rounded_time(seconds: float) -> str:
-    """Return a duration to two digits or so: `4.6 h`, `28 min` or `9 s`."""
+    """Return a duration to two digits or so: `4.6 h`, `28 min` or `9 s`; empty if it is NaN."""
+    if math.isnan(seconds):
+        return ""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
@@ -170,7 +194,7 @@ def as_table(judged: Sequence[JudgedClaim], base: Path) -> pd.DataFrame:
                 "measured": _rounded(measured.value if measured else None),
                 "low": _rounded(measured.low if measured else None),
                 "high": _rounded(measured.high if measured else None),
-                "run": _relative(row.run, base) if row.run else "",
+                "run": _relative(row.run.folder, base) if row.run else "",
             }
         )
     return pd.DataFrame(rows).astype({"seeds": "Int64"})
@@ -212,12 +236,15 @@ def _by_claim(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(claims, table["verdict"], strict=True))
 
 
-def write(judged: Sequence[JudgedClaim], out: Path) -> list[Path]:
-    """Write the page and the table into the folder `out` and return their paths."""
+def write(judged: Sequence[JudgedClaim], runs: Sequence[PublishedRun], out: Path) -> list[Path]:
+    """Write the page and the table into the folder `out` and return their paths.
+
+    `runs` are those that the claims were judged by.
+    """
     out.mkdir(parents=True, exist_ok=True)
     table, page = out / TABLE, out / PAGE
     as_table(judged, out).to_csv(table, index=False)
-    page.write_text("\n".join(_page(judged, out)), encoding="utf-8")
+    page.write_text("\n".join(_page(judged, runs, out)), encoding="utf-8")
     return [page, table]
 
 
@@ -233,7 +260,7 @@ def count_lines(judged: Sequence[JudgedClaim]) -> list[str]:
     ]
 
 
-def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
+def _page(judged: Sequence[JudgedClaim], runs: Sequence[PublishedRun], out: Path) -> Iterable[str]:
     yield "# The reports' claims, tested at their published budgets"
     yield ""
     yield "Written by `python -m study.reproduce`; do not edit."
@@ -245,7 +272,7 @@ def _page(judged: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
     yield "[findings.md](findings.md). An interval is the 95% interval of the mean over seeds."
     yield ""
     yield from _counts(judged)
-    yield from _plan(judged)
+    yield from _plan(runs)
     by_study: dict[str, list[JudgedClaim]] = {}
     for row in judged:
         by_study.setdefault(row.study.name, []).append(row)
@@ -305,29 +332,24 @@ def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
     yield ""
 
 
-def _plan(judged: Sequence[JudgedClaim]) -> Iterable[str]:
-    done: dict[str, int] = {}
-    seconds: dict[str, float] = {}
-    for row in judged:
-        if row.run:
-            done[row.run.name] = max(done.get(row.run.name, 0), row.verdict.seeds or 1)
-            seconds[row.run.name] = row.seed_seconds
-    yield "The plan, made before the runs. The time of a seed is measured, on one processor:"
+def _plan(runs: Sequence[PublishedRun]) -> Iterable[str]:
+    trained = {run.folder.name: run for run in runs}
+    yield "The plan, made before the runs, with the measured time of a seed on one processor:"
     yield ""
     yield "| run | seeds planned | seeds so far | a seed takes | reason |"
     yield "| --- | --- | --- | --- | --- |"
     for part in PARTS:
-        took = _rounded_time(seconds[part.name]) if part.name in seconds else ""
-        yield (
-            f"| {part.name} | {part.seeds} | {done.get(part.name) or ''} | {took} | {part.reason} |"
-        )
+        run = trained.get(part.name)
+        seeds = run.seeds if run else ""
+        duration = _rounded_time(run.seed_seconds) if run else ""
+        yield f"| {part.name} | {part.seeds} | {seeds} | {duration} | {part.reason} |"
     yield ""
 
 
 def _sources(rows: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
-    for folder in sorted({row.run for row in rows if row.run}):
-        of_run = next(row for row in rows if row.run == folder)
+    runs = {row.run.folder: row.run for row in rows if row.run}
+    for folder in sorted(runs):
         place = _relative(folder, out)
         shown = f"[{place}]({place})" if not place.startswith("/") else place
-        yield f"Run {shown}: {of_run.provenance}."
+        yield f"Run {shown}: {runs[folder].provenance}."
         yield ""

@@ -45,6 +45,8 @@ _MAX_ROWS = 30
 """Rows of the printed leaderboard. The file has all."""
 _MAX_ROWS_OF_SEARCH = 10
 """Of a search, whose rows are several lines long."""
+_MAX_NAMES = 4
+"""Claims whose names stand below the reason why they and others have no verdict."""
 
 
 def summarize(
@@ -297,11 +299,11 @@ def _print_verdicts(
         if claims > 1:
             console.print(f"  NOT TESTED, {claims} claims: {evidence}.")
             names = [claim.name for claim, verdict in judged if verdict.evidence == evidence]
-            console.print(f"      {', '.join(names)}")
+            console.print(f"      {_some(names)}")
     undecided = [claim.name for claim, verdict in judged if verdict.verdict == UNDECIDED]
     if one_seed and undecided:
         console.print(f"  UNDECIDED, {pluralize(len(undecided), 'claim')}: {ONE_SEED}.")
-        console.print(f"      {', '.join(undecided)}")
+        console.print(f"      {_some(undecided)}")
     for claim, verdict in judged:
         if shared[verdict.evidence] > 1 or (one_seed and verdict.verdict == UNDECIDED):
             continue
@@ -311,6 +313,12 @@ def _print_verdicts(
         console.print(f"      Here: {verdict.evidence}.")
         if verdict.certainty:
             console.print(f"      How sure: {verdict.certainty}.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """List a few of the names of claims, and say where the others are."""
+    more = f" and {len(names) - _MAX_NAMES} more, in {layout.CLAIMS}" if names[_MAX_NAMES:] else ""
+    return f"{', '.join(names[:_MAX_NAMES])}{more}"
 
 
 def _print_reused(results: Results, console: Console) -> None:

@@ -360,13 +360,17 @@ class TuningEngine:
             # A confirmation that is luckier than the search's best is not the search's best.
             return plan.search is None or (trial_number(name) is not None) == of_search
 
+        seconds, at_once = expected.trial_seconds, self._resources.side_by_side
         if isinstance(batch, Search):
-            expected_seconds = {}
-            unnamed, complete = batch.trials_left, batch.complete_trials
+            typical = expected.typical_seconds
+            expected_seconds = {p.name: seconds.get(p.config.id, typical) for p in batch.pending}
+            unnamed = batch.trials_left - len(batch.pending)
+            complete = batch.complete_trials
         else:
             if plan.search is not None:  # confirmations are compared at full length
                 scheduler = "none"
-            expected_seconds = {p.name: expected.trial_seconds[p.config.id] for p in batch}
+            expected_seconds = {p.name: seconds[p.config.id] for p in batch}
+            at_once = max(1, min(at_once, len({p.fleet or p.name for p in batch})))
             unnamed, complete = 0, len(self.folder.plan) - len(batch)
         progress = ProgressCallback(
             self._console,
@@ -376,7 +380,7 @@ class TuningEngine:
             complete=complete,
             unnamed=unnamed,
             typical_seconds=expected.typical_seconds,
-            total_seconds=expected.total_seconds,
+            at_once=at_once,
         )
         return run_trials(
             self.folder,

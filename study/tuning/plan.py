@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import search_spaces
 from lenet.config import ConfigError, TrainConfig
 from lenet.dataset_files import AnyDataset
+from lenet.records import RECORDS_VERSION
 from search_spaces.study import PlannedTrial
 from study.cluster import datasets as run_datasets
 from study.cluster.versions import differences, versions
@@ -198,7 +199,10 @@ def _resumed_plan(
         resumed=True,
         data_dir=session.data_dir,
         command=shlex.join(session.command),
-        notes=differences({**run.versions, **began}, {**versions(), **now}),
+        notes=differences(
+            {**run.versions, "records version": run.records_version, **began},
+            {**versions(), "records version": RECORDS_VERSION, **now},
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from study.terminal import print_note
 _SECONDS_BETWEEN_LINES = 15.0
 _MAX_RUNNING_SHOWN = 8
 _PRIOR_SECONDS = 60.0
-"""How long the speed must have been observed to count as much as the estimate."""
+"""Weight of the expected speed, in seconds of observation."""
 
 
 def error_of(trial: Any) -> BaseException:
@@ -44,11 +44,11 @@ def describe_error(error: BaseException) -> str:
 class ProgressCallback(tune.Callback):
     """Shows how many trials are complete and running, the time left, and the best trial.
 
-    `expected_seconds` holds the estimated duration of each trial by name. The time left is the
-    remaining work at the speed observed so far, to which the estimate of the whole run,
-    `total_seconds`, counts as a minute. `complete` trials were finished by earlier sessions, `best`
-    among them. `unnamed` more trials will be named later and are expected to take `typical_seconds`
-    each.
+    `expected_seconds` holds the estimated duration of each trial by name; `at_once` trials or
+    fleets are trained at the same time. The time left is the remaining work divided by the speed:
+    the observed one, averaged with the expected one, which weighs as much as a minute of
+    observation. `complete` trials were finished by earlier sessions, `best` among them. `unnamed`
+    more trials will be named later and are expected to take `typical_seconds` each.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ProgressCallback(tune.Callback):
         complete: int,
         unnamed: int = 0,
         typical_seconds: float = 0.0,
-        total_seconds: float,
+        at_once: int,
     ) -> None:
         self._console = console
         self._expected = dict(expected_seconds)
@@ -72,13 +72,15 @@ class ProgressCallback(tune.Callback):
         self._best = best
         self._work_done: dict[str, float] = {}
         self._work_left = dict(expected_seconds)
-        self._expected_speed = self._work_ahead / total_seconds
+        self._at_once = at_once
         self._running: dict[str, str] = {}
         self._complete: set[str] = set()
         self._failed: set[str] = set()
         self._hosts_without_gpu: set[str] = set()
         self._first_result: float | None = None
-        self._work_before_first = 0.0
+        self._first_reports: set[str] = set()
+        self._untimed_work = 0.0
+        self._attempts: dict[str, tuple[int, float]] = {}
         self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
@@ -124,12 +126,20 @@ class ProgressCallback(tune.Callback):
         name = str(trial)
         self._note_missing_gpu(result["lacks_gpu"])
         total, begun_at = result["total_steps"], result["begun_at"]
-        self._work_done[name] = self._expected[name] * (result["step"] - begun_at) / total
+        if self._attempts.get(name, (None,))[0] != begun_at:
+            self._attempts[name] = begun_at, self._work_done.get(name, 0.0)
+        _, earlier = self._attempts[name]
+        done = self._expected[name] * (result["step"] - begun_at) / total
+        self._work_done[name] = earlier + done
         self._work_left[name] = self._expected[name] * (1 - result["step"] / total)
         if self._first_result is None:
-            # Start the clock here, or start-up would count as slow training.
+            # Start the clock here, or start-up would count as slow training. What all running
+            # trials had done by then was done before.
             self._first_result = time.monotonic()
-            self._work_before_first = self._work_done[name]
+            self._first_reports = {name, *self._running}
+        if name in self._first_reports:
+            self._first_reports.remove(name)
+            self._untimed_work += self._work_done[name]
         value = result[self._objective]
         self._running[name] = f"epoch {result['epoch']:g}"
         if result["evaluated"]:
@@ -180,10 +190,10 @@ class ProgressCallback(tune.Callback):
         elapsed = work = 0.0
         if self._first_result is not None:
             elapsed = time.monotonic() - self._first_result
-            work = sum(self._work_done.values()) - self._work_before_first
-        # The first records say little: of several trials, they come at once or far apart.
-        speed = (work + _PRIOR_SECONDS * self._expected_speed) / (elapsed + _PRIOR_SECONDS)
-        return self._work_ahead / speed if speed else 0.0
+            work = max(0.0, sum(self._work_done.values()) - self._untimed_work)
+        # The first records say little about the speed: they may come at once or far apart.
+        expected = _PRIOR_SECONDS * self._at_once
+        return self._work_ahead * (elapsed + _PRIOR_SECONDS) / (work + expected)
 
     def _line(self) -> str:
         parts = [f"{self._ended} of {self._total} trials done"]

@@ -138,6 +138,14 @@ def test_records_equal_those_of_one_worker(count, strategy, workers, digits):
         assert same(records, expected, rel=1e-4)
 
 
+@BOTH
+def test_a_full_batch_is_shared_among_the_workers(strategy, workers, digits):
+    config = SHORT.replace(batch_size=1_000, dropout=0.5, epochs=4)
+    expected = alone(config, digits)
+    for records in workers.run(3, records_of, config, digits, strategy=strategy):
+        assert same(records, expected, rel=1e-4)
+
+
 def test_one_worker_is_the_serial_run_to_the_last_digit(workers, digits):
     config = SHORT.replace(dropout=0.5)
     (records,) = workers.run(1, records_of, config, digits)

@@ -336,9 +336,14 @@ def test_a_fleet_has_own_schedules_and_metrics():
             assert set(one.metrics) >= {"validation_recall"}
 
 
-def test_recorded_steps_are_those_of_every_step(monkeypatch, make_run):
-    """On a GPU, a step is recorded once and replayed. Here, a replay calls the step again."""
-    settings = every_optimizer(model="2lr", batch_size=50, epochs=2, train_samples=330)
+@pytest.mark.parametrize(("batch_size", "epochs"), [(50, 2), (1_000, 8)])
+def test_recorded_steps_are_those_of_every_step(batch_size, epochs, monkeypatch, make_run):
+    """On a GPU, a step is recorded once and replayed. Here, a replay calls the step again.
+
+    The last batch of 50 is smaller; 1,000 is a full batch.
+    """
+    common = {"batch_size": batch_size, "epochs": epochs, "train_samples": 330}
+    settings = every_optimizer(model="2lr", **common)
     settings += [{**settings[0], "schedule": "exponential", "gamma": 0.5}]
     plain = list(fleet.train([make_run(**one) for one in settings]))
     recordings = []
@@ -350,5 +355,5 @@ def test_recorded_steps_are_those_of_every_step(monkeypatch, make_run):
     monkeypatch.setattr(fleet.Fleet, "_capture", lambda _: capture)
     replayed = list(fleet.train([make_run(**one) for one in settings]))
     assert len(recordings) == 1, "the last batch of an epoch, which is smaller, is not recorded"
-    assert len(plain) == len(replayed) == 2 * len(settings)
+    assert len(plain) == len(replayed) == epochs * len(settings)
     assert same([record for _, record in plain], [record for _, record in replayed])

@@ -139,6 +139,7 @@ MATRIX = {
     "RGB of 32 x 48": {"dataset": f"{OWN}:colors", "epochs": 3},
     "lenet on RGB": {"dataset": f"{OWN}:colors", "model": "lenet", "epochs": 6, "lr": 1e-3},
     "map data set": {"dataset": f"{OWN}:halves", "epochs": 4},
+    "map data set, full batches": {"dataset": f"{OWN}:halves", "epochs": 12, "batch_size": 1_000},
     "own optimizer": {"optimizer": f"{OWN}:Signs", "optimizer.k": 2, "weight_decay": 0.01},
     "own schedule": {"schedule": f"{OWN}:step_down", "schedule.factor": 0.5},
 }

@@ -39,7 +39,7 @@ def callback(page, names, **more):
         **{
             "objective": "validation_accuracy",
             "complete": 0,
-            "total_seconds": 60.0 * len(names),
+            "at_once": 1,
             **more,
         },
     )
@@ -82,14 +82,28 @@ def test_the_steps_before_a_resume_do_not_count_as_speed(clock):
 
 def test_before_the_first_record_the_time_left_is_the_estimate(clock):
     page = io.StringIO()
-    shown = callback(page, ["a", "b", "c"], total_seconds=90.0)  # two at once
+    shown = callback(page, ["a", "b", "c"], at_once=2)
     clock[0] += 20
     shown.on_trial_start(0, [], "a")
+    shown.on_trial_start(0, [], "b")
     assert "0 of 3 trials done, 1 running, 1:30 left" in page.getvalue()
-    shown.on_trial_result(0, [], "a", result(1))
+    shown.on_trial_result(0, [], "a", result(20))
+    shown.on_trial_result(0, [], "b", result(20))  # as long before as the first
     clock[0] += 20
-    shown.on_trial_result(0, [], "b", result(1))
-    assert "1:59 left" in page.getvalue()  # 178.8 s of work; 120 + 0.6 in 60 + 20 s
+    shown.on_trial_result(0, [], "a", result(20))
+    assert "1:44 left" in page.getvalue()  # 156 s of work; 120 + 0 in 60 + 20 s
+
+
+def test_a_retry_takes_nothing_from_the_work_that_was_done(clock):
+    page = io.StringIO()
+    shown = callback(page, ["a"])
+    shown.on_trial_result(0, [], "a", result(50))
+    clock[0] += 60
+    shown.on_trial_result(0, [], "a", result(70))
+    clock[0] += 30
+    shown.on_trial_result(0, [], "a", result(80, begun_at=70))
+    # 12 s of work remain; 12 + 6 were done in 90 s, and 60 were expected in 60.
+    assert "0:23 left" in page.getvalue().splitlines()[-1]
 
 
 def test_a_gpu_that_torch_does_not_see_is_noted_once_per_machine(clock):
@@ -114,7 +128,7 @@ def test_a_terminal_gets_a_panel():
     page = io.StringIO()
     console = Console(file=page, width=120, force_terminal=True)
     with ProgressCallback(
-        console, {"a": 60.0}, objective="validation_accuracy", complete=0, total_seconds=60.0
+        console, {"a": 60.0}, objective="validation_accuracy", complete=0, at_once=1
     ) as shown:
         shown.on_trial_result(0, [], "a", result(10, 0.7))
     assert "a: epoch 1, 70.00 % validation accuracy" in page.getvalue()

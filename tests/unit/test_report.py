@@ -319,6 +319,8 @@ def test_one_seed_is_one_line_for_all_undecided_claims(tmp_path: Path) -> None:
     assert text.count("one seed has no interval; 2 are the least that can decide") == 2
     assert "UNDECIDED, 41 claims: one seed has no interval" in text
     assert "UNDECIDED (" not in text
+    # The page and claims.csv have all names.
+    assert "and 37 more, in claims.csv" in text
 
 
 def a_run(kind: str, directory: Path) -> Path:

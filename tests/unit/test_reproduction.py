@@ -1,5 +1,6 @@
 """`python -m study.reproduce`: which run judges a claim, and what changes are reported."""
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_rule_set_after_some_seeds_is_judged_by_later_ones(tmp_path):
     def found(seeds):
         folder = tmp_path / str(seeds)
         write(made_up_run(seeds=seeds, budget="paper"), folder)
-        judged = {row.claim.name: row.verdict for row in reproduction.judge_runs([folder])}
+        judged = {row.claim.name: row.verdict for row in judged_by(folder)}
         return judged[name], judged["table-1-stability"]
 
     seen, other = found(3)
@@ -76,6 +77,10 @@ def test_a_rule_set_after_some_seeds_is_judged_by_later_ones(tmp_path):
     fresh, other = found(5)
     assert (fresh.seeds, other.seeds) == (2, 5)
     assert "seeds 0 to 2 had been seen" in fresh.evidence
+
+
+def judged_by(folder):
+    return reproduction.judge_runs(reproduction.read_runs([folder]))
 
 
 def test_every_claim_with_seen_seeds_exists():
@@ -105,7 +110,7 @@ def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
     calls = []
 
     def train(job, *_, **__):
-        calls.append((job.session.command, job.session.request))
+        calls.append((job.session.command, job.session.request, job.session.options))
         return Ending.SOME_FAILED
 
     monkeypatch.setattr(TuningJob, "train", train)
@@ -115,12 +120,13 @@ def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
     places = ["--results", str(tmp_path), "--runs", str(tmp_path / "empty")]
     reuse = f"--reuse {tmp_path}"
     assert reproduce.main(["fan", "upc-line", *places]) == 1
-    assert [" ".join(typed) for typed, _ in calls] == [
+    assert [" ".join(typed) for typed, *_ in calls] == [
         f"python -m study.grid --resume {tmp_path}/fan",
         f"python -m study.grid fan --budget paper --seeds 5 --grids large-rates {reuse}",
         f"python -m study.grid upc-line --budget paper --seeds 1 {reuse}",
     ]
-    assert [len(request.plan()) for _, request in calls[1:]] == [5 * 16, 30]
+    assert [len(request.plan()) for _, request, _ in calls[1:]] == [5 * 16, 30]
+    assert {options.reuse for _, _, options in calls[1:]} == {(str(tmp_path),)}
 
     monkeypatch.setattr(RunFolder, "unfinished", lambda _: [])
     calls.clear()
@@ -128,7 +134,7 @@ def test_parts_are_trained_once_and_resumed(tmp_path, monkeypatch):
     assert len(calls) == 1  # its other grid
     calls.clear()
     reproduce.main(["upc-optimizers-softmax", *places])
-    ((_, request),) = calls
+    ((_, request, _),) = calls
     assert {planned.config.model for planned in request.plan()} == {"softmax"}
 
 
@@ -152,30 +158,44 @@ def test_what_cannot_be_reproduced_is_refused(typed, message, tmp_path, capsys):
 
 
 def test_an_undecided_claim_says_how_long_its_seeds_would_take(tmp_path):
-    """Two members share the 90 s of a fleet; without times, the training seconds count."""
+    """Two members share the 90 s of a fleet."""
     results = made_up_run(seeds=3, budget="paper")
-    trials = results.trials
+    trials = results.trials.assign(train_seconds=1.0)
     moments = {"started": "2026-11-27T20:00:00+00:00", "ended": "2026-11-27T20:01:30+00:00"}
-    timed = replace(results, trials=trials.assign(**moments, fleet_size=2))
-    write(timed, tmp_path / "fan")
-    judged = reproduction.judge_runs([tmp_path / "fan"])
-    points = len(trials) // 3
-    assert {row.seed_seconds for row in judged if row.run} == {45.0 * points}
-    undecided = [row for row in judged if row.verdict.seeds_needed]
-    assert undecided
-    for row in undecided:
-        more = row.verdict.seeds_needed - 3
-        hours = more * 45.0 * points / 3600
+    write(replace(results, trials=trials.assign(**moments, fleet_size=2)), tmp_path / "fan")
+    (run,) = reproduction.read_runs([tmp_path / "fan"])
+    assert (run.seeds, run.seed_seconds) == (3, 45.0 * 24)
+    judged = reproduction.judge_runs([run])
+    rows = [row for row in judged if row.verdict.seeds_needed == 4]
+    assert rows
+    for row in rows:
         assert row.certainty.endswith(
-            f"at this spread, {hours:,.1f} h of one processor"
-            if hours >= 1
-            else f"at this spread, {60 * hours:.0f} min of one processor"
+            "4 would decide at this spread, in about 18 min more on one processor"
         )
-    page, _ = reproduction.write(judged, tmp_path / "out")
-    assert f"| fan | 25 | 3 | {45 * points / 60:.0f} min |" in page.read_text(encoding="utf-8")
+    page, _ = reproduction.write(judged, [run], tmp_path / "out")
+    assert "| fan | 25 | 3 | 18 min |" in page.read_text(encoding="utf-8")
 
-    write(results, tmp_path / "untimed")
-    (seconds,) = {
-        row.seed_seconds for row in reproduction.judge_runs([tmp_path / "untimed"]) if row.run
-    }
-    assert seconds == pytest.approx(trials["train_seconds"].sum() / 3)
+
+def test_the_time_of_a_seed_needs_its_beginning_and_counts_whole_seeds(tmp_path):
+    results = made_up_run(seeds=3, budget="paper")
+    half = results.trials["seed"] == 2
+    half &= results.trials["optimizer"] == "adam"
+    write(replace(results, trials=results.trials[~half]), tmp_path / "fan")
+    (run,) = reproduction.read_runs([tmp_path / "fan"])
+    assert run.seeds == 2
+    assert math.isnan(run.seed_seconds)
+    page, _ = reproduction.write(reproduction.judge_runs([run]), [run], tmp_path / "out")
+    text = page.read_text(encoding="utf-8")
+    assert "| fan | 25 | 2 |  |" in text
+    assert "more on one processor" not in text
+
+
+def test_a_dry_run_says_which_trials_are_trained_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(TuningJob, "train", lambda *_, **__: Ending.COMPLETE)
+    monkeypatch.setattr(TuningJob, "plan", lambda *_, **__: None)
+    monkeypatch.setattr(reproduce.commandline, "train", lambda *_, **__: 0)
+    assert reproduce.main(["flux", "upc-line", "--dry-run", "--results", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "135 of these trials are those of flux-stochastic, trained once.",
+        "135 of these trials are those of flux-mini-batch, trained once.",
+    ]

@@ -104,6 +104,15 @@ def test_a_resumed_run_gives_the_same_records(optimizer, digits):
     assert same([record, *training.train(second)], whole)
 
 
+def test_a_run_of_full_batches_resumes(digits):
+    config = SMALL.replace(batch_size=10_000, epochs=4, lr=0.01)
+    first = training.Run(config, digits)
+    records = [first.advance(), first.advance()]
+    second = training.Run(config, digits)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert same([*records, *training.train(second)], records_of(config, digits))
+
+
 def test_a_run_stops_when_its_loss_blows_up(digits):
     ramp = SMALL.replace(
         optimizer="sgd", schedule="ramp-exponential", lr=1e-3, final_lr=100.0, epochs=40
