@@ -128,9 +128,8 @@ class ProgressCallback(tune.Callback):
         total, begun_at = result["total_steps"], result["begun_at"]
         if self._attempts.get(name, (None,))[0] != begun_at:
             self._attempts[name] = begun_at, self._work_done.get(name, 0.0)
-        _, earlier = self._attempts[name]
         done = self._expected[name] * (result["step"] - begun_at) / total
-        self._work_done[name] = earlier + done
+        self._work_done[name] = self._attempts[name][1] + done
         self._work_left[name] = self._expected[name] * (1 - result["step"] / total)
         if self._first_result is None:
             # Start the clock here, or start-up would count as slow training. What all running
