@@ -80,6 +80,7 @@ class ProgressCallback(tune.Callback):
         self._first_result: float | None = None
         self._first_reports: set[str] = set()
         self._untimed_work = 0.0
+        # Of each trial: the step at which its present attempt began, and the work done by then.
         self._attempts: dict[str, tuple[int, float]] = {}
         self._last_line = time.monotonic()
         self._bar = Progress(
