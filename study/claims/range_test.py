@@ -50,6 +50,7 @@ def verdict(
             UNDECIDED,
             f"{suggestion.seeds_without_answer} of {len(missing)} seeds have no true minimum: "
             f"{suggestion.advice}",
+            seeds=len(missing),
         )
     center, margin = math.log10(lr), math.log10(factor)
     decades = [math.log10(reading.lr) for reading in suggestion.readings if reading.lr]
