@@ -258,25 +258,25 @@ def confirmed_lines(results: Results) -> list[str]:
         return []
     best, objective = points[0], search_objectives(results)[0]
     unit = " %" if objective.endswith("_accuracy") else ""
-    measured = [(label(objective), objective, best.objective)]
+    metric = f" {label(objective).rpartition(' ')[2]}"  # of `validation accuracy`, named once
+    found = _mean_text(label(objective), objective, best.objective)
     if best.test_accuracy is not None:
-        measured.append(("test accuracy", "test_accuracy", best.test_accuracy))
-    found = ", ".join(
-        f"{what} {format_mean(name, mean.mean, mean.low, mean.high)}"
-        f"{' %' if name.endswith('_accuracy') else ''}"
-        for what, name, mean in measured
-    )
+        name = "test" if metric == " accuracy" else "test accuracy"
+        found += f", {_mean_text(name, 'test_accuracy', best.test_accuracy)}"
     in_search = f"{format_measurement(objective, best.search_value)}{unit}"
+    lucky = [rank for rank, point in enumerate(points, 1) if point.search_rank == 1 and rank > 1]
+    own = f"; its own best, trial {points[lucky[0] - 1].number}, ranks {lucky[0]}" if lucky else ""
     diverged = f"; {best.diverged} more diverged" if best.diverged else ""
-    lines = [
+    return [
         f"Best setting: {describe_settings(best.settings)}",
         f"  {found}, with {pluralize(len(best.values), 'fresh seed')}{diverged}",
-        f"  Trial {best.number} of the search, which had {in_search} there",
+        f"  It is trial {best.number} of the search, which had {in_search} there{own}",
     ]
-    for rank, point in enumerate(points[1:], 2):
-        if point.search_rank == 1:
-            lines.append(f"  The search's own best, trial {point.number}, ranks {rank} with them")
-    return lines
+
+
+def _mean_text(what: str, name: str, mean: Mean) -> str:
+    unit = " %" if name.endswith("_accuracy") else ""
+    return f"{what} {format_mean(name, mean.mean, mean.low, mean.high)}{unit}"
 
 
 def search_notes(results: Results) -> list[str]:

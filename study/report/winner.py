@@ -13,6 +13,7 @@ from search_spaces import kept
 from search_spaces.study import maximized, tie_order
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
+from study.analysis.search import confirmed_points, is_search
 from study.runs import layout
 
 _GRID = "fan"
@@ -22,13 +23,14 @@ _GRID = "fan"
 def winner_lines(results: Results, directory: Path) -> list[str]:
     """Return the lines that name the best trial's model and the command that trains it again.
 
-    Of a run on several data sets, the best trial of each. No lines if no trial has finished. A run
-    in a bucket has its models there.
+    Of a run on several data sets, the best trial of each. No lines if no trial has finished, and no
+    command if a search has confirmed its best points. A run in a bucket has its models there.
     """
     ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
     finished = results.trials[(results.trials["status"] == "finished") & ~ramps]
     finished = finished.dropna(subset=results.objective)
     lines = []
+    confirmed = is_search(results) and bool(confirmed_points(results))
     for dataset, trials in finished.groupby("dataset"):
         best = trials[results.objective].agg("max" if maximized(results.objective) else "min")
         tied = trials[trials[results.objective] == best].to_dict("records")
@@ -37,6 +39,8 @@ def winner_lines(results: Results, directory: Path) -> list[str]:
         model = Path(layout.TRIALS, str(winner["trial"]), layout.MODEL)
         if (directory / model).is_file():
             lines.append(f"Trained model of the best trial{on_dataset}: {model}")
+        if confirmed:  # the answer has the settings of a better one
+            continue
         if command := retrain_command(results, {k: winner[k] for k in settings_in(winner)}):
             lines += [f"To train the best trial{on_dataset} again, type", f"  {command}"]
     return lines

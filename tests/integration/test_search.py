@@ -100,7 +100,7 @@ def test_optuna_knows_how_each_trial_ended(searched):
 def test_the_report_is_made_again(searched, tmp_path, capsys):
     assert report.main([str(searched[0]), "--out", str(tmp_path)]) == 0
     printed = unwrapped(capsys.readouterr().out)
-    assert re.search(r"with \d fresh seeds?\s+Trial \d+ of the search, which had ", printed)
+    assert re.search(r"with \d fresh seeds? It is trial \d+ of the search, which had ", printed)
     assert (tmp_path / "figures" / "confirmed.svg").is_file()
 
 

@@ -114,10 +114,9 @@ def test_fresh_seeds_decide_the_rank_and_the_report_tells_of_a_lucky_winner():
     settings, *lines = confirmed_lines(search_results)
     assert settings.startswith("Best setting: optimizer ")
     assert lines == [
-        "  validation accuracy 95.50 [82.87, 98.94] %, test accuracy 94.50 [83.50, 98.31] %, "
-        "with 2 fresh seeds",
-        "  Trial 4 of the search, which had 95.00 % there",
-        "  The search's own best, trial 1, ranks 2 with them",
+        "  validation accuracy 95.50 [82.87, 98.94] %, test 94.50 [83.50, 98.31] %, with 2 fresh "
+        "seeds",
+        "  It is trial 4 of the search, which had 95.00 % there; its own best, trial 1, ranks 2",
     ]
     assert confirmed_lines(results(ENDS)) == []
 

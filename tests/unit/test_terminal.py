@@ -161,7 +161,7 @@ def test_a_retried_trial_prints_hostile_text(capsys, monkeypatch):
         {HOSTILE: 1.0},
         objective="validation_accuracy",
         complete=0,
-        total_seconds=1.0,
+        at_once=1,
     )
     callback.on_trial_recover(0, [], HOSTILE)
     assert capsys.readouterr().out == f"{HOSTILE}: RuntimeError: {HOSTILE}; retrying once\n"
@@ -179,7 +179,7 @@ def test_the_panel_of_a_terminal_shows_hostile_text(monkeypatch):
         {HOSTILE: 1.0},
         objective="validation_accuracy",
         complete=0,
-        total_seconds=1.0,
+        at_once=1,
     ) as callback:
         callback.on_trial_start(0, [], HOSTILE)
     assert f"  {HOSTILE}: starting" in page.getvalue()
