@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +16,9 @@ from typing import Any
 
 from study.runs import layout
 from study.runs.trial_folder import COMPLETE
+
+_PAUSE = 0.05
+"""seconds between two looks at a command"""
 
 
 @dataclass(frozen=True)
@@ -54,19 +59,37 @@ class Training:
 def run(module: str, *arguments: str) -> Usage:
     """Run `python -m module`. Raises: RuntimeError, with its output, if it fails."""
     command = [sys.executable, "-m", module, *arguments]
+    peak = 0.0
     started = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        output = process.stdout.read() if process.stdout else ""
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
         # Of this process alone; `getrusage` would add all others that have ended.
-        _, status, usage = os.wait4(process.pid, 0)
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            peak = _peak_memory(process.pid) or peak
+            time.sleep(_PAUSE)
+        wall, (_, status, usage) = time.perf_counter() - started, ended
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}:\n{output}")
-    return Usage(
-        time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-    )
+        if process.returncode:
+            output.seek(0)
+            raise RuntimeError(
+                f"{' '.join(command)} exited with {process.returncode}:\n{output.read()}"
+            )
+    return Usage(wall, usage.ru_utime + usage.ru_stime, peak)
+
+
+def _peak_memory(process: int) -> float | None:
+    """Return the peak of a process's memory so far, in MiB; None if it has ended.
+
+    Not `ru_maxrss`: Linux counts the memory of the parent, from which a process is forked, too.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else None
 
 
 def train(module: str, *arguments: str, folder: Path) -> Training:
