@@ -2,14 +2,18 @@
 
     python -m benchmarks.batches
 
-Processor time of one torch thread on MNIST. Sizes and parts take turns; each number is the median.
+Processor time of one torch thread on MNIST; each number is the median of a few rounds. Each batch
+size is measured in a process of its own: what the allocator does with memory depends on what the
+process did before.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
@@ -30,8 +34,7 @@ def main() -> int:
     data = datasets.load("mnist")
     print("Evaluation of 10,000 images, ms by the images that the net gets at once")
     for model in _EVALUATED:
-        run = Run(TrainConfig(model=model), data)
-        found = _medians({str(size): _evaluation(run, size) for size in _SIZES})
+        found = {size: _in_new_process(model, size) for size in _SIZES}
         print(f"  {model:12} " + "  ".join(f"{size}: {ms:7.0f}" for size, ms in found.items()))
     print("A step on all 60,000 images, ms, and their gather in a new order, which it does without")
     order = torch.randperm(len(data.train))
@@ -52,12 +55,19 @@ def main() -> int:
     return 0
 
 
-def _evaluation(run: Run, size: int) -> Callable[[], object]:
-    def evaluate() -> object:
-        evaluation.EVALUATION_BATCH = size
-        return evaluation.evaluate(run.model, run.loss, run.test_samples)
+def _in_new_process(model: str, size: int) -> float:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as executor:
+        return executor.submit(evaluation_milliseconds, model, size).result()
 
-    return evaluate
+
+def evaluation_milliseconds(model: str, size: int) -> float:
+    """Return the milliseconds in which `model` evaluates the test set, by `size` images."""
+    torch.set_num_threads(1)
+    run = Run(TrainConfig(model=model), datasets.load("mnist"))
+    evaluation.EVALUATION_BATCH = size
+    evaluate = {"": lambda: evaluation.evaluate(run.model, run.loss, run.test_samples)}
+    return _medians(evaluate)[""]
 
 
 def _medians(work: Mapping[str, Callable[[], object]]) -> dict[str, float]:
