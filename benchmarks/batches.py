@@ -34,8 +34,7 @@ def main() -> int:
     data = datasets.load("mnist")
     print("Evaluation of 10,000 images, ms by the images that the net gets at once")
     for model in _EVALUATED:
-        found = {size: _in_new_process(model, size) for size in _SIZES}
-        print(f"  {model:12} " + "  ".join(f"{size}: {ms:7.0f}" for size, ms in found.items()))
+        _print_row(model, {str(size): _in_new_process(model, size) for size in _SIZES})
     print("A step on all 60,000 images, ms, and their gather in a new order, which it does without")
     order = torch.randperm(len(data.train))
     for model, loss in _PERCEPTRONS.items():
@@ -50,9 +49,12 @@ def main() -> int:
         run = Run(config, data)
         assert run.length.full_batch
         parts = {"step": run.train_step, "gather": lambda: data.train[order]}
-        found = _medians(parts)
-        print(f"  {model:12} " + "  ".join(f"{part}: {ms:7.0f}" for part, ms in found.items()))
+        _print_row(model, _medians(parts))
     return 0
+
+
+def _print_row(model: str, milliseconds: Mapping[str, float]) -> None:
+    print(f"  {model:12} " + "  ".join(f"{what}: {ms:7.0f}" for what, ms in milliseconds.items()))
 
 
 def _in_new_process(model: str, size: int) -> float:
