@@ -27,24 +27,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet import registry
-from lenet.alike import ALIKE
-from lenet.config import TrainConfig
 from lenet.evaluation import EVALUATION_BATCH, evaluate
-from lenet.fused import FleetBatch, StackedModel, Unfusable, stack
+from lenet.fused import FleetBatch, StackedModel, stack
+from lenet.fused.batches import OrderedBatches
+from lenet.fused.checks import check_fusable
 from lenet.fused.replay import Capture, Replayed, cuda_graph
 from lenet.fused.updates import Update, update_key
 from lenet.records import Record
-from lenet.run_length import RunLength
-from lenet.samples import AnySamples, MapSamples, Samples
-from lenet.training import CHECK_EVERY, Run, sample_order
+from lenet.samples import AnySamples, Samples
+from lenet.training import CHECK_EVERY, Run
 
 # Rows of one order of samples share each batch and the first layer's product. That pays from this
 # mean number of rows on.
 _ROWS_PER_ORDER = 2
-
-# Samples that are gathered at once, over all orders.
-_GATHERED = 4_096
 
 
 def train(runs: Sequence[Run]) -> Iterator[tuple[Run, Record]]:
@@ -70,10 +65,7 @@ class Fleet:
         Raises: Unfusable if their settings `ALIKE`, devices or steps differ, or if their model
         cannot be stacked.
         """
-        _check_alike(runs)
-        for run in runs:
-            _check_stackable(run)
-        _check_randomness(runs[0])
+        check_fusable(runs)
         samples = runs[0].train_samples
         assert isinstance(samples, Samples)
         self._samples = samples
@@ -140,7 +132,7 @@ class Fleet:
             [n for n, span in enumerate(self._order_spans) for _ in range(span.start, span.stop)],
             device=self._device,
         )
-        self._batches = _Batches(
+        self._batches = OrderedBatches(
             self._samples,
             self._length,
             [self._runs[span.start].config for span in self._order_spans],
@@ -268,7 +260,9 @@ class Fleet:
         """
         size = targets.shape[1]
         if self._distinct:
-            part = Samples(inputs, targets)[self._order_of_row]
+            part = Samples(inputs, targets)
+            if len(self._order_spans) < len(self._runs):
+                part = part[self._order_of_row]
             return FleetBatch([part], [slice(0, len(self._runs))], size, distinct=True)
         parts = [Samples(*pair) for pair in zip(inputs, targets, strict=True)]
         return FleetBatch(parts, self._order_spans, size)
@@ -364,103 +358,6 @@ class Fleet:
             sums = (self._loss_sums, self._lowest, self._highest, self._correct)
             for of, value in zip(sums, of_run[run], strict=True):
                 of[row] = value
-
-
-class _Batches:
-    """The batches of several orders of the same samples, gathered many steps at a time."""
-
-    def __init__(self, samples: Samples, length: RunLength, configs: Sequence[TrainConfig]) -> None:
-        self._samples = samples
-        self._length = length
-        self._configs = configs
-        self._epoch = -1
-        self._span = slice(0, 0)
-        self._orders = self._inputs = self._targets = torch.empty(0)
-
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the batches after `step` steps: inputs (orders, size, ...), targets."""
-        if self._length.full_batch:
-            return self._samples.inputs.unsqueeze(0), self._samples.targets.unsqueeze(0)
-        epoch, position = divmod(step, self._length.steps_per_epoch)
-        size = self._length.batch_size
-        start = position * size
-        if epoch != self._epoch or not self._span.start <= start < self._span.stop:
-            self._gather(epoch, start)
-        window = slice(start - self._span.start, start - self._span.start + size)
-        return self._inputs[:, window], self._targets[:, window]
-
-    def _gather(self, epoch: int, start: int) -> None:
-        if epoch != self._epoch:
-            orders = [sample_order(config, epoch, self._length) for config in self._configs]
-            self._orders = torch.stack(orders).to(self._samples.inputs.device)
-            self._epoch = epoch
-        size = self._length.batch_size
-        steps = max(1, _GATHERED // (size * len(self._configs)))
-        self._span = slice(start, min(start + steps * size, len(self._samples)))
-        order = self._orders[:, self._span]
-        gathered = self._samples[order.flatten()]
-        self._inputs = gathered.inputs.unflatten(0, order.shape)
-        self._targets = gathered.targets.unflatten(0, order.shape)
-
-
-def _check_alike(runs: Sequence[Run]) -> None:
-    first = runs[0]
-    for run in runs[1:]:
-        for name in ALIKE:
-            one, other = getattr(first.config, name), getattr(run.config, name)
-            if one != other:
-                raise Unfusable(f"{name} differs: {one} and {other}")
-        if run.device != first.device or run.step != first.step:
-            raise Unfusable(
-                f"one is at step {first.step} on {first.device}, another at step {run.step} on "
-                f"{run.device}"
-            )
-        mine, theirs = run.train_samples, first.train_samples
-        same = (
-            isinstance(mine, Samples)
-            and isinstance(theirs, Samples)
-            and mine.inputs.data_ptr() == theirs.inputs.data_ptr()
-        )
-        if not same and isinstance(mine, Samples):
-            raise Unfusable("their training samples are not the same tensors")
-
-
-def _check_stackable(run: Run) -> None:
-    """Raise `Unfusable` for what a fleet does not do: a run with it trains alone."""
-    config, samples = run.config, run.train_samples
-    if config.precision != "fp32":
-        raise Unfusable(f"precision={config.precision}: fleets train in fp32 only")
-    if registry.is_own(config.optimizer):
-        raise Unfusable(f"optimizer={config.optimizer} is your own, whose rule is not known here")
-    if config.clip_norm is not None:
-        raise Unfusable(f"clip_norm={config.clip_norm:g} depends on one member's gradients")
-    if isinstance(samples, MapSamples):
-        raise Unfusable(
-            f"dataset={config.dataset} is not in memory: each run reads its own batches"
-        )
-    if samples.targets.dim() > 1:
-        raise Unfusable(f"dataset={config.dataset} has targets of several dimensions")
-
-
-def _check_randomness(run: Run) -> None:
-    """Raise `Unfusable` if the model draws from torch's global random state.
-
-    It would draw the same numbers for all members, and others than alone.
-    """
-    model = copy.deepcopy(run.model).train()
-    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
-        before = _global_state(run.device)
-        with torch.no_grad():
-            model(run.train_samples[:2].load().inputs)
-        if not before.equal(_global_state(run.device)):
-            raise Unfusable(
-                f"model={run.config.model} draws from torch's global random state, as "
-                "torch.nn.Dropout does: use lenet.models.dropout.Dropout"
-            )
-
-
-def _global_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def _order_key(run: Run) -> tuple[int, bool]:

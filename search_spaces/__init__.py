@@ -1,6 +1,6 @@
-"""The studies, one file each.
+"""The studies, each in a module or package of its own.
 
-Every module of this package that defines `STUDY`, or a tuple `STUDIES`, is listed by
+Every module or package in here that defines `STUDY`, or a tuple `STUDIES`, is listed by
 `python -m study` and runs by the study's name.
 """
 
@@ -20,7 +20,7 @@ _kept: dict[str, Study] = {}
 
 @cache
 def studies() -> dict[str, Study]:
-    """Return every study by name, in the order of their files."""
+    """Return every study by name, in the order of their modules."""
     found: dict[str, Study] = {}
     for module_info in pkgutil.iter_modules(__path__, f"{__name__}."):
         module = importlib.import_module(module_info.name)

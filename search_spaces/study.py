@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,11 +14,11 @@ from lenet.config import (
     check_setting,
     coerce,
     parse_metric,
-    settings_in,
     unknown_name,
 )
 from lenet.records import Record
 from search_spaces.length import as_many_steps, check_batch_size
+from search_spaces.objective import declare_metric
 from search_spaces.space import SearchSpace, Space, apply_choices, from_grid, without_foreign
 
 Settings = Mapping[str, Any]
@@ -161,7 +160,8 @@ class Study:
     """(where, settings): a trial whose settings match `where` has these too, such as the
     hyperparameters of one optimizer"""
     objective: str = "validation_accuracy"
-    """the field of a record that ranks points; see `maximized` for its direction"""
+    """the field of a record that ranks points; `search_spaces.objective.maximized` has its
+    direction"""
     space: Space = ()
     """what a search varies, if not the values of the one grid"""
     stochastic: bool = True
@@ -181,13 +181,13 @@ class Study:
     def __post_init__(self) -> None:
         for metric in self.metrics:
             parse_metric(metric.setting)
-            if _MAXIMIZED.setdefault(metric.name, metric.maximize) != metric.maximize:
-                raise ConfigError(
-                    f"metric {metric.name} of {self.name} has another direction than the metric of "
-                    "this name in another study: rename it"
-                )
-            if (metric.low, metric.high) != (None, None):
-                _RANGES[metric.name] = (metric.low, metric.high)
+            declare_metric(
+                metric.name,
+                maximize=metric.maximize,
+                low=metric.low,
+                high=metric.high,
+                study=self.name,
+            )
         self._check_objective()
         # Remembered here, because a choice of the user may replace it in `fixed`.
         made_for = self.made_for or self.fixed.get("dataset", TrainConfig.dataset)
@@ -406,69 +406,6 @@ class Study:
             coordinates.append(f"{prefix}{value}")
         name = "_".join([*coordinates, f"seed{config.seed}"])
         return _shortened(name.replace("/", "-").replace(":", "-"))
-
-
-def maximized(objective: str) -> bool:
-    """Return True if higher is better: accuracies and speeds, as opposed to losses and seconds.
-
-    A metric of a study has the direction that the study declares.
-    """
-    metric = objective.removeprefix("validation_").removeprefix("test_")
-    if metric in _MAXIMIZED:
-        return _MAXIMIZED[metric]
-    return "accuracy" in objective or objective.endswith("_per_second")
-
-
-_MAXIMIZED: dict[str, bool] = {}
-"""Whether higher is better, by the name of each metric that a study of this process declares."""
-
-
-_RANGES: dict[str, tuple[float | None, float | None]] = {}
-"""The lowest and highest value of each metric that a study of this process declares them for."""
-
-
-def range_of(column: str) -> tuple[float | None, float | None]:
-    """Return the lowest and the highest value of a metric, as its study declares them."""
-    metric = column.removeprefix("validation_").removeprefix("test_")
-    return _RANGES.get(metric, (None, None))
-
-
-def know_directions(metrics: Iterable[str]) -> None:
-    """Make `maximized` know metrics from their texts in `TrainConfig.metrics`.
-
-    A worker reads them from a config, without the study that declares them.
-    """
-    for text in metrics:
-        name, is_maximized, _ = parse_metric(text)
-        _MAXIMIZED.setdefault(name, is_maximized)
-
-
-def worst_value(objective: str, *, is_maximized: bool, of_range: bool = True) -> float:
-    """Return a value that no better trial has: 0 of accuracies and speeds, else an infinity.
-
-    A metric whose study declares the end of its range has that, if `of_range`.
-    """
-    declared = range_of(objective)[0 if is_maximized else 1]
-    if of_range and declared is not None:
-        return declared
-    if not is_maximized:
-        return math.inf
-    return 0.0 if objective.endswith(("accuracy", "_per_second")) else -math.inf
-
-
-def tie_order(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the sort key of a trial among trials with the same objective.
-
-    They are sorted by their settings in the order of `SETTINGS`, missing values last, as the rows
-    of the leaderboard are. So the first of them belongs to the best setting.
-    """
-    values = [settings[name] for name in settings_in(settings)]
-    missing = [value is None or value != value for value in values]
-    texts = [tuple(value) if isinstance(value, list) else value for value in values]
-    return tuple(
-        (is_missing, "" if is_missing else value)
-        for is_missing, value in zip(missing, texts, strict=True)
-    )
 
 
 def _differing(one: TrainConfig, other: TrainConfig) -> str:

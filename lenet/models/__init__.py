@@ -61,7 +61,7 @@ def build_model(
         )
     keywords = _select_keywords(name, model_class, offered, own or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` seeds GPUs too
         try:
             model = model_class(**keywords)
         except ConfigError:

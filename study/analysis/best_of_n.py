@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results
 from study.analysis.search import is_search, search_trials

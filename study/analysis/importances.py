@@ -19,8 +19,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
+from search_spaces.objective import maximized
 from search_spaces.space import Choice, Range
-from search_spaces.study import maximized
 from study.analysis.results import Results
 from study.analysis.search import (
     MIN_FOR_IMPORTANCES,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis import paired
 from study.analysis.leaderboard import settings_of
 from study.analysis.results import Results

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lenet.config import settings_in
 from lenet.records import Record
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis import statistics
 from study.analysis.points import distinguishing_settings
 from study.analysis.quantity import support_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis import statistics
 from study.analysis.quantity import support_of
 from study.analysis.range_test import RAMP

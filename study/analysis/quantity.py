@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from search_spaces.study import maximized, range_of, worst_value
+from search_spaces.objective import maximized, range_of, worst_value
 from study.analysis.statistics import NON_NEGATIVE, SHARE, UNBOUNDED, Support
 
 Moment = Mapping[str, float]

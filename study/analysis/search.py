@@ -14,8 +14,8 @@ import optuna
 import pandas as pd
 
 from lenet.config import TrainConfig, settings_in
+from search_spaces.objective import maximized, worst_value
 from search_spaces.space import Choice, Dimension, Range
-from search_spaces.study import maximized, worst_value
 from study.analysis import statistics
 from study.analysis.quantity import support_of
 from study.analysis.results import Results

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.lr_sensitivity import threshold
 from study.analysis.quantity import support_of
 from study.analysis.results import Results

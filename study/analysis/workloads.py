@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from lenet import registry
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.points import distinguishing_settings
 from study.analysis.quantity import Quantity
 from study.analysis.range_test import RAMP

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
 from study.analysis.results import select
 from study.analysis.wording import describe_settings

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
 from study.analysis.wording import describe_settings, format_value
 from study.claims.evidence import Evidence, Untestable, paired_differences

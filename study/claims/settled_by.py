@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
 from study.claims.evidence import Evidence, paired_differences
 from study.claims.verdict import Bounds, Verdict

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from lenet.config import ConfigError
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
 from study.analysis.statistics import CONFIDENCE, MAX_SEEDS
 from study.analysis.trend import FEWEST_POSITIONS, Trend, page_trend

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lenet.config import check_setting
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.points import FinalPoint, final_points, values_of
 from study.analysis.results import Results
 from study.analysis.wording import format_value, label, provenance

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.results import Results
 from study.analysis.search import search_objectives, search_provenance, search_trials
 from study.figures import scales, style

@@ -14,8 +14,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
+from search_spaces.objective import maximized
 from search_spaces.space import Choice, Dimension
-from search_spaces.study import maximized
 from study.analysis.results import Results
 from study.analysis.search import finished_trials, search_objectives, search_trials, searched_space
 from study.analysis.wording import format_measurement, format_value, label

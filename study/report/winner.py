@@ -10,7 +10,7 @@ from typing import Any
 import search_spaces
 from lenet.config import ConfigError, TrainConfig, settings_in
 from search_spaces import kept
-from search_spaces.study import maximized, tie_order
+from search_spaces.objective import maximized, tie_order
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import confirmed_points, is_search

@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 
 from lenet.config import ConfigError, TrainConfig
 from lenet.records import last_finite
-from search_spaces.study import PlannedTrial, maximized
+from search_spaces.objective import maximized
+from search_spaces.study import PlannedTrial
 from study.runs import layout
 from study.runs.bucket import BucketPath
 from study.runs.local import LocalPath

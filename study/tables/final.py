@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lenet.config import ConfigError
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
 from study.analysis.wording import column_heading

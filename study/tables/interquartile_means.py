@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.resampling import iqm, stratified_bootstrap
 from study.analysis.results import Results
 from study.analysis.wording import column_heading, format_mean

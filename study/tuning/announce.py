@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from search_spaces.study import PlannedTrial, maximized
+from search_spaces.objective import maximized
+from search_spaces.study import PlannedTrial
 from study.analysis.hardware import Hardware
 from study.analysis.wording import format_duration, label, pluralize
 from study.cluster import announce

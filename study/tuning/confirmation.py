@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lenet.config import TrainConfig
-from search_spaces.study import PlannedTrial, maximized
+from search_spaces.objective import maximized
+from search_spaces.study import PlannedTrial
 from study.analysis.results import Results
 from study.analysis.search import confirmation_name, rank_trials, search_trials
 from study.analysis.wording import pluralize

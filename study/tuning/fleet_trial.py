@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from lenet.config import TrainConfig
 from lenet.fleet import Fleet
 from lenet.records import Record
 from lenet.training import Run
-from search_spaces.study import know_directions
+from search_spaces.objective import know_directions
 from study.cluster.checkpoint import as_bytes, restore_fleet
 from study.runs.fleet_checkpoint import FleetCheckpoint
 from study.runs.trial_folder import TrialFolder
 from study.tuning.trial import Trial, log, log_progress
+
+_WRITERS = 16
+"""Threads that save members. A disk commits the files of many threads at once, and a bucket answers
+many requests at once: one after the other, every member would wait for each of its files."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
@@ -60,7 +69,8 @@ class FleetTrial(Trial):
         for config in configs.values():
             know_directions(config.metrics or ())
         folders = {name: TrialFolder.in_run(self._home, name) for name in configs}
-        complete = {name for name, folder in folders.items() if folder.complete}
+        are_complete = _for_all(folders.values(), lambda folder: folder.complete)
+        complete = {name for name, done in zip(folders, are_complete, strict=True) if done}
         stopped_at: dict[str, int] = {}
         for name in complete:
             records_so_far = folders[name].records()
@@ -69,12 +79,13 @@ class FleetTrial(Trial):
                 stopped_at[name] = records_so_far[-1].step
         if len(complete) == len(configs):
             return
-        for name, folder in folders.items():
-            if name not in complete:
-                place = {"fleet": self._name, "fleet_size": len(configs)}
-                folder.begin(self._details(name, configs[name]) | place)
-        runs = {name: self._make_run(config) for name, config in configs.items()}
         unfinished = {name: folders[name] for name in configs if name not in complete}
+        place = {"fleet": self._name, "fleet_size": len(configs)}
+        _for_all(
+            unfinished.items(),
+            lambda item: item[1].begin(self._details(item[0], configs[item[0]]) | place),
+        )
+        runs = {name: self._make_run(config) for name, config in configs.items()}
         records = restore_fleet(self._name, runs, unfinished, self._checkpoint.read(), log)
         for name, run in runs.items():
             if name in records:
@@ -119,15 +130,14 @@ class FleetTrial(Trial):
         """
         if self._seconds_between_reports:  # there is no scheduler
             return
-        leaving = {
-            run
-            for run, member in self._members.items()
-            if (
-                member.stopped_at is not None and fleet.step >= member.stopped_at
-                if member.complete
-                else member.folder.stopped
-            )
-        }
+
+        def leaves(member: Member) -> bool:
+            if member.complete:
+                return member.stopped_at is not None and fleet.step >= member.stopped_at
+            return member.folder.stopped
+
+        are_leaving = _for_all(self._members.values(), leaves)
+        leaving = {run for run, out in zip(self._members, are_leaving, strict=True) if out}
         if leaving:
             fleet.remove(leaving)
             self._members = {r: m for r, m in self._members.items() if r not in leaving}
@@ -142,14 +152,10 @@ class FleetTrial(Trial):
             if due and fleet.resumable:
                 break
         started = time.monotonic()
-        for run, member in self._members.items():
-            if member.complete:
-                continue
+        unsaved = [member for member in self._members.values() if not member.complete]
+        for member in unsaved:
             log_progress(member.name, member.records, self._objectives[0])
-            if run.finished:
-                self._finish(member.folder, run, member.records)
-            else:
-                member.folder.save(member.records, None, run.length)
+        _for_all(unsaved, self._save)
         # After the records, so none before it can be missing. Until then, a member that has ended
         # is in the checkpoint before, and is trained again with the others.
         if fleet.finished:
@@ -160,3 +166,18 @@ class FleetTrial(Trial):
             }
             self._checkpoint.write(as_bytes(states))
         self._seconds_to_save = time.monotonic() - started
+
+    def _save(self, member: Member) -> None:
+        if member.run.finished:
+            self._finish(member.folder, member.run, member.records)
+        else:
+            member.folder.save(member.records, None, member.run.length)
+
+
+def _for_all(items: Iterable[Item], action: Callable[[Item], Result]) -> list[Result]:
+    """Call `action` with every item, in several threads, and return the results in order.
+
+    Raises the error of the first item that has one, after all calls that had begun.
+    """
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        return list(writers.map(action, items))

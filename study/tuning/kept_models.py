@@ -9,7 +9,8 @@ from typing import Any
 from ray import tune
 
 from lenet.records import last_finite
-from search_spaces.study import PlannedTrial, maximized, tie_order
+from search_spaces.objective import maximized, tie_order
+from search_spaces.study import PlannedTrial
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import TrialFolder
 

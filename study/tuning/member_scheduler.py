@@ -13,7 +13,7 @@ from ray.tune.schedulers import (
 )
 
 from lenet.records import Record
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.runs.trial_folder import COMPLETE
 from study.tuning.trial import comparable
 

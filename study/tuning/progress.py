@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from search_spaces.study import maximized
+from search_spaces.objective import maximized
 from study.analysis.wording import format_duration, format_measurement, label
 from study.terminal import print_note
 

@@ -19,8 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lenet.config import TrainConfig
 from lenet.records import Record, last_finite
+from search_spaces.objective import maximized, worst_value
 from search_spaces.space import Choice, Dimension, SearchSpace
-from search_spaces.study import PlannedTrial, maximized, worst_value
+from search_spaces.study import PlannedTrial
 from study.analysis.search import quiet_optuna, trial_name, trial_number
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import TrialFolder

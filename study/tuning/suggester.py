@@ -17,7 +17,8 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from search_spaces.study import PlannedTrial, maximized
+from search_spaces.objective import maximized
+from search_spaces.study import PlannedTrial
 from study.analysis.search import quiet_optuna, trial_number
 from study.runs.run_folder import RunFolder
 from study.tuning import databases

@@ -17,7 +17,7 @@ from lenet.config import ConfigError, TrainConfig
 from lenet.devices import describe_device, training_device
 from lenet.records import Record, last_finite
 from lenet.training import Run, train
-from search_spaces.study import know_directions, maximized, worst_value
+from search_spaces.objective import know_directions, maximized, worst_value
 from study.cluster.checkpoint import as_bytes, restore
 from study.cluster.datasets import Shared, shared_dataset
 from study.runs.storage import OutOfReach, access_problem, import_problem, parse_location

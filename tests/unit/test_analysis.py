@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lenet.config import ConfigError, TrainConfig
-from search_spaces.study import know_directions
+from search_spaces.objective import know_directions
 from study.analysis.failures import failure_sentences
 from study.analysis.leaderboard import best_per_optimizer, count_excluded, leaderboard
 from study.analysis.quantity import Quantity

@@ -12,8 +12,9 @@ import pytest
 import search_spaces
 from lenet import ConfigError
 from search_spaces import lr_range as ranges
+from search_spaces.objective import maximized
 from search_spaces.space import Choice, Range
-from search_spaces.study import Metric, Table, maximized
+from search_spaces.study import Metric, Table
 from study import api, grid, lr_range
 from study.analysis.quantity import Quantity, support_of
 from study.analysis.results import Results

@@ -11,7 +11,8 @@ import search_spaces
 from lenet import TrainConfig
 from lenet.records import Record
 from lenet.trained import load
-from search_spaces.study import Metric, PlannedTrial, know_directions, worst_value
+from search_spaces.objective import know_directions, worst_value
+from search_spaces.study import Metric, PlannedTrial
 from study.cluster.datasets import share
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.run_folder import RunFolder

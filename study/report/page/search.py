@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from search_spaces.objective import maximized
 from search_spaces.space import Dimension, Range
-from search_spaces.study import maximized
 from study.analysis.results import Results
 from study.analysis.search import (
     finished_trials,

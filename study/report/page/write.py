@@ -14,7 +14,8 @@ import jinja2
 import search_spaces
 from lenet.config import settings_in
 from search_spaces import kept
-from search_spaces.study import Claim, maximized
+from search_spaces.objective import maximized
+from search_spaces.study import Claim
 from study.analysis.hardware import Hardware, measured_seconds
 from study.analysis.range_test import RAMP
 from study.analysis.speedup import is_scaling
