@@ -16,7 +16,8 @@ from search_spaces.objective import know_directions
 from study.cluster.checkpoint import as_bytes, restore_fleet
 from study.runs.fleet_checkpoint import FleetCheckpoint
 from study.runs.trial_folder import TrialFolder
-from study.tuning.trial import Trial, log, log_progress
+from study.tuning.kept_models import ModelRank, model_rank
+from study.tuning.trial import Trial, comparable, log, log_progress
 
 _WRITERS = 16
 """Threads that save members. A disk commits the files of many threads at once, and a bucket answers
@@ -155,7 +156,8 @@ class FleetTrial(Trial):
         unsaved = [member for member in self._members.values() if not member.complete]
         for member in unsaved:
             log_progress(member.name, member.records, self._objectives[0])
-        _for_all(unsaved, self._save)
+        kept = self._members_with_kept_models(unsaved)
+        _for_all(unsaved, lambda member: self._save(member, keep_model=member in kept))
         # After the records, so none before it can be missing. Until then, a member that has ended
         # is in the checkpoint before, and is trained again with the others.
         if fleet.finished:
@@ -167,9 +169,26 @@ class FleetTrial(Trial):
             self._checkpoint.write(as_bytes(states))
         self._seconds_to_save = time.monotonic() - started
 
-    def _save(self, member: Member) -> None:
+    def _members_with_kept_models(self, members: Iterable[Member]) -> list[Member]:
+        """Return the members whose models are written, if they have ended.
+
+        If the driver keeps the best model only, so does a fleet: writing the others for the driver
+        to delete would take as long as all other files of its trials.
+        """
+        finished = [m for m in members if m.run.finished and not m.records[-1].diverged]
+        if self._keep_models != "best" or not finished:
+            return finished if self._keep_models == "all" else []
+        objective = self._objectives[0]
+
+        def rank(member: Member) -> ModelRank:
+            value = comparable(member.records, objective)
+            return model_rank(objective, value, member.run.config.to_dict(), member.name)
+
+        return [min(finished, key=rank)]
+
+    def _save(self, member: Member, *, keep_model: bool) -> None:
         if member.run.finished:
-            self._finish(member.folder, member.run, member.records)
+            self._finish(member.folder, member.run, member.records, keep_model=keep_model)
         else:
             member.folder.save(member.records, None, member.run.length)
 

@@ -14,20 +14,30 @@ from search_spaces.study import PlannedTrial
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import TrialFolder
 
+ModelRank = tuple[float, tuple[Any, ...], str]
+"""Sorts trials by whose model is kept: the objective, negative if higher is better; the order of
+ties; the name of the trial."""
+
+
+def model_rank(objective: str, value: float, settings: Mapping[str, Any], name: str) -> ModelRank:
+    """Return the rank of the trial `name`, whose objective has `value`; the lowest is kept."""
+    return (-value if maximized(objective) else value, tie_order(settings), name)
+
 
 class KeepBestModel(tune.Callback):
     """Keeps one trained model of each data set: that of the trial with the best objective.
 
     Of equal trials, the first by `tie_order` stays. A trial that diverged, failed or was stopped
-    has no trained model. Since a loser's model is deleted as soon as its trial ends, a run of a
-    thousand trials needs room for few models.
+    has no trained model, nor has one that another of its fleet surpassed when both ended. Since a
+    loser's model is deleted as soon as its trial ends, a run of a thousand trials needs room for
+    few models.
     """
 
     def __init__(self, folder: RunFolder, objective: str) -> None:
         self._folder = folder
         self._objective = objective
-        self._best: dict[str, tuple[float, tuple[Any, ...], str]] = {}
-        """of each data set: minus the objective (or a loss), tie order, and name of the trial"""
+        self._best: dict[str, ModelRank] = {}
+        """by data set"""
         for planned, value in folder.map_trials(self._measure):
             if value is not None:
                 self._offer(planned.config.to_dict(), value, planned.name)
@@ -49,8 +59,7 @@ class KeepBestModel(tune.Callback):
 
     def _offer(self, settings: Mapping[str, Any], value: float, name: str) -> None:
         dataset = settings["dataset"]
-        cost = -value if maximized(self._objective) else value
-        offered = (cost, tie_order(settings), name)
+        offered = model_rank(self._objective, value, settings, name)
         best = self._best.get(dataset, offered)
         self._best[dataset] = min(best, offered)
         loser = max(best, offered)[-1]

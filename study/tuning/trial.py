@@ -41,7 +41,7 @@ class Trial(tune.Trainable):
         use_gpu: bool,
         objectives: Sequence[str],
         seconds_between_reports: float,
-        keep_model: bool,
+        keep_models: str,
     ) -> None:
         torch.set_num_threads(threads)
         self._threads = threads
@@ -55,7 +55,7 @@ class Trial(tune.Trainable):
         self._objectives = objectives
         self._seconds_between_reports = seconds_between_reports
         self._seconds_to_save = 0.0
-        self._keep_model = keep_model
+        self._keep_models = keep_models
         self._first: str = config["trial"]["name"]
         self._next_trial: dict[str, Any] | None = config["trial"]
         self._run: Run | None
@@ -148,15 +148,18 @@ class Trial(tune.Trainable):
         log_progress(self._name, self._records, self._objectives[0])
         started = time.monotonic()
         if run.finished:
-            self._finish(self._folder, run, self._records)
+            keep_model = self._keep_models != "none"
+            self._finish(self._folder, run, self._records, keep_model=keep_model)
         else:
             self._folder.save(self._records, as_bytes(run.state_dict()), run.length)
         self._seconds_to_save = time.monotonic() - started
 
-    def _finish(self, folder: TrialFolder, run: Run, records: Sequence[Record]) -> None:
-        """Save the whole curve of a run that has ended, and its model if models are kept."""
+    def _finish(
+        self, folder: TrialFolder, run: Run, records: Sequence[Record], *, keep_model: bool
+    ) -> None:
+        """Save the whole curve of a run that has ended and, unless it diverged, its model."""
         diverged = records[-1].diverged
-        model = trained.as_bytes(run) if self._keep_model and not diverged else None
+        model = trained.as_bytes(run) if keep_model and not diverged else None
         folder.finish("diverged" if diverged else "finished", records, model)
 
     def _seconds_until_report(self) -> float:

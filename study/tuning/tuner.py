@@ -149,7 +149,7 @@ def run_trials(
                 study=study,
                 objectives=objectives,
                 scheduler=scheduler,
-                keep_model=keep_models != "none",
+                keep_models=keep_models,
             ),
             tune_config=tune.TuneConfig(
                 scheduler=_scheduler(
@@ -193,7 +193,7 @@ def _trainable(
     study: str,
     objectives: Sequence[str],
     scheduler: str,
-    keep_model: bool,
+    keep_models: str,
 ) -> Any:
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -204,7 +204,7 @@ def _trainable(
             use_gpu=resources.gpus_per_trial > 0,
             objectives=tuple(objectives),
             seconds_between_reports=SECONDS_BETWEEN_REPORTS if scheduler == "none" else 0.0,
-            keep_model=keep_model,
+            keep_models=keep_models,
         ),
         tune.PlacementGroupFactory([resources.bundle]),
     )

@@ -34,7 +34,7 @@ PLAN = [
 def begin(digits):
     """Begins the fleet, or what `config` holds, in the run's folder as a new worker."""
 
-    def begin(home, config=None):
+    def begin(home, config=None, *, keep_models="all"):
         home.mkdir(exist_ok=True)
         (home / "run.json").write_text("{}")
         worker = FleetTrial.__new__(FleetTrial)
@@ -46,7 +46,7 @@ def begin(digits):
             use_gpu=False,
             objectives=("validation_accuracy",),
             seconds_between_reports=0.0,  # a report and a checkpoint after each epoch
-            keep_model=True,
+            keep_models=keep_models,
         )
         return worker
 
@@ -110,6 +110,20 @@ def test_a_resumed_fleet_ends_as_an_undisturbed_one(steps, begin, tmp_path, undi
     assert all(same(found[name], undisturbed[name]) for name in CONFIGS)
     assert trial(tmp_path, "adam").state()["attempts"] == 2
     assert trial(tmp_path, "diverging").state()["attempts"] == 1
+
+
+def test_of_members_that_end_together_only_the_best_leaves_a_model(begin, tmp_path):
+    train_to_the_end(begin(tmp_path, keep_models="best"))
+    accuracy = {name: curve[-1].validation_accuracy for name, curve in records(tmp_path).items()}
+    assert accuracy["adam"] != accuracy["sgd"]
+    best = max(("adam", "sgd"), key=accuracy.__getitem__)
+    # `brief` ended before them, when nobody knew how they would end.
+    assert {name for name in CONFIGS if trial(tmp_path, name).has_model()} == {best, "brief"}
+
+
+def test_no_member_leaves_a_model_that_nobody_keeps(begin, tmp_path):
+    train_to_the_end(begin(tmp_path, keep_models="none"))
+    assert not any(trial(tmp_path, name).has_model() for name in CONFIGS)
 
 
 def test_a_member_that_ended_after_the_checkpoint_keeps_its_slot(begin, tmp_path, undisturbed):

@@ -37,7 +37,7 @@ def worker(tmp_path, digits):
             run_folder=str(tmp_path),
             threads=1,
             objectives=("validation_accuracy",),
-            **{"use_gpu": False, "seconds_between_reports": 0.0, "keep_model": True, **more},
+            **{"use_gpu": False, "seconds_between_reports": 0.0, "keep_models": "all", **more},
         )
         return trial
 
