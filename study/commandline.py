@@ -1,4 +1,4 @@
-"""What the commands share: options, types of their values, and one line for an error."""
+"""Shared parts of the commands: options, types of their values, and one-line errors."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def add_precision(group: argparse._ArgumentGroup) -> None:
 
 
 def add_request(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
-    """Add `--seeds`, `--budget` and `--set`."""
+    """Add `--seeds`, `--budget`, `--precision` and `--set`."""
     group.add_argument(
         "--seeds", type=repeats, metavar="N", help=f"train every point with N seeds ({seeds})"
     )
@@ -93,7 +93,7 @@ def add_request(group: argparse._ArgumentGroup, seeds: int = 1) -> None:
 
 
 def add_budget_and_settings(group: argparse._ArgumentGroup) -> None:
-    """Add `--budget` and `--set`."""
+    """Add `--budget`, `--precision` and `--set`."""
     add_budget(group)
     add_precision(group)
     group.add_argument(
@@ -107,7 +107,7 @@ def add_budget_and_settings(group: argparse._ArgumentGroup) -> None:
 
 
 def add_places(parser: argparse.ArgumentParser, *, keep_models: bool = False) -> None:
-    """Add the options that name folders and buckets, and which trained models they keep."""
+    """Add the options for folders, buckets and trackers, and `--keep-models` if wanted."""
     where = parser.add_argument_group("data and results")
     where.add_argument("--data-dir", type=existing_folder, help="folder of the data sets")
     where.add_argument(
@@ -159,7 +159,7 @@ def add_reuse(group: argparse._ArgumentGroup) -> None:
 
 
 def add_resources(parser: argparse.ArgumentParser) -> None:
-    """Add what trials run on, how they are packed into fleets, and `--dry-run`."""
+    """Add the options for the resources of trials, `--pack`, and `--dry-run`."""
     how = parser.add_argument_group("resources")
     how.add_argument(
         "--cpus-per-trial", type=amount, metavar="N", help="CPUs, and so threads, per trial (1)"
@@ -189,7 +189,7 @@ def add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_hardware(parser: argparse.ArgumentParser) -> None:
-    """Add what `--dry-run` compares the ways to use the hardware with."""
+    """Add the options for the comparison of hardware that `--dry-run` prints."""
     where = parser.add_argument_group("where to put the hardware, with --dry-run")
     where.add_argument(
         "--scaling",
@@ -210,7 +210,7 @@ def hardware_request(options: argparse.Namespace) -> HardwareRequest:
 
 
 def add_cluster(group: argparse._ArgumentGroup) -> None:
-    """Add which Ray to use."""
+    """Add `--address` and `--autoscale`."""
     group.add_argument(
         "--address", help="of a Ray cluster (default: RAY_ADDRESS, else a local Ray)"
     )
@@ -283,11 +283,11 @@ def refuse_with_resume(options: argparse.Namespace, *settled: str) -> None:
 def train(
     job: Job, tool: str, typed: Sequence[str], *, dry_run: bool, log: Sequence[str] = ()
 ) -> int:
-    """Train what the command `tool` requests, or print the plan alone. Return the exit code."""
+    """Train what the command `tool` requests, or only print the plan. Return the exit code."""
     job = job.with_command(["python", "-m", tool, *typed])
     try:
         return job.train(make_console(), dry_run=dry_run, log=log).value
-    except StorageFailed:  # which has been explained
+    except StorageFailed:  # its message has been printed
         return 1
 
 

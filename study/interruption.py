@@ -28,9 +28,9 @@ def treat_signals_as_ctrl_c() -> None:
 
 
 def ignore_further_signals() -> None:
-    """Ignore Ctrl-C, SIGTERM and SIGHUP from now on, in a command that ends by one of them.
+    """Ignore Ctrl-C, SIGTERM and SIGHUP from now on, in a command that one of them is ending.
 
-    A second one would otherwise end it with a traceback. Does nothing outside the main thread.
+    A second signal would otherwise print a traceback. Does nothing outside the main thread.
     """
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -42,7 +42,7 @@ def ignore_further_signals() -> None:
 def restored_ctrl_c() -> Iterator[None]:
     """Restore the SIGINT handler on exit.
 
-    Ray Tune and Ray Train 2.60 leave handlers behind that do nothing once they have returned.
+    When Ray Tune and Ray Train 2.60 return, they leave handlers behind that do nothing.
     """
     before = signal.getsignal(signal.SIGINT)
     try:

@@ -17,7 +17,7 @@ from lenet.registry import is_own
 
 
 class OwnKindFailed(ConfigError):
-    """A kind of the user's own raised an error, which the message names with file and line."""
+    """The user's own kind raised an error; the message names it with its file and line."""
 
 
 class Declared(Protocol):
@@ -32,7 +32,7 @@ class Declared(Protocol):
 
 
 def problem_of(declared: Declared) -> str:
-    """Say why a kind of the user's own cannot be loaded; empty if it can."""
+    """Say why the user's own kind cannot be loaded; empty if it can."""
     if is_own(declared.kind):
         try:
             load_object(declared.kind)
@@ -56,7 +56,7 @@ class Kinds:
     def find(self, name: str) -> Callable[..., Any]:
         """Return the function of a kind; "package.module:function" is the user's own.
 
-        Raises: ConfigError, naming the nearest, if unknown.
+        Raises: ConfigError, naming the nearest kind, if `name` is unknown.
         """
         if is_own(name):
             own: Callable[..., Any] = load_object(name)

@@ -16,14 +16,14 @@ from study.tracking.log import log_trials, logged_while_training
 def train_and_report(
     engine: Engine, console: Console, *, dry_run: bool, trackers: Sequence[str] = ()
 ) -> Ending:
-    """Train what `engine` has planned, report it and publish it. Return how it ended.
+    """Train what `engine` has planned, then report and publish the run. Return how it ended.
 
     Its trials are logged to `trackers`, too.
 
-    If Ctrl-C or a failing disk or bucket ends the training or the report, the command that resumes
-    the run is printed.
+    If Ctrl-C or a failing disk or bucket ends the training or the report, print the command that
+    resumes the run.
 
-    Raises: StorageFailed if it was a disk or bucket.
+    Raises: StorageFailed if a disk or bucket failed.
     """
     try:
         if not engine.prepare(dry_run=dry_run):
@@ -53,7 +53,7 @@ def _train(engine: Engine, console: Console, trackers: Sequence[str]) -> Ending:
         if not folder.plan:
             console.print("No trial began within the time limit: give --resume a longer one.")
             return Ending.SOME_FAILED
-        # They import pandas and matplotlib, which take seconds.
+        # Imported here, because they import pandas and matplotlib, which take seconds.
         from study.report.summary import summarize
         from study.runs.collect import refresh
 

@@ -107,7 +107,7 @@ def _chosen(names: Sequence[str]) -> list[Part]:
 
 
 def _print_shared(part: Part, parts: Sequence[Part]) -> None:
-    """Print how many trials of a part are also those of a part before it, and so trained once."""
+    """Print how many trials a part shares with each part before it; these are trained once."""
     mine = _configs(part)
     earlier = parts[: parts.index(part)]
     shared = {other.name: len(mine & _configs(other)) for other in earlier}
@@ -164,7 +164,7 @@ def _judge(options: argparse.Namespace) -> int:
     """Judge all claims; write the verdicts, or compare them with those written before."""
     console = make_console()
     console.print("Judging the claims ...")
-    # Seconds of imports.
+    # Imported here, because these imports take seconds.
     from study.analysis.wording import pluralize
     from study.report import reproduction
     from study.report.verdict_changes import verdict_changes

@@ -1,4 +1,4 @@
-"""What the user requested. Imports neither torch nor Ray, so validation does not wait for them."""
+"""The user's requests. Imports neither torch nor Ray, so validation does not wait for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.runs.metadata import RunMetadata
 from study.runs.storage import Location
 
 MAX_SEEDS = 1_000
-"""More are taken for a typing error."""
+"""A larger number is taken for a typing error."""
 _MAX_SAMPLER_SEED = 4_000_000_000
 """NumPy takes less than 2**32; a resumed search adds the number of its trials to the seed."""
 KEPT_MODELS = ("best", "all", "none")
@@ -25,7 +25,7 @@ KEPT_MODELS = ("best", "all", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to train: a study, at which budget, with which changes."""
+    """A request to train a study: at which budget, and with which changes."""
 
     study: str
     budget: str = "quick"
@@ -83,7 +83,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceRequest:
-    """What to train on. None means the default, or what a resumed run began with."""
+    """The resources to train on. None means the default, or what a resumed run began with."""
 
     cpus_per_trial: float | None = None
     """also the threads of a trial; one by default"""
@@ -111,10 +111,10 @@ DEFAULT_RESOURCES = ResourceRequest()
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareRequest:
-    """What to compare the ways to use the hardware with."""
+    """The machine or scaling run for a comparison of the ways to use the hardware."""
 
     scaling: str | None = None
-    """folder of a scaling run, whose step-time model tells what several workers are worth"""
+    """folder of a scaling run, whose step-time model predicts the speedup of several workers"""
     cores: int | None = None
     """CPU cores of another machine"""
     gpus: int | None = None
@@ -127,12 +127,12 @@ class HardwareRequest:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether another machine is asked about."""
+        """Whether the comparison is for another machine."""
         return self.cores is not None or self.gpus is not None
 
     @property
     def option(self) -> str:
-        """The option of the command that asks about another machine."""
+        """The command-line option that describes the other machine."""
         return "--gpus" if self.cores is None else "--cores"
 
 
@@ -148,7 +148,7 @@ class Options:
     pack: str = "off"
     """how trials are packed into fleets: `auto`, `off`, or the maximum number of members"""
     reuse: tuple[str, ...] = ()
-    """folders of earlier runs, or of several, whose trials are not trained again"""
+    """folders that are or contain earlier runs, whose trials are not trained again"""
 
     def __post_init__(self) -> None:
         if self.keep_models not in KEPT_MODELS:
@@ -166,7 +166,7 @@ class Options:
             raise incomplete_options(error) from error
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as JSON can hold them."""
+        """Return the options as a JSON document."""
         return dataclasses.asdict(self)
 
     @property
@@ -180,13 +180,13 @@ class RangeTestOptions(Options):
     """Options of `study.lr_range`."""
 
     keep_models: str = "none"
-    """a ramp's final weights are good for nothing"""
+    """`none`, because a ramp's final weights are useless"""
     loss: str
     """the loss that the rules read: `train`, `validation` or `test`"""
     verify_epochs: int | None = None
     """epochs of each verifying trial; None: the suggestions are not verified"""
     verify_epochs_chosen: bool = False
-    """whether the user gave them; if not, a smaller data set gets more"""
+    """whether the user chose `verify_epochs`; if not, a smaller data set gets more"""
     grid: str | None = None
     """folder of an earlier run whose trials count as verification"""
 
@@ -258,7 +258,7 @@ class TuningSession:
     command: Sequence[str] = ()
     """the words of the command that began the session"""
     hardware: HardwareRequest | None = None
-    """of a grid: what its ways to use the hardware are compared with; None: they are not"""
+    """of a grid: the machine or scaling run for a comparison of hardware; None: no comparison"""
 
 
 def check_count(name: str, value: object, most: int | None = None, *, least: int = 1) -> None:

@@ -21,8 +21,9 @@ _MAX_LABEL = 30
 class WrappingConsole(Console):
     """A console that breaks lines between words only, so paths and numbers stay whole.
 
-    A line continues under its text: after the label of `  device   cpu`, else two more spaces in.
-    A command, which begins with `  python -m`, continues after a backslash, so it can be pasted.
+    A broken line continues under its text: after the label, as in `  device   cpu`, or indented by
+    two more spaces. A command, which begins with `  python -m`, continues after a backslash, so it
+    can be pasted.
     """
 
     def print(self, *objects: Any, **more: Any) -> None:
@@ -32,7 +33,7 @@ class WrappingConsole(Console):
     def _wrap(self, printed: Any) -> Any:
         if isinstance(printed, Text):
             wrapped = wrap(printed.plain, self.width)
-            # Only the beginning of a line has a style of its own, so wrapping moves none.
+            # Only beginnings of lines are styled, so wrapping moves no style.
             return Text(wrapped, style=printed.style, spans=printed.spans, end=printed.end)
         return wrap(printed, self.width) if isinstance(printed, str) else printed
 
@@ -64,8 +65,8 @@ def flush_stdout(text: str = "") -> OSError | None:
 def make_console(**options: Any) -> Console:
     """Create the console of a command; `options` are Rich's.
 
-    Paths, worker errors and names of the user's own may hold `[...]` or `:name:`, which Rich
-    would read as markup or emoji, so neither is interpreted. Style text with `rich.text.Text`.
+    Paths, worker errors and the user's own names may hold `[...]` or `:name:`. Rich would read
+    these as markup or emoji, so neither is interpreted. Style text with `rich.text.Text`.
     """
     return WrappingConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, **options)
 

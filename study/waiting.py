@@ -1,4 +1,4 @@
-"""Something on the screen while a step takes long: a live clock, or a line now and then."""
+"""Progress display for a step that takes long: a live clock, or a line now and then."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def waiting(console: Console, what: str, *, now: Callable[[], str] | None = None
     """
     if console.is_terminal:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        # Text of the user's is no markup.
+        # The description may hold the user's text, which is not markup.
         columns[1].markup = False
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(what)

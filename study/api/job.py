@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Job(ABC):
-    """What a command or a notebook wants trained. Making one trains nothing and imports no torch.
+    """A checked request of a command or a notebook to train a run.
 
-    The functions of `study.api` make jobs.
+    The functions of `study.api` make jobs. Making one trains nothing and does not import torch.
     """
 
     engine: ClassVar[str]
@@ -66,18 +66,18 @@ class Job(ABC):
 
     @abstractmethod
     def with_command(self, words: Sequence[str]) -> Self:
-        """Return this job with the words of the command that the run keeps as its origin."""
+        """Return this job with `words` as the command that the run records as its origin."""
 
     @abstractmethod
     def _make_engine(self, console: Console) -> Engine:
         """Plan the run. Raises: ConfigError for whatever would fail later."""
 
     def _load(self) -> None:
-        """Import what takes seconds."""
+        """Import the engine, which takes seconds."""
         importlib.import_module(self.engine)
 
     def train(self, console: Console, *, dry_run: bool = False, log: Sequence[str] = ()) -> Ending:
-        """Train the run and report it on `console`, or print the plan alone. Return the ending.
+        """Train the run and report it on `console`, or only print the plan. Return the ending.
 
         `log`: names of trackers, see `run`.
 
@@ -113,11 +113,11 @@ class Job(ABC):
 
         Every complete trial is logged to the trackers in `log`, too: `mlflow`, `wandb`.
 
-        Trials that fail do not end the run: `Run.trials` has their errors. Ray runs as long as this
-        takes.
+        Trials that fail do not end the run: `Run.trials` has their errors. Ray runs until this call
+        returns.
 
         Raises: ConfigError if the request cannot be met; KeyboardInterrupt for Ctrl-C, after all
-        that was trained is saved; OSError if a disk or bucket fails. `study.api.resume` finishes
+        training so far is saved; OSError if a disk or bucket fails. `study.api.resume` finishes
         the run.
         """
         _check_no_ray()
@@ -133,7 +133,7 @@ class Job(ABC):
             print_note(console, self.note)
         with loading(self.study, console):
             self._load()
-        if not self.resumed:  # its report says what it lacks of the user's own kinds
+        if not self.resumed:  # a resumed run's report names the user's own kinds that are missing
             from study.report.declared import check_declared
 
             check_declared(search_spaces.find(self.study))
@@ -142,7 +142,7 @@ class Job(ABC):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TuningJob(Job):
-    """A job for Ray Tune: a grid, and what builds on it."""
+    """A job for Ray Tune: a grid, a range test or a search."""
 
     engine = "study.tuning.execution"
 
@@ -199,7 +199,7 @@ def _check_no_ray() -> None:
 
 @contextlib.contextmanager
 def loading(study: str, console: Console) -> Iterator[None]:
-    """Print the question of a study at once, while the block imports torch and Ray for seconds."""
+    """Print a study's question at once, then show a clock while the block imports torch and Ray."""
     found = search_spaces.find(study)
     console.print(Text.assemble((found.name, "bold"), f": {found.question}"))
     with waiting(console, "Loading torch and Ray, which takes 5 to 15 s"):
@@ -209,11 +209,11 @@ def loading(study: str, console: Console) -> Iterator[None]:
 def shell_command(
     function: Callable[..., Job], arguments: Mapping[str, Any], **in_words: Any
 ) -> tuple[str, ...]:
-    """Return the words of the shell command that makes the call `function(**arguments)` again.
+    """Return the words of a shell command that repeats the call `function(**arguments)`.
 
-    Include only arguments that differ from their defaults; `in_words` replaces some values. Omit
-    `results` and `storage`. Empty if the study exists in this process alone, so that no command can
-    make the call.
+    The command has only the arguments that differ from their defaults, without `results` and
+    `storage`; `in_words` replaces some values. Empty if the study exists only in this process,
+    where no command can find it.
     """
     if kept.is_in_memory(str(in_words.get("study", ""))):
         return ()

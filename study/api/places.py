@@ -1,4 +1,4 @@
-"""Where a run reads and writes, from the values of a caller: folders, buckets, a cluster."""
+"""Where a run reads and writes: folders, buckets and a cluster, parsed from a caller's values."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def cluster_address(typed: str | None, *, autoscale: bool) -> str | None:
 
 
 def on_cluster(resources: ResourceRequest) -> ResourceRequest:
-    """Return `resources` with the address of `cluster_address`."""
+    """Return `resources` with the address that `cluster_address` finds."""
     if not isinstance(resources, ResourceRequest):
         raise ConfigError(
             f"resources={resources!r} must be a request, such as "

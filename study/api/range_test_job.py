@@ -45,7 +45,7 @@ SEEDS = 3
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RangeTestJob(TuningJob):
-    """A range test, with or without verification."""
+    """The job of a range test, with or without verification."""
 
     def _load(self) -> None:
         super()._load()
@@ -168,7 +168,7 @@ def resumed_range_test(
     where = location(place)
     run = open_for_tool(where, TOOL).run
     request, options = Request.of_run(run), RangeTestOptions.from_json(run.options)
-    request.plan()  # reports a study that has changed before torch is imported
+    request.plan()  # before torch is imported, to report a changed study at once
     return RangeTestJob(
         session=TuningSession(
             tool=TOOL,

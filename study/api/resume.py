@@ -29,11 +29,11 @@ def resume(
     Args:
         place: the folder of the run, or its URL in a bucket.
         data_dir: folder of the data sets.
-        resources: what the trials run on; what it leaves open is as the run began. A scaling run
-            takes only its `address` and `autoscale`.
+        resources: what the trials run on; whatever it leaves open stays as the run began. A scaling
+            run takes only its `address` and `autoscale`.
         trials: of a search, the number of settings to try in total.
         time_limit: of a search, seconds after which no new trial begins.
-        optuna_storage: of a search, the URL of its database if that has a password.
+        optuna_storage: of a search, the full URL of its database, if the URL has a password.
         oversubscribe: of a scaling run, let CPU workers share CPUs.
 
     Raises: ConfigError if there is no run, or it does not take one of the arguments.

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Run:
     """A run in a folder or a bucket, finished or not.
 
-    Everything is read when it is first used, and then kept: to see what a run has trained since,
-    `load` it again.
+    Everything is read when it is first used, and then cached. To see what has been trained since,
+    `load` the run again.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -41,12 +41,12 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """The folder of the run's tables, figures and page; of a run in a bucket, its copy."""
+        """The folder of the run's tables, figures and page; for a run in a bucket, its copy."""
         return self._folder.path
 
     @cached_property
     def results(self) -> Results:
-        """What `study.analysis`, `study.tables` and `study.figures` read."""
+        """The run's results, as `study.analysis`, `study.tables` and `study.figures` read them."""
         from study.analysis.results import Results
 
         return Results.load(self.path)
@@ -103,7 +103,7 @@ class Run:
 
     @property
     def answer(self) -> list[str]:
-        """What the run has found, in words, a line each."""
+        """The findings of the run in words, one line each."""
         return self._findings.answer
 
     @cached_property
@@ -131,7 +131,7 @@ class Run:
     def figure(self, name: str, *, footer: bool = True) -> Figure:
         """Draw a figure of the report, with or without the lines below it.
 
-        Raises: ConfigError if there is none of this name, or no data for it.
+        Raises: ConfigError if there is no figure of this name, or no data for it.
         """
         from study.figures import style
         from study.figures.draw import draw_one
@@ -173,7 +173,7 @@ def load(place: Place, note: Callable[[str], object] = print) -> Run:
 def open_run(place: Place, note: Callable[[str], object] = print) -> RunFolder:
     """Open the run and bring its tables up to date; use the copy if the bucket is unreachable.
 
-    `note` is called with what the user should know. Raises: ConfigError if there is no run.
+    `note` is called with a message for the user. Raises: ConfigError if there is no run.
     """
     from study.analysis.results import load_run
     from study.runs.collect import refresh

@@ -27,7 +27,7 @@ PLACEMENTS = ("pack", "spread")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ScalingJob(Job):
-    """A comparison of worker counts on Ray Train."""
+    """The job of a scaling run: a comparison of worker counts."""
 
     engine = "study.scaling.session"
 
@@ -75,7 +75,7 @@ def scaling(
     storage: Place | None = None,
     data_dir: str | Path | None = None,
 ) -> ScalingJob:
-    """Make the job that trains the same with several numbers of workers, and times it.
+    """Make the job that trains the same points with several worker counts, and times them.
 
     Args:
         study: `fan-hardware`, `upc-gpus`, `FILE.py`, `package.module:STUDY`, or a `Study`.

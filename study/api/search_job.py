@@ -58,7 +58,7 @@ _DEFINING = ("model", "width", "loss", "optimizer", "schedule")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SearchJob(TuningJob):
-    """A search, new or continued."""
+    """The job of a search, new or resumed."""
 
     optuna_storage: str | None = None
     """URL of the database, with its password"""
@@ -117,7 +117,7 @@ class SearchJob(TuningJob):
     def _database(self, options: SearchOptions, folder: RunFolder) -> tuple[str, SearchOptions]:
         """Return the database's URL, and the options that keep it without its password.
 
-        A database that should exist already is tried at once.
+        If the database should exist already, check it at once.
         """
         from study.tuning import databases
 
@@ -311,7 +311,7 @@ def _check_seeds(study: Study, seeds: int, scheduler: str) -> None:
 def _options(
     study: Study, names: Sequence[str] | None, scheduler: str, *, sampler: str, **more: Any
 ) -> SearchOptions:
-    """Return the options of a new search by the objectives `names`, without its space."""
+    """Return the options of a new search for the objectives `names`, without its space."""
     known = [*OBJECTIVES, *(f"validation_{metric.name}" for metric in study.metrics)]
     if names is None:
         names = [study.objective if study.objective in known else OBJECTIVES[0]]
@@ -367,7 +367,8 @@ def _check_sampler(sampler: str, space: Space) -> None:
 def _points(directory: Path, space: SearchSpace, objective: str) -> list[dict[str, Any]]:
     """Return the best points of the run in `directory` that lie in `space`.
 
-    Data set and length may differ: a cheap run may tell a longer one where to begin.
+    The data set and the length of training may differ: a cheap run may tell a longer one where to
+    begin.
 
     Raises: ConfigError if there is none.
     """

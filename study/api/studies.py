@@ -1,4 +1,4 @@
-"""What to train, from the values of a caller: a study by name or as an object, and settings."""
+"""What to train: a study by name or as an object, and settings, parsed from a caller's values."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FROM_MAIN = re.compile(r"(?:^|=)__main__:(\w+)")
 
 
 def study_name(study: str | Path | Study) -> str:
-    """Return the name by which `search_spaces.find` has a study.
+    """Return the name by which `search_spaces.find` finds a study.
 
     It is the name of a listed study, `package.module:STUDY`, the whole path of a file, or a name
-    made for a `Study` object, which this process and the runs of it remember.
+    made for a `Study` object. This process and the object's runs remember that object.
 
     Raises: ConfigError if there is no such study, or a run cannot keep the object.
     """
@@ -73,7 +73,7 @@ def unique_names(values: str | Sequence[str]) -> list[str]:
 
 
 def as_typed(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
-    """Return what `choices` returned as `settings` of an equal call."""
+    """Turn what `choices` returned back into the `settings` of an equivalent call."""
     one_each = {
         name: texts[0] if len(texts) == 1 else list(texts) for name, texts in chosen.items()
     }
@@ -98,7 +98,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _check_importable(what: str, document: Any) -> None:
-    """Raise `ConfigError` if a text in `document` names an object of the notebook or script."""
+    """Raise `ConfigError` if a text in `document` names an object of this notebook or script."""
     for text in _texts(document):
         if found := _FROM_MAIN.search(text):
             name = found[1]

@@ -1,4 +1,4 @@
-"""What the training commands print before a run, and when a run is cut short."""
+"""Messages that the training commands print before a run, and when a run is cut short."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def datasets(datasets: Mapping[str, AnyDataset], console: Console) -> None:
 def batch_sizes(
     configs: Sequence[TrainConfig], datasets: Mapping[str, AnyDataset], console: Console
 ) -> None:
-    """Print the batch sizes above the number of training samples of the user's own data."""
+    """Print the batch sizes that exceed the number of training samples of the user's own data."""
     for dataset in datasets.values():
         own = [c for c in configs if c.dataset == dataset.name and is_own(dataset.name)]
         samples = {c.batch_size: training_samples(c.to_dict(), dataset.sizes[0]) for c in own}
@@ -47,14 +47,14 @@ def epochs(
     datasets: Mapping[str, AnyDataset],
     console: Console,
 ) -> None:
-    """Print the epochs that a user may not expect.
+    """Print the numbers of epochs that a user may not expect.
 
-    They are those on a data set that is smaller than the one the study was made for, and those that
-    end before the `steps` that the user has chosen. `choices` are the names of the settings that
-    the user has chosen.
+    A data set smaller than the one the study was made for gets more epochs. Epochs may also end a
+    trial before the `steps` that the user has chosen. `choices` holds the names of the settings
+    that the user has chosen.
     """
     found = search_spaces.find(study)
-    # A study that compares numbers of epochs has them on every data set.
+    # A study that compares numbers of epochs uses the same ones on every data set.
     chosen = {*choices, *found.dimensions}
     for dataset in datasets.values():
         own = [c for c in configs if c.dataset == dataset.name and c.epochs is not None]
@@ -80,7 +80,7 @@ def _any_ends_early(configs: Sequence[TrainConfig], dataset: AnyDataset) -> bool
 
 
 def processor(*, on_gpu: bool) -> str:
-    """Name the driver's processor. If the driver has no GPU, those of the cluster are unknown."""
+    """Name the driver's processor. If the driver has no GPU, the cluster's GPUs are unknown."""
     if not on_gpu:
         return name_of_device(use_gpu=False)
     found = training_device(use_gpu=True)

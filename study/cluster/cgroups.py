@@ -12,8 +12,8 @@ def cpu_quota(
 ) -> float:
     """Return the CPUs that the cgroups of this process allow, infinity if they set no limit.
 
-    A group is limited by its parents, too. A container may see its groups under the paths that
-    they have on the host, where its own files lie at the root of `mount`. See cgroups(7).
+    A group is limited by its parents, too. A container may see its groups under their paths on the
+    host, although its own files lie at the root of `mount`. See cgroups(7).
     """
     return min((*_quotas(membership, mount), math.inf))
 

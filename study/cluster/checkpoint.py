@@ -1,4 +1,4 @@
-"""Checkpoints of a `Run` or of a fleet of them, to and from the run's folder."""
+"""Checkpoints of a `Run` or of a fleet: saved to a run's folder, and restored from it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from study.runs.trial_folder import TrialFolder
 def restore(run: Run, folder: TrialFolder, log: Callable[[str], object]) -> list[Record]:
     """Restore `run` from its checkpoint and return the records up to that step.
 
-    If the checkpoint is damaged, from another kind of device, or lacks its records, the reason
-    goes to `log` and the trial starts over.
+    The trial starts over if the checkpoint is damaged, from another kind of device, or lacks its
+    records. The reason then goes to `log`.
     """
     checkpoint = folder.checkpoint()
     if checkpoint is None:
@@ -49,9 +49,9 @@ def restore_fleet(
     checkpoint: bytes | None,
     log: Callable[[str], object],
 ) -> dict[str, list[Record]]:
-    """Restore those of `runs` that a fleet's checkpoint holds, and return their records by name.
+    """Restore the `runs` that a fleet's checkpoint holds, and return their records by name.
 
-    All trials of the fleet are in `runs`. A trial that is not in `unfinished` has no records to
+    `runs` holds all trials of the fleet. A trial that is not in `unfinished` has no records to
     continue. If there is no checkpoint, or it is unusable, all trials start over.
     """
     if checkpoint is None:
@@ -75,7 +75,7 @@ def restore_fleet(
 
 
 def split_checkpoint(checkpoint: bytes | None, folders: Mapping[str, TrialFolder]) -> None:
-    """Give each trial its own checkpoint out of its fleet's, so that it goes on alone."""
+    """Write each trial's part of a fleet's checkpoint into its folder, so that it goes on alone."""
     states = _states(checkpoint)
     for name, folder in folders.items():
         if name in states:
@@ -83,13 +83,13 @@ def split_checkpoint(checkpoint: bytes | None, folders: Mapping[str, TrialFolder
 
 
 def subset_of_checkpoint(checkpoint: bytes | None, names: Collection[str]) -> bytes | None:
-    """Return the checkpoint of a fleet with some of the trials only; None if there is none."""
+    """Return a fleet's checkpoint reduced to the trials in `names`; None if it has none of them."""
     states = {name: state for name, state in _states(checkpoint).items() if name in names}
     return as_bytes(states) if states else None
 
 
 def _states(checkpoint: bytes | None) -> dict[str, Any]:
-    """Return the state of each trial of a fleet; none if the checkpoint is missing or damaged."""
+    """Return the state of each trial of a fleet; empty if the checkpoint is missing or damaged."""
     try:
         states = torch.load(io.BytesIO(checkpoint or b""), map_location="cpu", weights_only=True)
     except Exception:  # a damaged file can raise anything; then the trials start over

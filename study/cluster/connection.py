@@ -34,7 +34,7 @@ _SOCKET_PATH = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plas
 """bytes of the longest path of Ray 2.60 in its temporary folder"""
 
 _LEAST_FREE_MEGABYTES = 100
-"""free space without which Ray 2.60 was seen to stop while it started, or to lose its logs"""
+"""with less free space, Ray 2.60 was seen to stop during its start, or to lose its logs"""
 
 _ENVIRONMENT = {
     # The project's own progress and tables replace Tune's console output and loggers.
@@ -50,8 +50,8 @@ _ENVIRONMENT = {
 
 _LOOPBACK_ONLY = {
     # Ray 2.60 replaces `_node_ip_address="127.0.0.1"` by an address that other machines reach, and
-    # then listens on all interfaces (ray-project/ray#26293). Without clusters, which this turns off
-    # on every system, the address of a node is the loopback's.
+    # then listens on all interfaces (ray-project/ray#26293). This variable turns clusters off on
+    # every system, and a node's address is then the loopback address.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
@@ -91,7 +91,8 @@ def connect(address: str | None) -> str | None:
         with _daemons_in_own_sessions():
             # Ray would print the log of a lost node; the progress lines say what that means.
             options |= {"log_to_driver": False, "logging_level": logging.CRITICAL}
-            # Ray 2.60 has no public option for it; it does the same for the working directory.
+            # Workers must import the user's own code from the same folders. Ray 2.60 has no public
+            # option for that, although it does the same for the working directory.
             options["job_config"] = JobConfig(_py_driver_sys_path=folders())
             try:
                 context = ray.init(**options)
@@ -113,12 +114,12 @@ def connect(address: str | None) -> str | None:
 
 @contextlib.contextmanager
 def _daemons_in_own_sessions() -> Iterator[None]:
-    """Start Ray's processes outside the process group of this one.
+    """Start Ray's processes outside the driver's process group, on Linux.
 
     `timeout` and batch systems send SIGTERM to the whole group. Ray's processes would die before
-    the driver could stop its trials. Ray 2.60 has no option for it. Linux still kills Ray's
-    processes with the driver, however it dies (PR_SET_PDEATHSIG). Elsewhere, Ray kills them by
-    their group, which therefore stays.
+    the driver could stop its trials. Ray 2.60 has no option to prevent that. Linux still kills
+    Ray's processes with the driver, however the driver dies (PR_SET_PDEATHSIG). On other systems,
+    Ray kills its processes by their group, so they stay in the driver's group.
     """
     from ray._private import services
 
@@ -157,9 +158,9 @@ def _connection_error(address: str | None, error: Exception) -> ConfigError:
 def exit_if_ray_dies(explain: Callable[[str], object], code: int) -> Iterator[None]:
     """End this process with `code` if the processes of a local Ray end within the block.
 
-    `explain` is called before, with the problem. systemd and batch systems send SIGTERM to every
-    process of a job, and the kernel kills processes for their memory. Ray 2.60 would look for its
-    server for 60 s and then end this process itself, whatever it is doing.
+    `explain` is called first, with the problem. systemd and batch systems send SIGTERM to every
+    process of a job, and the kernel kills processes when memory runs out. Left alone, Ray 2.60
+    would look for its server for 60 s, and then end this process, whatever it is doing.
     """
     over = threading.Event()
 
@@ -178,8 +179,8 @@ def exit_if_ray_dies(explain: Callable[[str], object], code: int) -> Iterator[No
 
 
 def _ray_is_dead() -> bool:
-    """Return whether a process that a local Ray cannot do without has ended."""
-    # Another thread may still import Ray.
+    """Return True if an essential process of a local Ray has ended."""
+    # Not `import ray`: another thread may still be importing it.
     node = getattr(sys.modules.get("ray._private.worker"), "_global_node", None)
     return node is not None and any(
         kind in {"gcs_server", "raylet"} for kind, _ in node.dead_processes()
@@ -211,7 +212,7 @@ def _check_port(address: str) -> None:
 def require_token() -> None:
     """Make a local Ray ask for this user's token, and create the token if there is none.
 
-    Whoever reaches Ray's ports runs code as this user. The user's own settings take precedence.
+    Anyone who reaches Ray's ports can run code as this user. The user's settings take precedence.
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     custom_token = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
@@ -229,12 +230,12 @@ def require_token() -> None:
             os.fchmod(handle, 0o600)
             file.write(token)
     except (OSError, RuntimeError, UnicodeError):
-        # No home, or one that cannot be written. Ray's processes inherit the variable.
+        # There is no home folder, or it is read-only. Ray's processes inherit the variable.
         os.environ["RAY_AUTH_TOKEN"] = token
 
 
 def _temporary_folder() -> tuple[str, str]:
-    """Return the folder in which Ray puts its own, and the environment variable that sets it."""
+    """Return the environment variable that sets Ray's temporary folder, and that folder."""
     variable = next((v for v in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(v)), "TMPDIR")
     return variable, os.environ.get(variable) or "/tmp"
 
@@ -267,13 +268,13 @@ def _check_temporary_folder() -> None:
 def full_store_explained() -> Iterator[None]:
     """Raise `ConfigError` if Ray has no room for the data sets that the trials share.
 
-    Ray keeps them in /dev/shm. When that is full, it writes to the temporary folder, unless its
-    disk is 95% full.
+    Ray keeps the data sets in /dev/shm. When /dev/shm is full, Ray writes to the temporary folder,
+    unless the disk there is 95% full.
     """
     try:
         yield
     except Exception as error:
-        # Not before: `connect` prepares the environment that Ray reads on import.
+        # Not imported earlier: `connect` prepares the environment that Ray reads on import.
         from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 
         if not isinstance(error, ObjectStoreFullError | OutOfDiskError):
@@ -292,14 +293,14 @@ def full_store_explained() -> Iterator[None]:
 
 @contextlib.contextmanager
 def reserved_room(workers: Mapping[Node, int], console: Console) -> Iterator[None]:
-    """Make the autoscaler provide room for `workers` (count by size), wait for it, release it.
+    """Ask the autoscaler for room for `workers` (count by size), wait, and release it at the end.
 
-    Raises: ConfigError if the room is not there within `_AUTOSCALE_TIMEOUT`.
+    Raises: ConfigError if the cluster lacks the room after `_AUTOSCALE_TIMEOUT`.
     """
     from ray.autoscaler.sdk import request_resources
 
     def shortage() -> str:
-        """Describe the first size without enough room. Sizes run at different times."""
+        """Describe the first size without enough room. Different sizes never run at once."""
         nodes = cluster_nodes()
         for size, count in workers.items():
             capacity = sum(node.capacity(size.cpus, size.gpus) for node in nodes)

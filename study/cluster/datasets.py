@@ -24,7 +24,7 @@ arrays, or the map-style data set and the indices."""
 
 
 def load(configs: Sequence[TrainConfig], data_dir: Path | None) -> dict[str, AnyDataset]:
-    """Find the data sets of `configs`, by name, and read those that are not known to be sound.
+    """Return the data sets of `configs` by name. Read those that are not known to be sound.
 
     Raises: DataUnavailable if one is missing.
     """
@@ -65,7 +65,7 @@ def load_or_fall_back(
 def share(dataset: Dataset) -> Shared:
     """Convert a data set to numpy arrays, which all processes of a node map without a copy.
 
-    Ray would copy torch tensors. A map-style data set is sent as it is: each process reads from it.
+    Ray would copy torch tensors. A map-style data set is sent as is; each process reads from it.
     """
     return {
         "name": dataset.name,

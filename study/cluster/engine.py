@@ -26,17 +26,18 @@ class Ending(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a prepared engine is about to train, and how long that takes."""
+    """The plan of a prepared engine: what it is about to train, and for how long."""
 
     planned: Sequence[PlannedTrial]
     """the trials that are known; a search has none before it begins"""
     count: int
-    """number of trials; of a search, with those that it has not chosen yet"""
+    """number of trials, including those that a search has not chosen yet"""
     follow_up: int | None
-    """the most trials that the results may add, such as a search's confirmations; None: unknown"""
+    """maximum number of trials that the results may add, such as a search's confirmations; None:
+    unknown"""
     seconds: float
-    """expected duration, from training steps timed on this machine, the follow-up of a search
-    included"""
+    """expected duration, from training steps timed on this machine; for a search, including its
+    follow-up"""
     hardware: Hardware | None = None
     """of a new grid: the ways to use the hardware, with the time of each; None for other runs"""
 
@@ -76,11 +77,11 @@ class Engine(Protocol):
 
     @property
     def preview(self) -> Plan:
-        """What is to be trained, once the engine is prepared."""
+        """The plan of what `train` will train, once the engine is prepared."""
         ...
 
     def prepare(self, *, dry_run: bool) -> bool:
-        """Connect if needed, check the plan, announce it. Return False if nothing is to be done.
+        """Connect if needed, check and announce the plan. Return False if there is nothing to do.
 
         Raises: ConfigError for whatever would fail later.
         """

@@ -1,6 +1,6 @@
-"""How long trials will take, from a few training steps timed on this machine.
+"""Estimates of how long trials will take, from a few training steps timed on this machine.
 
-Needs no torch if all times are remembered.
+Torch is not needed if all times are in the user's cache.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from study.cluster.timing import MachineCache, Timing, model_of
 
 # Ray's start and stop, the workers' import of torch, and the figures (seen on two cores).
 _START_UP_SECONDS = 40.0
-# Beyond steps and evaluations, a trial takes 0.2 to 1 s and a record 1 to 7 ms for its files and
-# Tune's part (docs/results: search, lr-range, upc-line).
+# Beyond steps and evaluations, files and Tune cost 0.2 to 1 s per trial and 1 to 7 ms per record
+# (docs/results: search, lr-range, upc-line).
 _TRIAL_SECONDS = 0.6
 _RECORD_SECONDS = 0.003
 
@@ -30,12 +30,12 @@ _STEP_TIMES = "step-times"
 
 @dataclass(frozen=True)
 class FleetShare:
-    """What the estimate of a trial needs to know of its fleet."""
+    """The fleet of a trial, as far as the trial's estimate depends on it."""
 
     fleet: str
     members: int
     speedup: float
-    """of the fleet's steps, against those of its members one after the other"""
+    """of the fleet's steps, over the steps of its members one after another"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Estimate:
     typical_seconds: float = 0.0
     """of a trial whose config is not known yet"""
     step_seconds: Mapping[str, float] = field(default_factory=dict)
-    """those of `trial_seconds` that training steps take"""
+    """the part of `trial_seconds` that training steps take"""
 
 
 def estimate(
@@ -65,17 +65,17 @@ def estimate(
 ) -> Estimate:
     """Time one training step and one evaluation for every kind of trial in `configs`.
 
-    The times are remembered on this machine for 30 days, but not those of the user's own code,
-    nor those of a busy machine.
+    The user's cache keeps the times of this machine for 30 days. It keeps no times of the user's
+    own code, and none measured while the machine is busy.
 
     `side_by_side` trials each have a processor to themselves. They share cores (hyperthreads),
     caches and the clock frequency, so steps are timed beside other processes that compute.
     `fleets` has the share of each trial that is trained in a fleet, by `TrainConfig.id`.
-    `memory` holds what earlier calls of the same command have timed, and receives what this call
-    times: on a busy machine, two estimates would differ otherwise.
+    `memory` holds the times that earlier calls of the same command have measured, and receives
+    those that this call measures. Otherwise, two estimates would differ on a busy machine.
 
     Raises: ConfigError if a model cannot be trained, or, with `data_parallel`, if it cannot be
-    trained by several workers (`lenet.data_parallel.check_shardable` has `sync_batch_norm`).
+    trained by several workers. `lenet.data_parallel.check_shardable` explains `sync_batch_norm`.
     """
     configs = list(configs)
     conditions = [
@@ -133,9 +133,9 @@ def training_seconds(unit_seconds: Collection[float], side_by_side: int) -> floa
 
 
 def _key(config: TrainConfig, conditions: Sequence[object]) -> str:
-    """What a remembered time is found by: the kind of trial, its data, and `conditions`."""
+    """Return the key of a time in the cache: the kind of trial, its data, and `conditions`."""
     data = (config.train_samples, config.validation_fraction, config.loss)
-    # Code that gives other records may take another time for them.
+    # Code that gives different records may also take a different time.
     return json.dumps([*model_of(config), config.batch_size, *data, *conditions, RECORDS_VERSION])
 
 
@@ -157,7 +157,7 @@ def start_up_seconds(launcher: str, workers: int) -> float:
 
 @dataclass(frozen=True)
 class _Length:
-    """How much work a trial is."""
+    """The amount of work in one trial."""
 
     steps: int
     evaluated_samples: int

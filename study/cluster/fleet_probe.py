@@ -1,4 +1,4 @@
-"""Fleets built and timed on this machine; `study.cluster.fleet_speed` remembers what they tell."""
+"""Fleets built and timed on this machine; `study.cluster.fleet_speed` remembers the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_TIMED_STEPS = 50
 
 
 class FleetProbe:
-    """Builds short fleets and takes a few of their steps."""
+    """A probe that builds short fleets and times a few of their steps."""
 
     def __init__(
         self, datasets: Mapping[str, AnyDataset], *, neighbors: int, threads: int, use_gpu: bool
@@ -43,10 +43,10 @@ class FleetProbe:
         torch.set_num_threads(self._default_threads)
 
     def kind(self, configs: Sequence[TrainConfig]) -> tuple[str, int, bool]:
-        """Return why trials cannot be trained as one, bytes of weights, and if that will last.
+        """Return (why trials cannot be trained as one, bytes of weights, whether that is final).
 
-        The reason is empty if they can. It may pass if it is another error than `Unfusable`, such
-        as a GPU that is full.
+        The reason is empty if they can. Of the errors, only `Unfusable` is final: another one, such
+        as a full GPU, may pass.
         """
         try:
             runs = self._runs(configs)
@@ -62,7 +62,7 @@ class FleetProbe:
         return "", weights, True
 
     def speed(self, members: Sequence[TrainConfig]) -> float:
-        """Return the steps a second of all members together; of one, if it is trained alone.
+        """Return the steps per second of all members together. A single member is timed alone.
 
         Raises: MemoryError if they do not fit into the memory.
         """
@@ -84,7 +84,7 @@ class FleetProbe:
         return len(runs) / step
 
     def free_gpu_memory(self) -> int | None:
-        """Return the free bytes of the GPU; None if the driver has none, as on a cluster's head."""
+        """Return the free bytes of the GPU; None if the driver has no GPU, as on a cluster head."""
         if self._device.type != "cuda":
             return None
         return torch.cuda.mem_get_info(self._device)[0]
@@ -94,7 +94,7 @@ class FleetProbe:
 
 
 def _time_fleet_step(fleet: Fleet) -> float:
-    """Return the seconds of a step of all members, as `time_step` does of one run."""
+    """Return the seconds of a step of all members, as `time_step` does for one run."""
     fleet.train_to(fleet.step + 1)  # also gathers the first batches
     steps, started = 0, time.perf_counter()
     while steps < _MAX_TIMED_STEPS and time.perf_counter() - started < _TIMED_SECONDS:

@@ -1,6 +1,6 @@
-"""How fast fleets are on this machine, from a few training steps of each size.
+"""Speeds of fleets on this machine, from a few training steps of each size.
 
-Needs no torch if all that it is asked is remembered.
+Torch is not needed if all answers are in the user's cache.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MAX_MEMBERS = 128
 """The largest fleet that was measured (`throughput` in docs/performance.md)."""
 
 _SPEEDS = "fleet-speeds"
-"""name in the user's cache of the steps a second, by what they depend on"""
+"""name, in the user's cache, of the steps per second of fleets"""
 _KINDS = "fleet-kinds"
-"""name in the user's cache of what is known of a kind of trial, see `_Kind`"""
+"""name, in the user's cache, of the facts about each kind of trial (see `_Kind`)"""
 _LIMITS = "fleet-limits"
-"""name in the user's cache of the sizes that were chosen: trying on would need torch"""
+"""name, in the user's cache, of the chosen sizes; trying further sizes would need torch"""
 
 _SECONDS_OF_ALL = 6.0
 _SECONDS_OF_ONE = 0.5
@@ -50,7 +50,7 @@ _SHARE_OF_MEMORY = 0.25
 
 @dataclass(frozen=True)
 class Limit:
-    """The maximum number of members of a fleet of one kind of trial."""
+    """The maximum size of a fleet of one kind of trial."""
 
     members: int
     reason: str = ""
@@ -58,7 +58,7 @@ class Limit:
 
     @classmethod
     def remembered(cls, found: Any) -> Limit | None:
-        """Read what was remembered; None if it is missing or damaged."""
+        """Read a limit from the cache; None if it is missing or damaged."""
         try:
             limit = cls(**found)
         except TypeError:
@@ -69,7 +69,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is known of a kind of trial without its speed."""
+    """The facts about a kind of trial, apart from its speed."""
 
     reason: str
     """why its trials cannot be trained as one, in one line; empty if they can"""
@@ -78,7 +78,7 @@ class _Kind:
 
     @classmethod
     def remembered(cls, found: Any) -> _Kind | None:
-        """Read what was remembered; None if it is missing or damaged."""
+        """Read the facts from the cache; None if they are missing or damaged."""
         try:
             kind = cls(**found)
         except TypeError:
@@ -89,7 +89,7 @@ class _Kind:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What a command has measured so far, by key. The user's cache does not keep all of it."""
+    """The measurements of a command so far, by key. The user's cache does not keep all of them."""
 
     speeds: dict[str, float] = field(default_factory=dict)
     kinds: dict[str, _Kind] = field(default_factory=dict)
@@ -97,11 +97,11 @@ class Measurements:
 
 
 class FleetSpeeds:
-    """Chooses the sizes of fleets, and tells how much faster they are than trials alone.
+    """The speeds of fleets on this machine, by which their sizes are chosen.
 
-    Measurements are kept in the user's cache, see `MachineCache`; not those of the user's own code,
-    which may change. Steps are timed beside other processes that compute, as
-    `study.cluster.estimate` does.
+    The user's cache keeps the measurements (see `MachineCache`), except those of the user's own
+    code, which may change. Steps are timed beside other processes that compute, as in
+    `study.cluster.estimate`.
     """
 
     def __init__(
@@ -114,10 +114,10 @@ class FleetSpeeds:
         kinds: int,
         measured: Measurements | None = None,
     ) -> None:
-        """`kinds`: how many kinds of trials share the time for measurements.
+        """Prepare to measure; `kinds` kinds of trials share the time for measurements.
 
-        `measured` holds what the same command has measured, and receives what this measures: on a
-        busy machine, a second measurement would differ.
+        `measured` holds the measurements of the same command, and receives those of this instance:
+        on a busy machine, a second measurement would differ.
         """
         self._datasets = datasets
         self._use_gpu = use_gpu
@@ -131,7 +131,7 @@ class FleetSpeeds:
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[None]:
-        """Measure as trials will train; afterwards, save what was measured."""
+        """Measure within the block as trials will train; at its end, save the measurements."""
         try:
             yield
         finally:
@@ -143,9 +143,9 @@ class FleetSpeeds:
                 values.clear()
 
     def fastest(self, configs: Sequence[TrainConfig], enough: int) -> Limit:
-        """Return the size at which the members of a fleet take most steps a second altogether.
+        """Return the fleet size with the most steps per second of all members together.
 
-        Sizes are doubled up to `enough` until the speed no longer rises.
+        The size is doubled, up to `enough`, until the speed no longer rises.
         """
         if len(configs) == 1:
             return Limit(1, "nothing to pack it with")
@@ -164,7 +164,7 @@ class FleetSpeeds:
         return limits[key]
 
     def _measure_fastest(self, configs: Sequence[TrainConfig], largest: int) -> tuple[Limit, bool]:
-        """Return the limit, and False if more time or memory might find another."""
+        """Return the limit, and whether it is final: more time or memory might find another."""
         until = time.monotonic() + self._seconds
         size, best = 1, 1.0
         tried, stalled = 1, 0
@@ -182,7 +182,7 @@ class FleetSpeeds:
                     return Limit(1, "two as one do not fit into the memory"), False
                 is_final = False
                 break
-            # The update of another optimizer is started by itself, so the speed falls at first and
+            # Each optimizer launches its own update, so the speed falls when another one joins and
             # rises again with more members.
             before, optimizers = optimizers, {config.optimizer for config in configs[:tried]}
             stalled = 0 if speedup > _RISES * best or optimizers > before else stalled + 1
@@ -204,7 +204,7 @@ class FleetSpeeds:
         return Limit(members)
 
     def speedup(self, members: Sequence[TrainConfig]) -> float:
-        """Return how many times as fast a fleet of `members` is as one after the other.
+        """Return the speedup of a fleet of `members` over training them one after another.
 
         Raises: MemoryError if they do not fit into the memory.
         """
@@ -216,7 +216,7 @@ class FleetSpeeds:
         return alone * self._speed(members) / len(members)
 
     def _kind(self, configs: Sequence[TrainConfig]) -> _Kind:
-        """Return what is known of the kind of trial of `configs`, from the first two."""
+        """Return the facts about the kind of trial that `configs` are, from the first two."""
         names = (*ALIKE, "optimizer", "clip_norm", "dropout")
         settings = [[str(getattr(config, name)) for name in names] for config in configs[:2]]
         key = json.dumps([*settings, metadata.version("torch"), name_of_device(self._use_gpu)])
@@ -232,7 +232,7 @@ class FleetSpeeds:
         return kinds[key]
 
     def _speed(self, members: Sequence[TrainConfig]) -> float:
-        """Return the steps a second of all members together; of one, if it is trained alone."""
+        """Return the steps per second of all members together. A single member is timed alone."""
         key = self._key(members)
         speeds = self._measured.speeds
         if key not in speeds:
@@ -246,7 +246,7 @@ class FleetSpeeds:
 
     @property
     def _prober(self) -> FleetProbe:
-        """What measures; the first use imports torch and reads the data sets."""
+        """The probe that measures; its first use imports torch and reads the data sets."""
         if self._probe is None:
             from study.cluster.fleet_probe import FleetProbe
 
@@ -267,7 +267,7 @@ class FleetSpeeds:
         return max(1, math.floor(room / (self._kind(configs).weights * _COPIES_OF_WEIGHTS)))
 
     def _key(self, members: Sequence[TrainConfig]) -> str:
-        """Return what a speed depends on, in words."""
+        """Return the key of a speed in the cache: all that it depends on, in words."""
         config = members[0]
         optimizers = Counter(member.optimizer for member in members)
         orders = len({(member.seed, member.shuffle) for member in members})

@@ -1,4 +1,4 @@
-"""Nodes, and what each trial gets of them. Imports neither Ray nor torch until it is called."""
+"""Nodes, and the share of them that a trial gets. Imports neither Ray nor torch until called."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_TRIALS_PER_GPU = 8
 
 
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""Without one of these devices, no program sees a GPU: NVIDIA, the same in WSL, AMD."""
+"""Device files of NVIDIA, NVIDIA in WSL, and AMD. Without any of them, no program sees a GPU."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Resources:
-    """What each trial gets, and how many trials run at once."""
+    """The resources of each trial, and how many trials run at once."""
 
     cpus_per_trial: float
     gpus_per_trial: float
@@ -48,7 +48,7 @@ class Resources:
     at_first: int
     """trials that fit on the machines present at the start"""
     side_by_side: int
-    """those of `at_first` that have a processor to themselves; 1 if there is no machine yet"""
+    """how many of `at_first` have a processor to themselves; 1 if there is no machine yet"""
 
     @property
     def threads(self) -> int:
@@ -98,9 +98,9 @@ def allocate(
 ) -> Resources:
     """Divide `nodes` among `trials` trials.
 
-    If `gpus_per_trial` is None and there are GPUs, each GPU is shared by as many trials as there
-    are CPUs to feed it, so neither sits idle. With `may_grow`, machines may join during the run.
-    With `autoscale`, the nodes present now say nothing about the nodes to come.
+    If `gpus_per_trial` is None, as many trials share a GPU as there are CPUs to feed it, so that
+    neither sits idle. With `may_grow`, machines may join during the run. With `autoscale`, the
+    nodes present now say nothing about the nodes to come.
 
     Raises: ConfigError if not a single trial fits.
     """

@@ -1,4 +1,4 @@
-"""Training steps and evaluations timed on this machine, and trials checked by them."""
+"""Timed training steps and evaluations on this machine, which also check the trials."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def measure(
 
 @contextlib.contextmanager
 def busy_neighbors(count: int) -> Iterator[None]:
-    """Keep `count` other processors busy, as trials side by side will be.
+    """Keep `count` other processors busy, as trials side by side will do.
 
-    They end with this process, however it ends.
+    The busy processes end with this one, however it ends.
     """
     command = [sys.executable, "-S", "-c", _NEIGHBOR]
     with contextlib.ExitStack() as stack:

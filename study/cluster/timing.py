@@ -1,4 +1,4 @@
-"""What is measured on this machine: how long it is remembered, and what it depends on."""
+"""Measurements of this machine: how long they are remembered, and what they depend on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BUSY = 1.5
 
 
 class MachineCache:
-    """What was measured on this machine in the last 30 days, by key, in the user's cache."""
+    """The measurements of this machine from the last 30 days, by key, in the user's cache."""
 
     def __init__(self, name: str) -> None:
-        """Read what is remembered under `name`."""
+        """Read the measurements under `name`."""
         self._name = name
         self._found = user_cache.read(name)
 
@@ -57,7 +57,7 @@ class Timing:
 
     @classmethod
     def remembered(cls, found: Any) -> Timing | None:
-        """Read what was remembered; None if it is missing or damaged."""
+        """Read a timing from the cache; None if it is missing or damaged."""
         try:
             timing = cls(**{name: float(value) for name, value in found.items()})
         except (AttributeError, TypeError, ValueError):
@@ -67,9 +67,9 @@ class Timing:
 
 
 def model_of(config: TrainConfig) -> tuple[object, ...]:
-    """What the time of an evaluation depends on.
+    """Return the settings that the time of an evaluation depends on.
 
-    Without the optimizer: its share of a step is small, and each kind costs a probe.
+    The optimizer is left out: its share of a step is small, and each further kind costs a probe.
     """
     return (
         *(config.dataset, config.model, config.width, config.dropout > 0, config.precision),

@@ -1,8 +1,8 @@
 """Files of a run in a bucket, by its `s3://` or `gs://` URL.
 
-obstore reads and writes both kinds of buckets, and is the library that offers their conditional
-writes, which the lease of a run needs. The credentials come from boto3 and google-auth, so that
-profiles, roles, SSO and `gcloud` logins work as in the providers' own tools.
+obstore reads and writes both kinds of buckets. It also offers the conditional writes that the lease
+of a run needs. The credentials come from boto3 and google-auth, so that profiles, roles, SSO and
+`gcloud` logins work as in the providers' own tools.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SCHEMES = ("s3", "gs")
 
 # A bucket that is down fails within seconds: the caller decides whether to wait for it.
 _CLIENT: ClientConfig = {
-    "allow_http": True,  # of an S3 server inside a private network
+    "allow_http": True,  # for an S3 server inside a private network
     "connect_timeout": "5s",
     "read_timeout": "10s",
     "timeout": "5m",
@@ -120,7 +120,7 @@ class BucketPath:
             obstore.put(self._store, self._key, content)
 
     def write_if(self, version: UpdateVersion | None, content: bytes) -> UpdateVersion:
-        """Write the file if it still has `version`, or, given None, does not exist.
+        """Write the file if it still has `version` or, for None, if it does not exist.
 
         Returns the new version. Raises: FileExistsError if the condition does not hold.
         """
@@ -168,7 +168,7 @@ class BucketPath:
 
     @contextlib.contextmanager
     def _os_errors(self) -> Iterator[None]:
-        """Raise the OSError for each of obstore's exceptions."""
+        """Raise an OSError in place of each of obstore's exceptions."""
         try:
             yield
         except (AlreadyExistsError, PreconditionError) as error:
@@ -194,7 +194,7 @@ class BucketPath:
 
 
 def _version(found: Any) -> UpdateVersion:
-    """Return what of obstore's metadata identifies a version: S3 has an e-tag, GCS a number."""
+    """Return the part of obstore's metadata that identifies a version: e-tag (S3), number (GCS)."""
     identifiers = {name: found[name] for name in ("e_tag", "version") if found[name] is not None}
     return cast("UpdateVersion", identifiers)
 

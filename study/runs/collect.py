@@ -26,20 +26,21 @@ _STATE_COLUMNS = (
 def collect(folder: RunFolder, out: Path | None = None) -> None:
     """Write the tables of a run into `out` (default: its own folder), replacing older ones.
 
-    `records` has a row per record: `trial`, the fields of `Record`, a column for each of the
-    user's own metrics, such as `validation_r2`, and one for each observed number, such as
+    `records` has a row per record: `trial` and the fields of `Record`. It also has a column for
+    each of the user's own metrics, such as `validation_r2`, and for each observed number, such as
     `observed_W`.
 
-    `timings`, of data-parallel runs only, has a row per trial, worker and step: `trial` and the
-    fields of `STEP_TIMING`.
+    `timings` exists for data-parallel runs only. It has a row per trial, worker and step: `trial`
+    and the fields of `STEP_TIMING`.
 
-    `trials` has a row per planned trial: `trial`, `config_id`, `status` (`finished`, `diverged`,
-    `stopped` by a scheduler, `failed`, or `unfinished`, also if its records are damaged), `error`,
-    `attempts`, `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`,
-    `reused` (the run that trained it, if another one did), `fleet` and `fleet_size` (the fleet that
-    trained it and its members at the start; empty and 1 if it was trained alone), every setting,
-    the fields of the last record, and `best_validation_accuracy` with its `best_validation_epoch`.
-    Of a data-parallel run it also has the columns of its launch (see `study.analysis.speedup`).
+    `trials` has a row per planned trial: `trial`, `config_id`, `status`, `error`, `attempts`,
+    `started` and `ended` (UTC) of the last attempt, `device`, `threads`, `host`, `reused`, `fleet`,
+    `fleet_size`, every setting, the fields of the last record, and `best_validation_accuracy` with
+    its `best_validation_epoch`. `status` is `finished`, `diverged`, `stopped` (by a scheduler),
+    `failed`, or `unfinished`, also if the trial's records are damaged. `reused` is the run that
+    trained the trial, if another one did. `fleet` is the fleet that trained it, and `fleet_size`
+    its number of members at the start; they are empty and 1 for a trial that was trained alone.
+    For a data-parallel run, it also has the columns of the launch (see `study.analysis.speedup`).
 
     Raises: ConfigError if the plan is damaged, OSError if the run cannot be read or written.
     """
@@ -74,9 +75,9 @@ def refresh(folder: RunFolder) -> None:
 
 
 def tables_are_current(folder: RunFolder) -> bool:
-    """Return whether the tables hold everything that the trials have written.
+    """Return True if the tables hold everything that the trials have written.
 
-    True of a run that was moved without its trials. False of a run in a bucket, since finding
+    True for a run that was moved without its trials. False for a run in a bucket, because finding
     out would take a request per trial.
     """
     if folder.is_copy:

@@ -21,30 +21,31 @@ TAGS: Mapping[str, str] = {
     for quantity in ("loss", "accuracy")
     for split in ("train", "validation", "test")
 } | {"lr": "lr", "epoch": "epoch", "samples_per_second": "speed/samples_per_second"}
-"""TensorBoard's tag of each field of a record that the file holds. Lightning counts epochs by the
-same tag."""
+"""TensorBoard's tag of each field of a record that the file holds. Lightning uses the same tag for
+epochs."""
 OBSERVED = "observed/"
 """The beginning of the tag of an observed number."""
 _RECORDING = frozenset({"record_every", "evaluate_at", "test_at_end", "test_curve", "metrics"})
-"""Settings of what is recorded and evaluated, not of how a trial is trained."""
+"""Settings of recording and evaluation, not of how a trial is trained."""
 _LAUNCH = ("launcher", "processor", "workers", "strategy")
-"""What distinguishes the trials of a data-parallel run, beside their settings."""
+"""What distinguishes the trials of a data-parallel run, besides their settings."""
 
 
 class EventFile:
     """The event file in a trial's folder, for viewing only: nothing fails if it cannot be written.
 
-    The file is a function of the trial's state, its records and the second in the file's name. It
-    grows at its end while a trial trains: TensorBoard follows a growing file. If a resumed or ended
-    trial needs another content, a file with a later name replaces it, because TensorBoard would not
-    notice a replaced file. It reads the later file next and drops the steps of the earlier one.
+    The content follows from the trial's state, its records, and the second in the file's name.
+    While a trial trains, the worker only appends to the file: TensorBoard follows a growing file,
+    but would not notice a replaced one. If a resumed or ended trial needs different content, the
+    worker writes a file with a later name. TensorBoard reads that file next and drops the steps of
+    the earlier one.
     """
 
     def __init__(self, folder: Location) -> None:
         self._folder = folder
         self._begun = 0
         self._content = b""
-        self._steps: list[int] | None = None  # of the events written; None: look what is there
+        self._steps: list[int] | None = None  # of the events written; None: not known yet
 
     def write(
         self,
@@ -54,7 +55,7 @@ class EventFile:
         state: Mapping[str, Any],
         status: str | None = None,
     ) -> None:
-        """Bring the file up to `records`, the beginning of a run of `length`; None: all of it.
+        """Bring the file up to `records`, the first of a run of `length`; None: the whole run.
 
         `state`: what `trial.json` holds, see `hyperparameters`. `status`: how the trial has ended;
         None while it trains.
@@ -80,7 +81,7 @@ class EventFile:
     def _open(
         self, records: Sequence[Record], state: Mapping[str, Any], status: str | None
     ) -> None:
-        """Continue the latest file if `records` do, else begin a later one; empty the others."""
+        """Continue the latest file if `records` do, else begin a later one. Empty the others."""
 
         def content(begun: int) -> bytes:
             start = _header(begun) + _start(begun, state)
@@ -101,10 +102,10 @@ class EventFile:
 
 
 def thinned(records: Sequence[Record], length: RunLength | None = None) -> list[int]:
-    """Return the indices of at most `MAX_EVENTS` records of a run of `length`, evenly spaced.
+    """Return the indices of at most `MAX_EVENTS` evenly spaced records of a run of `length`.
 
-    The first one is among them, and the last one of the whole run. So are as many of
-    those that evaluated held-out data, which can be few among many.
+    They include the first record, and the last one of the whole run. Records that evaluated held-out
+    data can be rare, so at most as many of these are added.
     """
     evaluated = [i for i, record in enumerate(records) if _evaluated(record)]
     total = length.records if length else len(records)
@@ -134,7 +135,7 @@ def _header(begun: int) -> bytes:
 
 
 def _encode(records: Sequence[Record], begun: int) -> bytes:
-    # Imported here: what reads a run needs none of it.
+    # Imported here, because code that reads a run does not need it.
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
 
@@ -152,11 +153,11 @@ def _encode(records: Sequence[Record], begun: int) -> bytes:
 def _start(begun: int, state: Mapping[str, Any]) -> bytes:
     """Return the event from which the HParams tab takes a trial's hyperparameters.
 
-    No file holds an `Experiment`, which would list the columns of the tab. TensorBoard takes the
-    first one that it finds for all trials, and hides settings that only other trials have, such as
-    the momentum of another optimizer. Without one, it collects the settings of all trials, those
-    that differ first, and shows the last value of every scalar (tensorboard 2.21,
-    plugins/hparams/backend_context.py).
+    No file holds an `Experiment`, which would list the columns of the tab. TensorBoard would apply
+    the first `Experiment` that it finds to all trials. It would hide settings that only other
+    trials have, such as the momentum of another optimizer. Without an `Experiment`, it collects the
+    settings of all trials, those that differ first. It then shows the last value of every scalar.
+    See plugins/hparams/backend_context.py in tensorboard 2.21.
     """
     from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionStartInfo
 
@@ -165,13 +166,13 @@ def _start(begun: int, state: Mapping[str, Any]) -> bytes:
         kind = {str: "string_value", bool: "bool_value"}.get(type(value), "number_value")
         setattr(info.hparams[name], kind, value)
     data = HParamsPluginData(session_start_info=info)
-    # Without it, a map has no fixed order, and a resumed file would not continue this one.
+    # Otherwise, a map has no fixed order, and a resumed trial could not continue this file.
     content = data.SerializeToString(deterministic=True)
     return _hparams_event("session_start_info", content, begun, step=0)
 
 
 def _end(records: Sequence[Record], begun: int, status: str | None) -> bytes:
-    """Return the event that says how a trial ended, nothing while it trains."""
+    """Return the event that says how a trial ended; empty while it trains."""
     if status is None:
         return b""
     from tensorboardX.proto.api_pb2 import Status
@@ -197,7 +198,7 @@ def _hparams_event(name: str, content: bytes, wall_time: float, step: int) -> by
 
 def _frame(event: bytes) -> bytes:
     """Return an event as a TFRecord: its length, the event, and a checksum of each."""
-    # tensorboardX's own writer adds to a queue, which another thread empties at some time.
+    # Not tensorboardX's own writer: it adds to a queue that another thread empties at some time.
     from tensorboardX.record_writer import masked_crc32c
 
     length = struct.pack("<Q", len(event))
@@ -206,10 +207,10 @@ def _frame(event: bytes) -> bytes:
 
 
 def hyperparameters(state: Mapping[str, Any]) -> dict[str, str | bool | float]:
-    """Return what the HParams tab shows of a trial with this state, by name.
+    """Return the values that the HParams tab shows for a trial with this state, by name.
 
-    These are the settings that are set, without those of what is recorded and evaluated, and for a
-    data-parallel run its launcher, processor, number of workers and strategy.
+    They are the settings that have a value, except settings of recording and evaluation. A
+    data-parallel run adds its launcher, processor, number of workers and strategy.
     """
     launch = state.get("data_parallel", {})
     values = {
@@ -226,7 +227,8 @@ def hyperparameters(state: Mapping[str, Any]) -> dict[str, str | bool | float]:
 def scalars(record: Record) -> dict[str, float]:
     """Return the numbers of a record by TensorBoard's tag.
 
-    What was not measured has no tag. The training loss always has one: NaN is how a trial diverges.
+    A quantity that was not measured has no tag. The training loss always has one, because a NaN
+    there shows that the trial diverged.
     """
     values = {tag: getattr(record, name) for name, tag in TAGS.items()}
     for name, value in record.metrics.items():

@@ -1,4 +1,4 @@
-"""The tables of trials that were logged for TensorBoard, by this project or by anybody else."""
+"""The tables of trials that were logged for TensorBoard, by this project or any other program."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ _FILE = "tfevents"
 
 @dataclass(frozen=True)
 class EventTables:
-    """What event files hold: `records` and `trials` as `study.runs.collect` writes them.
+    """The tables in event files: `records` and `trials` as `study.runs.collect` writes them.
 
-    What the files do not tell is missing: NaN or None. The data set is then `UNRECORDED`.
+    A value that the files do not hold is NaN or None; a data set that they do not name is
+    `UNRECORDED`.
     """
 
     records: pd.DataFrame
@@ -47,14 +48,14 @@ class EventTables:
 
 @dataclass
 class _Logged:
-    """What the event files of one folder hold."""
+    """The content of the event files in one folder."""
 
     folder: Path
     curves: Mapping[str, Mapping[int, float]]
     """values by step, by tag"""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     status: str = "finished"
-    """`unfinished` if the hyperparameters are there and their trial has not ended"""
+    """`unfinished` if the files have the hyperparameters of a trial, but not its end"""
 
 
 def parse_tags(text: str) -> Mapping[str, str]:
@@ -83,13 +84,14 @@ def parse_tags(text: str) -> Mapping[str, str]:
 def read_event_files(logdir: Path, tags: Mapping[str, str]) -> EventTables:
     """Read all trials below `logdir`: one for each folder whose event files have one of the `tags`.
 
-    A trial's settings come from its hyperparameters (TensorBoard's HParams tab), and what these
-    leave out from the name of its folder. torch's `add_hparams` writes them into a folder inside
-    the trial's. Trials with the same settings and no seed are repeats, numbered as seeds. An
-    accuracy above 1 is in percent. A trial whose training loss ends as NaN has diverged.
+    A trial's settings come from its hyperparameters (TensorBoard's HParams tab). Settings that are
+    not among these come from the name of its folder. torch's `add_hparams` writes hyperparameters
+    into a folder inside the trial's. Trials with the same settings and no seed are repeats,
+    numbered as seeds. An accuracy above 1 is in percent. A trial whose training loss ends as NaN
+    has diverged.
 
-    Raises: ConfigError if there is no event file, none has one of the tags, or the settings of a
-        trial are unknown or those of another trial.
+    Raises: ConfigError if there is no event file, or none has one of the tags. Also if the settings
+        of a trial are unknown, or the same as another trial's.
     """
     folders = sorted({path.parent for path in logdir.rglob(f"*{_FILE}*") if path.is_file()})
     if not folders:
@@ -160,7 +162,7 @@ def _read(folder: Path) -> _Logged:
 
 
 def _with_hyperparameters(logged: Sequence[_Logged]) -> list[_Logged]:
-    """Give a folder with curves the hyperparameters of the folder that torch has put inside it."""
+    """Move hyperparameters from the folders that torch adds to the folders with the curves."""
     by_folder = {one.folder: one for one in logged}
     own = []
     for one in logged:
@@ -187,7 +189,7 @@ def _no_known_tag(logdir: Path, logged: Sequence[_Logged], tags: Mapping[str, st
 
 
 def _trial_rows(logdir: Path, found: Sequence[_Logged], notes: list[str]) -> list[dict[str, Any]]:
-    """Return the rows of `trials`, as far as they are known before the records."""
+    """Return the rows of `trials`, without the columns that come from the records."""
     rows, unknown, nameless = [], Counter[str](), []
     for one in found:
         inside = one.folder.relative_to(logdir)

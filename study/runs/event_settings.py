@@ -1,4 +1,4 @@
-"""Settings of a trial that somebody else has logged: from its hyperparameters or its folder."""
+"""Settings of a trial that another program may have logged, from its hyperparameters or folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES = {
     "model": registry.MODELS,
     "schedule": registry.SCHEDULES,
 }
-"""The settings whose values a folder may be named by alone, such as `sgd`."""
+"""The settings that a folder's name may give by their value alone, such as `sgd`."""
 
 _NUMBER = r"\d*\.?\d+(?:e[-+]?\d+)?"
 _ASSIGNMENT = re.compile(
@@ -58,10 +58,10 @@ def from_hyperparameters(logged: Mapping[str, Any]) -> tuple[dict[str, Any], lis
 
 
 def from_folder(path: str) -> dict[str, Any]:
-    """Return the settings in the path of a folder, none if it names none.
+    """Return the settings that the path of a folder names; empty if it names none.
 
     A setting is `lr0.1`, `lr_0.1`, `lr=0.1` or `learning-rate 0.1`, or the bare name of an
-    optimizer, data set, model or schedule. Between settings is anything but a letter.
+    optimizer, data set, model or schedule. Anything but a letter separates settings.
     """
     text = path.lower()
     settings: dict[str, Any] = {}
@@ -81,7 +81,7 @@ def from_folder(path: str) -> dict[str, Any]:
 
 
 def _coerced(setting: str, value: Any) -> Any:
-    """Return a value as the setting holds it; names are in lower case, as here.
+    """Return `value` in the type of `setting`; names in lower case, as this project has them.
 
     Raises: ConfigError if it has the wrong type.
     """

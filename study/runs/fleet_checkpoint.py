@@ -1,4 +1,4 @@
-"""What a fleet leaves in its run's folder: one checkpoint for all its trials."""
+"""The file of a fleet in its run's folder: one checkpoint for all its trials."""
 
 from __future__ import annotations
 

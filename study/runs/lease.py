@@ -1,10 +1,10 @@
-"""One writer at a time to a run in a bucket, where there are no file locks.
+"""A lease that lets one writer at a time write to a run in a bucket, which has no file locks.
 
 The writer creates a file that says who it is, and rewrites it regularly. Both are conditional
 writes, so of several writers the bucket lets exactly one succeed. A lease that was not renewed for
-`duration()` seconds can be taken over: its owner was killed, or is cut off. An owner that finds
-its lease taken over is interrupted and writes no more. The age of the file is measured by the
-bucket's clock, because the writers' clocks may disagree.
+`duration()` seconds can be taken over: its owner was killed, or is cut off from the bucket. An
+owner that finds its lease taken over is interrupted and writes no more. The age of the file is
+measured by the bucket's clock, because the writers' clocks may disagree.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _SECONDS_BETWEEN_CLOCK_CHECKS = 1.0  # a waiting thread does not notice that its
 def duration() -> float:
     """Return the seconds for which a lease lasts.
 
-    This is longer than a writer's patience, so that a writer whose requests fail has given up
-    before another may begin.
+    A lease outlasts a writer's patience, so that a writer whose requests fail has given up before
+    another may begin.
     """
     return patience() + 60.0
 
@@ -95,7 +95,7 @@ class Lease:
 
     def release(self) -> None:
         """Delete the lease unless another run has taken it over."""
-        with contextlib.suppress(OSError):  # or it runs out by itself
+        with contextlib.suppress(OSError):  # a lease that is not deleted runs out by itself
             found = self._read()
             if found is not None and self._is_mine(found):
                 self._file.delete()

@@ -1,4 +1,4 @@
-"""Files of a run on a disk of this machine, or on one that machines share."""
+"""Files of a run on a local disk, or on a disk that machines share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local copy of a run in a bucket, and how the two are kept alike."""
+"""The local copy of a run in a bucket, and how the two are kept in sync."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from study.runs.storage import reason, remedy
 _WRITTEN_TO_BOTH = (layout.METADATA, layout.PLAN, layout.DATABASE)
 """files that are uploaded whenever they change, not by `publish`"""
 _JOURNALS = ("-journal", "-wal", "-shm")
-"""suffixes of the files in which SQLite keeps a change that is under way"""
+"""suffixes of SQLite's files for a change in progress"""
 
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ class LocalCopy:
         self._lease: Lease | None = None
 
     def make(self) -> None:
-        """Create the folder and note in it where its run is. Raises: OSError."""
+        """Create the folder, and write the URL of its run into it. Raises: OSError."""
         self.path.mkdir(parents=True, exist_ok=True)
         (LocalPath(self.path) / layout.STORAGE_URL).write_bytes(f"{self.home}\n".encode())
 
@@ -85,7 +85,7 @@ class LocalCopy:
                 (LocalPath(self.path) / name).write_bytes(content)
 
     def publish(self) -> None:
-        """Upload tables, figures and whatever else was made from the run. Raises: OSError."""
+        """Upload tables, figures and all other files made from the run. Raises: OSError."""
         for path in sorted(self.path.rglob("*")):
             parts = path.relative_to(self.path).parts
             if parts[0] in {layout.STORAGE_URL, *_WRITTEN_TO_BOTH} or not path.is_file():
@@ -94,7 +94,7 @@ class LocalCopy:
                 (RetryingPath(self.home) / "/".join(parts)).write_bytes(path.read_bytes())
 
     def upload_database(self) -> None:
-        """Upload the search's database as it is between two changes.
+        """Upload a consistent snapshot of the search's database.
 
         Raises: OSError if it cannot be read or uploaded.
         """
@@ -118,7 +118,7 @@ class LocalCopy:
         """Hold the lease of the run. Raises: ConfigError if another run holds it."""
         try:
             with held_lease(self.home) as self._lease:
-                # Another run may have gone on since the files were last read.
+                # Another process may have continued the run since the files were last read.
                 self.download(*_WRITTEN_TO_BOTH)
                 yield
         finally:

@@ -1,4 +1,4 @@
-"""What `run.json` holds: which study a run trains, with which options, on what."""
+"""The content of `run.json`: which study a run trains, with which options, data and machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRID_TOOL = "study.grid"
 SEARCH_TOOL = "study.search"
 """`RunMetadata.tool` of a run whose results are read as a search."""
 EVENT_FILES_TOOL = "study.report --from-tensorboard"
-"""`RunMetadata.tool` of trials that TensorBoard's event files hold, with what these do not tell."""
+"""`RunMetadata.tool` of a run read from TensorBoard's event files, which do not tell everything."""
 
 _REQUIRED = ("study", "budget", "dataset", "device")
 _OMITTED_IF_EMPTY = ("definition", "resources", "hardware", "machine", "resumed_on")
@@ -45,7 +45,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class RunMetadata:
-    """What a run trains, with which options, on what; the content of its `run.json`."""
+    """The content of `run.json`: what a run trains, with which options, data and machine."""
 
     tool: str = GRID_TOOL
     """module name of the command that created the run"""
@@ -73,7 +73,7 @@ class RunMetadata:
     """of a scaling run: number of nodes, CPUs and GPUs"""
     versions: Mapping[str, str] = field(default_factory=dict)
     records_version: int = 0
-    """`lenet.records.RECORDS_VERSION` of the code; 0: of a run from before there were versions"""
+    """`lenet.records.RECORDS_VERSION` of the code; 0: the run is older than these versions"""
     commit: str | None = None
     """the project's git commit, see `project_commit`"""
     command: str = ""
@@ -129,7 +129,7 @@ class RunMetadata:
         return self.tool == EVENT_FILES_TOOL
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+        """Return the fields as a JSON document."""
         document = vars(self) | {"dataset": vars(self.dataset)}
         return {
             name: value
@@ -139,7 +139,7 @@ class RunMetadata:
 
 
 def definition_of(study: str) -> dict[str, Any]:
-    """Return what `RunMetadata.definition` holds of the study of this name."""
+    """Return `RunMetadata.definition` for `study`: empty unless it is the user's own."""
     own = kept.is_own(study)
     return dict(kept.to_json(search_spaces.find(study))) if own else {}
 

@@ -1,4 +1,4 @@
-"""Storage that fails for a while: a full disk, a bucket that is down."""
+"""Retries for storage that fails for a while, such as a full disk or a bucket that is down."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def patience() -> float:
 
 
 def is_permanent(error: OSError) -> bool:
-    """Return whether waiting cannot help.
+    """Return True if waiting cannot help.
 
     An error about the path, its permissions or the operation is permanent: the same call fails
     again until somebody changes something. An error of the medium passes: a full disk (ENOSPC,

@@ -1,4 +1,4 @@
-"""The folder of a run: created, locked, resumed. `study.runs.layout` shows what is in it.
+"""The folder of a run: created, locked, resumed. `study.runs.layout` lists its files.
 
 Every file is replaced as a whole, so a run that is killed at any moment can be resumed.
 """
@@ -160,7 +160,7 @@ class RunFolder:
 
     @property
     def run(self) -> RunMetadata:
-        """What the run trains, with which options, on what.
+        """The content of `run.json`.
 
         Raises: ConfigError if it is damaged.
         """
@@ -182,7 +182,7 @@ class RunFolder:
         self._rewrite(layout.PLAN, known | new)
 
     def replace_in_plan(self, trials: Iterable[PlannedTrial]) -> None:
-        """Change the fleets and slots of trials of the plan, which keep their places in it."""
+        """Change the fleets and slots of trials in the plan, which keeps its order."""
         self._rewrite(layout.PLAN, self._read_plan() | {p.name: _entry(p) for p in trials})
 
     def _read_plan(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class RunFolder:
             write_json(RetryingPath(target) / name, value)
 
     def _places(self) -> list[Location]:
-        """Return where metadata and plan are: in `path`, and in the bucket of a copy."""
+        """Return the places of metadata and plan: `path`, and the bucket if `path` is a copy."""
         return [LocalPath(self.path), *([self.home] if self._copy else [])]
 
     def trial(self, name: str) -> TrialFolder:
@@ -212,7 +212,7 @@ class RunFolder:
         return TrialFolder.in_run(self.home, name)
 
     def map_trials(self, function: Callable[[PlannedTrial, TrialFolder], Result]) -> list[Result]:
-        """Return `function` of every trial, in the order of the plan.
+        """Call `function` for every trial, and return the results in the order of the plan.
 
         Trials in a bucket are read many at a time, in threads.
         """
@@ -239,7 +239,7 @@ class RunFolder:
     ) -> tuple[str, float] | None:
         """Return name and objective of the best trial so far, by its last finite value.
 
-        Only trials with a name that `counts` take part.
+        Only trials whose name passes `counts` take part.
         """
 
         def last(planned: PlannedTrial, trial: TrialFolder) -> tuple[str, float]:
@@ -291,7 +291,7 @@ class RunFolder:
 
 
 def _entry(planned: PlannedTrial) -> dict[str, Any]:
-    """Return what the plan holds of a trial: its settings, and its place in a fleet if any."""
+    """Return the entry of a trial in the plan: its settings, and its place in a fleet, if any."""
     place = {"fleet": planned.fleet, "slot": planned.slot} if planned.fleet else {}
     return place | planned.config.to_dict()
 

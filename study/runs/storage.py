@@ -50,7 +50,7 @@ class Location(Protocol):
     def is_file(self) -> bool: ...
 
     def names(self) -> list[str]:
-        """List what is directly inside; empty if there is no such folder."""
+        """List the names directly inside the folder; empty if there is no such folder."""
         ...
 
     def make_folder(self) -> None:

@@ -1,4 +1,4 @@
-"""What one trial leaves in its run's folder; `study.runs.layout` shows the files."""
+"""The folder of one trial within its run's folder; `study.runs.layout` lists the files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from study.runs.retrying import RetryingPath
 from study.runs.storage import Location, OutOfReach, parse_location, read_json, write_json
 
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
-"""The statuses after which a trial is never trained again. A scheduler stopped it: `stopped`."""
+"""The statuses after which a trial is never trained again. `stopped`: by a scheduler."""
 
 STEP_TIMING = np.dtype(
     [
@@ -31,15 +31,15 @@ STEP_TIMING = np.dtype(
     ]
 )
 """A step of one worker. `begun_at` is the step at which its attempt began or resumed: the first
-ones after it are warm-up."""
+steps after it are warm-up."""
 
 
 class TrialFolder:
     """The folder of one trial, read and written by the worker that trains it.
 
     Storage that fails is retried for `study.runs.retrying.patience()` seconds. A worker that was
-    cut off or asleep may come back after another attempt has begun: then `save`, `finish` and
-    `save_timings` raise OutOfReach, so newer results are never overwritten.
+    cut off or asleep may come back after another attempt has begun. Its `save`, `finish` and
+    `save_timings` then raise OutOfReach, so newer results are never overwritten.
     """
 
     def __init__(self, home: str | Path | Location) -> None:
@@ -57,7 +57,7 @@ class TrialFolder:
         return cls(home / layout.TRIALS / name)
 
     def begin(self, details: Mapping[str, Any]) -> None:
-        """Begin another attempt; `details` say where it runs and what."""
+        """Begin another attempt; `details` say where it runs, and with which settings."""
         self._files.make_folder()
         self._files.delete_leftovers()
         self._attempt = self.state().get("attempts", 0) + 1
@@ -69,10 +69,10 @@ class TrialFolder:
     ) -> None:
         """Save the records so far, and a checkpoint taken at the last of them.
 
-        `checkpoint` is None if the trial is trained in a fleet, which saves one for all its trials.
-        The checkpoint is written after the records, so no record before it can be missing.
-        TensorBoard's events are written last, so a resumed trial only adds to them. Those of a run
-        whose `length` is more than 1,000 records are thinned.
+        `checkpoint` is None for a trial in a fleet: the fleet saves one checkpoint for all its
+        trials. The checkpoint is written after the records, so no record before it can be missing.
+        TensorBoard's events are written last, so a resumed trial only adds to them. The events are
+        thinned if the `length` of the run is more than 1,000 records.
         """
         state = self._check_attempt()
         self._write_records(records)
@@ -93,8 +93,8 @@ class TrialFolder:
     ) -> None:
         """Save the whole curve, mark the trial complete, and delete its checkpoint.
 
-        `model`: a file of `lenet.trained`, kept until `delete_model`. `details`: what only the end
-        of the trial can tell; it replaces what `begin` wrote by the same name.
+        `model`: a file of `lenet.trained`, kept until `delete_model`. `details`: values known only
+        at the end of the trial; they replace those that `begin` wrote under the same names.
         """
         state = self._check_attempt()
         self._write_records(records)
@@ -122,7 +122,7 @@ class TrialFolder:
         self._write_state({"error": None, **details, "status": status})
 
     def mark(self, status: str, error: str | None = None) -> None:
-        """Set the status of a trial that ends where it is: `stopped` or `failed`."""
+        """Set the status of a trial that ends before its time: `stopped` or `failed`."""
         if records := self.records():
             self._events.write(records, state=self.state(), status=status)
         self._mark(status, error)
@@ -187,7 +187,7 @@ class TrialFolder:
 
     @property
     def complete(self) -> bool:
-        """Whether the trial need not be trained; it must be if its records are damaged."""
+        """Whether the trial need not be trained. A trial with damaged records is trained again."""
         return self.state().get("status") in COMPLETE and bool(self.records())
 
     @property
@@ -198,7 +198,7 @@ class TrialFolder:
     def save_timings(self, steps: NDArray[Any]) -> None:
         """Save the timings of all steps so far, an array of `STEP_TIMING`.
 
-        They are written with every checkpoint: as text, that would take as long as the steps.
+        The worker writes them with every checkpoint. As text, that would take as long as the steps.
         """
         self._check_attempt()
         buffer = io.BytesIO()
@@ -226,7 +226,7 @@ class TrialFolder:
         return state
 
     def _write_records(self, records: Sequence[Record]) -> None:
-        """Append what is new; write the whole file if this object has not written it yet."""
+        """Append the new records, or write the whole file if this object has not written it yet."""
         known = len(self._written)
         file = self._files / layout.TRIAL_RECORDS
         if known and [record.step for record in records[:known]] == self._written:

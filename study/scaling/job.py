@@ -1,4 +1,4 @@
-"""The job of a launch: what its workers need to know, as a JSON file holds it."""
+"""The job of a launch: all that its workers need to know, kept in a JSON file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from study.runs import layout
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One launch, complete: who trains which points, and where the results go."""
+    """A launch as its workers read it: who trains which points, and where the results go."""
 
     launch: str
     """name of the launch"""
@@ -67,10 +67,13 @@ class Job:
 
 
 def failure_file(job: Path) -> Path:
-    """Return where the first worker to fail writes why. torchrun's own last line is a border."""
+    """Return the file in which the first worker to fail writes its error.
+
+    The last line of the log would not do: torchrun ends its output with a border.
+    """
     return job.with_suffix(layout.LAUNCH_FAILURE)
 
 
 def log_file(job: Path) -> Path:
-    """Return where the output of the workers goes."""
+    """Return the file that receives the output of the workers."""
     return job.with_suffix(layout.LAUNCH_LOG)

@@ -36,7 +36,7 @@ _KILLED = re.compile(r"Signal \d+ \((?!SIGTERM)SIG\w+\) received by PID \d+")
 
 
 class Launchers:
-    """Runs one launch at a time, since launches are timed.
+    """A runner of launches. It runs one at a time, because launches are timed.
 
     `longest_seconds` is the expected duration of the longest point on one worker.
     """
@@ -73,7 +73,7 @@ class Launchers:
         `ray_seconds` is the time spent so far on loading data and joining a cluster.
         """
         self._ray_seconds = ray_seconds
-        # Ray starts before all launches, so that whatever it costs by running, all pay alike.
+        # Ray starts before the first launch, so that its processes slow all launches alike.
         if any(launch.launcher == "ray" for launch in launches):
             self._connect()
         any_failed = False
@@ -131,7 +131,7 @@ class Launchers:
     def _connect(self) -> None:
         """Start Ray if it is local, import Ray Train and put the data sets into the object store.
 
-        Their seconds are Ray's and belong to no launch.
+        These seconds count as Ray's and belong to no launch.
         """
         started = time.perf_counter()
         with waiting(self._console, "  Starting Ray, which takes 10 to 30 s"):
@@ -219,7 +219,7 @@ def _failure_reason(job: Path) -> str:
 def _wait(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process and return its exit code; on Ctrl-C, end the process first.
 
-    torchrun has workers of its own, which must not keep writing to a run that is resumed.
+    torchrun starts workers, which must not keep writing to a run that is resumed.
     """
     try:
         return process.wait()
@@ -234,5 +234,5 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def is_complete(folder: RunFolder, planned: PlannedTrial) -> bool:
-    """Return whether a point need not be trained again."""
+    """Return True if a point need not be trained again."""
     return folder.trial(planned.name).complete

@@ -12,7 +12,7 @@ from study.cluster.resources import Node
 from study.scaling.plan import ScalingRequest
 
 _WORKERS_OF_OWN = (1, 2)
-"""Worker counts for a study of the user's own that declares none."""
+"""Worker counts for the user's own study, if it declares none."""
 
 
 def with_workers(
@@ -25,9 +25,10 @@ def with_workers(
 ) -> tuple[ScalingRequest, list[str]]:
     """Return `request` with the worker counts of each processor, and notes for the user.
 
-    `counts` and `devices` are as typed. If None, they are those of the study that fit, on the GPUs
-    if there are any. Beside GPUs the CPU is a single worker, as in Fan's figures, with the CPUs of
-    a whole machine unless the user chose otherwise.
+    `counts` and `devices` are as typed. If `counts` is None, the study's worker counts that fit are
+    used. If `devices` is None, workers run on the GPUs if there are any. Beside GPUs, the CPU is a
+    single worker, as in Fan's figures. It has the CPUs of a whole machine unless the user chose
+    otherwise.
 
     Raises: ConfigError if there is no GPU and the user wants one, or if a strategy does not fit.
     """
@@ -82,7 +83,7 @@ def _check_data_parallel(request: ScalingRequest) -> None:
 
 
 def capacity(nodes: Sequence[Node], processor: str, cpus_per_worker: float) -> int:
-    """Return how many workers fit, each with CPUs, or a GPU, of its own."""
+    """Return how many workers fit if none share CPUs or GPUs."""
     gpus = 1.0 if processor == "gpu" else 0.0
     return sum(node.capacity(cpus_per_worker, gpus) for node in nodes)
 

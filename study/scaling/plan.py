@@ -47,7 +47,7 @@ class Launch:
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingRequest:
-    """What the user requested, as `run.json` holds it."""
+    """The user's request for a scaling run, as `run.json` holds it."""
 
     study: str
     budget: str
@@ -80,7 +80,7 @@ class ScalingRequest:
             raise incomplete_options(error) from error
 
     def options_to_json(self) -> dict[str, Any]:
-        """Return what a resumed run must know and no other field of `run.json` holds."""
+        """Return the options that a resumed run needs and no other field of `run.json` holds."""
         return {
             "workers": {processor: list(counts) for processor, counts in self.workers.items()},
             "weak": self.weak,
@@ -119,13 +119,13 @@ class ScalingRequest:
     def launches(self, dataset: str | None = None) -> list[Launch]:
         """Return the launches in the order in which they run.
 
-        `dataset` replaces the study's own. Each repeat is a seed and a block that holds every
-        launch once, in random order, so that drift of the machine's speed affects all alike. The
-        order is the same every time.
+        `dataset` replaces the study's own. Each repeat has its own seed, and is a block that holds
+        every launch once, in random order. A drift of the machine's speed thus affects all launches
+        alike. The order is the same every time.
 
         The baselines (every launcher except Ray) train only the narrowest net with the study's
-        batch, in a fresh process. Ray's workers train those points first, so that the slowness of
-        a fresh process is not counted as the cost of a launcher or of a worker count.
+        batch, in a fresh process. Ray's workers train those points first. Otherwise the slowness of
+        a fresh process would count as the cost of a launcher or of a worker count.
         """
         study = self.restricted_study()
         planned = study.plan(self.budget, self.repeats, dataset)

@@ -33,7 +33,7 @@ from study.terminal import print_note
 
 
 class ScalingEngine:
-    """Trains the launches of a session (see `Engine`)."""
+    """The engine that trains the launches of a session (see `Engine`)."""
 
     tool = TOOL
     unit = "launches"
@@ -147,7 +147,7 @@ class ScalingEngine:
     def _all_launches(self) -> list[Launch]:
         """Return the launches of a resumed run, on the data set that it began with."""
         datasets = {planned.config.dataset for planned in self.folder.plan}
-        # A single one may stand in for the study's own. Several were all requested.
+        # A single data set may stand in for the study's own. Several were all requested.
         return self._request.launches(datasets.pop() if len(datasets) == 1 else None)
 
     def _unfinished(self) -> list[Launch]:
@@ -185,7 +185,7 @@ class ScalingEngine:
         return connection.cluster_nodes()
 
     def _required_room(self) -> dict[Node, int]:
-        """Return the number of workers by their size, for the autoscaler."""
+        """Return the number of workers of each size, for the autoscaler."""
         session, unfinished = self._session, _workers_of(self._launches)
         processors = list(session.devices or unfinished)
         processor = "gpu" if "gpu" in processors else "cpu"
@@ -253,7 +253,7 @@ class ScalingEngine:
         announce.results(self.folder, console)
 
     def _training_seconds(self) -> float:
-        """Return how long one worker would train.
+        """Return the seconds that one worker would train.
 
         Raises: ConfigError if a model cannot be trained at all, or not by that many workers.
         """
@@ -330,7 +330,7 @@ class ScalingEngine:
         ]
 
     def _record_machine(self) -> None:
-        """Add to `run.json` that the run continues on other machines, for the figures' footers."""
+        """Note in `run.json` that the run continues on other machines, for the figures' footers."""
         run = self.folder.run
         now = {"device": self._device(), "machine": self._machine()}
         known = [{"device": run.device, "machine": run.machine}, *run.resumed_on]

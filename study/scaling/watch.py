@@ -1,4 +1,4 @@
-"""A look at a running launch: what it waits for, and whether it still moves."""
+"""A watch over a running launch: what it waits for, and whether it makes progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from study.scaling.plan import Launch
 
 
 class Watch:
-    """Describes a launch, and interrupts this process if no point begins or ends within `limit` s.
+    """A watch that describes a launch, and interrupts this process if the launch hangs.
 
-    A launch can hang without an error, for example if its workers cannot reach each other.
+    A launch hangs if no point begins or ends within `limit` seconds. This can happen without an
+    error, for example if its workers cannot reach each other.
     """
 
     def __init__(self, launch: Launch, folder: RunFolder, limit: float) -> None:
@@ -26,7 +27,7 @@ class Watch:
         """why the launch was interrupted, None if it was not"""
 
     def look(self) -> str:
-        """Return what the launch is doing. Interrupt this process if that takes too long."""
+        """Return what the launch is doing. Interrupt this process if the launch hangs."""
         try:
             states = self._states()
         except OSError as error:  # workers retry, and so does the next look

@@ -118,7 +118,7 @@ def _check_all_reach(home: Location, replica: Replica, device: torch.device) -> 
 
 
 def _is_retry(job: Job, home: Location) -> bool:
-    """Return whether a point of this launch began after the launch was requested."""
+    """Return True if a point of this launch began after the launch was requested."""
     states = (TrialFolder.in_run(home, point.name).state() for point in job.points)
     starts = [state["started"] for state in states if state.get("started")]
     return any(
@@ -192,7 +192,7 @@ def _train_point(
 def _start_up_seconds(facts: Mapping[str, Any]) -> float:
     """Return the seconds from the launch's request until its workers have the data.
 
-    Ray's own start is not in it: Ray starts once for all launches of a session.
+    Ray's own start is not included: Ray starts once for all launches of a session.
     """
     names = ("launch_seconds", "group_seconds", "load_seconds")
     return sum(float(facts[name]) for name in names)
@@ -217,7 +217,7 @@ def _up_to(step: int, folder: TrialFolder) -> NDArray[Any]:
 
 
 def _exit_with(driver_pid: int) -> None:
-    """End this process once the driver has ended: another run may continue where it was."""
+    """End this process once the driver has ended: a resumed run may train the same points."""
     while True:
         try:
             os.kill(driver_pid, 0)

@@ -1,4 +1,4 @@
-"""What the commands that use Ray Tune print before a run."""
+"""Messages that the Ray Tune commands print before a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plan(
 ) -> None:
     """Print what will be trained, on what, for how long, and where the results go.
 
-    `packing`: what was chosen for `--pack`, a line for each kind of trial.
+    `packing`: a line for each kind of trial that says what `--pack` chose.
     """
     request = plan.request
     announce.datasets(plan.datasets, console)

@@ -1,4 +1,4 @@
-"""What becomes of a fleet that failed again after its retry: halves, or single trials."""
+"""Regrouping of a fleet that failed again after its retry, into halves or single trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.tuning.packing import FleetNames, as_fleet
 
 @dataclass(frozen=True)
 class BrokenFleet:
-    """Why a fleet failed, and its unfinished members by name."""
+    """A fleet that failed again after its retry: the error, and its unfinished members by name."""
 
     error: str
     out_of_memory: bool
@@ -28,8 +28,8 @@ def regroup(
 ) -> tuple[list[PlannedTrial], list[str]]:
     """Plan the unfinished trials of broken fleets again, from their last checkpoint.
 
-    A fleet for which the memory was too small is divided in two. The trials of every other one go
-    on alone, so that one bad trial takes no other down.
+    A fleet that ran out of memory is divided in two. The trials of any other broken fleet go on
+    alone, so that one bad trial takes no other down.
 
     Returns: the trials, and a line about each fleet.
     """

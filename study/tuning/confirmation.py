@@ -19,10 +19,11 @@ _FEW_TRIALS, _FEW_SEEDS = 20, 3
 
 
 def in_proportion(trials: int) -> tuple[int, int]:
-    """Return (settings, seeds) for a search of `trials`: at most five confirmations for eight.
+    """Return (settings, seeds) for a search of `trials`: at most five confirmations per eight.
 
-    40 trials or more get five settings and five seeds, 12 get two and three, very few one and
-    three: with two seeds, an interval says next to nothing.
+    A search of 40 trials or more confirms five settings with five seeds. One of 12 confirms two
+    settings with three seeds, and a very small one confirms a single setting with three. Two seeds
+    would be too few: their interval says next to nothing.
     """
     seeds = _MAX_SEEDS if trials >= _FEW_TRIALS else _FEW_SEEDS
     return max(1, min(_MAX_SETTINGS, trials * 5 // 8 // seeds)), seeds
@@ -31,8 +32,9 @@ def in_proportion(trials: int) -> tuple[int, int]:
 def is_near_best(value: float, best: float, objective: str) -> bool:
     """Return True if another seed may make `value` the best.
 
-    An error rate, a loss or a time may be twice the best one, a speed half of it. Error rates may
-    always be one percentage point apart: on few validation samples, the best may have none.
+    An error rate, a loss or a time may be up to twice the best one, a speed down to half of it.
+    Error rates may always differ by one percentage point: on few validation samples, the best
+    error rate may be 0.
     """
     if objective.endswith("_accuracy"):
         return best - value <= max(1 - best, 0.01) + 1e-9  # accuracies are rounded
@@ -53,7 +55,7 @@ class Confirmation:
     best: int
     seeds: int
     first_seed: int = 1
-    """the first one that the search has not used"""
+    """the first seed that the search has not used"""
 
     @property
     def at_most(self) -> int:
@@ -92,4 +94,4 @@ class Confirmation:
         return [planned for planned in confirmations if planned.name not in planned_configs]
 
     def adopt(self, folder: RunFolder) -> None:
-        """Do nothing: a fresh seed is one that no other run has trained."""
+        """Do nothing: no other run has trained the fresh seeds."""

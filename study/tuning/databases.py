@@ -22,9 +22,9 @@ _DRIVERS = {
     "mysql": ("pymysql", "pymysql"),
     "mariadb": ("pymysql", "pymysql"),
 }
-"""Driver and package by the database of a URL."""
+"""Driver and pip package for each kind of database that a URL may name."""
 
-# Driver options that hold no secret. Any other may (`odbc_connect` holds all of them).
+# Driver options that hold no secret. Any other may: `odbc_connect` holds a whole connection string.
 _PUBLIC_OPTIONS = frozenset(
     {"application_name", "charset", "connect_timeout", "driver", "host", "mode", "port"}
     | {"sslmode", "timeout", "user"}
@@ -128,7 +128,7 @@ def translated_errors() -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """Return what the driver said, which Optuna and SQLAlchemy wrap in errors of their own."""
+    """Return the driver's own message, which Optuna and SQLAlchemy wrap in further errors."""
     while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
         error = cause
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

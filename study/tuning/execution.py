@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from study.tuning.search import Search
     from study.tuning.tuner import Outcome
 
-_UNKNOWN_COUNT = 1_000_000  # stands for trials that later results will choose
-_SAMPLED_POINTS = 200  # of a search space, which have trials of most kinds among them
+_UNKNOWN_COUNT = 1_000_000  # stands in for the trials that later results will choose
+_SAMPLED_POINTS = 200  # random points of a search space: enough to cover most kinds of trial
 
 
 class TuningEngine:
-    """Trains the search, then the trials, then the follow-up of a plan (see `Engine`)."""
+    """The Ray Tune engine of a plan: search first, then trials, then follow-up (see `Engine`)."""
 
     unit = "trials"
 
@@ -149,7 +149,7 @@ class TuningEngine:
     def _compare_hardware(
         self, nodes: Sequence[Node], speedups: WorkerSpeedups | None
     ) -> Hardware | None:
-        """Return the times of the ways to train a new grid; None for other runs."""
+        """Predict the time of each way to train a new grid. Return None for other runs."""
         plan, request, trials = self._plan, self._plan.hardware, self._to_train
         if request is None or plan.resumed or not trials or not nodes:
             return None
@@ -246,7 +246,7 @@ class TuningEngine:
         self.folder.extend_plan(new)
         plan.follow_up.adopt(self.folder)
         self._adopt(self.folder.unfinished())
-        # After the reused ones are complete, so that no fleet trains them again.
+        # Pack only now that reused trials are complete, so that no fleet trains them again.
         names = {planned.name for planned in new}
         to_pack = [planned for planned in self.folder.unfinished() if planned.name in names]
         self.folder.replace_in_plan(self._pack(to_pack, self.folder.plan).trials)
@@ -258,7 +258,7 @@ class TuningEngine:
         ]
 
     def _pack(self, trials: list[PlannedTrial], known: Sequence[PlannedTrial] = ()) -> Packing:
-        """Put new trials into fleets, as `--pack` says; the `known` trials have theirs."""
+        """Pack new trials into fleets as `--pack` says. The `known` trials keep their fleets."""
         mode = self._plan.options.pack
         if mode == "off" or not trials:
             return Packing(trials, [])
@@ -303,9 +303,9 @@ class TuningEngine:
         )
 
     def _fleet_shares(self, trials: Sequence[PlannedTrial]) -> dict[str, FleetShare]:
-        """Return the share of each trial in a fleet, by the id of its config.
+        """Return the fleet share of each packed trial, by the id of its config.
 
-        The largest fleet of each kind is timed for all of them.
+        Only the largest fleet of each kind is timed; its speedup stands for the others.
         """
         fleets: dict[str, list[TrainConfig]] = {}
         for planned in trials:
@@ -326,7 +326,7 @@ class TuningEngine:
         }
 
     def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
-        """Train the search or the trials; then what is left of fleets that failed."""
+        """Train the search or the trials, then regroup and train the rest of broken fleets."""
         from study.tuning.broken_fleets import regroup  # imports torch
         from study.tuning.search import Search
 
@@ -357,7 +357,7 @@ class TuningEngine:
         of_search = isinstance(batch, Search)
 
         def is_comparable(name: str) -> bool:
-            # A confirmation that is luckier than the search's best is not the search's best.
+            # Search trials and confirmations are ranked apart: a confirmation may just be lucky.
             return plan.search is None or (trial_number(name) is not None) == of_search
 
         seconds, at_once = expected.trial_seconds, self._resources.side_by_side
@@ -441,7 +441,7 @@ class TuningEngine:
         self._matches = {name: match for name, match in found.items() if match is not None}
 
     def _find(self, planned: PlannedTrial) -> EarlierTrial | None:
-        """Return the earlier trial to reuse; none for a member of a fleet, which trains it."""
+        """Return the earlier trial to reuse; None for a trial that its fleet trains anyway."""
         return None if planned.fleet else self._reuse.find(planned.config)
 
     @property
@@ -450,7 +450,7 @@ class TuningEngine:
         return [planned for planned in self._plan.trials if planned.name not in self._matches]
 
     def _announce_reused(self) -> None:
-        """Print how many trials are reused, from where, and why equal ones are not."""
+        """Print how many trials are reused, from which runs, and why other equal ones are not."""
         plan, say = self._plan, self._console.print
         if not plan.options.reuse:
             return
@@ -467,7 +467,7 @@ class TuningEngine:
             say(f"               not reused: {line}")
 
     def _adopt(self, trials: Sequence[PlannedTrial]) -> None:
-        """Write those of the trials that an earlier run has trained into the folder."""
+        """Copy the trials that an earlier run has trained into the folder."""
         for planned in trials:
             if match := self._find(planned):
                 keep_model = self._plan.options.keep_models != "none"
@@ -505,9 +505,9 @@ class TuningEngine:
 
 
 def _speedup(speeds: FleetSpeeds, members: Sequence[TrainConfig]) -> float:
-    """Return how many times as fast a fleet is; 1 if its members do not fit into the memory.
+    """Return a fleet's speedup over its members alone; 1 if they do not fit into the memory.
 
-    It will be divided until they fit, if need be into single trials.
+    The driver will divide such a fleet until its members fit, if need be into single trials.
     """
     try:
         return speeds.speedup(members)
@@ -516,7 +516,7 @@ def _speedup(speeds: FleetSpeeds, members: Sequence[TrainConfig]) -> float:
 
 
 def _check(plan: TuningPlan) -> None:
-    """Raise `ConfigError` for what only the whole plan, or torch, can tell."""
+    """Raise `ConfigError` for problems that only the whole plan, or torch, reveals."""
     if plan.request.scheduler != "none" and len(plan.datasets) > 1:
         raise ConfigError(
             f"--scheduler {plan.request.scheduler} compares trials by accuracy, which is "

@@ -1,4 +1,4 @@
-"""Tells callbacks about the trials of a fleet, which Ray Tune takes for one trial."""
+"""Callbacks for the members of a fleet, which Ray Tune treats as one trial."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from study.tuning.progress import describe_error, error_of
 
 
 class MemberTrial:
-    """A member of a fleet, with what callbacks read of one of Tune's trials."""
+    """A member of a fleet, with the attributes that callbacks read from one of Tune's trials."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = {"trial": config}
@@ -25,10 +25,11 @@ class MemberTrial:
 
 
 class UnpackFleets(tune.Callback):
-    """Passes everything on to other callbacks, for a fleet once for each of its members.
+    """A Tune callback that forwards events to other callbacks, once for each member of a fleet.
 
-    Members that are not among the `names` of the trials to train were complete before. A fleet
-    that fails again after its retry is no failure of its members: `broken` has those that are left.
+    `names` are the trials to train: members of a fleet that are not among them were complete
+    before. A fleet that fails again after its retry does not make its members fail: it goes into
+    `broken`, with its unfinished members.
     """
 
     def __init__(self, callbacks: Sequence[tune.Callback], names: Collection[str]) -> None:
@@ -62,7 +63,7 @@ class UnpackFleets(tune.Callback):
             if (member := members.get(report["name"])) is None:
                 continue
             member.last_result = report
-            each: Any = member  # stands for one of Tune's trials
+            each: Any = member  # stands in for one of Tune's trials
             for callback in self._callbacks:
                 callback.on_trial_result(iteration, trials, each, report, **info)
             if report["done"]:
@@ -71,7 +72,7 @@ class UnpackFleets(tune.Callback):
                     callback.on_trial_complete(iteration, trials, each, **info)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Pass a single trial on. Those of a fleet have each been complete by their own results."""
+        """Forward a single trial. For a fleet, `on_trial_result` has reported each member."""
         if self._of(trial) is None:
             for callback in self._callbacks:
                 callback.on_trial_complete(iteration, trials, trial, **info)

@@ -1,4 +1,4 @@
-"""A fleet: several trials trained as one, as Ray Tune runs them in a worker process."""
+"""The Ray Tune trainable of a fleet: several trials trained as one in a worker process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from study.tuning.kept_models import ModelRank, model_rank
 from study.tuning.trial import Trial, comparable, log, log_progress
 
 _WRITERS = 16
-"""Threads that save members. A disk commits the files of many threads at once, and a bucket answers
-many requests at once: one after the other, every member would wait for each of its files."""
+"""Threads that save members. A disk commits the files of many threads together, and a bucket serves
+many requests at once. Saved one by one, the members would wait for every single file."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,21 +35,22 @@ class Member:
     folder: TrialFolder
     run: Run
     complete: bool
-    """It had ended after the last checkpoint, from which the fleet trains it again: so the others
-    are computed as before. What its folder holds stays."""
+    """True if the member ended after the fleet's last checkpoint. The fleet trains it again from
+    there, so that the other members get the same records as before. The worker leaves the files
+    in the member's folder as they are."""
     records: list[Record] = field(default_factory=list)
     begun_at: int = 0
     stopped_at: int | None = None
-    """the step at which a scheduler has stopped it, if it was complete at the start"""
+    """the step at which a scheduler stopped it before this attempt; None if none did"""
 
 
 class FleetTrial(Trial):
-    """Trains one fleet or one single trial after another in one worker process.
+    """A Tune trainable that trains fleets and single trials, one after another, in one process.
 
-    Tune's config of a fleet is {"trial": {"name": ..., "members": [...]}}; each of the members is
-    what the config of a single trial holds. They are in the order of their slots, which decides
-    the last digits of their records. A fleet continues from its checkpoint with the members that
-    it had then.
+    Tune's config of a fleet is {"trial": {"name": ..., "members": [...]}}. Each member has the form
+    of `trial` in the config of a single trial (see `Trial`). Members are in slot order, because
+    their order decides the last digits of their records. A resumed fleet has the members that its
+    checkpoint holds.
     """
 
     _fleet: Fleet | None
@@ -64,7 +65,7 @@ class FleetTrial(Trial):
         self._name = trial["name"]
         self._is_fleet = True
         self._reports: list[dict[str, Any]] = []
-        """of members that an earlier attempt finished; the driver may not know it"""
+        """of members that an earlier attempt finished, perhaps unknown to the driver"""
         self._checkpoint = FleetCheckpoint(self._home, self._name)
         configs = {m["name"]: TrainConfig.from_dict(m["settings"]) for m in trial["members"]}
         for config in configs.values():
@@ -126,8 +127,8 @@ class FleetTrial(Trial):
     def _let_stopped_leave(self, fleet: Fleet) -> None:
         """Remove the members that the driver has marked as stopped since their last report.
 
-        One that was stopped before this attempt leaves at the same step, so that the others are
-        computed as before.
+        A member that was stopped before this attempt leaves at the same step as then. The other
+        members thus get the same records as before.
         """
         if self._seconds_between_reports:  # there is no scheduler
             return
@@ -158,8 +159,9 @@ class FleetTrial(Trial):
             log_progress(member.name, member.records, self._objectives[0])
         kept = self._members_with_kept_models(unsaved)
         _for_all(unsaved, lambda member: self._save(member, keep_model=member in kept))
-        # After the records, so none before it can be missing. Until then, a member that has ended
-        # is in the checkpoint before, and is trained again with the others.
+        # Written after the records, so no record before the checkpoint can be missing. If the
+        # worker dies before this, a resumed fleet continues from the previous checkpoint. That one
+        # still holds the members that have ended since, so the fleet trains them again.
         if fleet.finished:
             self._checkpoint.delete()
         else:
@@ -170,10 +172,10 @@ class FleetTrial(Trial):
         self._seconds_to_save = time.monotonic() - started
 
     def _members_with_kept_models(self, members: Iterable[Member]) -> list[Member]:
-        """Return the members whose models are written, if they have ended.
+        """Return the members that have ended and whose models this worker saves.
 
-        If the driver keeps the best model only, so does a fleet: writing the others for the driver
-        to delete would take as long as all other files of its trials.
+        If the driver keeps only the best model, the worker saves only the best of its fleet.
+        Saving the others for the driver to delete would take as long as all other files together.
         """
         finished = [m for m in members if m.run.finished and not m.records[-1].diverged]
         if self._keep_models != "best" or not finished:
@@ -196,7 +198,7 @@ class FleetTrial(Trial):
 def _for_all(items: Iterable[Item], action: Callable[[Item], Result]) -> list[Result]:
     """Call `action` with every item, in several threads, and return the results in order.
 
-    Raises the error of the first item that has one, after all calls that had begun.
+    Raises: the error of the first item whose call failed, once all calls that began have ended.
     """
     with ThreadPoolExecutor(_WRITERS) as writers:
         return list(writers.map(action, items))

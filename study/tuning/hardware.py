@@ -1,4 +1,4 @@
-"""How long the trials of a grid would take in each way to use the hardware. Trains nothing."""
+"""Predicted times of a grid for each way to use the hardware. Trains nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from study.tuning.packing import FindLimit, FleetTooLarge, pack
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareComparison:
-    """Compares the ways to train `trials`, which this run or machine would train as planned."""
+    """A comparison of the ways to train `trials` on the machines of this run or on another."""
 
     trials: Sequence[PlannedTrial]
     """with the fleets that the run has chosen"""
@@ -93,7 +93,7 @@ class HardwareComparison:
         if not self.is_here or not any(planned.fleet for planned in packed):
             packed, is_chosen = self._pack(alone, self.speeds.fastest), False
         if not any(planned.fleet for planned in packed):
-            # Why not: at two members, fleets cost least in comparison.
+            # To show why the run does not pack: fleets of two lose least against single trials.
             with contextlib.suppress(FleetTooLarge):
                 packed = self._pack(alone, partial(self.speeds.at_most, 2))
         fleets: dict[str, int] = {}
@@ -144,7 +144,7 @@ class HardwareComparison:
         return Choice(WORKERS, how, seconds.mean, low, high)
 
     def _worker_count(self) -> int:
-        """Return how many workers the machines have room for: a GPU, or a trial's CPUs, each."""
+        """Return how many workers fit the machines: each takes a GPU, or the CPUs of a trial."""
         if self.resources.gpus_per_trial:
             return max(1, int(sum(node.gpus for node in self.nodes)))
         return max(1, sum(int(node.cpus / self.resources.threads) for node in self.nodes))
@@ -164,7 +164,7 @@ class HardwareComparison:
         }
         defaults = {"model": "lenet", "dataset": "mnist", "loss": TrainConfig().loss}
         settings = {n: value for n, value in settings.items() if value != defaults.get(n)}
-        # Its keywords need the user's own part.
+        # The keywords added below belong to the user's own parts, so the command must name these.
         settings |= {part: first.get(part) for part in OWN_PARTS if is_own(first.get(part))}
         settings |= {
             name: "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -179,9 +179,9 @@ class HardwareComparison:
         return f"not measured: type {shlex.join(typed)}, then add --scaling RUN here"
 
     def _seconds_by_repeat(self, speedups: WorkerSpeedups, workers: int) -> list[float]:
-        """Return the seconds of all trials, one after the other, for each repeat's model.
+        """Predict the seconds of all trials, one after another, by the fitted model of each repeat.
 
-        Raises: UnknownSpeedup if the scaling run does not tell.
+        Raises: UnknownSpeedup if the scaling run cannot tell.
         """
         processor = "gpu" if self.resources.gpus_per_trial else "cpu"
         if speedups.processor != processor:

@@ -1,4 +1,4 @@
-"""Keeps the trained model of the best trial, and deletes those of the others."""
+"""A callback that keeps the best trial's model and deletes the others."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import TrialFolder
 
 ModelRank = tuple[float, tuple[Any, ...], str]
-"""Sorts trials by whose model is kept: the objective, negative if higher is better; the order of
-ties; the name of the trial."""
+"""Sort key of a trial; the lowest keeps its model. It holds the objective (negated if higher is
+better), the order of ties, and the trial's name."""
 
 
 def model_rank(objective: str, value: float, settings: Mapping[str, Any], name: str) -> ModelRank:
-    """Return the rank of the trial `name`, whose objective has `value`; the lowest is kept."""
+    """Return the rank of the trial `name`, whose objective is `value`. The lowest rank wins."""
     return (-value if maximized(objective) else value, tie_order(settings), name)
 
 
 class KeepBestModel(tune.Callback):
-    """Keeps one trained model of each data set: that of the trial with the best objective.
+    """A Tune callback that keeps one trained model per data set: the best trial's.
 
-    Of equal trials, the first by `tie_order` stays. A trial that diverged, failed or was stopped
-    has no trained model, nor has one that another of its fleet surpassed when both ended. Since a
-    loser's model is deleted as soon as its trial ends, a run of a thousand trials needs room for
-    few models.
+    Among equal trials, the first by `tie_order` wins. A trial that diverged, failed or was stopped
+    has no trained model. Neither has a trial that lost to another of its fleet when both ended.
+    The driver deletes a loser's model as soon as its trial ends, so a run of a thousand trials
+    needs room for few models.
     """
 
     def __init__(self, folder: RunFolder, objective: str) -> None:
@@ -64,6 +64,6 @@ class KeepBestModel(tune.Callback):
         self._best[dataset] = min(best, offered)
         loser = max(best, offered)[-1]
         if loser != self._best[dataset][-1]:
-            # A model that stays behind takes room but harms nothing.
+            # A loser's model that cannot be deleted takes room but does no harm.
             with contextlib.suppress(OSError):
                 self._folder.trial(loser).delete_model()

@@ -22,7 +22,7 @@ def make_scheduler(name: str, objective: str) -> TrialScheduler:
     """Create one of Ray's schedulers by its name on the command line: `asha` or `median`."""
     mode = "max" if maximized(objective) else "min"
     if name == "median":
-        # From the second epoch on, stops what is worse than the median of the running means.
+        # From the second epoch on, stops trials that are worse than the median of running means.
         return MedianStoppingRule(
             time_attr="epoch", metric=objective, mode=mode, grace_period=1, min_samples_required=3
         )
@@ -39,28 +39,30 @@ def make_scheduler(name: str, objective: str) -> TrialScheduler:
 
 
 class PerMember(FIFOScheduler):
-    """Asks a scheduler of Ray's about each trial, be it trained alone or in a fleet.
+    """A Tune scheduler that asks one of Ray's about every trial, whether alone or in a fleet.
 
-    Tune takes a fleet for one trial. The scheduler is told of each member what Tune would tell it
-    of a trial (`TuneController._process_trial_result` and `stop_trial` of Ray 2.60), so it decides
-    as if all were trained alone. The report of a member that it stops is marked as done:
-    `UnpackFleets` passes that on, and the worker lets the member leave. A member cannot be paused,
-    so where the median rule waits for other trials, a member continues.
+    Tune treats a fleet as one trial. This class tells Ray's scheduler about each member what Tune
+    would tell it about a trial, so the scheduler decides as if all trials were trained alone. See
+    `TuneController._process_trial_result` and `stop_trial` of Ray 2.60. If the scheduler stops a
+    member, this class marks the member's report as done. `UnpackFleets` forwards that, and the
+    worker drops the member. A member cannot be paused, so it continues where the median rule would
+    wait for other trials.
     """
 
     def __init__(self, scheduler: TrialScheduler) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Ray declares its own classes of trials and controllers as arguments, and uses of them
-        # what `_NamedTrial` and `_NoController` have.
+        # Any, because Ray declares its own trial and controller classes as arguments, but uses
+        # only what `_NamedTrial` and `_NoController` have.
         self._scheduler: Any = scheduler
         self._trials: dict[str, _NamedTrial] = {}
-        """by name; none that has ended"""
+        """trials that have not ended, by name"""
         self._ended: set[str] = set()
 
     def replay(self, name: str, reports: Sequence[Mapping[str, Any]], status: str) -> None:
-        """Tell the scheduler what an earlier session has heard of a trial, in any order of trials.
+        """Repeat to the scheduler what a trial reported in earlier sessions.
 
-        `on_trial_complete` notes a result and decides nothing.
+        Trials may be replayed in any order, because `on_trial_complete` notes a result and decides
+        nothing.
         """
         trial, controller = _NamedTrial(name), _NoController()
         if status == "stopped":  # Tune repeats the report with which it stops a trial
@@ -93,7 +95,7 @@ class PerMember(FIFOScheduler):
             self._scheduler.on_trial_remove(tune_controller, named)
 
     def _decide_on_member(self, tune_controller: Any, report: dict[str, Any]) -> None:
-        """Take in a member's report, and mark it as done if the member is to stop."""
+        """Handle a member's report, and mark it as done if the scheduler stops the member."""
         name = report["name"]
         if name in self._ended:  # reported once more by the worker that retries the fleet
             return
@@ -121,7 +123,7 @@ class PerMember(FIFOScheduler):
 
 
 class _NamedTrial:
-    """What Ray's schedulers read of a trial. Tune's own ids differ from session to session."""
+    """A trial as Ray's schedulers see it. Tune's own ids would differ from session to session."""
 
     def __init__(self, name: str) -> None:
         self.trial_id = name
@@ -131,14 +133,14 @@ class _NamedTrial:
 
 
 class _NoController:
-    """What Ray's schedulers read of Tune's controller before it runs."""
+    """A stand-in for Tune's controller before Tune runs, as far as Ray's schedulers use it."""
 
     def get_live_trials(self) -> list[Any]:
         return []
 
 
 def reports_of(records: Sequence[Record], objective: str) -> list[dict[str, Any]]:
-    """Return what a scheduler has heard of a trial with these records."""
+    """Return the reports that a scheduler has received from a trial with these records."""
     return [
         {"epoch": record.epoch, objective: comparable(records[: number + 1], objective)}
         for number, record in enumerate(records)

@@ -1,4 +1,4 @@
-"""Which trials are trained together as fleets, and why. Trains and writes nothing."""
+"""Packing: which trials are trained together as fleets, and why. Trains and writes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from search_spaces.study import PlannedTrial
 from study.cluster.fleet_speed import Limit
 
 RECORDED_ALIKE = ("record_every", "evaluate_at")
-"""With these in common, all members record at once again and again, and can be saved then."""
+"""Settings that members share, so that all record at the same steps and can be saved then."""
 
 _FLEET = "fleet"
 
@@ -28,12 +28,12 @@ class Packing:
 
 
 FindLimit = Callable[[Sequence[TrainConfig], int], Limit]
-"""Takes the configs of one kind of trial, and how many would fill the processors in one fleet
-each; returns the limit."""
+"""Takes the configs of one kind of trial, and the fleet size at which every processor has one
+fleet; returns the limit."""
 
 FindSpeedup = Callable[[Sequence[TrainConfig]], float]
-"""Takes the members of a fleet; returns how many times as fast it is as its members one after the
-other. Raises: MemoryError if they do not fit into the memory."""
+"""Takes the members of a fleet; returns its speedup over training them one after another.
+Raises: MemoryError if they do not fit into the memory."""
 
 
 class FleetTooLarge(ConfigError):
@@ -50,8 +50,8 @@ def pack(
 ) -> Packing:
     """Put `trials` into fleets, enough of them to keep `side_by_side` processors busy.
 
-    Members are neighbors in the plan, whose outermost loop is the seed: trials of one seed share
-    batches. The names of fleets continue those of the `known` trials.
+    The members of a fleet are neighbors in the plan. Its outermost loop is the seed, and trials of
+    one seed share batches. New fleets continue the numbering of the `known` trials' fleets.
 
     Raises: FleetTooLarge if a fleet does not fit into the memory.
     """
@@ -89,7 +89,7 @@ def pack(
 
 
 def speedup_of(members: Sequence[TrainConfig], find_speedup: FindSpeedup) -> float:
-    """Return what `find_speedup` finds. Raises: FleetTooLarge instead of MemoryError."""
+    """Return the speedup by `find_speedup`. Raises: FleetTooLarge instead of MemoryError."""
     try:
         return find_speedup(members)
     except MemoryError as error:
@@ -100,7 +100,7 @@ def speedup_of(members: Sequence[TrainConfig], find_speedup: FindSpeedup) -> flo
 
 
 class FleetNames(Iterator[str]):
-    """Names of new fleets, without end. Unlike a generator, it can be pickled, as Tune does."""
+    """An endless iterator of names for new fleets. Tune pickles it, which rules out a generator."""
 
     def __init__(self, known: Iterable[PlannedTrial]) -> None:
         """Continue the names of the fleets of the `known` trials."""
@@ -113,7 +113,7 @@ class FleetNames(Iterator[str]):
 
 
 def as_fleet(trials: Sequence[PlannedTrial], names: Iterator[str]) -> list[PlannedTrial]:
-    """Return `trials` as the members of a new fleet, in the order of its slots; one stays alone."""
+    """Return `trials` as members of a new fleet, in slot order. A single trial stays alone."""
     if len(trials) == 1:
         return [dataclasses.replace(trials[0], fleet="", slot=0)]
     fleet = next(names)
@@ -122,7 +122,7 @@ def as_fleet(trials: Sequence[PlannedTrial], names: Iterator[str]) -> list[Plann
 
 def kind_of(config: TrainConfig) -> Hashable:
     """Return what trials of one fleet have in common."""
-    # What cannot be stacked must not keep others of its kind from being packed.
+    # A trial that cannot be stacked must not keep others of its kind from being packed.
     cannot_be_stacked = is_own(config.optimizer) or config.clip_norm is not None
     return (cannot_be_stacked, *(getattr(config, name) for name in (*ALIKE, *RECORDED_ALIKE)))
 
@@ -130,10 +130,10 @@ def kind_of(config: TrainConfig) -> Hashable:
 def _counts(
     sizes: dict[Hashable, int], limits: dict[Hashable, int], side_by_side: int
 ) -> dict[Hashable, int]:
-    """Return into how many fleets each kind of trial is divided.
+    """Return the number of fleets for each kind of trial.
 
-    If a few fleets are left over after every processor has had as many as the others, the largest
-    are divided further, so that none is waited for.
+    If the fleets do not divide evenly among the processors, the largest are divided further, so
+    that no processor waits for another.
     """
     counts = {kind: -(-size // max(1, limits[kind])) for kind, size in sizes.items()}
 
@@ -155,20 +155,20 @@ def even_chunks(group: Sequence[PlannedTrial], count: int) -> list[Sequence[Plan
 
 
 def _name(config: TrainConfig) -> str:
-    """Return what the line of a kind of trial calls it."""
+    """Return the name of a kind of trial in its line."""
     every = f", a record every {config.record_every} steps" if config.record_every else ""
     return f"{config.model}, batch {config.batch_size}{every}"
 
 
 def _own_keywords(config: TrainConfig, alike: Sequence[TrainConfig]) -> str:
-    """Return those keywords of the user's own that tell a kind of trial from others `alike`."""
+    """Return the values of `config` for the user's own keywords in which `alike` differ."""
     names = dict.fromkeys(name for other in alike for name, _ in other.own)
     differing = [name for name in names if len({other.get(name) for other in alike}) > 1]
     return "".join(f", {name} {config.get(name)}" for name in differing)
 
 
 def _fleets(chunks: Sequence[Sequence[PlannedTrial]]) -> str:
-    """Return how many fleets of how many trials there are."""
+    """Describe how many fleets there are, and of how many trials."""
     largest, total = max(map(len, chunks)), sum(map(len, chunks))
     if largest == 1:
         return f"{total} alone; "

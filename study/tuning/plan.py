@@ -25,11 +25,11 @@ _SAMPLED_POINTS = 12  # of a search space, to estimate its trials
 
 
 class FollowUp(Protocol):
-    """Trials that are chosen by the results of earlier ones."""
+    """Trials chosen by the results of earlier trials."""
 
     @property
     def at_most(self) -> int | None:
-        """How many trials there may be; None: only the results tell."""
+        """The maximum number of trials; None if only the results can tell."""
         ...
 
     @property
@@ -77,11 +77,11 @@ class TuningPlan:
     notes: Sequence[str]
     """printed first"""
     hardware: HardwareRequest | None = None
-    """what the ways to use the hardware are compared with; None: they are not"""
+    """the machine or scaling run for a comparison of hardware; None: no comparison"""
 
     @property
     def objectives(self) -> Sequence[str]:
-        """What trials are compared by."""
+        """The quantities by which trials are compared."""
         if self.search is not None:
             return self.search.objectives
         return [search_spaces.find(self.request.study).objective]
@@ -112,10 +112,10 @@ def make_plan(
     follow_up: FollowUp | None = None,
     make_search: MakeSearch | None = None,
 ) -> TuningPlan:
-    """Plan what is to be trained of a run, new or resumed.
+    """Plan the trials that a run, new or resumed, has left to train.
 
-    Raises: ConfigError if the request cannot be met, or the run to resume is not there, cannot be
-    written to, or lacks its data.
+    Raises: ConfigError if the request cannot be met, or if the run to resume does not exist, cannot
+    be written to, or lacks its data.
     """
     plan = _resumed_plan if session.resumed else _new_plan
     return plan(session, follow_up, make_search)
@@ -156,7 +156,7 @@ def _new_plan(
 def _resumed_plan(
     session: TuningSession, follow_up: FollowUp | None, make_search: MakeSearch | None
 ) -> TuningPlan:
-    """Trials get the resources that the run began with, unless the session says otherwise."""
+    """Plan the rest of a run, with its original resources unless the session sets others."""
     place, resources = session.place, session.resources
     folder = RunFolder.open(place)
     if not folder.writable:

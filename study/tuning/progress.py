@@ -28,7 +28,7 @@ def error_of(trial: Any) -> BaseException:
     """Return the last error of one of Tune's trials."""
     if trial.pickled_error_file is None:  # an error of Tune itself
         return RuntimeError("Ray Tune gave up on the trial; see the driver's log")
-    # Not `get_pickled_error`: it looks for the copy in Tune's storage, which is made later.
+    # Not `get_pickled_error`: it looks for the copy in Tune's storage, which Tune makes later.
     error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error
 
@@ -42,13 +42,13 @@ def describe_error(error: BaseException) -> str:
 
 
 class ProgressCallback(tune.Callback):
-    """Shows how many trials are complete and running, the time left, and the best trial.
+    """A Tune callback that shows complete and running trials, the time left, and the best trial.
 
     `expected_seconds` holds the estimated duration of each trial by name; `at_once` trials or
-    fleets are trained at the same time. The time left is the remaining work divided by the speed:
-    the observed one, averaged with the expected one, which weighs as much as a minute of
-    observation. `complete` trials were finished by earlier sessions, `best` among them. `unnamed`
-    more trials will be named later and are expected to take `typical_seconds` each.
+    fleets are trained at the same time. The time left is the remaining work divided by the speed.
+    The speed averages the observed with the expected one; the expectation weighs as much as a
+    minute of observation. Earlier sessions finished `complete` trials, with `best` among them.
+    `unnamed` more trials will be named later and are expected to take `typical_seconds` each.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class ProgressCallback(tune.Callback):
         self._work_done[name] = self._attempts[name][1] + done
         self._work_left[name] = self._expected[name] * (1 - result["step"] / total)
         if self._first_result is None:
-            # Start the clock here, or start-up would count as slow training. What all running
-            # trials had done by then was done before.
+            # Start the clock here, or start-up would count as slow training. Work that running
+            # trials did before this moment must then not count as observed speed.
             self._first_result = time.monotonic()
             self._first_reports = {name, *self._running}
         if name in self._first_reports:
@@ -183,7 +183,7 @@ class ProgressCallback(tune.Callback):
 
     @property
     def _work_ahead(self) -> float:
-        """Seconds of all trials, one after the other."""
+        """Expected seconds of the remaining work, if trained one trial after another."""
         return sum(self._work_left.values()) + self._unnamed * self._typical_seconds
 
     def _seconds_left(self) -> float:

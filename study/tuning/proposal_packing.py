@@ -1,4 +1,4 @@
-"""How many points a search proposes at a time, to train them as one. Trains and writes nothing."""
+"""How many points a search proposes at a time, to train as a fleet. Trains and writes nothing."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from study.cluster.fleet_speed import Limit
 from study.tuning.packing import RECORDED_ALIKE, FindLimit, FindSpeedup, kind_of, speedup_of
 
 _ROUNDS = 8
-"""A sampler that learns proposes at least as many fleets one after the other, so that the later
-ones use the results of the earlier ones."""
+"""The minimum number of fleets that a learning sampler proposes one after another, so that later
+fleets use the results of earlier ones."""
 
 FEW_POINTS = "each trial alone: too few for a sampler to learn from fleets"
 
 
 @dataclass(frozen=True)
 class ProposalPacking:
-    """How proposals become fleets. By default, each is trained alone."""
+    """The rule that turns a search's proposals into fleets. By default, each is trained alone."""
 
     points: int = 1
     """the maximum number of points to propose at a time"""
     members: Mapping[Hashable, int] = field(default_factory=dict)
     """the maximum size of a fleet of each kind of trial; trials of other kinds are trained alone"""
     speedups: Mapping[Hashable, float] = field(default_factory=dict)
-    """how many times as fast such a fleet is as its members one after the other"""
+    """speedup of such a fleet over training its members one after another"""
     lines: Sequence[str] = ()
     """what was chosen and why, for the announcement"""
 
@@ -49,9 +49,9 @@ class ProposalPacking:
 
 
 def points_at_a_time(trials: int, side_by_side: int, *, learns: bool) -> int:
-    """Return how many points one fleet may have at most, if the user has not said so.
+    """Return the maximum number of points per fleet, for when the user has not set one.
 
-    `learns`: the sampler proposes by the results of earlier points.
+    `learns`: the sampler's proposals depend on the results of earlier points.
     """
     return max(1, trials // max(_ROUNDS, side_by_side) if learns else -(-trials // side_by_side))
 
@@ -66,9 +66,9 @@ def pack_proposals(
 ) -> ProposalPacking:
     """Choose the size of fleets for each kind of trial among `samples` of a search space.
 
-    A point is trained with `seeds` seeds. `find_limit` and `find_speedup` as in
-    `study.tuning.packing.pack`. What is not worth it at one batch size is not measured at larger
-    ones, where an operation has more to compute and its start weighs less.
+    Each point is trained with `seeds` seeds. `find_limit` and `find_speedup` are as in
+    `study.tuning.packing.pack`. If fleets do not pay off at one batch size, larger ones are not
+    measured: an operation then computes more, so the cost of launching it weighs less.
 
     Raises: FleetTooLarge if a fleet does not fit into the memory.
     """
@@ -107,7 +107,7 @@ def pack_proposals(
 
 
 def values_of_kind(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those `values` of a point that decide with which others it can share a fleet."""
+    """Return the `values` of a point that decide which other points can share its fleet."""
     deciding = {*ALIKE, *RECORDED_ALIKE, "clip_norm"}
     names = [dimension.setting for dimension in space]
     # Keywords of the user's own parts have a dot in their names.

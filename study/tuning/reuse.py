@@ -1,8 +1,8 @@
 """Trials that another run has trained: found by their configs, and taken over with their records.
 
 A config gives the same records only under the same `Conditions`. Trials that name the user's own
-code are never reused: its text may have changed. A trial that was trained in a fleet, whose last
-digits depend on the others in it, keeps the columns that say so.
+code are never reused, because that code may have changed. In a fleet, the last digits of a trial
+depend on the other members, so a reused trial keeps the columns that name its fleet.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OBSERVED = "observed_"
 
 @dataclass(frozen=True)
 class Conditions:
-    """What determines the records of a trial beside its config."""
+    """The conditions that, besides its config, determine the records of a trial."""
 
     device: str
     """`cpu`, or the name of the GPU"""
@@ -76,7 +76,7 @@ class EarlierTrial:
     read_model: Callable[[], bytes | None]
 
     def adopt_into(self, folder: TrialFolder, *, keep_model: bool = False) -> None:
-        """Write the trial into `folder`, marked as reused, with its trained model if it is kept."""
+        """Write the trial, marked as reused, into `folder`; with its model if `keep_model`."""
         details = {
             **self.facts,
             "attempts": 1,
@@ -117,7 +117,7 @@ class Reuse:
         return cls(conditions, dict(trials), problems)
 
     def find(self, config: TrainConfig) -> EarlierTrial | None:
-        """Return a trial whose records `config` would give again, or None."""
+        """Return an earlier trial whose records `config` would reproduce, or None."""
         if config.names_own_code:
             return None
         equal = self.trials.get(config, ())
@@ -143,15 +143,15 @@ class Reuse:
 
 
 def sources(runs: Iterable[str]) -> str:
-    """List the runs that trials come from, with their numbers."""
+    """List the runs that trials come from, with the number of trials from each."""
     return ", ".join(f"{run} ({count})" for run, count in Counter(runs).most_common())
 
 
 def earlier_trials(run: Path) -> Iterator[EarlierTrial]:
     """Yield the trials of a run that ended by themselves, from its trials' folders or its tables.
 
-    Trials of a data-parallel run, and those of an older version whose settings or records cannot be
-    read, are left out.
+    Skip the trials of a data-parallel run. Also skip trials of an older version whose settings or
+    records cannot be read.
 
     Raises: ConfigError or OSError if the run cannot be read.
     """

@@ -87,10 +87,10 @@ def final_values(records: Sequence[Record], objectives: Sequence[str]) -> list[f
 def point_values(
     curves: Sequence[Sequence[Record]], objectives: Sequence[str]
 ) -> list[float] | None:
-    """Return the mean of each objective over the seeds of a point, whose `curves` are given.
+    """Return the mean of each objective over the seeds of a point; `curves` has their records.
 
-    A seed without a value, because it diverged, counts with the worst one: 0 of an accuracy,
-    infinity of a loss. Returns None if no seed has a value.
+    A seed that diverged has no value and counts with the worst one: 0 for an accuracy, infinity
+    for a loss. Returns None if no seed has a value.
     """
     by_seed = [final_values(records, objectives) for records in curves]
     if not any(by_seed):
@@ -100,7 +100,7 @@ def point_values(
 
 
 def values_by_epoch(records: Sequence[Record], objective: str) -> dict[int, float]:
-    """Return the objective when each epoch was complete, by the number of complete epochs.
+    """Return the objective at the end of each epoch, by the number of complete epochs.
 
     Optuna's TPE ranks pruned trials by this number first and by the value second. Optimizer steps
     would rank by batch size: after the same epochs, a smaller batch has taken more steps. Where a
@@ -116,7 +116,7 @@ def values_by_epoch(records: Sequence[Record], objective: str) -> dict[int, floa
 
 @dataclass
 class Search:
-    """A search space, how it is searched, and how far the search has come."""
+    """A search: its space, the settings of the sampler, and its progress."""
 
     space: SearchSpace
     objectives: tuple[str, ...]
@@ -130,7 +130,7 @@ class Search:
     """of the database that holds Optuna's study"""
     study_name: str
     seeds: int = 1
-    """of each point, 0, 1, ...; its objectives are means over them"""
+    """number of seeds of each point (0, 1, ...); its objectives are means over them"""
     start_from: Sequence[Mapping[str, Any]] = ()
     """points to try first"""
     packing: ProposalPacking = field(default_factory=ProposalPacking)
@@ -210,9 +210,9 @@ class Search:
     def open(self, folder: RunFolder, *, resumed: bool) -> None:
         """Open or create Optuna's study and reconcile it with the folder.
 
-        A point whose trials ended is told. Trials that began or failed are pending, and a point
-        that was only proposed is abandoned. The folder must be locked, or the trials of another
-        process would be taken for abandoned ones.
+        Optuna is told the result of each point whose trials have all ended. Trials that began or
+        failed become pending. A point that was proposed but never planned is abandoned. The caller
+        must hold the folder's lock, or the trials of another process would look abandoned.
 
         Raises: OSError if the database becomes unreachable.
         """

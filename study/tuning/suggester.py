@@ -38,9 +38,9 @@ def _trial_config(planned: PlannedTrial) -> dict[str, Any]:
 
 
 class InOrder(Searcher):
-    """Hands out the trials of a list in order; a fleet in the place of its first trial.
+    """A searcher that hands out listed trials in order, a fleet in the place of its first trial.
 
-    Tune's own grid search deep-copies the whole grid for every trial.
+    It replaces Tune's own grid search, which deep-copies the whole grid for every trial.
     """
 
     def __init__(self, trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> None:
@@ -69,10 +69,10 @@ class InOrder(Searcher):
 
 @dataclass(frozen=True)
 class _Unit:
-    """What Tune takes for one trial: a fleet or a single trial."""
+    """A fleet or a single trial: what Tune treats as one trial."""
 
     config: dict[str, Any]
-    """Tune's (see `FleetTrial`)"""
+    """Tune's config (see `FleetTrial`)"""
     names: tuple[str, ...]
     """of the trials to train"""
 
@@ -97,12 +97,12 @@ def _units(trials: Sequence[PlannedTrial], plan: Sequence[PlannedTrial]) -> list
 
 
 class Suggester(OptunaSearch):
-    """Proposes the trials of a search and tells Optuna how they ended.
+    """A searcher that proposes the trials of a search and tells Optuna how they ended.
 
-    Points are proposed together, as many as `Search.packing` says. Those of one kind become
-    fleets. Each proposal joins the folder's plan before it is trained. Trials that a
-    scheduler stopped are reported as pruned. Ray 2.60's `OptunaSearch` reports them as complete,
-    with an early value.
+    It proposes as many points at a time as `Search.packing` says, and makes fleets of the points
+    of one kind. Each proposal joins the folder's plan before a worker trains it. Trials that a
+    scheduler stopped are reported as pruned: Ray 2.60's `OptunaSearch` would report them as
+    complete, with an early value.
     """
 
     def __init__(self, search: Search, folder: RunFolder, reuse: Reuse | None = None) -> None:
@@ -143,12 +143,12 @@ class Suggester(OptunaSearch):
 
     @property
     def metric(self) -> None:  # type: ignore[override]
-        """Nothing that Tune could demand of each result: a fleet has no objective of its own."""
+        """None, or Tune would demand the metric in every result, and a fleet as such has none."""
         return
 
     @property
     def has_more(self) -> bool:
-        """Whether there are trials that were not handed out."""
+        """Whether any trial is still to be handed out."""
         return bool(self._waiting) or self._to_propose > 0
 
     def suggest(self, trial_id: str) -> Any:
@@ -169,15 +169,15 @@ class Suggester(OptunaSearch):
         return unit.config
 
     def _completes_a_point(self) -> bool:
-        """Whether the next trial is another seed of a point of which one was handed out."""
+        """Return True if another seed of the next trial's point was handed out already."""
         following = self._waiting[0].names if self._waiting else ()
         numbers = {trial_number(name) for name in following}
         return any(trial_number(name) in numbers for name in self.names)
 
     def _propose(self) -> None:
-        """Propose as many points as become one fleet, and plan their trials.
+        """Propose enough points for one fleet, and plan their trials.
 
-        If the sampler learns nothing, propose freely: as many as become a fleet of each kind.
+        If the sampler does not learn, propose points of any kind, enough for a fleet of each kind.
         """
         packing, seeds = self._search.packing, self._search.seeds
         first, values = self._ask({})
@@ -203,7 +203,7 @@ class Suggester(OptunaSearch):
             for part in even_chunks(group, -(-len(group) // packing.limit(group[0].config)))
             for planned in as_fleet(part, self._fleet_names)
         ]
-        # The database goes first, so no trial is planned that an uploaded database lacks.
+        # Upload the database first, so that it never lacks a planned trial.
         self._folder.upload_database()
         self._folder.extend_plan(trials)
         for name, match in reused.items():  # the worker finds it complete
@@ -233,10 +233,10 @@ class Suggester(OptunaSearch):
         """Do nothing: one of Tune's trials may be a fleet. `TellOptuna` hears of each member."""
 
     def tell(self, name: str, *, stopped: bool) -> None:
-        """Tell Optuna of the point of the trial `name`, which has ended, if all its seeds have."""
+        """Tell Optuna the result of a point if `name`, which has ended, was its last trial."""
         number = trial_number(name)
         assert number is not None
-        # If Optuna's database is unreachable, the trial is told when the run is resumed.
+        # If Optuna's database is unreachable, Optuna is told when the run is resumed.
         try:
             trials = {other: self._folder.trial(other) for other in self._points[number]}
             if not all(trial.complete for other, trial in trials.items() if other != name):
@@ -254,9 +254,9 @@ class Suggester(OptunaSearch):
 
 
 class TellOptuna(tune.Callback):
-    """Tells Optuna how each trial of a search ended.
+    """A Tune callback that tells Optuna how each trial of a search ended.
 
-    A trial that failed is not told: a resumed run trains it again.
+    It does not report a trial that failed, because a resumed run trains that trial again.
     """
 
     def __init__(self, proposals: Suggester) -> None:

@@ -25,10 +25,10 @@ from study.runs.trial_folder import TrialFolder
 
 
 class Trial(tune.Trainable):
-    """Trains one config after another in one worker process.
+    """A Tune trainable that trains one config after another in one worker process.
 
     Tune's config of a trial is {"trial": {"name": ..., "settings": {...}}}. A trial continues from
-    whatever its folder holds, so a retry after a crash and a resumed run are the same code.
+    whatever its folder holds, so a retry after a crash and a resumed run take the same code path.
     """
 
     def setup(  # type: ignore[override]
@@ -95,7 +95,7 @@ class Trial(tune.Trainable):
             raise OutOfReach(problem)
 
     def _details(self, name: str, settings: TrainConfig) -> dict[str, Any]:
-        """Return what `TrialFolder.begin` writes: where a trial runs and what."""
+        """Return the details for `TrialFolder.begin`: where a trial runs, and its settings."""
         return {
             "name": name,
             "device": describe_device(self._device),
@@ -122,7 +122,7 @@ class Trial(tune.Trainable):
         return self._report(self._records, run, self._begun_at)
 
     def _report(self, records: Sequence[Record], run: Run | None, begun_at: int) -> dict[str, Any]:
-        """Return what the driver is told of a trial; `run` is None if it was complete already."""
+        """Return a trial's report to the driver; `run` is None if it was complete already."""
         last = records[-1]
         ended = run is None or run.finished
         return {
@@ -175,8 +175,9 @@ class Trial(tune.Trainable):
 def comparable(records: Sequence[Record], objective: str) -> float:
     """Return the last value of an objective, or the worst possible if there is none.
 
-    Schedulers cannot compare NaN. The worst does not depend on the range of a metric: a worker
-    knows its direction alone, and a resumed driver must find what the worker has reported.
+    Schedulers cannot compare NaN. The worst value does not depend on the range of a metric, of
+    which a worker knows only the direction. A resumed driver must find the value that the worker
+    has reported.
     """
     value = last_finite(records, objective)
     if records[-1].diverged or math.isnan(value):

@@ -36,8 +36,8 @@ from study.tuning.suggester import InOrder, Suggester, TellOptuna
 _RETRIES = 1
 _MAX_PENDING = 200  # enough for any autoscaler to see how much room is missing
 
-# A report costs the driver about a millisecond and a checkpoint the worker a few, so a trial
-# reports several quick records at once. A scheduler must see every record.
+# A report costs the driver about a millisecond, and a checkpoint costs the worker a few. A trial
+# therefore reports several quick records at once. A scheduler must see every record.
 SECONDS_BETWEEN_REPORTS = 0.1
 
 
@@ -54,9 +54,9 @@ class Outcome:
 
 
 class _StatusCallback(tune.Callback):
-    """Collects how trials end, and marks those that a scheduler stopped.
+    """A Tune callback that collects how trials end, and marks those that a scheduler stopped.
 
-    The worker is not told that its trial was stopped, and Tune's results have no config for a
+    Tune does not tell a worker that its trial was stopped. Tune's own results have no config for a
     trial that failed before its first report.
     """
 
@@ -86,7 +86,10 @@ class _StatusCallback(tune.Callback):
 
 
 class _StopWhenFolderUnreachable(tune.Stopper):
-    """Ends the run once a worker cannot reach the run's folder: no other worker could."""
+    """A Tune stopper that ends the run once a worker cannot reach the run's folder.
+
+    No other worker could reach it either.
+    """
 
     def __init__(self, statuses: _StatusCallback) -> None:
         self._statuses = statuses
@@ -113,11 +116,11 @@ def run_trials(
 ) -> Outcome:
     """Train all `trials`, or as many as a search has left, at most `resources.concurrent` at once.
 
-    If `concurrent` is None, more trials are pending than fit (one for a search), so that machines
-    joining the cluster are used and an autoscaler sees what is missing. Workers are reused from
-    trial to trial, and the data sets lie once in the object store. A trial or fleet that crashes is
-    retried once, from its last checkpoint. Proposals of a search that `reuse` holds are not
-    trained. Ctrl-C ends the run, which can be resumed from `folder`.
+    If `concurrent` is None, Tune keeps more trials pending than fit (one for a search). Machines
+    that join the cluster are then used, and an autoscaler sees how much room is missing. Workers
+    are reused from trial to trial, and the object store holds each data set once. Tune retries a
+    crashed trial or fleet once, from its last checkpoint. Proposals of a search that `reuse` holds
+    are not trained. Ctrl-C ends the run, which can be resumed from `folder`.
 
     Raises: ConfigError if a worker cannot reach the folder, `OSError` if the search's database is
     unreachable.
@@ -232,9 +235,9 @@ def _outcome(
 
 
 def _scheduler(name: str, objective: str, folder: RunFolder, *, of_search: bool) -> FIFOScheduler:
-    """Return the scheduler, which knows what the trials of the folder have reported before.
+    """Create the scheduler, and replay to it what the folder's trials have reported before.
 
-    `of_search`: confirmations take no part.
+    `of_search`: leave out the confirmations of a search.
     """
     if name == "none":
         return FIFOScheduler()
@@ -253,7 +256,7 @@ def _scheduler(name: str, objective: str, folder: RunFolder, *, of_search: bool)
 def _pending_limit(trials: int) -> Iterator[None]:
     """Let Tune keep up to `trials` trials pending, unless the user set a limit.
 
-    Without `max_concurrent_trials`, Tune 2.60 keeps one.
+    Without `max_concurrent_trials`, Tune 2.60 keeps only one pending.
     """
     name = "TUNE_MAX_PENDING_TRIALS_PG"
     before = os.environ.get(name)

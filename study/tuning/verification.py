@@ -33,7 +33,7 @@ _CONSTANT_RATE: dict[str, Any] = {
 def constant_rate(
     ramp: TrainConfig, epochs: int, made_for: str, chosen: Collection[str]
 ) -> TrainConfig:
-    """Return the config that trains for `epochs` what `ramp` tests, at its first learning rate.
+    """Return the config of `ramp` at its first learning rate, held constant for `epochs`.
 
     See `search_spaces.length.as_many_steps` for `made_for` and `chosen`.
     """
@@ -53,7 +53,7 @@ class Verification:
     quantity: str
     """the loss that the rules read"""
     epochs: int
-    """on the data set that the study was made for, unless they are chosen"""
+    """on the data set that the study was made for, unless the user chose them"""
     epochs_chosen: bool = False
     """the user gave the epochs"""
     grid: Path | None = None
@@ -107,12 +107,12 @@ class Verification:
 
     def _base(self, ramp: TrainConfig) -> TrainConfig:
         made_for = search_spaces.find(self.request.study).made_for
-        # A chosen number of samples keeps the epochs, as it does in every study.
+        # If the user chose a number of samples, the epochs stay the same, as in every study.
         chosen = {"epochs"} if self.epochs_chosen else {"train_samples"} & set(self.request.choices)
         return constant_rate(ramp, self.epochs, made_for, chosen)
 
     def _trained(self, configs: list[TrainConfig]) -> list[EarlierTrial]:
-        """Return the complete trials of `grid` that equal a config but for lr and seed."""
+        """Return the complete trials of `grid` that equal a config except in lr and seed."""
         if self.grid is None:
             return []
         wanted = {_without_lr(config) for config in configs if config.schedule == "constant"}
