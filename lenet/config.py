@@ -226,7 +226,7 @@ class TrainConfig:
     def _check_regression(self) -> None:
         """Refuse a regression's data with a classifier's model or loss, and the other way round.
 
-        A model or data of the user's own may be either.
+        The user's own model or data may be of either kind.
         """
         if self.dataset == registry.OWN_DATA or registry.is_own(self.dataset):
             return
@@ -253,7 +253,7 @@ class TrainConfig:
         return cls(**{k: v for k, v in settings.items() if "." not in k}, own=own)
 
     def get(self, name: str) -> Any:
-        """Return the setting `name`; None for a keyword of the user's own that is not set."""
+        """Return the setting `name`; None for a keyword of the user's code that is not set."""
         return dict(self.own).get(name) if "." in name else getattr(self, name)
 
     def keywords_of(self, part: str) -> dict[str, Any]:
@@ -268,7 +268,7 @@ class TrainConfig:
 
     @property
     def names_own_code(self) -> bool:
-        """Whether a setting is the path of an object of the user's, package.module:name."""
+        """Whether a setting is the path of the user's own object, package.module:name."""
         paths = (getattr(self, name) for name in registry.KNOWN)
         return bool(self.metrics) or any(map(registry.is_own, paths))
 

@@ -13,14 +13,14 @@ _ALWAYS = """
     final_lr batch_size shuffle epochs steps record_every evaluate_at blow_up test_at_end test_curve
     seed
     """
-"""The settings that there were when runs first kept ids. This list never changes."""
+"""The settings that existed when runs first kept ids. This list never changes."""
 
 
 def config_id(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """Return twelve hex digits, a hash of `settings`.
 
-    A setting that is not in `_ALWAYS` counts only where it differs from its default. So a setting
-    that is added leaves the ids of all earlier configs as they are.
+    A setting that is not in `_ALWAYS` counts only if it differs from its default. So a new setting
+    leaves the ids of all earlier configs as they are.
     """
     always = _ALWAYS.split()
     hashed = {k: v for k, v in settings.items() if k in always or v != defaults.get(k)}

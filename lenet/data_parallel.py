@@ -1,18 +1,18 @@
 """Data parallelism: one training run on several workers, each with a shard of every batch.
 
 All workers have equal weights at every step: they start from the same seed and apply the same
-gradients. Each worker weighs its loss by its share of the batch, and gradients are summed over the
-workers. So they learn what one worker learns, also from a batch that they cannot share equally.
+gradients. Each worker weights its loss by its share of the batch, and gradients are summed over the
+workers. So they learn what one worker learns, even from a batch that they cannot share equally.
 
 There are three ways to sum gradients:
 
 - `ddp`: `DistributedDataParallel`. It sends gradients during the backward pass, in buckets of
   1 MiB (the first) and 25 MiB (the others).
 - `explicit`: one all-reduce of all gradients after the backward pass. It hides no communication,
-  and is there to compare DDP with.
+  and serves as a baseline for DDP.
 - `dp`: `torch.nn.DataParallel`, one process that drives several GPUs. Not tested on GPUs.
 
-The training step knows none of them: `distribute` attaches them to the model and the optimizer.
+The training step is the same for all: `distribute` attaches one to the model and the optimizer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Replica:
     gpus: int = 1
     """GPUs of this process; several share each batch of a single worker (`dp`)"""
     wrap: Callable[..., DistributedDataParallel] = DistributedDataParallel
-    """makes a model data-parallel, from it and DDP's keywords; Ray Train has its own"""
+    """makes a model data-parallel, given the model and DDP's keywords; Ray Train has its own"""
 
     def shard(self, samples: int) -> slice:
         """Return which of `samples` samples belong to this worker.
@@ -146,7 +146,7 @@ def take_shard(replica: Replica, model: nn.Module, loss_function: Loss, samples:
 
 
 def span_of(replica: Replica, model: nn.Module, samples: int) -> slice:
-    """Return the samples of a batch that this worker computes on, at least one if it can."""
+    """Return the samples of a batch that this worker computes on: at least one, if possible."""
     span = replica.shard(samples)
     if span.start == span.stop and not _batch_norms(model):
         # Borrow the first sample, since few models accept an empty batch. Batch normalization
@@ -207,7 +207,7 @@ def distribute(
 
     def sum_bucket(bucket: Any) -> torch.futures.Future[torch.Tensor]:
         # `bucket` is a `GradBucket`, which torch's annotations do not export.
-        if bucket.is_last():  # all gradients are there: what follows is not hidden
+        if bucket.is_last():  # all gradients are computed: what follows is not hidden
             clock.lap("compute")
         work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
         return work.get_future().then(lambda future: future.value()[0])

@@ -46,7 +46,7 @@ _EMBEDDED = {"digits": ("scikit-learn", DIGITS_TEST_SAMPLES), "line": ("this pro
 """Source and test samples of the data sets that need no files."""
 
 _VERIFIED = "verified-files"
-"""name in the user's cache: size and time of change (ns) of each verified file"""
+"""name in the user's cache: size and modification time (ns) of each verified file"""
 
 
 class DataUnavailable(ConfigError):
@@ -55,7 +55,7 @@ class DataUnavailable(ConfigError):
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}: {remedy}")
         self.problem = problem
-        """what is missing, without what to do about it"""
+        """what is missing, without the remedy"""
 
 
 def search_path(data_dir: Path | None) -> list[Path]:
@@ -82,7 +82,7 @@ def search_path(data_dir: Path | None) -> list[Path]:
 
 
 def _folder_of_all(folder: Path) -> Path:
-    """Return the folder of all data sets, given it or a folder below it."""
+    """Return the folder of all data sets, given this folder or one below it."""
     absolute = Path(os.path.abspath(folder))
     one = absolute.parent if absolute.name == "raw" else absolute
     if one.name in TORCHVISION_CLASSES.values() and (one / "raw").is_dir():
@@ -100,9 +100,9 @@ def missing(root: Path, name: str) -> list[str]:
 
 
 def verify(name: str, file: Path, archive_md5: str | None) -> None:
-    """Raise `ConfigError` if `file` is not the published one, as far as can be told.
+    """Raise `ConfigError` if `file` can be told not to be the published one.
 
-    A file that was found to be so is not read again until its size or time of change differs.
+    A verified file is not read again until its size or modification time changes.
     """
     if not _is_verified(name, file, user_cache.read(_VERIFIED)):
         key, now = _state(name, file)
@@ -116,7 +116,7 @@ def _is_verified(name: str, file: Path, remembered: Mapping[str, Any]) -> bool:
 
 
 def _state(name: str, file: Path) -> tuple[str, list[int]]:
-    """Return what a verified file is remembered by, and its size and time of change."""
+    """Return the key under which a verified file is remembered, and [size, mtime in ns]."""
     status = file.stat()
     return f"{name}:{file.resolve()}", [status.st_size, status.st_mtime_ns]
 
@@ -188,7 +188,7 @@ def split_sizes(name: str, total: int, config: TrainConfig) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class KnownDataset:
-    """A data set that is here, as verified before, and has not been read yet."""
+    """A data set whose files are here and verified, but have not been read yet."""
 
     name: str
     source: str
@@ -212,9 +212,9 @@ AnyDataset = Union["Dataset", KnownDataset]
 
 
 def known(name: str, data_dir: Path | None) -> KnownDataset | None:
-    """Return the data set `name` without reading it; None if only reading tells whether it is here.
+    """Return the data set `name` without reading it, if its files were verified before.
 
-    Its files have been verified before, and have not changed since.
+    None if they have changed since, or if only reading them can tell whether the data set is here.
     """
     if name in _EMBEDDED:
         source, tests = _EMBEDDED[name]

@@ -94,14 +94,14 @@ class Dataset:
         return len(self.train), len(self.test)
 
     def load(self) -> Dataset:
-        """Return itself, as `KnownDataset.load` returns what it stands for."""
+        """Return this data set, so that callers need not tell it from a `KnownDataset`."""
         return self
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
     """Load the data set `name` (of `registry.DATASETS`), and download it first if necessary.
 
-    "package.module:load" names a function of the user's own (see `lenet.own_data`).
+    "package.module:load" names the user's own function (see `lenet.own_data`).
 
     A download goes to `data_dir`, or else to the user's cache. It holds a lock, so that processes
     that start together download once.

@@ -10,10 +10,10 @@ from lenet.losses import Loss, count_correct
 from lenet.samples import AnySamples
 
 EVALUATION_BATCH = 250
-"""Samples of held-out data that a model gets at once.
+"""Number of held-out samples that a model gets at once.
 
-With 500, the activations are so large that the allocator returns their memory after each batch and
-has to get it again (`python -m benchmarks.batches`; measured on a CPU only).
+With 500, the activations are so large that the allocator returns their memory after each batch, and
+has to request it again (`python -m benchmarks.batches`; measured on a CPU only).
 """
 
 

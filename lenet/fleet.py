@@ -8,10 +8,11 @@
     for run, record in fleet.train(runs):
         print(run.config.lr, record.epoch, record.validation_accuracy)
 
-A step of a small net is mostly the cost of starting its operations. A fleet starts them once for
-all members (Wang et al., "Horizontally Fused Training Array", MLSys 2021). Each member has its own
-optimizer, rate, schedule, dropout masks, initial weights, order of samples and records, and these
-are those of the same run alone, up to the order of sums. A member that diverges or ends leaves.
+In a small net, most of a step is the overhead of launching its operations. A fleet launches them
+once for all members (Wang et al., "Horizontally Fused Training Array", MLSys 2021). Each member has
+its own optimizer, rate, schedule, dropout masks, initial weights, order of samples and records.
+They equal those of the same run trained alone, up to the order of sums. A member that diverges or
+ends leaves the fleet.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from lenet.records import Record
 from lenet.samples import AnySamples, Samples
 from lenet.training import CHECK_EVERY, Run
 
-# Rows of one order of samples share each batch and the first layer's product. That pays from this
-# mean number of rows on.
+# Rows with the same order of samples share each batch and the first layer's product. Sharing pays
+# if there are, on average, at least this many rows per order.
 _ROWS_PER_ORDER = 2
 
 
@@ -89,9 +90,9 @@ class Fleet:
 
     @property
     def resumable(self) -> bool:
-        """Whether the members' states hold all that they have done: each has just recorded.
+        """Whether the members' states are complete, because each has just recorded.
 
-        Between two records, the sums of a member's losses are the fleet's alone.
+        Between two records, only the fleet has the sums of a member's losses.
         """
         return all(self._last_record[run] == self._step for run in self._runs)
 
@@ -110,11 +111,11 @@ class Fleet:
         if run in self._runs:
             self._export_state(run)
         state = run.state_dict()
-        # As views, they would be saved with the weights of all members.
+        # Saving a view would save the weights of all members with it.
         return state | {"model": {name: value.clone() for name, value in state["model"].items()}}
 
     def _build(self, runs: Sequence[Run]) -> None:
-        """Stack `runs`, sorted so that updates and batches are shared by neighbouring rows."""
+        """Stack `runs`, sorted so that neighboring rows share updates and batches."""
         self._runs = sorted(runs, key=lambda run: (repr(update_key(run.config)), _order_key(run)))
         if not self._runs:
             return
@@ -152,17 +153,17 @@ class Fleet:
         self._correct = torch.zeros(len(self._runs), dtype=torch.int64, device=self._device)
 
     def _capture(self) -> Capture | None:
-        """Return how steps are recorded to be started as one; None: they are not.
+        """Return the function that records steps for replay; None if steps are not recorded.
 
-        Recorded dropout would draw from its generators in a way that no test here has compared
-        with that of a run alone.
+        Steps with dropout are not recorded, because no test here has compared the masks of a
+        recorded step with the masks of a run alone.
         """
         if self._device.type != "cuda" or any(run.config.dropout for run in self._runs):
             return None
         return cuda_graph
 
     def _link_weights(self) -> None:
-        """Let each run's model have its rows as weights, so that they are never out of date."""
+        """Make the weights of each run's model views of its rows, so that they stay up to date."""
         named = self._model.named(self._model.weights)
         for row, run in enumerate(self._runs):
             for name, parameter in run.model.named_parameters():
@@ -170,7 +171,7 @@ class Fleet:
                     parameter.data = named[name][row]
 
     def _import_state(self, runs: Sequence[Run], update: Update) -> None:
-        """Take over the state of the optimizers of `runs`, which have one update."""
+        """Take over the state of the optimizers of `runs`, which share `update`."""
         states = [_optimizer_state(run) for run in runs]
         first = states[0]
         name, keys = next(((name, state) for name, state in first.items() if state), ("", {}))
@@ -205,12 +206,12 @@ class Fleet:
         run.optimizer.param_groups[0].update(update.settings)
 
     def _next_stop(self) -> int:
-        """Return the next step with a record of a member, or a check that losses are finite."""
+        """Return the next step at which a member records or losses are checked to be finite."""
         records = (run.length.next_record(self._last_record[run]) for run in self._runs)
         return min((self._step // CHECK_EVERY + 1) * CHECK_EVERY, *records)
 
     def train_to(self, last_step: int) -> None:
-        """Train to a step that is not beyond the next record of any member."""
+        """Train to `last_step`, which must not lie beyond the next record of any member."""
         self._runs[0].synchronize()
         started = time.perf_counter()
         first = self._step
@@ -229,7 +230,7 @@ class Fleet:
             self._seconds[run] += share
 
     def _train_on(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> None:
-        """Do what all steps have in common, see `Replayed`. rates: (members, 1)."""
+        """Do the work that is the same in every step (see `Replayed`). rates: (members, 1)."""
         batch = self._batch(inputs, targets)
         loss, correct = self._model.backward(batch)
         for span, update in self._updates:
@@ -241,10 +242,10 @@ class Fleet:
         self._correct.add_(correct)
 
     def _rates(self, first: int, last: int) -> tuple[list[list[float]], Tensor]:
-        """Return the learning rates of the steps from `first` until before `last`.
+        """Return the learning rates of the steps from `first` up to, but not including, `last`.
 
-        By step and member, and as a tensor (steps, members, 1) on the device: one transfer for all
-        steps. Constant ones are those of one step.
+        Returns: lists by step and member, and a tensor (steps, members, 1) on the device, which
+        takes one transfer for all steps. Constant rates are returned for a single step.
         """
         if self._constant_rates:
             return self._constant_rates
@@ -344,7 +345,7 @@ class Fleet:
         return (losses / size).tolist(), (correct / len(data)).tolist()
 
     def remove(self, leaving: Collection[Run]) -> None:
-        """Let runs leave, each with its own weights; the others go on as before, in fewer rows."""
+        """Remove runs, each with its own weights; the others go on as before, in fewer rows."""
         rows = [row for row, run in enumerate(self._runs) if run not in leaving]
         left = [self._runs[row] for row in rows]
         sums = (self._loss_sums, self._lowest, self._highest, self._correct)
@@ -361,12 +362,12 @@ class Fleet:
 
 
 def _order_key(run: Run) -> tuple[int, bool]:
-    """Return what the order of the samples depends on."""
+    """Return a key that is equal for runs with the same order of samples."""
     return (0, False) if run.length.full_batch else (run.config.seed, run.config.shuffle)
 
 
 def _spans(keys: Sequence[Hashable]) -> list[slice]:
-    """Return the longest slices of equal neighbouring keys."""
+    """Return the longest slices of equal neighboring keys."""
     spans, start = [], 0
     for _, group in itertools.groupby(keys):
         stop = start + len(list(group))

@@ -1,7 +1,7 @@
 """Objects by their path in text, and the place in the user's code where they fail.
 
-A path is "package.module:name", or "folder/file.py:name": the file's folder is then a place to
-import from, here and in the workers.
+A path is "package.module:name" or "folder/file.py:name". The file's folder then becomes importable,
+here and in the workers.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def load_own(config: TrainConfig, part: str) -> Callable[..., Any]:
 def own_keywords(
     config: TrainConfig, part: str, function: Callable[..., Any], offered: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the keywords for the user's own `part`: what it takes of `offered`, and its own.
+    """Return the keywords for the user's own `part`: its own, and those of `offered` it takes.
 
     Raises: ConfigError if it does not take a keyword that is set, such as `optimizer.k`.
     """

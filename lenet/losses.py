@@ -33,8 +33,8 @@ class Loss:
 def build_loss(config: TrainConfig) -> Loss:
     """Return the loss of `config`.
 
-    Your own is a function of a batch's outputs and targets that returns a scalar, the mean over the
-    samples. If it returns their sum, name a `Loss(function, summed=True)`.
+    Your own loss is a function of a batch's outputs and targets that returns a scalar, the mean
+    over the samples. If it returns their sum, name a `Loss(function, summed=True)`.
 
     Raises: ConfigError if it cannot be loaded, or does not take a keyword that is set.
     """
@@ -48,7 +48,7 @@ def build_loss(config: TrainConfig) -> Loss:
 
 
 def count_correct(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return how many samples get their class, as an int64 scalar; 0 for a regression.
+    """Return how many samples are classified correctly, as an int64 scalar; 0 for a regression.
 
     outputs: float32 (batch, classes). targets: int64 (batch,), or float32 for a regression.
     """
@@ -60,7 +60,7 @@ def count_correct(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def _mean_squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     if targets.is_floating_point():
         return F.mse_loss(outputs, targets.view_as(outputs))
-    # `F.one_hot` reads the targets' range, for which the CPU would wait for a GPU.
+    # `F.one_hot` reads the targets' range, which would make the CPU wait for a GPU.
     one_hot = torch.zeros_like(outputs).scatter_(1, targets.unsqueeze(1), 1.0)
     return F.mse_loss(outputs, one_hot)
 
@@ -75,8 +75,8 @@ CROSS_ENTROPY = Loss(F.cross_entropy)
 MEAN_SQUARED_ERROR = Loss(_mean_squared_error)
 """Mean squared error between outputs float32 (batch, classes) and one-hot classes.
 
-The mean is over samples and classes, as in Flux.jl. Of a regression, it is the mean over samples
-and values of the target.
+The mean is over samples and classes, as in Flux.jl. For a regression, it is over samples and values
+of the target.
 """
 
 SUM_OF_SQUARES = Loss(_sum_of_squares, summed=True)

@@ -131,7 +131,7 @@ def _tensor(name: str, what: str, value: Any) -> torch.Tensor:
             if "inputs" in what:
                 remedy = "return numbers"
             raise ConfigError(f"{name}: its {what} are of type {value.dtype}: {remedy}")
-        # torch takes no array whose strides are negative, nor unsigned 16-bit arithmetic.
+        # torch supports neither arrays with negative strides nor unsigned 16-bit arithmetic.
         wide = value.astype(np.int64) if value.dtype.kind in "iu" and value.itemsize > 1 else value
         value = torch.from_numpy(np.ascontiguousarray(wide))
     if not isinstance(value, torch.Tensor):
@@ -169,7 +169,7 @@ def _map_data(name: str, path: str, splits: Any) -> OwnData:
     train, test = (MapSamples(d, torch.arange(len(d)), torch.device("cpu")) for d in splits)
     try:
         pickle.dumps(splits)
-    except Exception as error:  # pickle raises what it likes
+    except Exception as error:  # pickle may raise anything
         raise ConfigError(
             f"{name}: its data sets cannot be sent to workers: {describe_failure(error)}; define "
             "their classes and transforms at the top of a module"

@@ -1,4 +1,4 @@
-"""Checks of a run before it trains: what would fail, or be meaningless, later in it."""
+"""Checks of a run before it trains, for what would fail later or make its records meaningless."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from typing import Any
 NAN = math.nan
 
 RECORDS_VERSION = 2
-"""Raised with each change of the code that changes records; the same config gives the same records
-under one version only. Runs from before it was recorded have version 0.
+"""Incremented with each change of the code that changes records: the same config gives the same
+records only under the same version. Runs from before the version was recorded have version 0.
 
 2: full batches are not shuffled; held-out data are evaluated 250 at a time, not 500.
 """
@@ -23,8 +23,8 @@ class Record:
     """One moment of one run. A quantity that was not measured at this moment is NaN.
 
     `train_loss` and `train_accuracy` are means over the samples since the previous record. Each
-    sample meets the weights of its own step, with dropout on. `validation_*` and `test_*` are over
-    the whole held-out set with the current weights, dropout off.
+    sample is measured with the weights of its own step, dropout on. `validation_*` and `test_*` are
+    over the whole held-out set with the current weights, dropout off.
 
     Losses are means over samples, cross-entropy in nats. A summed loss is the mean over batches in
     training, and the sum over all samples in evaluation. Accuracies are in [0, 1], NaN for a

@@ -3,7 +3,7 @@
 Plain data, without torch. The command line, the validation of `TrainConfig` and the builders in
 `lenet.models`, `lenet.optimizers` and `lenet.schedules` all read it, so a name is declared once.
 
-Wherever a name is taken, "package.module:object" names an object of the user's own (`is_own`).
+Wherever a name is taken, "package.module:object" names the user's own object (`is_own`).
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ DATASETS: Mapping[str, str] = MappingProxyType(
 )
 
 OWN_DATA = "own data"
-"""The data set of a config whose `Run` got data from its caller, of a name that is not listed."""
+"""The data set name in a config whose `Run` got data under an unlisted name from its caller."""
 
 TRAINING_SAMPLES: Mapping[str, int] = MappingProxyType(
     {"mnist": 60_000, "fashion-mnist": 60_000, "kmnist": 60_000, "digits": 1_500, "line": 4}
@@ -169,14 +169,14 @@ KNOWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "loss": LOSSES,
     }
 )
-"""The settings that name an object, with the names that they know."""
+"""The settings that name an object, each with its built-in names."""
 
 OWN_PARTS = ("model", "loss", "optimizer", "schedule")
-"""The settings whose own objects take keywords of their own, such as `optimizer.k`."""
+"""The settings whose objects, if the user's own, take keywords, such as `optimizer.k`."""
 
 
 def is_own(name: str) -> bool:
-    """Return True if `name` is the path of an object of the user's own: "package.module:object"."""
+    """Return True if `name` is the path of the user's own object, "package.module:object"."""
     return ":" in name
 
 

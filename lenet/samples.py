@@ -1,4 +1,4 @@
-"""Inputs and targets: whole tensors, or a map-style data set that is read as it is needed."""
+"""Inputs and targets: whole tensors, or a map-style data set that is read on demand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Samples:
         """Select by slice (a view), or by a tensor of indices (a copy)."""
         if isinstance(selection, slice):
             return Samples(self.inputs[selection], self.targets[selection])
-        # It copies whole rows, in half the time of indexing.
+        # `index_select` copies whole rows, in half the time of indexing.
         return Samples(
             self.inputs.index_select(0, selection), self.targets.index_select(0, selection)
         )
@@ -58,7 +58,7 @@ class Samples:
         return not self.targets.is_floating_point()
 
     def load(self) -> Samples:
-        """Return the samples as tensors, which they are."""
+        """Return these samples, which are tensors already."""
         return self
 
     def batches(self, size: int) -> Iterator[Samples]:
@@ -71,10 +71,10 @@ class Samples:
 class MapSamples:
     """Samples of a map-style data set, such as torchvision's, read by worker processes.
 
-    `dataset[index]` is (input, target). It may draw random numbers, to augment the input: from
-    torch, numpy and `random`, which are seeded for each sample. Those of a training step depend on
-    the run's seed and the epoch, all others on the index alone. So records do not depend on the
-    number of processes, nor on whether the run was resumed.
+    `dataset[index]` is (input, target). To augment the input, it may draw random numbers from
+    torch, numpy and `random`, which are seeded for each sample. In a training step, this seed
+    depends on the run's seed, the epoch and the index, elsewhere only on the index. So records do
+    not depend on the number of processes, nor on whether the run was resumed.
     """
 
     dataset: Any
@@ -115,7 +115,7 @@ class MapSamples:
     def steps(self, batches: Iterable[tuple[int, torch.Tensor]]) -> Iterator[Samples]:
         """Yield the samples of training steps, which are read ahead.
 
-        `batches`: of each step a seed, and its positions in these samples, int64 (batch,).
+        `batches`: for each step, a seed and the positions of its samples, int64 (batch,).
         """
         return self._read(
             [(stream_seed(seed, index), index) for index in self.indices[positions].tolist()]
@@ -139,7 +139,7 @@ class MapSamples:
 
 
 def _readers() -> int:
-    """Return how many processes read: as many as the run has threads and the machine has CPUs."""
+    """Return the number of reading processes, limited by the run's threads and the usable CPUs."""
     return min(_MAX_READERS, torch.get_num_threads(), len(os.sched_getaffinity(0)))
 
 
@@ -183,7 +183,7 @@ AnySamples = Samples | MapSamples
 
 
 def first_problem(samples: AnySamples, classes: int) -> str | None:
-    """Describe what is wrong with `samples` of a data set with `classes`; None: nothing.
+    """Describe what is wrong with `samples` of a data set with `classes`; None if nothing is.
 
     Of map-style samples, only the first and the last are read.
     """

@@ -10,7 +10,7 @@ from lenet.config import ConfigError, TrainConfig
 from lenet.loading import describe_failure, load_own, own_keywords, place_of
 
 _ONE_CYCLE_START, _ONE_CYCLE_END = 25.0, 1e4
-"""Of `OneCycleLR`: the peak is 25 times the first learning rate, which is 10,000 times the last."""
+"""`OneCycleLR`'s: the peak is 25 times the first learning rate, which is 10,000 times the last."""
 
 
 def learning_rate(
@@ -20,7 +20,7 @@ def learning_rate(
 
     - `constant`: lr
     - `exponential`: lr * gamma^(completed epochs), or, with `decay_steps`, lr * gamma^(completed
-      intervals of as many steps), as TensorFlow's `exponential_decay` with `staircase`
+      intervals of that length), as TensorFlow's `exponential_decay` with `staircase`
     - `multistep`: lr * gamma^(milestones passed), milestones in epochs
 
     - `cosine`: rises linearly to lr within the share `warmup` of the steps (default: 0), then falls
@@ -35,8 +35,8 @@ def learning_rate(
     - `ramp-multistep`: from lr, by gamma after every half epoch
     - `ramp-multistep-epoch`: from lr, by gamma after every epoch
 
-    Your own is a function of the number of steps taken that returns the next learning rate. It gets
-    those of the keywords `lr`, `steps_per_epoch` and `total_steps` that it declares.
+    Your own schedule is a function of the number of steps taken that returns the next learning
+    rate. It gets those of the keywords `lr`, `steps_per_epoch` and `total_steps` that it declares.
 
     A schedule has no state to save or restore.
 

@@ -12,8 +12,8 @@ from lenet.records import PHASES
 class StepClock:
     """Times the phases of one worker's training steps.
 
-    On a GPU, Python runs ahead of the device. The marks are events in the device's queue, so timing
-    does not make the CPU wait, and a phase is as long as it is on the device.
+    On a GPU, Python runs ahead of the device. The marks are events in the device's queue. So timing
+    does not make the CPU wait, and a phase is as long as it takes on the device.
     """
 
     def __init__(self, device: torch.device) -> None:

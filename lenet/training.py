@@ -60,7 +60,7 @@ def training_step(
 
     Both are scalars on the device: reading them here would make the CPU wait for a GPU.
     """
-    # As `optimizer.zero_grad` does, which also opens a profiler's range: 3 % of a small net's step.
+    # `optimizer.zero_grad` also opens a profiler range, which takes 3 % of a small net's step.
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
@@ -94,8 +94,9 @@ class Run:
     ) -> None:
         """Prepare a run of `config` from its first step.
 
-        The run's own config names `dataset`, whatever `config` says: a record of MNIST is MNIST's.
-        `clock` times the steps. All workers of a data-parallel run must create theirs together.
+        The run's own config names `dataset`, whatever `config` says, so that records never name
+        other data than they come from. `clock` times the steps. All workers of a data-parallel run
+        must create their `Run` at the same time.
 
         Raises: ConfigError if the config does not fit the data set, or if its model does not work
         with several workers or GPUs.
@@ -227,7 +228,7 @@ class Run:
     ) -> Record:
         """Return the record of the present step, and evaluate what is due.
 
-        `losses` (by the field of `Record`), `correct` and `seconds` are those of the steps since
+        `losses` (by the field of `Record`), `correct` and `seconds` are over the steps since
         `first_step`. `evaluate_split` returns the (loss, accuracy) on the samples of a split, by
         its name.
         """
@@ -297,7 +298,7 @@ class Run:
     def train_step(self) -> tuple[torch.Tensor, torch.Tensor, int]:
         """Train on the next batch; return its (loss, number of correct answers, samples).
 
-        Of several workers, each returns its part of the loss and of the number of answers.
+        In a data-parallel run, each worker returns its part of the loss and of the correct answers.
         """
         lr = self.learning_rate(self.step)
         for group in self.optimizer.param_groups:

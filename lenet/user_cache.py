@@ -1,6 +1,6 @@
-"""What is remembered on this machine between commands: measured times and verified files.
+"""Values that commands remember on this machine: measured times and verified files.
 
-Losing it costs time only, so a file that is missing, damaged or cannot be written is no error.
+Losing them costs only time, so a file that is missing, damaged or cannot be written is no error.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def literal(value: Any) -> Any:
-    """Convert a keyword of the user's own: a number, a switch, None, numbers joined by +, text."""
+    """Convert a keyword of the user's code: a number, a switch, None, numbers joined by +, text."""
     if isinstance(value, (list, tuple)):
         return tuple(literal(item) for item in value)
     words = {"true": True, "false": False, "none": None}

@@ -1,4 +1,4 @@
-"""The studies, each in a module or package of its own.
+"""The studies, each in its own module or package.
 
 Every module or package in here that defines `STUDY`, or a tuple `STUDIES`, is listed by
 `python -m study` and runs by the study's name.
@@ -15,7 +15,7 @@ from search_spaces import kept, lr_range
 from search_spaces.study import Study
 
 _kept: dict[str, Study] = {}
-"""Studies of the user's own as their runs keep them, by the name that the run has."""
+"""The user's own studies as their runs keep them, by the name that the run has."""
 
 
 @cache
@@ -32,7 +32,7 @@ def studies() -> dict[str, Study]:
 def find(name: str) -> Study:
     """Return the study of this name, or the user's own at a path (`search_spaces.kept`).
 
-    Where the user's file is not, it is the study as its run keeps it.
+    If the user's file is not here, it is the study as its run keeps it.
 
     Raises: ConfigError with the nearest name if there is none.
     """
@@ -50,12 +50,12 @@ def find(name: str) -> Study:
 
 
 def keep(name: str, study: Study) -> None:
-    """Let `find` return `study` where the user's own study `name` cannot be loaded."""
+    """Make `find` return `study` if the user's own study `name` cannot be loaded."""
     _kept[name] = study
 
 
 def remember(study: Study) -> str:
-    """Let `find` return a study that no path leads to. Return its name."""
+    """Make `find` return a study that no path leads to, and return its name."""
     name = kept.name_of_object(study)
     keep(name, study)
     return name
@@ -73,6 +73,6 @@ def problem_of(name: str) -> str:
 
 
 def _load_own(name: str) -> Study:
-    """Load the user's own study, or the range test of it (`search_spaces.lr_range`)."""
+    """Load the user's own study, or its range test (`search_spaces.lr_range`)."""
     loss, path = lr_range.split_name(name)
     return lr_range.ramps_of(find(path), loss) if path else kept.load(name)

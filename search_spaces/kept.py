@@ -44,7 +44,7 @@ def is_own(name: str) -> bool:
 
 
 def is_in_memory(name: str) -> bool:
-    """Return True for a study that a notebook or script has made, which no path leads to."""
+    """Return True for a study that a notebook or script has made, to which no path leads."""
     return name.rpartition("@")[2].startswith(_IN_MEMORY)  # also of a range test of one
 
 
@@ -56,9 +56,9 @@ def name_of_object(study: Study) -> str:
 
 
 def whole_path(name: str) -> str:
-    """Return the name of a study, that of a file with its whole path and the object in it.
+    """Return the name of a study; for a file, with its whole path and the object in it.
 
-    So a run can be resumed from another working directory.
+    With the whole path, the user can resume the run from another working directory.
     """
     file, colon, attribute = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
     if not file.endswith(".py"):

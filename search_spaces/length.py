@@ -1,8 +1,8 @@
 """How long a trial is on a data set smaller than the one that its study was made for.
 
 On fewer samples an epoch has fewer steps, and a study's number of epochs would end before anything
-is learned. So the epochs are multiplied until the number of steps is about the same: five epochs of
-10,000 samples of MNIST become 36 epochs of the 1,375 samples that the digits have for training. A
+is learned. So the epochs are multiplied until the number of steps is about the same. For example,
+five epochs of 10,000 samples of MNIST become 36 epochs of the digits' 1,375 training samples. A
 decay per epoch becomes the same decay per step.
 """
 
@@ -15,8 +15,8 @@ from lenet import registry
 from lenet.config import ConfigError, TrainConfig, coerce
 
 LENGTH = frozenset({"epochs", "train_samples"})
-"""Settings by which a user chooses how long a trial is. `steps` is not among them: it is a limit
-besides, and the same on every data set."""
+"""Settings by which a user chooses how long a trial is. `steps` is not among them: it is an
+additional limit, the same on every data set."""
 
 _DECAY_BY_EPOCH = frozenset({"exponential", "ramp-multistep", "ramp-multistep-epoch"})
 """Schedules that change the learning rate by gamma after each epoch, or half epoch."""
@@ -46,7 +46,7 @@ def as_many_steps(
 
 
 def samples_factor(settings: Mapping[str, Any], made_for: str) -> float:
-    """Return how many times as many training samples an epoch has on the data set `made_for`."""
+    """Return the training samples of an epoch on `made_for`, divided by those with `settings`."""
     dataset = _value("dataset", settings)
     if not {dataset, made_for} <= set(registry.TRAINING_SAMPLES):
         return 1.0  # TrainConfig reports the unknown name

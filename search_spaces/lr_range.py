@@ -7,9 +7,9 @@ ramps:
   epoch of all of MNIST, 430 steps). fastai, Lightning and torch-lr-finder take a hundred steps.
 - *lambda* and *multistep* are the ramps of the CS5260 report, over ten epochs: see `cs5260`.
 
-A ramp goes on to its last learning rate unless the loss becomes infinite. Each tool stops at a rise
-of its own (fastai and Lightning at four times the lowest smoothed loss, torch-lr-finder at five),
-so where it would have stopped is left to the rule that reads the ramp.
+A ramp goes on to its last learning rate unless the loss becomes infinite. Each tool stops at
+another rise: fastai and Lightning at four times the lowest smoothed loss, torch-lr-finder at five.
+So the rule that reads the ramp decides where its tool would have stopped.
 
 The test is from Leslie N. Smith, Cyclical Learning Rates for Training Neural Networks, 2017. All
 other settings are as in the other studies of LeNet: batches of 128, no dropout.

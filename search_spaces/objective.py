@@ -15,7 +15,7 @@ _MAXIMIZED: dict[str, bool] = {}
 """Whether higher is better, by the name of each metric that a study of this process declares."""
 
 _RANGES: dict[str, tuple[float | None, float | None]] = {}
-"""The lowest and highest value of each metric that a study of this process declares them for."""
+"""The lowest and highest value of each metric for which a study of this process declares them."""
 
 
 def declare_metric(
@@ -64,7 +64,7 @@ def know_directions(metrics: Iterable[str]) -> None:
 def worst_value(objective: str, *, is_maximized: bool, of_range: bool = True) -> float:
     """Return a value that no better trial has: 0 of accuracies and speeds, else an infinity.
 
-    A metric whose study declares the end of its range has that, if `of_range`.
+    If `of_range`, it is the worst end of the range that a study declares for its metric, if any.
     """
     declared = range_of(objective)[0 if is_maximized else 1]
     if of_range and declared is not None:

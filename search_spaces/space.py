@@ -18,7 +18,7 @@ _DEFAULT = TrainConfig()
 
 @dataclass(frozen=True)
 class Range:
-    """Every number from `low` to `high`, sampled on a log scale if `log`."""
+    """A domain of all numbers from `low` to `high`, sampled on a log scale if `log`."""
 
     low: float
     high: float
@@ -33,7 +33,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values."""
+    """A domain of several values."""
 
     values: tuple[Any, ...]
 
@@ -157,7 +157,7 @@ class SearchSpace:
     def _example(self, dimension: Dimension, value: Any) -> dict[str, Any]:
         """Return a point with this value of `dimension`.
 
-        Of other dimensions it has the first choice that lets `dimension` be active, or the middle
+        For other dimensions it has the first choice that lets `dimension` be active, or the middle
         of the range.
         """
         point: dict[str, Any] = {}
@@ -273,15 +273,15 @@ def _is_rate(name: str, values: Sequence[Any]) -> bool:
 
 def _is_continuous(name: str, values: Sequence[Any]) -> bool:
     """Return True if the setting may take any value between these."""
-    if "." in name:  # a keyword of the user's own: its type is that of its values
+    if "." in name:  # a keyword of the user's code has the type of its values
         return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
     return all(isinstance(value, float) for value in values)
 
 
 def without_foreign(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `settings` without keywords of a part that is not the user's own here.
+    """Return `settings` without the keywords of parts that are not the user's own in them.
 
-    A study declares them once, such as {"optimizer.k": 5}; they go where its own optimizer goes.
+    A study declares keywords such as {"optimizer.k": 5} once, for all trials with its optimizer.
     """
 
     def belongs(name: str) -> bool:

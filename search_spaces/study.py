@@ -32,8 +32,8 @@ class Grid:
     """A space whose every point is a trial."""
 
     name: str = ""
-    """by which a command selects it, such as `python -m study.grid --grids NAME`; grids may share
-    a name and are selected together"""
+    """the name by which a command selects it, such as `python -m study.grid --grids NAME`; grids
+    that share a name are selected together"""
     space: Mapping[str, Sequence[Any]]
     """each dimension with its values"""
     settings: Settings = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric of the user's own: a number for all outputs and targets of a held-out split."""
+    """The user's own metric: a number for all outputs and targets of a held-out split."""
 
     name: str
     """records hold it as `validation_NAME` and `test_NAME`"""
@@ -151,7 +151,7 @@ class Study:
     fixed: Settings
     """settings shared by all trials"""
     grids: tuple[Grid, ...]
-    """what a run trains that names no grids"""
+    """the grids of a run that names none"""
     extra_grids: tuple[Grid, ...] = ()
     """named grids that a run trains only if it names them: those that go beyond the report"""
     budgets: Mapping[str, Settings]
@@ -219,8 +219,8 @@ class Study:
 
         Several values make a dimension. A single value stays a dimension if the setting was one,
         else it becomes a fixed setting. If the study's grids have different values of a dimension,
-        each grid keeps its own values that are chosen. Values that no grid has go to all grids, and
-        a grid with none of the values is removed.
+        each grid keeps those of its values that are chosen. Values that no grid has go to all
+        grids, and a grid with none of the values is removed.
 
         Raises: ConfigError if a setting is unknown or is the seed, or a value has the wrong type
         or is given twice.

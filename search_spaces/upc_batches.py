@@ -10,13 +10,13 @@ first batch reaches 97.8 % there by step 1,500 (measured, one seed), and 94.1 % 
 explains the whole row. So the study is one pass, and the counterfactual, wrapping around for 5,000
 steps, stands beside it. Table 4.2 is taken to be 5,000 steps with a new order of the training set
 every epoch, and both fixed orders stand beside it. At batches of 10 and less, 5,000 steps end
-within the first pass, so all three orders are the same run there, and it is trained once.
+within the first pass. There, all three orders are the same run, which is trained once.
 
-The report has other words for table 4.2, too: a random batch size for each epoch. The table has a
+The report also describes table 4.2 differently: a random batch size for each epoch. The table has a
 column for each batch size, so here the composition of the batches is random, not their size.
 
-The report gives a decay of 0.95 but not after how many steps. One epoch is a guess of this project.
-Table 4.3 tries 100 and 1,000 steps as well, at batches of 150. The decay is in stairs.
+The report gives a decay of 0.95, but not after how many steps. One epoch is this project's guess.
+Table 4.3 tries 100 and 1,000 steps as well, at batches of 150. The decay is a staircase.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ _SHUFFLED = {"shuffle": True, "epochs": None}
 _ONE_PASS = {"shuffle": False, "epochs": 1}
 _WRAPPED = {"shuffle": False, "epochs": None}
 _SHORT_PASS = {"train_samples": 5_000}
-"""Otherwise a pass would have more than the 100 steps of the budget at every batch size."""
+"""Without this limit, a pass would exceed the budget's 100 steps at every batch size."""
 _DECAY = {"schedule": "exponential"}
 _DECAY_BY_EPOCH = {"schedule": "exponential", "decay_steps": None}
 

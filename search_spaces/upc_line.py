@@ -1,9 +1,9 @@
 """Valério (UPC), "High-Performance Computing Aspects of Deep Learning", exercise 1.
 
 A line is fitted to the four points of TensorFlow 1's first tutorial, starting at W = 0.3 and b =
--0.3, where the loss is 23.66: by gradient descent at five learning rates for 1,000 and 30,000
-steps, then by ten optimizers at 0.01 for 2,500. The report's epoch is one step, because all four
-points are one batch.
+-0.3, where the loss is 23.66. The report does so by gradient descent at five learning rates for
+1,000 and 30,000 steps, then by ten optimizers at 0.01 for 2,500 steps. The report's epoch is one
+step, because all four points are one batch.
 
 The report used TensorFlow 1, so this study uses TensorFlow's rules and defaults: `tf1-adam`,
 `tf1-rmsprop`, `tf1-adagrad` and `tf1-adadelta`. docs/tensorflow-optimizers.md compares them with
@@ -11,7 +11,7 @@ TensorFlow itself. With l1 = l2 = 0, ProximalGD is identical to gradient descent
 to Adagrad, so their agreement is no finding.
 
 The report does not give its momentum. The main comparison uses 0.9, the usual default. The order of
-Momentum and Nesterov depends on the value, so a grid of its own varies it, and each value has a
+Momentum and Nesterov depends on the value, so a separate grid varies it, and each value has a
 claim.
 
 There are no validation data: the loss is computed on the four training points.
@@ -38,7 +38,7 @@ _MOMENTA = (0.5, 0.7, 0.8, 0.85, 0.95)
 _INITIAL_LOSS = 23.66
 _SHORT = {"optimizer": "sgd", "steps": 1_000}
 _LONG = {"optimizer": "sgd", "steps": 30_000}
-# Without a value of its own, an optimizer's momentum is 0.9.
+# `None` selects the trials that set no momentum, whose optimizers have 0.9.
 _AT_LR_0_01 = {"lr": 0.01, "steps": 2_500, "momentum": None}
 _SLOW_RATES = frozenset({1e-4, 1e-5, 1e-6})
 _POINTS = ((1.0, 0.0), (2.0, -1.0), (3.0, -2.0), (4.0, -3.0))

@@ -15,9 +15,9 @@ __all__ = ["FleetBatch", "StackedModel", "Unfusable", "stack"]
 
 
 def stack(models: Sequence[nn.Module], loss: Loss) -> StackedModel:
-    """Stack `models`, which are equal but for their weights and dropout rates.
+    """Stack `models`, which are equal except for their weights and dropout rates.
 
-    Nets of dense layers have forward and backward passes of their own. Every other module goes
+    Nets of dense layers have hand-written forward and backward passes. Every other module goes
     through `torch.func.vmap`.
 
     Raises: Unfusable if the architecture cannot be stacked.

@@ -1,4 +1,4 @@
-"""The batches of a fleet, whose members train on the same samples in orders of their own."""
+"""The batches of a fleet, whose members train on the same samples in different orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lenet.run_length import RunLength
 from lenet.samples import Samples
 from lenet.training import sample_order
 
-# Samples that are gathered at once, over all orders.
+# Number of samples that are gathered at once, over all orders.
 _GATHERED = 4_096
 
 

@@ -18,7 +18,7 @@ from lenet.training import Run
 def check_fusable(runs: Sequence[Run]) -> None:
     """Raise `Unfusable` if a fleet cannot train `runs`, whatever their architecture.
 
-    Whether it can be stacked, `lenet.fused.stack` finds out.
+    Whether the architecture can be stacked, only `lenet.fused.stack` finds out.
     """
     _check_alike(runs)
     for run in runs:
@@ -49,7 +49,7 @@ def _check_alike(runs: Sequence[Run]) -> None:
 
 
 def _check_stackable(run: Run) -> None:
-    """Raise `Unfusable` for what a fleet does not do: a run with it trains alone."""
+    """Raise `Unfusable` if `run` needs what no fleet supports; such a run trains alone."""
     config, samples = run.config, run.train_samples
     if config.precision != "fp32":
         raise Unfusable(f"precision={config.precision}: fleets train in fp32 only")
@@ -68,7 +68,7 @@ def _check_stackable(run: Run) -> None:
 def _check_randomness(run: Run) -> None:
     """Raise `Unfusable` if the model draws from torch's global random state.
 
-    It would draw the same numbers for all members, and others than alone.
+    Stacked, the model would draw the same numbers for all members, and other numbers than alone.
     """
     model = copy.deepcopy(run.model).train()
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):

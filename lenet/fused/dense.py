@@ -1,7 +1,7 @@
-"""Stacked nets of dense layers, with a backward pass of their own.
+"""Stacked nets of dense layers, with a hand-written backward pass.
 
-Activations are (members, units, samples): in this layout, the products of the first layer are one
-matrix product for all members that share a batch, and so is its gradient.
+Activations are (members, units, samples). In this layout, the first layer takes one matrix product
+for all members that share a batch, and so does its gradient.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOSSES = (CROSS_ENTROPY, MEAN_SQUARED_ERROR, SUM_OF_SQUARES)
 
 
 def activations_of(model: nn.Module) -> tuple[str, ...] | None:
-    """Return what follows each `nn.Linear` of `model`; None if it is not known as a dense net.
+    """Return the activation after each `nn.Linear` of `model`; None if it is no known dense net.
 
     Subclasses are not known: they may do anything in their forward pass.
     """
@@ -46,15 +46,15 @@ class StackedDense(StackedModel):
         self._activations = activations
         self._loss = loss
         layers = [n for n, m in models[0].named_modules() if isinstance(m, nn.Linear)]
-        # The first layer's weights have a tensor of their own, so that the members' rows are one
-        # matrix. All others share a second one.
+        # The first layer's weights have a separate tensor, so that the members' rows are one
+        # matrix. All other parameters share a second tensor.
         names = [f"{layer}.{name}" for layer in layers for name in ("weight", "bias")]
         super().__init__(models, [names[:1], names[1:]])
         self._layers = self._by_layer(self.weights)
         self._layer_gradients = self._by_layer(self.gradients)
 
     def check(self, samples: Samples) -> None:
-        """Do nothing: these nets are known."""
+        """Do nothing: a known dense net needs no check."""
 
     def _by_layer(self, tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Return (weight (members, out, in), bias (members, out)) of each layer."""
@@ -134,7 +134,7 @@ class StackedDense(StackedModel):
             shares = log_shares.exp_()
             ones = outputs.new_full((1,), -1.0).expand_as(index)
             delta = shares.scatter_add_(1, index, ones).div_(samples)
-        # As `argmax`, also for ties, and ten times as fast along an inner axis.
+        # Equal to `argmax`, also for ties, but ten times as fast along an inner axis.
         correct = (outputs.max(1).indices == targets).sum(1)
         return loss, correct, delta
 
@@ -146,7 +146,7 @@ def _activate(products: Tensor, name: str) -> Tensor:
 
 
 def _through(delta: Tensor, activation: Tensor, name: str) -> Tensor:
-    """Return the derivative by a layer's products from that by its activations."""
+    """Return the derivative by a layer's products, given `delta`, the one by its activations."""
     if name == "sigmoid":
         return delta * activation * (1 - activation)
     return delta * (activation > 0) if name == "relu" else delta

@@ -1,7 +1,7 @@
-"""Replayed: the same operations on one batch after the other; on a GPU, started as one.
+"""Replayed: the same operations on one batch after the other; on a GPU, launched as one.
 
-A step of a small net on a GPU is mostly the cost of starting its operations. A CUDA graph records
-them once and starts all of them together, on tensors at fixed addresses.
+In a small net on a GPU, most of a step is the overhead of launching its operations. A CUDA graph
+records them once and launches all of them together, on tensors at fixed addresses.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 _EAGER_STEPS = 3
-"""Steps before the recording: libraries choose their kernels and optimizers make their states."""
+"""Steps before the recording, in which libraries choose kernels and optimizers make their states.
+"""
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
-"""Records what a function does on the GPU, without doing it; returns what does it."""
+"""Records a function's operations on the GPU without running them; returns what runs them."""
 
 
 def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
@@ -27,10 +28,10 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
 
 
 class Replayed:
-    """Calls `work` on the tensors of each step. On a GPU, it records it, then replays the record.
+    """Calls `work` on the tensors of each step. On a GPU, it records `work`, then replays it.
 
     `work` must not read a value from the GPU, and must leave all results in tensors that it was
-    given or that exist before.
+    given or that existed before.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class Replayed:
         *,
         same_batch: bool = False,
     ) -> None:
-        """`size`: samples of a whole batch; smaller ones are not recorded.
+        """Prepare to call `work`.
 
-        `capture`: None to call `work` each time, as on a CPU. `same_batch`: whether each step is on
-        the same tensors, which are then not copied.
+        `size`: samples of a whole batch; smaller batches are not recorded. `capture`: None to call
+        `work` each time, as on a CPU. `same_batch`: whether each step is on the same tensors, which
+        are then not copied.
         """
         self._work = work
         self._size = size

@@ -1,4 +1,4 @@
-"""StackedModel: what a fleet needs of the stacked weights of its members."""
+"""StackedModel: the interface of a fleet to the stacked weights of its members."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FleetBatch:
     size: int
     """samples of each member's batch"""
     distinct: bool = False
-    """whether the one part has a batch of its own for each row: inputs (members, size, ...)"""
+    """whether the one part has a separate batch for each row: inputs (members, size, ...)"""
 
 
 class StackedModel(ABC):
@@ -70,7 +70,7 @@ class StackedModel(ABC):
 
     @abstractmethod
     def check(self, samples: Samples) -> None:
-        """Try a step on `samples` without a trace. Raises `Unfusable` if it fails."""
+        """Try a step on `samples` without side effects. Raises `Unfusable` if it fails."""
 
     @abstractmethod
     def backward(self, batch: FleetBatch) -> tuple[Tensor, Tensor]:

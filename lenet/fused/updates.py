@@ -18,10 +18,11 @@ _NOT_KEPT = frozenset({"params", "lr", "weight_decay", "capturable"})
 
 
 def update_key(config: TrainConfig) -> tuple[Hashable, ...]:
-    """Return what members must have in common to be updated by one optimizer.
+    """Return a key that is equal for members that one optimizer can update.
 
-    Where an update is proportional to the learning rate, that is all settings of the optimizer but
-    the rate; else it is the rate at every step, too.
+    If an update is proportional to the learning rate, the key is made of all settings of the
+    optimizer except the rate and the weight decay. Otherwise, it also determines the rate at every
+    step.
     """
     names = registry.OPTIMIZERS[config.optimizer].settings
     settings = tuple(getattr(config, name) for name in names if name != "weight_decay")
@@ -41,7 +42,7 @@ def _is_proportional(config: TrainConfig) -> bool:
 
 
 class Update:
-    """Updates the rows `span` of a fleet, whose configs have one `update_key`.
+    """The update of the rows `span` of a fleet, whose configs have one `update_key`.
 
     A proportional update is torch's own (or ours) at a learning rate of 1 on weights that are 0,
     times each member's rate. So one call of the optimizer steps members of different rates.
@@ -77,7 +78,7 @@ class Update:
         if "weight_decay" in group:
             group["weight_decay"] = 0.0
         self.replayable = self._plain or config.optimizer in _REPLAYABLE
-        """whether a step is the same operations each time, on the GPU alone"""
+        """whether a step is the same operations each time, all of them on the GPU"""
 
     @staticmethod
     def _is_plain_proximal(config: TrainConfig) -> bool:
@@ -129,7 +130,7 @@ class Update:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the optimizer keeps beside its settings, such as TF1Adam's number of steps."""
+        """What the optimizer keeps besides its settings, such as TF1Adam's number of steps."""
         group = self._optimizer.param_groups[0]
         return {n: v for n, v in group.items() if n not in _NOT_KEPT}
 

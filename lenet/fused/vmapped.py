@@ -26,8 +26,8 @@ class VmappedModel(StackedModel):
     A forward pass may draw random numbers only through `lenet.models.dropout.Dropout`: each
     member's masks are drawn from its own generator, as when it is alone.
 
-    Raises: Unfusable if the model has buffers, which change in training where they are of use, or
-    if vmap does not know one of its operations.
+    Raises: Unfusable if the model has buffers, because useful buffers change in training, or if
+    vmap does not know one of its operations.
     """
 
     def __init__(self, models: Sequence[nn.Module], loss: Loss) -> None:
@@ -55,7 +55,7 @@ class VmappedModel(StackedModel):
         generators = {module.generator for module in self._dropouts[0]}
         states = [(generator, generator.get_state()) for generator in generators]
         try:
-            # With a batch of its own: vmap also follows what becomes of the inputs then.
+            # Give the member a separate batch, so that vmap also follows the inputs.
             own = Samples(samples.inputs.unsqueeze(0), samples.targets.unsqueeze(0))
             self.backward(FleetBatch([own], [slice(0, 1)], len(samples), distinct=True))
         except Exception as error:  # the user's forward pass may raise anything
@@ -112,9 +112,9 @@ class VmappedModel(StackedModel):
         ]
 
     def _dropout_calls(self, inputs: Tensor) -> list[tuple[int, Tensor]]:
-        """Return which dropout modules a forward pass calls, on activations like which.
+        """Return which dropout modules a forward pass calls, each with activations like its input.
 
-        Found by a pass of the first member without dropout, once for each size of a batch.
+        They are found by a pass of the first member without dropout, once for each batch size.
         """
         if len(inputs) in self._calls:
             return self._calls[len(inputs)]

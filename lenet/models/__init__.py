@@ -33,10 +33,10 @@ def build_model(
     - `input_shape`: shape of one input; of an image (channels, height, width)
     - `classes`: number of outputs: classes, or values of a regression's target
     - `dropout`: probability of zeroing a unit, in [0, 1)
-    - `generator`: what dropout masks are drawn from, on the device of the run
+    - `generator`: the source of the dropout masks, on the device of the run
     - `width`: factor of the number of channels and hidden units, 1 or more
 
-    A class with `**kwargs` receives all of them, but `width` only if it is not 1. `own` are more
+    A class with `**kwargs` receives all of them, but `width` only if it is not 1. `own`: additional
     keywords, which it must take. To be trained by several workers, a model with dropout uses
     `lenet.models.dropout.Dropout`.
 
@@ -102,7 +102,7 @@ def _select_keywords(
     # A width of 1 is no request, and the class behind **kwargs may not know the keyword.
     optional = {"width"} if offered["width"] == TrainConfig.width else set()
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    # A subclass without a constructor has that of `nn.Module`, which takes no keyword.
+    # A subclass without a constructor inherits the one of `nn.Module`, which takes no keyword.
     takes_all &= getattr(model_class, "__init__", None) is not nn.Module.__init__
     taken = [k for k in offered if k in parameters or (takes_all and k not in optional)]
     for setting, default in (("dropout", TrainConfig.dropout), ("width", TrainConfig.width)):

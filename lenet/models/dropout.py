@@ -1,4 +1,4 @@
-"""Dropout with a random generator of its own."""
+"""Dropout with its own random generator."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Dropout(nn.Module):
         self.shard: tuple[int, slice] | None = None
         """(samples in the batch, those of them in this worker's input); None: all of them"""
         self.given_masks: Iterator[torch.Tensor] | None = None
-        """masks to multiply by, one a call, in place of drawn ones (`lenet.fused`)"""
+        """masks to multiply by, one per call, in place of drawn ones (`lenet.fused`)"""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:

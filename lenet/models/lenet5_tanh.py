@@ -20,9 +20,9 @@ class LeNet5Tanh(nn.Module):
 
     This is the network of Colossal-AI's MNIST notebook, after LeCun et al., "Gradient-based
     learning applied to document recognition" (1998). The original also has trainable pooling,
-    sparse connections in its second convolution, a scaled tanh and an RBF output layer, and its
-    images are padded to 32x32. The notebook and the report's code stretch them (bilinear), so the
-    digits are larger.
+    sparse connections in its second convolution, a scaled tanh and an RBF output layer. It pads its
+    images to 32x32. The notebook and the report's code stretch them (bilinear), so the digits are
+    larger.
     """
 
     def __init__(self, *, input_shape: tuple[int, int, int], classes: int) -> None:

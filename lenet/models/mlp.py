@@ -68,8 +68,8 @@ class TwoLayerRelu(_FluxPerceptron):
     forward: float32 (batch, channels, height, width) -> logits (batch, classes).
 
     The size is a reconstruction. Flux's MNIST example with ReLU has 32 hidden units
-    (`vision/mnist/mlp.jl` in its model zoo). A net without a hidden layer cannot reach the 97.0 %
-    of the report.
+    (`vision/mnist/mlp.jl` in its model zoo). A net without a hidden layer cannot reach the report's
+    97.0 %.
     """
 
     hidden: ClassVar[tuple[int, ...]] = (32,)

@@ -6,19 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# PyTorch's kernel for the channels-last format works on 16 channels at once (AVX-512), and on
-# single ones where there are fewer.
+# PyTorch's kernel for the channels-last format processes 16 channels at once (AVX-512), but one at
+# a time if there are fewer.
 _FEW_CHANNELS = 16
 
 
 def max_pool_2x2(x: Tensor) -> Tensor:
-    """Return the maximum of each 2x2 square: `F.max_pool2d(x, 2)`, to the bit.
+    """Return the maximum of each 2x2 square, bit for bit the same as `F.max_pool2d(x, 2)`.
 
     x: float (batch, channels, height, width). An odd last row or column is ignored.
 
-    Without gradients, nothing has to remember the winners, and maxima of rows and columns are four
-    times as fast on few channels. With gradients, an autograd function that keeps the winners was
-    no faster than PyTorch's in a step of LeNet (0.94 to 0.99 times, docs/results/bench).
+    Without gradients, the positions of the maxima are not needed. Maxima of rows, then of columns,
+    are then four times as fast on few channels. With gradients, an autograd function that keeps the
+    positions was no faster than PyTorch's in a step of LeNet (0.94 to 0.99 times,
+    docs/results/bench).
     """
     batch, channels, height, width = x.shape
     needs_winners = torch.is_grad_enabled() and x.requires_grad

@@ -16,8 +16,8 @@ class SoftmaxRegression(nn.Module):
 
     forward: float32 (batch, channels, height, width) -> logits (batch, classes).
 
-    It is here because the accuracies of 0.90 to 0.92 that exercise 2 of the UPC report gives for a
-    convolutional net are those of softmax regression.
+    It is here because exercise 2 of the UPC report gives accuracies of 0.90 to 0.92 for a
+    convolutional net, which are what softmax regression reaches.
     """
 
     def __init__(self, *, input_shape: tuple[int, int, int], classes: int) -> None:

@@ -16,8 +16,9 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build the optimizer of `config` for `parameters`, at the initial learning rate.
 
-    Your own is a subclass of `torch.optim.Optimizer` whose constructor takes `lr`. Settings that
-    are set, such as `weight_decay`, are passed by their names, and `beta1` and `beta2` as `betas`.
+    Your own optimizer is a subclass of `torch.optim.Optimizer` whose constructor takes `lr`.
+    Settings that are set, such as `weight_decay`, are passed by their names, and `beta1` and
+    `beta2` as `betas`.
 
     Raises: ConfigError for a value that only this optimizer rejects, or if yours cannot be built.
     """

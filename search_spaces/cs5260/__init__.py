@@ -18,24 +18,25 @@ The ramps take 10 epochs, 4,690 steps:
   torch's. This gives the printed 0.15 at step "0K" and 0.225 at "1K", the ends of epochs 1 and 2.
 - In hindsight, the report would start AdamW's MultiStep lower. This study starts it at 0.001.
 
-A minimum is known up to the distance of two measurements, a factor of four on Lambda. Claims read
-the ramps once an epoch, as the report did; the table shows that beside seven records an epoch. The
-report read its minima off TensorBoard, which smooths by 0.6 unless told otherwise and so delays
+A minimum is known only up to the spacing of the measurements, a factor of four on Lambda. Claims
+read the ramps once an epoch, as the report did; the table shows this beside seven records an epoch.
+The report read its minima off TensorBoard, which smooths by 0.6 unless told otherwise and so delays
 them. In one seed of Lambda at the paper's budget, the lowest losses came one epoch before the
 printed ones (SGD 3,752, AdamW 2,814), and the smoothed ones at exactly the printed steps. So each
-row of table 1 has two claims, with and without smoothing. That seed was seen before they were
+row of table 1 has two claims, with and without smoothing. That seed was seen before the claims were
 written.
 
 The final training runs 30 epochs, 14,070 steps, at a constant LR: the one that the report took from
 Lambda (SGD 0.025, AdamW 0.001), a tenth of it, and ten times it.
 
 The printed test loss of 3.9335e-4 is no mean over images, which would be a hundred times as large.
-Two readings are claims. Colossal-AI's loss metric divides its sum by the number of batches in place
-whenever it is read; the hook that prints reads it first, the one that writes TensorBoard's value
-divides again. Then the mean is 79 times as large, 0.0311. If it is a sum over the 79 batches
-divided by 10,000 images, the mean is 0.0498. Plain SGD is trained beside SGD with momentum, in case
-the printed runs had none. One seed of the paper's budget gave 0.0312 with momentum and 0.0473
-without: either reading fits one of them. The code decides for momentum and the first.
+Two readings are claims. Whenever Colossal-AI's loss metric is read, it divides its sum by the
+number of batches in place. The hook that prints reads it first, and the hook that writes
+TensorBoard's value divides again. Then the mean is 79 times as large, 0.0311. If the printed loss
+is a sum over the 79 batches divided by 10,000 images, the mean is 0.0498. Plain SGD is trained
+beside SGD with momentum, in case the printed runs had none. One seed of the paper's budget gave
+0.0312 with momentum and 0.0473 without: either reading fits one of them. The code settles it:
+momentum, and the first reading.
 
 Beyond the report, the study trains this project's `lenet` as well. It departs from the report in
 its implementation, PyTorch without Colossal-AI's engine, and in its random numbers. A trial ends

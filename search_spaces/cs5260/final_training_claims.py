@@ -4,7 +4,7 @@ from search_spaces.cs5260.values import FINAL_LRS, LABELS, REPORT_NET
 from search_spaces.study import Claim
 
 _BATCHES = 79
-"""of the test set: 78 of 128 images and one of 16"""
+"""batches of the test set: 78 of 128 images and one of 16"""
 _PRINTED_LOSS = 3.9335e-4
 _READINGS = {
     "divided-twice": (
@@ -14,7 +14,7 @@ _READINGS = {
     "summed": (1e4 / _BATCHES * _PRINTED_LOSS, "a sum of 79 batch means divided by 10,000 images"),
 }
 _READING_BAND = 0.15
-"""Relative. Two seeds differ by some percent; the two readings by 60."""
+"""Relative difference. Two seeds differ by a few percent, the two readings by 60."""
 
 _CONSTANT_LR = {"model": REPORT_NET, "schedule": "constant"}
 _END = {"epoch": 30}

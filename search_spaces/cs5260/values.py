@@ -17,7 +17,7 @@ RAMPS = {LAMBDA: 1e-6, MULTISTEP: 0.1, MULTISTEP_BY_EPOCH: 0.15}
 LOWER_LR = 0.001
 """Where AdamW's MultiStep ramps should have started, in hindsight."""
 RAMP_EPOCHS = 10
-"""Epochs of a ramp, and measurements that the report has of it."""
+"""Number of epochs of a ramp, and of the report's measurements on it."""
 SMOOTHING = 0.6
 """TensorBoard's default."""
 
@@ -27,11 +27,11 @@ _PRINTED_MINIMA = {
     ("adamw", LAMBDA): ("3.283K, 0.01642", "0.001", 0.001),
     ("adamw", MULTISTEP): ("0K, 0.15", "0.015, no true minimum", None),
 }
-"""The report's minimum (step, LR), what it prints in table 1, and the LR to claim; by its own names
-of optimizer and scheduler."""
+"""The report's minimum (step, LR), what it prints in table 1, and the LR to claim, by the optimizer
+and the scheduler that it names."""
 
 
 def printed_minimum(optimizer: str, schedule: str) -> tuple[str, str, float | None]:
-    """Return what the report says of this ramp, whichever reading of it this is."""
+    """Return the entry of `_PRINTED_MINIMA` for a ramp, in either reading of its schedule."""
     own_optimizer = "adamw" if optimizer == "adamw" else "sgd"
     return _PRINTED_MINIMA[own_optimizer, LAMBDA if schedule == LAMBDA else MULTISTEP]

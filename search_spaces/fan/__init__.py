@@ -1,11 +1,12 @@
 """Fan, "A Deep Look into LeNet with MNIST": SGD against Adam, and the CPU against GPUs.
 
-What the report prints of the grid: the optimizers, the rate 0.1 for SGD, the rates 0.1, 0.01 and
-0.001 for Adam, and batches of 128 in its hardware experiment. The other three batch sizes are ours,
-and so are SGD's two lower rates, which are Adam's. Ours are also: no momentum for SGD (the code of
-the optimizers is not printed; the text describes the plain update), no weight decay, pixels in
-[0, 1], ten epochs, and a validation set of 5,000 images split from the training set (the report
-does not define its "validation"). The report's LeNet has no dropout.
+The report prints this part of the grid: the optimizers, the rate 0.1 for SGD, the rates 0.1, 0.01
+and 0.001 for Adam, and batches of 128 in its hardware experiment. This project chose the other
+three batch sizes, and gave SGD two lower rates, which are Adam's. SGD has no momentum: the report
+does not print the code of the optimizers, and its text describes the plain update. This project
+also chose no weight decay, pixels in [0, 1] and ten epochs. It splits a validation set of 5,000
+images from the training set, as the report does not define its "validation". The report's LeNet has
+no dropout.
 
 Two grids go beyond the report; `python -m study.grid fan --grids NAME` trains them:
 
@@ -14,8 +15,8 @@ Two grids go beyond the report; `python -m study.grid fan --grids NAME` trains t
   are the report's
 
 The report contradicts itself on Adam at 0.1: poor and hardly improving in section 3.2, stable and
-accurate at high rates in section 5. Both are claims here. No threshold is printed; a claim's
-statement says "here" where it is ours.
+accurate at high rates in section 5. Both are claims here. The report prints no threshold; a claim's
+statement says "here" where the threshold is ours.
 """
 
 from search_spaces import hardware

@@ -12,12 +12,12 @@ is what the article reports and what its sentences are judged by, so it ranks th
 An iteration is one step. The test set is evaluated at the iterations that the article tabulates:
 500 and then doubled, up to 4,000 for batch and 2,000,000 for the other two.
 
-The article names no learning rates. Without an argument, Flux's Descent has 0.1 and its Adam 0.001.
-Beside each stands a range of rates: to the end by batch gradient descent, for the first 8,000 steps
-by the other two. The table `learning-rates` says which of them, if any, gives each printed
+The article names no learning rates. By default, Flux's Descent has 0.1 and its Adam 0.001. The
+study trains a range of rates beside each: to the end by batch gradient descent, for the first 8,000
+steps by the other two. The table `learning-rates` says which rates, if any, give each printed
 accuracy; no single rate of Adam gives them all. Two of Adam's rates train to the end everywhere:
 Flux's own, and 0.01, the closest to what the article prints after 500 steps except for 4LS by batch
-gradient descent (0.003). The sentences about Adam are judged at the closest rate, those about
+gradient descent (0.003). Sentences about Adam are judged at the closest rate, sentences about
 Descent at 0.1.
 
 The learning curves show the losses of single steps, since the article's text is about their
@@ -65,7 +65,7 @@ def _grids(
 ) -> tuple[Grid, ...]:
     """Declare the grids of one variant: each optimizer with rates that train to the end.
 
-    With `early`, rates that are not in `_TO_THE_END` have a grid of their own, of so many steps.
+    With `early`, rates that are not in `_TO_THE_END` have a separate grid of `early` steps.
     """
     steps = BATCH_STEPS if name == "batch" else tuple(sorted({*STEPS, LOWEST_LOSS_STEP}))
 

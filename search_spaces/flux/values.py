@@ -11,13 +11,13 @@ STEPS = (500, *(1_000 * 2**i for i in range(11)), 2_000_000)
 
 DESCENT = {"optimizer": "sgd", "lr": 0.1}
 DEFAULT_ADAM_RATE = 0.001
-"""Flux's, without an argument."""
+"""The default of Flux's Adam."""
 ADAM_RATE = 0.01
 """The rate of Adam whose accuracies after 500 steps are closest to those that the article prints,
-but for `_CLOSEST_RATES`. Measured before with one seed: mini-batches on MNIST, batch gradient
-descent on 5,000 of its images. By stochastic gradient descent, where the article prints nothing
-early, 2LR has 87.8 % after 64,000 steps at 0.01 and 95.6 % at 0.001; the article has 87 % at its
-best."""
+except for `_CLOSEST_RATES`. It was measured beforehand with one seed: mini-batches on MNIST, batch
+gradient descent on 5,000 of its images. By stochastic gradient descent, where the article prints
+nothing early, 2LR has 87.8 % after 64,000 steps at 0.01 and 95.6 % at 0.001; the article's best is
+87 %."""
 _CLOSEST_RATES = {("batch", "4ls"): 0.003}
 
 CONCLUDED = {"lr": frozenset({DESCENT["lr"], ADAM_RATE})}

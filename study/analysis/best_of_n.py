@@ -1,15 +1,15 @@
 """Best of n: the expected best result after n trials drawn at random.
 
-Of N results, the best of n drawn without replacement is the i-th in ascending order with
-probability C(i-1, n-1) / C(N, n). The expectation over these ranks is unbiased for the expected
-best of n independent draws (Tang, Wang and Mallows, 2020, arXiv:2004.13705, after Dodge et al.,
-Show Your Work, EMNLP 2019, whose plug-in form draws with replacement and is biased). It has more
-variance where n is close to N; at n = N it is the single best result (Dodge et al., 2021,
-arXiv:2110.00613).
+Draw n of N results without replacement. The best of them is the i-th result in ascending order
+with probability C(i-1, n-1) / C(N, n). The mean over these ranks is an unbiased estimate of the
+expected best of n independent draws (Tang, Wang and Mallows, 2020, arXiv:2004.13705). They follow
+Dodge et al. (Show Your Work, EMNLP 2019), whose plug-in estimate draws with replacement and is
+biased. The variance grows as n approaches N: at n = N, the estimate is the single best result
+(Dodge et al., 2021, arXiv:2110.00613).
 
-It holds for trials that were drawn at random, and not for those of a sampler that learns, such as
-TPE. For a grid it is exact in another sense: it is what a random search over the points of this
-grid, none tried twice, would find.
+The estimate holds for trials drawn at random, not for the trials of a sampler that learns, such as
+TPE. For a grid it is exact in another sense: it is the expected best of a random search over the
+points of this grid that tries none twice.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class BestOfN:
     optimizer: str
     """empty for all optimizers together"""
     curves: np.ndarray
-    """shape (seeds, N): of each seed, the expected best of 1 to N trials"""
+    """shape (seeds, N): for each seed, the expected best of 1 to N trials"""
 
 
 def expected_best(values: ArrayLike, *, is_maximized: bool = True) -> np.ndarray:
     """Return the expected best of n values drawn without replacement, for n = 1 to N.
 
-    `values`: N numbers, none missing. An infinite one, the loss of a diverged trial, makes the
-    expectation infinite for as long as it can be the best of n.
+    `values`: N numbers, none missing. An infinite value, the loss of a diverged trial, makes the
+    expectation infinite for every n of which it can be the best.
     """
     ascending = np.sort(np.asarray(values, dtype=float) * (1 if is_maximized else -1))
     total = ascending.size
@@ -71,7 +71,7 @@ def best_of_n(results: Results) -> list[BestOfN]:
         trials = search_trials(results) if random else pd.DataFrame()
         if trials.empty or (trials["status"] == "stopped").any():
             return []
-        trials = trials.assign(seed=0)  # each trial is a draw of its own
+        trials = trials.assign(seed=0)  # each trial is an independent draw
     elif is_compared(results):
         trials = grid_trials(results)
     else:

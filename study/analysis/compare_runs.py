@@ -1,15 +1,15 @@
 """Two runs compared: the same points side by side, and what else differs between the runs.
 
 A point is what a run trains with several seeds. Points of two runs are the same if they agree in
-the settings that vary within either run. A setting that is constant within both runs, but not the
-same in both, is a difference between the runs, and does not keep points apart: a run with 5 epochs
-is compared with a run with 10.
+the settings that vary within either run. A setting that is constant within each run but differs
+between them does not keep points apart. It is listed as a difference between the runs: a run with
+5 epochs is compared with a run with 10.
 
 Where both runs have two seeds or more in common, the difference is paired by seed
 (`study.analysis.paired`), because a seed has the same initial weights and order of samples in both.
-Else, and if the runs train on different data sets, it is Welch's (`study.analysis.unpaired`). Over
-all points, the unit of evidence is the seed: the difference of a seed is averaged over the points
-first.
+Otherwise, or if the runs train on different data sets, Welch's test compares them
+(`study.analysis.unpaired`). Over all points, the unit of evidence is the seed: each seed's
+difference is first averaged over the points.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from study.analysis.wording import format_setting, format_value
 from study.analysis.workloads import values_by_seed
 
 _WORKERS = ("processor", "launcher", "workers", "strategy")
-"""What tells the points of a scaling run apart, besides settings."""
+"""The columns that distinguish the points of a scaling run, besides its settings."""
 _LEAST_SEEDS = 2
 
 _Key = tuple[Hashable, ...]
@@ -38,7 +38,7 @@ _Key = tuple[Hashable, ...]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the runs: its name and its tables."""
+    """A run to compare: its name and its tables."""
 
     name: str
     results: Results
@@ -46,7 +46,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Overall:
-    """The difference over all points that both runs have, second less first."""
+    """The difference (second minus first) over all points that both runs have."""
 
     mean: float
     low: float
@@ -55,14 +55,14 @@ class Overall:
     p: float
     """two-sided, corrected for the number of comparisons by Holm's rule; NaN for one seed"""
     seeds: int
-    """seeds that are paired; 0: the runs share too few, so their seeds are not paired"""
+    """number of paired seeds; 0 if the runs share too few seeds to pair them"""
     is_equal: bool
-    """whether every seed gave exactly the same in both runs"""
+    """whether every seed gave exactly the same values in both runs"""
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """A run compared with a first one."""
+    """The comparison of a run with the first run."""
 
     first: Side
     second: Side
@@ -70,10 +70,10 @@ class RunComparison:
     """the column of `trials` that is compared, at the last record; a trial that diverged counts
     with the worst value, see `study.analysis.quantity.Quantity.worst`"""
     settings: list[str]
-    """what tells the points apart"""
+    """the columns that distinguish the points"""
     points: pd.DataFrame
     """a row per point of both runs: the settings; `first` and `second` (means over the seeds that
-    are compared); `difference`, second less first, with `low` and `high`, its 95% interval; `p`,
+    are compared); `difference`, second minus first, with `low` and `high`, its 95% interval; `p`,
     corrected for the number of points by Holm's rule; `paired` (number of seeds that both runs
     have and that are compared; 0: all seeds are compared, not paired); `first_seeds` and
     `second_seeds` (all seeds of the point)"""
@@ -91,9 +91,9 @@ class RunComparison:
 
 
 def compare_runs(sides: Sequence[Side], quantity: str | None = None) -> list[RunComparison]:
-    """Compare each run with the first one.
+    """Compare every other run with the first one.
 
-    `quantity`: a column of measurements; None: what the first run ranks its points by.
+    `quantity`: a column of measurements; None: the one by which the first run ranks its points.
 
     Raises: ConfigError if a run shares no point with the first, or lacks the quantity.
     """
@@ -151,7 +151,7 @@ def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
             f"{_where_apart(names, ours, theirs)}"
         )
     if not _share_data(names, first.results, second.results):
-        # Equal seeds have nothing in common then. Under other numbers, none is paired.
+        # Equal seeds have nothing in common then. Renumber one side, so that no seeds are paired.
         theirs = {key: values.set_axis(-1 - values.index) for key, values in theirs.items()}
     rows = [_row(ours[key], theirs[key]) for key in shared]
     table = pd.DataFrame(rows)
@@ -243,7 +243,7 @@ def _row(ours: pd.Series, theirs: pd.Series) -> dict[str, Any]:
 
 
 def _differences(ours: pd.Series, theirs: pd.Series, seeds: pd.Index) -> pd.Series:
-    """Return second less first by seed; two infinite losses differ by nothing."""
+    """Return second minus first by seed; 0 for two infinite losses."""
     one, other = ours.loc[seeds], theirs.loc[seeds]
     return (other - one).where(one != other, 0.0)
 
@@ -287,7 +287,7 @@ def _common(indices: Sequence[pd.Index]) -> pd.Index:
 
 
 def _where_apart(names: Sequence[str], ours: dict[_Key, Any], theirs: dict[_Key, Any]) -> str:
-    """Say which settings of the points have no value in common; else that combinations differ."""
+    """Name the settings without a common value, or else say that the combinations differ."""
     apart = []
     for i, name in enumerate(names):
         sides = [{key[i] for key in keys} for keys in (ours, theirs)]
@@ -307,7 +307,7 @@ def _differing(first: Results, second: Results, names: Sequence[str]) -> pd.Data
 
 
 def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
-    """Yield what the runs say of themselves."""
+    """Yield (what, first, second) of the metadata of both runs."""
     one, other = first.run, second.run
     yield "study", one.study, other.study
     yield "command", one.tool, other.tool
@@ -326,7 +326,7 @@ def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
 def _settings(
     first: Results, second: Results, names: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield the settings that do not tell points apart."""
+    """Yield (what, first, second) of the settings that do not distinguish points."""
     tables = [_ranked(first), _ranked(second)]
     known = dict.fromkeys(name for table in tables for name in settings_in(table))
     for name in known:

@@ -26,7 +26,7 @@ from study.analysis.wording import format_value, label, pluralize
 
 
 def conclusions(results: Results) -> list[str]:
-    """Return the conclusions of a scaling run, a sentence each."""
+    """Return the conclusions of a scaling run, one sentence each."""
     return [*measured_speedups(results), *_modeled(results)]
 
 
@@ -104,7 +104,7 @@ def _slowdowns(fitted: FittedModels) -> list[str]:
 def _errors(
     repeats: step_model.Repeats, fitted: FittedModels, held_out: Sequence[step_model.Workload]
 ) -> list[str]:
-    """Return sentences on the errors on held-out points and on the most workers."""
+    """Return sentences on the errors on held-out points and at the largest number of workers."""
     fitted_on = pluralize(len(fitted.fitted_on), "point")
     accuracy = (
         f"The model of the step's time, fitted on {fitted_on}, is tested on no other: too few were "

@@ -10,11 +10,11 @@ from study.analysis.results import Results
 
 
 def ranking(results: Results, quantity: str, above: float) -> pd.DataFrame:
-    """Return the points of a run, the least effort first.
+    """Return the points of a run, least effort first.
 
-    A point counts with its record of the highest mean accuracy, the first of equals, if that
-    exceeds `above` (in [0, 1]). The effort is train_seconds / (100 * accuracy), in seconds per
-    percentage point, of means over seeds.
+    The record with the highest mean accuracy (the earliest if several tie) represents a point.
+    Points whose accuracy there does not exceed `above` (in [0, 1]) are left out. The effort is
+    train_seconds / (100 * accuracy), both means over seeds, in seconds per percentage point.
 
     Returns: rows of `study.analysis.points.point_curves` with the column `effort` added.
     Raises: ConfigError if `quantity` is not an accuracy.

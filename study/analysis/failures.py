@@ -11,8 +11,8 @@ from study.analysis.chance import chance_accuracy
 from study.analysis.wording import describe_settings, label, pluralize
 
 _AT_CHANCE = 1.2
-"""An accuracy below this multiple of chance is no learning: a net that always names the most
-frequent class of MNIST is right in 11.35 % of the test set, 1.14 times chance."""
+"""An accuracy below this multiple of chance counts as no learning: a net that always predicts the
+most frequent class of MNIST is correct on 11.35 % of the test set, 1.14 times chance."""
 _MAX_SETTINGS = 2
 _MAX_SENTENCES = 3
 
@@ -23,7 +23,8 @@ def failure_sentences(board: pd.DataFrame, objective: str, settings: Sequence[st
     `board`: rows of a leaderboard. `settings`: its columns that tell points apart. A point failed
     if all its seeds diverged or its mean accuracy is at chance. A sentence needs two points or
     more; failed points that no sentence covers are counted at the end. Without `settings`, as for
-    the scattered points of a search, all are counted. Points with a stopped trial do not count.
+    the scattered points of a search, all failed points are counted there. Points with a stopped
+    trial are ignored.
     """
     # A trial that a scheduler stopped might have learned.
     board = board[board["stopped"] == 0]

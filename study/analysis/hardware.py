@@ -1,11 +1,11 @@
-"""Where to put the hardware: three ways to train a grid, with the time of each.
+"""How to use the hardware: three ways to train a grid, with the time that each takes.
 
 - *side by side*: every trial has a core, or a share of a GPU, to itself
 - *packed*: trials of one kind are trained as fleets, and fleets side by side
 - *workers*: one trial after the other, each data-parallel on all cores or GPUs
 
-The first two are predicted from training steps that were timed, the third from the step-time model
-of a scaling run. What a run took is measured.
+The times of the first two are predicted from timed training steps, the time of the third from the
+step-time model of a scaling run. The time that a finished run took is measured.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from study.analysis.wording import format_duration, label, pluralize
 SIDE_BY_SIDE, PACKED, WORKERS = "side by side", "packed", "workers"
 
 _CLOSE = 1.1
-"""A prediction does not tell choices apart whose times differ by less than this factor."""
+"""Choices whose predicted times differ by less than this factor are not told apart."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to train all trials, with the time that it was predicted to take."""
+    """One way to train all trials, with its predicted time."""
 
     name: str
     """`SIDE_BY_SIDE`, `PACKED` or `WORKERS`"""
     how: str
-    """what runs at once, and what is known of its steps"""
+    """what runs at the same time, and what is known about its steps"""
     seconds: float | None
-    """of training, without the start of Ray and the report; None: unknown"""
+    """predicted training time, without Ray's start and the report; None: unknown"""
     low: float | None = None
-    """of the 95% interval over the repeats of the scaling run; None: there is none"""
+    """lower end of the 95% interval over the repeats of the scaling run; None: no interval"""
     high: float | None = None
     missing: str = ""
     """why `seconds` is unknown, and what to type"""
     is_chosen: bool = False
-    """whether the run trains in this way"""
+    """whether the run trains this way"""
 
     def format_seconds(self) -> str:
         """Format the predicted time, with its interval if it has one."""
@@ -70,7 +70,7 @@ class Hardware:
 
     @property
     def fastest(self) -> str:
-        """Say in a sentence which choice is fastest as predicted; empty if fewer than two are."""
+        """Return a sentence on the fastest choice; empty with fewer than two predictions."""
         known = sorted(
             (choice.seconds, choice.name) for choice in self.choices if choice.seconds is not None
         )
@@ -84,7 +84,7 @@ class Hardware:
         return f"{best}, predicted to be {seconds / least:.1f} times as fast as {second}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+        """Return the fields as values that JSON can hold."""
         return asdict(self)
 
     @classmethod
@@ -102,8 +102,8 @@ class Hardware:
 def measured_seconds(results: Results) -> float | None:
     """Return the seconds during which at least one trial of the run was training.
 
-    None if the tables cannot tell: a trial began several times, and only its last attempt has a
-    time; or a trial has none.
+    None if the tables do not determine them: a trial has no times, or it began several times, and
+    only its last attempt has times.
     """
     trials = results.trials
     if "reused" in trials:
@@ -131,22 +131,22 @@ class Step:
 
 
 class UnknownSpeedup(Exception):
-    """The scaling run does not tell the speedup. The message says why and what to type."""
+    """The scaling run does not determine the speedup. The message says why and what to type."""
 
 
 @dataclass(frozen=True)
 class WorkerSpeedups:
-    """What a scaling run says of steps on several workers."""
+    """The speedups of several workers, as the step-time models of a scaling run predict them."""
 
     name: str
-    """of the run, as typed"""
+    """the run's name, as the user typed it"""
     fitted: FittedModels
     models: frozenset[str]
     datasets: frozenset[str]
     processor: str
     """cpu or gpu"""
     measured: frozenset[int]
-    """numbers of workers"""
+    """numbers of workers that the run trained with"""
 
     @classmethod
     def load(cls, name: str) -> WorkerSpeedups:

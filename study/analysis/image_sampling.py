@@ -2,9 +2,9 @@
 
 - Seeds: another seed trains another net. Standard error of the mean: s / sqrt(n), s being the
   standard deviation between n seeds. More seeds make it smaller.
-- Images: other images of the same kind would give another accuracy. Standard error, at most:
-  sqrt(p (1 - p) / N) for an accuracy p on N images, the binomial one. All seeds are measured on the
-  same images, so more seeds do not make it smaller.
+- Images: other images of the same kind would give another accuracy. Standard error, at most: the
+  binomial sqrt(p (1 - p) / N) for an accuracy p on N images. All seeds are measured on the same
+  images, so more seeds do not make it smaller.
 
 By the law of total variance the error of a mean over seeds, as an estimate for all images of this
 kind, has the variance s^2 / n + Var(p_i) / N, where p_i is the share of seeds that classify image i
@@ -31,7 +31,7 @@ TEST_IMAGES = {"mnist": 10_000, "fashion-mnist": 10_000, "kmnist": 10_000, "digi
 """Images in the test set of each data set."""
 
 _NORMAL = 1.959964
-"""The 97.5 % quantile of the normal distribution: thousands of images need no Student."""
+"""The 97.5 % quantile of the normal distribution; thousands of images do not need Student's t."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Uncertainties:
 
     @property
     def both_margin(self) -> float:
-        """Half of an interval of about 95% for other seeds and other images, at most."""
+        """Half the width, at most, of an interval of about 95% for other seeds and other images."""
         half_width = (self.over_seeds.high - self.over_seeds.low) / 2
         return math.hypot(half_width, _NORMAL * self.images_error)
 

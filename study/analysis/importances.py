@@ -49,9 +49,9 @@ class Importance:
     shares: tuple[float, ...]
     """in [0, 1], one per seed of `EVALUATOR_SEEDS`"""
     trials: int
-    """finished trials that have the setting, which alone are counted"""
+    """number of finished trials that have the setting; only these count"""
     conditional: bool
-    """only some trials have the setting, so its share is one of their variance"""
+    """whether only some trials have the setting; its share is then a share of their variance"""
 
     @property
     def mean(self) -> float:
@@ -81,7 +81,7 @@ def importances(results: Results) -> list[Importance]:
 
 
 def left_out(results: Results) -> dict[str, int]:
-    """Return the number of finished trials with each setting that has too few for a share."""
+    """Return, for each setting with too few finished trials for a share, how many it has."""
     points, _ = _points(results)
     counts = {d.setting: 0 for d in searched_space(results)}
     for name, _ in itertools.chain.from_iterable(points):
@@ -104,7 +104,7 @@ def _points(results: Results) -> tuple[tuple[_Point, ...], tuple[float, ...]]:
     return tuple(points), tuple(trials[objective])
 
 
-# The figures and the table of one report ask for the same.
+# Cached because the figures and the table of one report need the same shares.
 @functools.lru_cache(maxsize=1)
 def _shares(
     points: Sequence[_Point],

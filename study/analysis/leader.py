@@ -1,11 +1,11 @@
 """The leader: whether the best point of a run is told apart from the others.
 
-The best of several points is ahead by luck alone, so a rank announces nothing. The leader is a
-winner if it beats each of the others: over the seeds that both have, the 95% interval of the mean
-difference lies above 0 (Student's paired t, see `study.analysis.paired`). To beat all of the others
-takes no correction for their number (Berger, Multiparameter Hypothesis Testing and Acceptance
-Sampling, Technometrics 24, 1982). Among equal points a winner is announced in at most about 5% of
-runs, see `docs/statistics.md`.
+Even among equal points, luck puts one ahead, so a rank announces nothing. The leader is a winner if
+it beats each of the others: over the seeds that both have, the 95% interval of the mean difference
+lies above 0 (Student's paired t, see `study.analysis.paired`). Beating all of the others needs no
+correction for their number (Berger, Multiparameter Hypothesis Testing and Acceptance Sampling,
+Technometrics 24, 1982). Among equal points, a winner is announced in at most about 5% of runs; see
+`docs/statistics.md`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from study.analysis.workloads import grid_trials, is_compared, values_by_seed
 
 @dataclass(frozen=True)
 class Lead:
-    """How the best point of a data set stands against the others."""
+    """The comparison of the best point of a data set with each of the others."""
 
     dataset: str
     seeds: int
@@ -34,12 +34,12 @@ class Lead:
     rivals: int
     """the number of other points"""
     undecided: int
-    """rivals that it is not told apart from"""
+    """the number of rivals from which the best point is not told apart"""
     runner_up: paired.PairedComparison
-    """of the best point and the one that ranks second"""
+    """the comparison of the best point with the second-ranked one"""
     seeds_needed: int | None
-    """seeds that would decide against all rivals at the present means and spreads; None if no
-    number up to a thousand is known to"""
+    """number of seeds that would decide against all rivals at the present means and spreads; None
+    if no number up to a thousand is known to decide"""
 
     @property
     def is_winner(self) -> bool:
@@ -57,7 +57,7 @@ def leads(results: Results, board: pd.DataFrame) -> list[Lead]:
     quantity = results.objective
     settings = settings_of(board, quantity)
     sign = 1 if maximized(quantity) else -1
-    # Once for all points: to select the trials of each would take minutes with thousands of points.
+    # Group once: with thousands of points, selecting each point's trials would take minutes.
     groups = grid_trials(results).groupby(settings, dropna=False, sort=False)
     trials = {_key(values): group for values, group in groups}
     found = []

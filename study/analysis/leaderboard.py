@@ -49,9 +49,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
     ranking. A point with diverged seeds ranks after all points without, and a larger share of
     diverged seeds after a smaller one. Each data set has its own ranks; equal points share one.
 
-    Excluded are trials without a result (see `count_excluded`), the ramps of a learning-rate range
-    test, whose final accuracy belongs to no setting, and the trials that confirm a search, which
-    exist only for its best points.
+    Trials without a result are excluded (see `count_excluded`). So are the ramps of a learning-rate
+    range test, whose final accuracy belongs to no setting, and the trials that confirm a search,
+    which exist only for its best points.
 
     Columns: `rank`; the settings of the point; the objective and, if measured, `test_accuracy` and
     the user's own metric on the test set (means; accuracies in [0, 1]), each with `..._low` and
@@ -64,7 +64,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     has_accuracy = results.completed["test_accuracy"].notna().any()
     of_test = [
         "test_accuracy" if has_accuracy else "",
-        # Of a metric of the user's own, which is no field of a record.
+        # The user's own metric is no field of `Record`, but has a test value, too.
         "" if results.objective in _RECORD_FIELDS else _on_test(results.objective),
     ]
     measured = list(
@@ -100,7 +100,7 @@ def _equals_previous(rows: pd.DataFrame) -> pd.Series:
 
 
 def without_ramps_and_confirmations(results: Results) -> Results:
-    """Return `results` with the trials alone that are ranked; inactive settings are unset."""
+    """Return `results` with only the trials that are ranked, and inactive settings unset."""
     trials = results.trials
     excluded = trials["schedule"].astype(str).str.startswith(RAMP)
     if is_search(results):

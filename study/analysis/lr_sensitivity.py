@@ -63,8 +63,7 @@ def width(
 ) -> Width:
     """Return the width around the best of `values`, measured at the ascending `rates`.
 
-    Between a finite and an infinite value nothing is within. If no value is finite, the width is
-    0.
+    No rate between a finite and an infinite value counts. If no value is finite, the width is 0.
     """
     sign = 1 if is_maximized else -1
     position, signed = np.log10(np.asarray(rates, dtype=float)), sign * np.asarray(values, float)
@@ -91,8 +90,8 @@ def width(
 def sensitivities(results: Results, percent: float) -> list[Sensitivity]:
     """Return the widths by optimizer, workload and further hyperparameters.
 
-    Optimizers with fewer than three rates are left out, and so are seeds that lack one of them.
-    Empty if the objective can be negative: a percentage of it means nothing.
+    Optimizers with fewer than three rates are left out, and so are seeds that lack one of the
+    rates. Empty if the objective can be negative: a percentage of it means nothing.
     """
     found: list[Sensitivity] = []
     if support_of(results.objective).low < 0:
@@ -111,7 +110,7 @@ def _of_workload(workload: Workload, objective: str, percent: float) -> list[Sen
         by_rate = pd.DataFrame(
             {rate: values_by_seed(rows, objective) for rate, rows in group.groupby("lr")}
         ).dropna()
-        # Grouped by their rate, the columns ascend.
+        # Grouping by the rate has put the columns in ascending order.
         rates = [float(str(rate)) for rate in by_rate.columns]
         if len(rates) < FEWEST_RATES or by_rate.empty:
             continue

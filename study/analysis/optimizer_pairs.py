@@ -21,9 +21,9 @@ class OptimizerPair:
     worse: str
     comparison: PairedComparison
     p_seeds: float
-    """corrected by Holm's rule for the number of pairs"""
+    """`comparison.p_seeds`, corrected by Holm's rule for the number of pairs"""
     p_pairs: float
-    """likewise"""
+    """`comparison.p_pairs`, corrected likewise"""
     improvement: Estimate
     """probability that `better` has the better result, with its bootstrap interval"""
 
@@ -46,7 +46,7 @@ def optimizer_pairs(results: Results) -> list[OptimizerPair]:
     for pair in pairs:
         better, worse = sorted(pair, key=lambda name: -float(scores[name].to_numpy().mean()))
         ours, theirs = scores[better], scores[worse]
-        # Both diverged: two infinite losses differ by nothing.
+        # Both diverged: the difference of two infinite losses counts as 0.
         differences = (ours - theirs).where(ours != theirs, 0.0).to_numpy()
         comparison = paired.compare(differences, len(pairs))
         improvement = stratified_bootstrap(

@@ -8,8 +8,8 @@ p-value of that paired t-test. This is the test that decides.
 Wilcoxon's signed-rank test over all pairs of seed and point is given beside it, because it is the
 usual one (Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, Journal of
 Machine Learning Research 7, 2006). It ranks the sizes of the differences, and asks how often random
-signs give such a sum of positive ranks. It takes the pairs as independent, and announces too many
-winners where they are not: `docs/statistics.md` has the rates.
+signs give such a sum of positive ranks. It treats the pairs as independent, and announces too many
+winners if they are not: `docs/statistics.md` has the rates.
 
 Several comparisons share the 5% error by Holm's rule (A Simple Sequentially Rejective Multiple Test
 Procedure, Scandinavian Journal of Statistics 6, 1979).
@@ -30,8 +30,8 @@ from study.analysis import statistics
 from study.analysis.statistics import CONFIDENCE, MAX_SEEDS
 
 _MAX_EXACT = 50
-"""Pairs up to which the signed-rank test is exact; above, it is a normal approximation. `scipy`
-draws the line at the same number."""
+"""Most pairs for which the signed-rank test is exact; for more, it uses the normal approximation.
+`scipy` has the same limit."""
 _DIGITS = 12
 """Decimals after which differences are rounding: equal ones must share a rank."""
 
@@ -59,16 +59,16 @@ class PairedComparison:
     """matched-pairs rank-biserial correlation: the share of the rank sum that favors the first
     side, less the share that favors the second; from -1 to 1"""
     seeds_needed: int | None
-    """seeds at which `p_seeds` would be small enough at this mean and spread; None if a thousand
-    would not do, or no spread is known"""
+    """number of seeds that would make `p_seeds` small enough at this mean and spread; None if a
+    thousand would not, or if the spread is unknown"""
 
 
 def compare(differences: ArrayLike, comparisons: int = 1) -> PairedComparison:
     """Compare two sides by their differences, of shape (seeds, points).
 
-    `comparisons`: how many comparisons share the 5% error that `seeds_needed` is reckoned with.
-    Where both sides diverge, the difference is 0. An infinite one, of losses, ranks last and makes
-    the mean infinite, which decides nothing.
+    `comparisons`: how many comparisons share the 5% error on which `seeds_needed` is based.
+    Where both sides diverge, the difference is 0. An infinite difference of losses ranks last and
+    makes the mean infinite, which decides nothing.
     """
     sample = np.asarray(differences, dtype=float)
     seeds, points = sample.shape
@@ -92,7 +92,8 @@ def student_p(differences: ArrayLike) -> float:
     """Return the two-sided p-value of the paired t-test; NaN for one difference.
 
     Equal differences have no spread to judge by. They get the p-value of the sign test, 2 / 2^n,
-    because accuracies of a few thousand images agree by chance. Infinite ones decide nothing: 1.
+    because accuracies on a few thousand images can agree by chance. Infinite differences decide
+    nothing: their p-value is 1.
     """
     sample = np.asarray(differences, dtype=float)
     if sample.size < 2:
@@ -117,8 +118,8 @@ def _spread(sample: np.ndarray) -> float:
 def seeds_needed(differences: ArrayLike, confidence: float = CONFIDENCE) -> int | None:
     """Return the fewest seeds whose p-value would decide if mean and spread stayed as they are.
 
-    It is the number of seeds itself if they decide already, and None if `MAX_SEEDS` would not do or
-    there is no spread to go by. A new sample has another mean and spread: at that number of seeds,
+    If the seeds decide already, it is their number. None if `MAX_SEEDS` would not decide, or if the
+    spread is unknown. A new sample has another mean and spread: at the returned number of seeds,
     about half of the samples decide.
     """
     sample = np.asarray(differences, dtype=float)
@@ -179,7 +180,7 @@ def rank_biserial(differences: ArrayLike) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values corrected for their number by Holm's rule, in the given order.
 
-    A missing one (NaN) stays missing and is no comparison.
+    A missing p-value (NaN) stays missing and does not count as a comparison.
     """
     corrected = [math.nan] * len(p_values)
     order = sorted((p, i) for i, p in enumerate(p_values) if not math.isnan(p))

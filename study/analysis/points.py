@@ -75,12 +75,12 @@ def point_curves(results: Results, quantity: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FinalPoint:
-    """A point of a grid, with what each of its seeds measured at its last record."""
+    """A point of a grid, with the quantity that each seed measured at its last record."""
 
     settings: Mapping[str, Any]
     """the settings that distinguish points; None where one is unset"""
     trials: pd.DataFrame
-    """its trials with a result; they differ in the seed alone"""
+    """its trials with a result; they differ only in the seed"""
     values: tuple[float, ...]
     """the quantity of each seed that did not diverge"""
     support: statistics.Support

@@ -26,10 +26,10 @@ class Proportion:
 def proportion(count: int, total: int, confidence: float = CONFIDENCE) -> Proportion:
     """Return the share with its exact binomial interval.
 
-    It is Clopper and Pearson's (The Use of Confidence or Fiducial Limits Illustrated in the Case of
-    the Binomial, Biometrika 26, 1934): all probabilities at which `count` or fewer successes, and
-    `count` or more, each have at least half of the error as their chance. It covers at
-    least as often as it says, if the cases are independent.
+    It is the Clopper-Pearson interval (The Use of Confidence or Fiducial Limits Illustrated in the
+    Case of the Binomial, Biometrika 26, 1934). It holds every probability at which `count` or fewer
+    successes, and `count` or more, each have a chance of at least half of the error. If the cases
+    are independent, it covers the true probability at least as often as `confidence` says.
     """
     tail = (1 - confidence) / 2
     low = betaincinv(count, total - count + 1, tail) if count else 0.0

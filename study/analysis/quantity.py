@@ -13,11 +13,11 @@ from search_spaces.objective import maximized, range_of, worst_value
 from study.analysis.statistics import NON_NEGATIVE, SHARE, UNBOUNDED, Support
 
 Moment = Mapping[str, float]
-"""Selects a record of a trial: `{"epoch": 2}` or `{"step": 500}` the one of exactly this epoch or
-step, `{"train_seconds": 60}` the last one within these seconds; empty for the last record.
+"""Selects a record of a trial. `{"epoch": 2}` and `{"step": 500}` select the record of exactly this
+epoch or step, `{"train_seconds": 60}` the last record within this time, `{}` the last record.
 
-No run has a record at an exact time, so a time selects what it had reached. A trial that ended
-before that time counts with its last record.
+No run has a record at an exact time, so a time selects the last record up to it. A trial that
+ended before that time counts with its last record.
 """
 
 END: Moment = {}
@@ -27,7 +27,7 @@ def support_of(column: str) -> Support:
     """Return the values that a column of the records can take.
 
     Accuracies lie in [0, 1]. Losses, times and rates are not negative. Weights may be anything. A
-    metric of the user's own lies in the range that its study declares.
+    user's own metric lies in the range that its study declares.
     """
     low, high = range_of(column)
     if (low, high) != (None, None):
@@ -67,7 +67,7 @@ class Quantity:
     def worst(self) -> float:
         """The value of a trial that diverged: an accuracy of 0, an infinite loss.
 
-        A metric of the user's own has the end of its declared range, else it is infinite.
+        The user's own metric has the worst end of its declared range; without one, an infinity.
         """
         return worst_value(self.column, is_maximized=maximized(self.column))
 

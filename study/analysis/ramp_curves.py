@@ -24,7 +24,7 @@ class RampCurves:
     values: np.ndarray
     """losses of shape (seeds, learning rates)"""
     tails: Sequence[tuple[np.ndarray, np.ndarray]]
-    """learning rates and losses of the seeds that went further"""
+    """learning rates and losses beyond these, of the seeds that went further"""
     first_losses: Sequence[float]
 
 
@@ -35,7 +35,7 @@ def ramp_curves(results: Results, trials: pd.DataFrame, quantity: str) -> RampCu
         curve = trial_curve(results.records[results.records["trial"] == trial], quantity)
         curve = curve[np.isfinite(curve["loss"])]
         losses = smooth_losses(curve, SMOOTHING)
-        # Where a ramp stays at a learning rate, the mean there.
+        # A ramp that rises in stairs has several losses at a learning rate: take their mean.
         levels = pd.Series(losses).groupby(curve["lr"].to_numpy()).mean()
         if len(levels) > 1:
             curves.append((levels.index.to_numpy(), levels.to_numpy()))

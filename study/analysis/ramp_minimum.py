@@ -1,12 +1,12 @@
 """Where the loss of a ramp is lowest, and how wide its valley is.
 
-A report that evaluates once an epoch reads its ramps at few points. The learning rate of its lowest
-loss is then only known up to the distance of two points: with ten points from 1e-6 to 1, that is a
-factor of four. So few points show no noise either, so a minimum is true if it is neither the first
-point nor the last.
+A report that evaluates once an epoch reads its ramps at few points. The learning rate of the lowest
+loss is then known only up to the spacing of the points: with ten points from 1e-6 to 1, that is a
+factor of four. Few points do not show the noise either, so a minimum counts as true if it is
+neither the first point nor the last.
 
-TensorBoard draws curves smoothed, by a moving average with a bias correction (0.6 by default). It
-delays a minimum, so a report may print another one than its points have.
+TensorBoard smooths its curves by a moving average with a bias correction (0.6 by default). This
+delays a minimum, so a report may print a minimum that its points do not have.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Minimum:
 def at_points(
     results: Results, trials: pd.DataFrame, quantity: str, points: int, smoothing: float = 0.0
 ) -> Results:
-    """Return `results` with few records of the ramps `trials`, and none of other trials.
+    """Return `results` with at most `points` records of each ramp in `trials`, and no others.
 
-    Of each ramp, these are the records nearest to the ends of `points` equal parts of its planned
-    length. Of a ramp that diverged, the points after its end are missing. `smoothing`: decay per
-    point of the moving average of `quantity`, in [0, 1).
+    They are the records nearest to the ends of `points` equal parts of the ramp's planned length. A
+    ramp that diverged lacks the points after its end. `smoothing`: decay per point of the moving
+    average of `quantity`, in [0, 1).
     """
     kept = []
     for trial in trials.to_dict("records"):
@@ -60,9 +60,9 @@ def at_points(
 def suggest_at_points(
     results: Results, trials: pd.DataFrame, quantity: str, points: int, smoothing: float = 0.0
 ) -> Suggestion:
-    """Apply the rule "one order below" to `points` records of each of the ramps `trials`.
+    """Apply the rule "one order below" to `points` records of each ramp in `trials`.
 
-    They differ only in the seed. `smoothing` is that of `at_points`.
+    The ramps differ only in the seed. See `at_points` for `smoothing`.
     """
     few = at_points(results, trials, quantity, points, smoothing)
     readings = []
@@ -92,8 +92,8 @@ def valley_decades(
 ) -> float:
     """Return the width of the valley around the minimum of a ramp, in powers of ten of the rate.
 
-    It consists of the neighboring records whose `quantity` is above the minimum by at most `share`
-    of the fall from the first record to the minimum. NaN if the loss does not fall.
+    The valley consists of the neighboring records whose `quantity` exceeds the minimum by at most
+    `share` of the fall from the first record to the minimum. NaN if the loss does not fall.
     """
     curve = _finite_curve(results, trial, quantity)
     losses, lrs = curve[quantity].to_numpy(dtype=float), curve["lr"].to_numpy(dtype=float)

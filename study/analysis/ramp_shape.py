@@ -16,15 +16,15 @@ import numpy as np
 
 _LEVELS = 20
 _STANDARD_ERRORS = 4.0
-"""A level differs from the first if it is that many standard errors away. By chance, the lowest of
-20 normal levels does so in about one of 1,000 curves."""
+"""A level differs from the first if it is at least this many standard errors away. By chance, the
+lowest of 20 normal levels does so in about one of 1,000 curves."""
 _MIN_CHANGE = 0.05
 """It must also be 5% of the first away: along a flat ramp, a net drifts by 1 or 2%."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a ramp shows no learning rate, or why a rule's learning rate is not to be trusted."""
+    """A reason why a ramp shows no learning rate, or why a rule's answer is not to be trusted."""
 
     note: str
     """in a few words, for a column of a table"""
@@ -76,7 +76,7 @@ AFTER_THE_RISE = Problem(
 
 @dataclass(frozen=True)
 class Shape:
-    """What a ramp's loss does."""
+    """The shape of a ramp's loss: where it falls, and where it rises again."""
 
     problem: Problem | None
     """why the curve shows no learning rate; None if the loss falls"""
@@ -111,5 +111,5 @@ def shape_of(losses: np.ndarray, *, diverged: bool) -> Shape:
     if not risen.any() and not diverged:
         return Shape(FLAT)
     flat = int(np.argmax(risen)) if risen.any() else len(levels)
-    # One level of the first two may be half flat.
+    # Up to two flat levels still count as rising at once: the rise may begin within the second.
     return Shape(BEGINS_TOO_HIGH if flat <= 2 else TOO_FAST)

@@ -1,11 +1,12 @@
 """The rules of the learning-rate range test: from the losses of a ramp to a learning rate.
 
-A rule named after a tool is all that the tool does with the losses of its own test: how it smooths
-them, at which rise it stops, what it drops at either end, and in which precision it computes. Tools
-share words, not ways: three of them look for the steepest fall, each along another axis. The tests
-compare the rules with the tools themselves (`tests/golden/range_rules.py`).
+A rule named after a tool repeats everything that the tool does with the losses of its own test: how
+it smooths them, at which rise it stops, what it drops at either end, and in which precision it
+computes. Tools use the same words for different rules: three of them look for the steepest fall,
+each along another axis. The tests compare the rules with the tools themselves
+(`tests/golden/range_rules.py`).
 
-A rule reads an *iteration* per record, as the tools have one per step.
+A rule reads each record as one *iteration*; in the tools, each step is one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 Pick = Callable[[np.ndarray, np.ndarray, int], int | None]
-"""Maps learning rates and losses of the iterations, and the number of iterations that the ramp was
-to take, to the index of the iteration whose learning rate is picked. Arrays are float64; the last
-losses may be NaN or infinite. None if the tool has too few losses and ends without an answer."""
+"""Maps learning rates and losses of the iterations, and the planned number of iterations, to the
+index of the iteration whose learning rate is picked. Arrays are float64; the last losses may be NaN
+or infinite. None if the tool has too few losses and ends without an answer."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Rule:
     name: str
     pick: Pick
     skipped: Callable[[int], int] = lambda planned: 0
-    """maps the planned iterations to how many of them the rule drops at the start"""
+    """maps the planned number of iterations to the number that the rule drops at the start"""
     dropped: int = 0
-    """the iterations that it drops at the end"""
+    """number of iterations that the rule drops at the end"""
     at_minimum: bool = False
     """whether it picks the lowest loss, and suggests a tenth of the learning rate there"""
     divides_by_lr: bool = False
@@ -71,7 +72,7 @@ def fastai_minimum(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | N
 
 
 def fastai_steep(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | None:
-    """Pick the iteration before the steepest fall by the logarithm of the learning rate."""
+    """Pick the iteration before the steepest fall over the logarithm of the learning rate."""
     lrs, losses = _fastai(lrs, losses, planned)
     if len(losses) < 2:
         return None
@@ -81,7 +82,7 @@ def fastai_steep(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | Non
 def fastai_valley(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | None:
     """Pick the middle of the last n iterations before the longest falling subsequence ends.
 
-    n is its length, and the middle is a third plus a sixth of it, each rounded down.
+    n is the length of the subsequence; the middle is at n/3 + n/6, each rounded down.
     """
     _, losses = _fastai(lrs, losses, planned)
     if not len(losses):
@@ -99,9 +100,10 @@ def fastai_valley(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | No
 
 
 def fastai_slide(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | None:
-    """Pick, going back from the end, the last iteration before two slopes are alike.
+    """Go back from the end until two slopes are alike, and pick the last iteration before that.
 
-    The slopes, by iteration, are 15 iterations apart; they are alike if they differ by 0.005.
+    The slopes, per iteration, are 15 iterations apart. They are alike if they differ by at most
+    0.005.
     """
     _, losses = _fastai(lrs, losses, planned)
     picked = len(losses) - 16
@@ -116,7 +118,7 @@ def fastai_slide(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | Non
 
 
 def lr_finder(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | None:
-    """Pick the steepest fall by iteration, which is by log LR on an exponential ramp."""
+    """Pick the steepest fall over iterations, which on an exponential ramp is over log LR."""
     smoothed = [losses[0]]
     lowest = losses[0]
     for loss in losses[1:]:
@@ -133,10 +135,10 @@ def lr_finder(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | None:
 
 
 def lightning(lrs: np.ndarray, losses: np.ndarray, planned: int) -> int | None:
-    """Pick the steepest fall by the learning rate itself.
+    """Pick the steepest fall over the learning rate itself.
 
-    The average is divided by the weight that it will have one iteration later. So a constant loss
-    of 1 begins at 0.505, 0.673 and 0.758, a rise that hides small falls at the first learning
+    Lightning divides the average by the weight that it will have one iteration later. So a constant
+    loss of 1 begins at 0.505, 0.673 and 0.758. This rise hides small falls at the first learning
     rates.
     """
     average, lowest, smoothed = 0.0, math.nan, []

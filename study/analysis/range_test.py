@@ -1,10 +1,10 @@
 """The learning-rate range test: from the curve of a ramp to a suggested learning rate.
 
 A curve is the loss over a rising learning rate, which tools read by different rules (see
-`study.analysis.range_rules`). A tool always answers, whatever the curve shows, so its answer stands
-here with a flag if the loss does not fall, has not begun to, or has risen again. The rule of CS5260
-refuses instead: "no true minimum". Either comes with advice on which ramp would show a learning
-rate.
+`study.analysis.range_rules`). A tool always answers, whatever the curve shows. Here, its answer is
+flagged if the loss does not fall, has not begun to fall, or has risen again. The rule of CS5260
+refuses instead: "no true minimum". A flag or a refusal comes with advice on which ramp would show a
+learning rate.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _MIN_POINTS = 5
 _EDGE = 0.02
 """Share of a curve that counts as its start, and as its end."""
 _BEFORE_THE_FALL = 0.1
-"""A learning rate this small a share of the one at which the loss has fallen is flagged. There, a
-step is at least ten times shorter than the first ones that are seen to lower the loss."""
+"""A learning rate below this share of the one at which the loss has fallen is flagged. Its steps
+are at least ten times shorter than the first steps that are seen to lower the loss."""
 
 Curve = pd.DataFrame
 """A row per record in the order of steps, with `step`, `lr` and `loss`. The last loss is NaN or
@@ -103,9 +103,10 @@ class Suggestion:
 
     @property
     def problem(self) -> Problem | None:
-        """The most common problem of the seeds; None if less than half of them have any.
+        """The most common problem of the seeds; None if they have none.
 
-        If `lr` is a number, the problem is a flag: the rule follows noise or the ramp's start.
+        If `lr` is a number, the problem is a flag: the rule follows noise or the ramp's start. It
+        is then None unless at least half of the seeds have one.
         """
         is_missing = self.lr is None
         problems = [r.problem for r in self.readings if r.problem and (r.lr is None) == is_missing]
@@ -159,7 +160,7 @@ def read_curve(curve: Curve, rule: Rule, *, planned: int, ended_early: bool) -> 
     if rule.divides_by_lr and not (np.diff(lrs) > 0).all():
         return Reading(None, REPEATED_RATES)
     if np.isnan(losses[-1]):
-        # A tool would train on, to the end of the ramp.
+        # A tool would go on to the end of the ramp, and read a NaN at each iteration.
         rest = np.full(max(0, planned - len(losses)), np.nan)
         lrs, losses = np.append(lrs, rest), np.append(losses, rest)
     index = rule.pick(lrs, losses, planned)
@@ -183,7 +184,7 @@ def _problem_of_minimum(
         return shape.problem
     if shape.falls_at_end or (index >= end and not ended_early):
         return ENDS_TOO_LOW
-    # A tenth of the minimum may lie before the fall of a short ramp, and is meant to.
+    # Check only the minimum: on a short ramp, a tenth of its rate is meant to precede the fall.
     return BEGINS_TOO_HIGH if index < start else None
 
 

@@ -28,8 +28,8 @@ class Recommendation:
 def recommend(case: RangeTestCase) -> Recommendation:
     """Recommend a learning rate.
 
-    With verification, it is the one that trained best. Without, it is the median over rules and
-    ramps of the suggestions that are not flagged, on a log scale: the rules' names promise more
+    With verification, it is the one that trained best. Without, it is the median, on a log scale,
+    of the suggestions of all rules and ramps that are not flagged. The rules' names promise more
     precision than they have, and no single rule was the best for all optimizers
     (docs/results/lr-range).
     """
@@ -90,7 +90,7 @@ def _trained(case: RangeTestCase, lr: float) -> str:
 
 
 def _agreement(usable: list[Suggestion], median: float) -> str:
-    """Say which rules the median is of, and how well they and their seeds agree."""
+    """Say which rules the median covers, and how well they and their seeds agree."""
     lrs = [s.lr for s in usable if s.lr is not None]
     names = ", ".join(dict.fromkeys(s.rule.name for s in usable))
     if len(usable) == 1:

@@ -4,10 +4,10 @@ Both come with stratified bootstrap intervals. Definitions and source: Agarwal, 
 Courville and Bellemare, Deep Reinforcement Learning at the Edge of the Statistical Precipice,
 NeurIPS 2021, and its code, rliable. A run there is a seed here, a task is a point.
 
-The interval is the 2.5 and 97.5 percentiles of the statistic over resamples. A resample draws as
-many seeds as there are, with replacement, at each point by itself. With few seeds such intervals
-are too narrow: a resample of three seeds has no more than three values to choose from. So they are
-shown, and announce no winner; `docs/statistics.md` has the rates.
+The interval is the 2.5 and 97.5 percentiles of the statistic over resamples. At each point
+separately, a resample draws the same number of seeds, with replacement. With few seeds such
+intervals are too narrow: a resample of three seeds has only three values to choose from. So they
+are shown, but announce no winner; `docs/statistics.md` has the rates.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def iqm(scores: np.ndarray) -> np.ndarray:
 
 
 def probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return how probable a higher score of `ours` is than of `theirs`, averaged over the points.
+    """Return the probability that a score of `ours` exceeds one of `theirs`, averaged over points.
 
     `ours`, `theirs`: shapes (..., seeds, points); the seeds may differ in number and are not paired
     with each other. Equal scores count half. At each point it is the Mann-Whitney statistic U,

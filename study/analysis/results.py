@@ -95,7 +95,7 @@ class Results:
         """The column of `trials` and `records` that ranks the points of this run.
 
         It is the study's objective if this run measured it. A regression has no accuracy, and may
-        have nothing to validate with: it ranks by a loss.
+        have no validation data, so it ranks by a loss.
         """
         chosen = self.run.objective
         loss = chosen.replace("_accuracy", "_loss")

@@ -36,9 +36,9 @@ _CONFIRMATION = re.compile(r"confirm(\d{4,})_seed\d+")
 MIN_FOR_IMPORTANCES = 100
 """Below this number of finished trials, the importance of a setting is not shown.
 
-In simulated searches of five settings, the one that matters most comes first in a quarter of the
-searches of 60 trials, which is chance, and in 16 of 20 searches of 100 (120 trials: all). A setting
-without any effect then gets up to 0.07. Source: `benchmarks/importance_trials.py`.
+In simulated searches of five settings, the most important one ranks first in a quarter of the
+searches of 60 trials, which is chance, and in 16 of 20 searches of 100 trials (120 trials: all).
+Even then, a setting without any effect gets up to 0.07. Source: `benchmarks/importance_trials.py`.
 """
 _EDGE = 0.03
 """Share of a range, on its log scale if it has one, that counts as its edge."""
@@ -50,9 +50,9 @@ def quiet_optuna() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        # Of the GP sampler (optuna 5.0), for points that were told an infinite loss.
+        # The GP sampler (optuna 5.0) warns about points that were told an infinite loss.
         warnings.filterwarnings("ignore", message="Clip non-finite values")
-        # Of Ray's `OptunaSearch`, where a sampler takes more than a second for a proposal.
+        # Ray's `OptunaSearch` warns about a sampler that takes more than a second for a proposal.
         warnings.filterwarnings("ignore", message="Define-by-run function")
         yield
 
@@ -98,12 +98,12 @@ def search_objectives(results: Results) -> list[str]:
 def search_trials(results: Results) -> pd.DataFrame:
     """Return a row for each point of the search with a result, sorted by `number`.
 
-    A point with several seeds has what Optuna was told of it: the mean of each objective over its
-    seeds, where one that diverged counts with the worst value. Its `status` is `diverged` if that
-    is infinite, or if all seeds diverged. Its other measurements are means over the seeds that did
-    not, and `trial` is the name of its first seed. Columns `..._low` and `..._high` are the ends of
-    the 95% interval of an objective, NaN for one seed or with a diverged one. A point of which a
-    seed is missing is left out, as are confirmations.
+    A point with several seeds has the values that Optuna was told: the mean of each objective over
+    its seeds, where a diverged seed counts with the worst value. Its `status` is `diverged` if a
+    mean is infinite, or if all seeds diverged. Its other measurements are means over the seeds that
+    did not diverge, and `trial` names its first seed. Columns `..._low` and `..._high` are the ends
+    of the 95% interval of an objective, NaN for one seed or if a seed diverged. A point with a
+    missing seed is left out, as are confirmations.
     """
     numbers = results.trials["trial"].map(trial_number)
     trials = results.trials.assign(number=numbers)[numbers.notna()].copy()
@@ -283,7 +283,7 @@ def search_notes(results: Results) -> list[str]:
     """Return what the user should know about the best point.
 
     It may be at the edge of the space (see `edge_warnings`), or too few trials may have finished to
-    tell importances.
+    estimate importances.
     """
     objective = search_objectives(results)[0]
     order = rank_trials(search_trials(results), objective)

@@ -11,10 +11,10 @@ The trials of a scaling run have these columns in addition to their settings:
 - seconds of start-up: `ray_seconds` (Ray and the data, once for all launches), `launch_seconds`
   (until the first worker runs, including processes and imports; NaN if an earlier attempt
   crashed), `group_seconds` (process group) and `load_seconds` (data, in the worker)
-- `total_seconds`: the whole time of the program as if it had trained this trial alone. It is the
-  start-up of its launch (the last three of those above; Ray's own start is not in it) and all the
-  time from building the model to the last record: training, evaluation, checkpoints. NaN if an
-  earlier attempt trained a part; older runs lack it
+- `total_seconds`: the whole time of the program as if it had trained only this trial. It is the
+  start-up of its launch (the last three above, without Ray's own start) plus the time from building
+  the model to the last record, including evaluation and checkpoints. NaN if an earlier attempt
+  trained part of the trial; older runs lack it
 
 A repeat is a seed. Rates are based on the mean step after the warm-up (see
 `study.analysis.step_seconds`) and on the batch that was trained: a batch larger than the training
@@ -86,7 +86,7 @@ def _strategies(trials: pd.DataFrame) -> pd.Series[str]:
     """Return how the workers of each trial shared a step."""
     if "strategy" in trials:
         return trials["strategy"]
-    # Runs from before there were several have no such column.
+    # Runs from before there were several strategies have no such column.
     return trials["workers"].map(lambda workers: "explicit" if workers > 1 else SERIAL)
 
 
@@ -192,9 +192,9 @@ def _warm_seconds(results: Results, trials: pd.DataFrame, until: pd.DataFrame) -
 def measurements_by_repeat(results: Results) -> list[list[StepMeasurement]]:
     """Return the measurements that the step-time model describes, by repeat.
 
-    Only `ray_trials` count that are not oversubscribed, because the model's workers share no
+    Only the `ray_trials` that are not oversubscribed count, because the model's workers share no
     processor. If there are CPUs and GPUs, only the GPUs count. A repeat that lacks a workload is
-    excluded. If no repeat is complete, the means over all repeats stand for one.
+    excluded. If no repeat is complete, the means over all repeats serve as one repeat.
 
     Empty if settings vary that the model does not describe, or if workers exchanged messages within
     a machine in some trials and between machines in others.
@@ -272,15 +272,16 @@ def fit_step_model(
 
 
 def judge_speedups(strong: pd.DataFrame, varied: Sequence[str] = ()) -> pd.DataFrame:
-    """Judge for each point of several workers whether they are faster than one.
+    """Judge, for each point with several workers, whether they are faster than one.
 
     `strong`: the `speedups` of strong scaling. `varied`: all `other_varied_settings`, which would
     otherwise count as repeats.
 
     Returns `processor`, `workers`, `oversubscribed`, `width`, `batch`, the settings `varied`, the
-    mean `speedup` over repeats, and the `verdict`. It is `FASTER` or `NOT_FASTER` if the whole
-    interval is on that side of 1, else `UNDECIDED`, as for a single repeat. The points share the
-    95% confidence (Bonferroni): otherwise one interval of twenty would miss by chance.
+    mean `speedup` over repeats, and the `verdict`. The verdict is `FASTER` if the whole interval
+    lies above 1, `NOT_FASTER` if it lies below, else `UNDECIDED`, as for a single repeat. The
+    points share the 95% confidence (Bonferroni): otherwise one interval of twenty would miss by
+    chance.
     """
     keys = ["processor", "workers", "oversubscribed", "width", "batch", *varied]
     several = strong[strong["workers"] > 1] if len(strong) else strong

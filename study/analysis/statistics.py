@@ -5,17 +5,18 @@ the sample standard deviation (n-1 in its denominator). Source: Student, The Pro
 Mean, Biometrika 6 (1908); NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.2. It assumes that
 the results of the seeds are independent and nearly normal.
 
-Of two seeds with accuracies of 58% and 93%, that would be 75% +- 220%. So the interval of a bounded
-quantity is Student's on a scale without bounds, around the transformed mean: the logit for an
-accuracy or a share, the logarithm for a loss or a time. The standard error there is that of the
-mean, times the slope of the scale (delta method). Transformed back, the interval always lies within
-the bounds and holds the mean. If it is narrow, it equals Student's. Source: Korn and Graubard,
+For two seeds with accuracies of 58% and 93%, that would be 75% +- 220%. So the interval of a
+bounded quantity is Student's on a scale without bounds, around the transformed mean. The scale is
+the logit for an accuracy or a share, the logarithm for a loss or a time. The standard error on it
+is the mean's standard error times the slope of the scale (delta method). Transformed back, the
+interval always lies within the bounds and holds the mean. If it is narrow, it equals Student's.
+Source: Korn and Graubard,
 Confidence Intervals for Proportions with Small Expected Number of Positive Counts, Survey
 Methodology 24 (1998); `svyciprop(method="logit")` of the R package `survey` is the same rule.
 
 It covers the true mean at least as often as Student's; `tests/unit/test_statistics.py` has the
 simulations. No interval of a few seeds is right if a few percent of the seeds fail: most samples
-have no such seed.
+contain no such seed.
 
 One seed gives no estimate of the spread between seeds: its interval is NaN, never 0.
 """
@@ -33,12 +34,12 @@ from scipy.special import expit, logit, stdtrit
 
 CONFIDENCE = 0.95
 MAX_SEEDS = 1_000
-"""The most seeds that are said to decide a claim or a comparison."""
+"""The largest number of seeds that is named as enough to decide a claim or a comparison."""
 
 
 @dataclass(frozen=True)
 class Support:
-    """The values that a quantity can take, both ends included. One end alone is possible."""
+    """The range of values that a quantity can take, ends included; either may be infinite."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -108,7 +109,7 @@ def interval(
     if support.low == -math.inf:
         low, high = interval(-center, deviation, n, Support(low=-support.high), confidence)
         return -high, -low
-    # A mean at a bound is one of equal values, because none can lie beyond.
+    # If the mean is at a bound, all values are equal, because none can lie beyond it.
     with np.errstate(divide="ignore", invalid="ignore"):
         if support.high == math.inf:
             above = center - support.low

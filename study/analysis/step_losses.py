@@ -1,8 +1,8 @@
 """The losses of single training steps, as far as the records of a trial hold them.
 
-A record has the mean loss of the steps since the previous record, their lowest and their highest
-loss. So the raw losses of a long run are known as a band, and their moving average exactly at every
-record whose window begins at another record.
+A record has the mean, the lowest and the highest loss of the steps since the previous record. So
+the raw losses of a long run are known only as a band. Their moving average is known exactly at
+every record whose window begins at another record.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A model of the duration of a training step on several workers.
 
-It is fitted to each repeat separately, so that every prediction has an interval over repeats, and
+It is fitted to each repeat separately, so that every prediction has an interval over repeats. It is
 tested on workloads that it was not fitted on.
 """
 
@@ -45,7 +45,7 @@ Repeats = Sequence[Sequence[StepMeasurement]]
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of a step on N workers that each have a processor of their own:
+    """A model of the seconds of a step on N workers, each with its own processor:
 
         T(N) = slowdown(N) x compute(batch / N, width) + communication(N)
 
@@ -54,15 +54,15 @@ class StepTime:
         compute(b, w) = `fixed` + `per_byte` x gradient bytes
                         + b x (`per_sample_0` + `per_sample_1` w + `per_sample_2` w²)
 
-    The terms are the cost of any step, of updating the weights, and of the samples: a cost that
-    does not depend on the width, such as loading pixels, and the arithmetic. A layer between two
-    scaled ones has w² times the arithmetic.
+    The terms are, in this order, the cost of any step, of updating the weights, and of the samples.
+    A sample has a cost that does not depend on the width, such as loading pixels, and the cost of
+    its arithmetic. A layer between two scaled ones has w² times the arithmetic.
 
     slowdown(N) is the factor by which N workers compute more slowly than one alone, because they
     share memory, and two CPUs may be two threads of one core.
 
-    Communication is a ring all-reduce, with this number of sequential messages and of bytes that
-    each worker sends (Patarasuk & Yuan, Bandwidth optimal all-reduce algorithms, 2009):
+    Communication is a ring all-reduce. Its two terms count the sequential messages, and the bytes
+    that each worker sends (Patarasuk & Yuan, Bandwidth optimal all-reduce algorithms, 2009):
 
         communication(N) = 2 (N - 1) x `latency` + 2 (N - 1) / N x gradient bytes x
                            `seconds_per_byte`
@@ -74,7 +74,7 @@ class StepTime:
     per_sample_1: float
     per_sample_2: float
     latency: float
-    """of one message"""
+    """seconds per message"""
     seconds_per_byte: float
     slowdowns: Mapping[int, float] = field(default_factory=dict)
     """measured slowdowns, by number of workers"""
@@ -89,24 +89,24 @@ class StepTime:
         return self.slowdowns[max(measured)] if measured else 1.0
 
     def compute_seconds(self, samples: float, width: int, gradient_bytes: float) -> float:
-        """Return the computation of one worker alone."""
+        """Return the seconds of computation of one worker alone."""
         return self.overhead_seconds(gradient_bytes) + samples * self.sample_seconds(width)
 
     def overhead_seconds(self, gradient_bytes: float) -> float:
-        """Return the computation of a step that does not depend on its samples."""
+        """Return the seconds of computation in a step that do not depend on its samples."""
         return self.fixed + self.per_byte * gradient_bytes
 
     def sample_seconds(self, width: int) -> float:
-        """Return the computation that each sample adds."""
+        """Return the seconds of computation that each sample adds."""
         return self.per_sample_0 + self.per_sample_1 * width + self.per_sample_2 * width**2
 
     def communication_seconds(self, workers: int, gradient_bytes: float) -> float:
-        """Return the communication of a step; 0 for one worker."""
+        """Return the seconds of communication of a step; 0 for one worker."""
         sent = ring_bytes_sent(workers, gradient_bytes)
         return self.latency * ring_messages(workers) + self.seconds_per_byte * sent
 
     def step_seconds(self, workers: int, batch: float, width: int, gradient_bytes: float) -> float:
-        """Return the duration of a step. All workers wait for the largest shard."""
+        """Return the seconds of a step. All workers wait for the largest shard."""
         alone = self.compute_seconds(math.ceil(batch / workers), width, gradient_bytes)
         communication = self.communication_seconds(workers, gradient_bytes)
         return self.slowdown(workers) * alone + communication
@@ -145,7 +145,9 @@ def ring_bytes_sent(workers: int, gradient_bytes: float) -> float:
 
 
 def fit(measurements: Sequence[StepMeasurement]) -> StepTime | None:
-    """Fit the model to one repeat; None with fewer than four measurements, two of several workers.
+    """Fit the model to one repeat.
+
+    None with fewer than four measurements, or fewer than two of several workers.
 
     The fit minimizes the squared relative errors of computation (of a worker alone) and of
     communication, each separately, with no negative terms. Only several widths and numbers of
@@ -170,8 +172,7 @@ def fit(measurements: Sequence[StepMeasurement]) -> StepTime | None:
 def _slowdowns(measurements: Sequence[StepMeasurement]) -> dict[int, float]:
     """Return the slowdown by number of workers.
 
-    It is the mean over workloads for which one worker alone was measured with the samples of a
-    shard.
+    It is the mean over the workloads of which one worker alone was also measured on a shard.
     """
     alone = {(m.width, m.batch): m.compute_seconds for m in measurements if m.workers == 1}
     ratios: dict[int, list[float]] = {}
@@ -194,9 +195,9 @@ class FittedModels:
     """The model fitted to each repeat, and what these fits determine.
 
     Workloads of one width and one number of workers separate neither latency from bandwidth nor
-    the terms of the width. Then many terms fit equally well, and they agree on such workloads but
-    not on others. A sum of terms is determined if its row is a linear combination of the fitted
-    rows, that is, if it is *estimable* (Searle, Linear Models, 1971, section 5.4).
+    the terms of the width. Then many values of the terms fit equally well; they agree on such
+    workloads but not on others. A sum of terms is determined if its row is a linear combination of
+    the fitted rows, that is, if it is *estimable* (Searle, Linear Models, 1971, section 5.4).
     """
 
     models: tuple[StepTime, ...]
@@ -242,12 +243,12 @@ def fit_repeats(repeats: Repeats, without: Sequence[Workload] = ()) -> FittedMod
 def held_out_workloads(measurements: Sequence[StepMeasurement]) -> list[Workload]:
     """Choose a quarter of the workloads to test the model on, whatever was measured there.
 
-    Numbers of workers take turns, several workers before one. Of each, the middle workload (by
-    width and batch) comes before the outer ones. Each number of workers starts one further, so
-    that the choice does not have a single width.
+    The numbers of workers take turns, several workers before one. Within a number, the middle
+    workload (by width and batch) comes before the outer ones. Each number of workers starts one
+    workload further, so that the choice covers several widths.
 
     A workload that the remaining ones do not determine is not chosen. If there are few workloads,
-    there may be none.
+    none may be chosen.
     """
     by_workers: dict[int, list[StepMeasurement]] = {}
     for m in sorted(measurements, key=lambda m: (m.workers == 1, m.workers, m.width, m.batch)):
@@ -280,7 +281,7 @@ def extrapolation_errors(repeats: Repeats) -> tuple[int, list[list[float]]] | No
     """Return the largest number of workers, and the errors of the models fitted without it.
 
     The relative errors are on all workloads of that number of workers, by repeat. None if the other
-    workloads do not determine these.
+    workloads do not determine them.
     """
     most = max(m.workers for m in repeats[0])
     excluded = [m for m in repeats[0] if m.workers == most]
@@ -341,6 +342,6 @@ def _least_squares(rows: Sequence[Sequence[float]], seconds: Sequence[float]) ->
     # Scale the columns: samples and bytes differ by many orders of magnitude.
     scales = np.linalg.norm(matrix, axis=0)
     terms, _ = nnls(matrix / scales, np.ones(len(seconds)))
-    # Rounding would leave a tiny term, such as a sample that costs next to nothing.
+    # Rounding leaves a tiny term in place of 0, such as a sample that costs next to nothing.
     terms[terms < 1e-9 * terms.max()] = 0.0
     return [float(value) for value in terms / scales]

@@ -9,8 +9,8 @@ import pandas as pd
 from lenet.records import PHASES
 
 WARM_UP_STEPS = 10
-"""Steps at the start of a run, and after each resumption, that rates exclude: these many, or a
-quarter of the steps if there are fewer than four times as many."""
+"""Number of steps that rates exclude at the start of a run and after each resumption. An attempt
+with fewer than four times this number excludes a quarter of its steps."""
 
 _SECONDS = [f"{phase}_seconds" for phase in PHASES]
 
@@ -46,7 +46,7 @@ def warm_seconds(steps: pd.DataFrame, until: int) -> float:
     """Return the duration of the steps up to `until` as if none of them were a warm-up step.
 
     The median of the later steps replaces each warm-up step. Durations are means over workers. NaN
-    if the timings do not start with the first step, as those of a resumed run.
+    if the timings do not start with the first step, as in a resumed run.
     """
     durations = steps[_SECONDS].sum(axis=1).groupby(steps["step"]).mean()
     if durations.index[0] != 1 or durations.index[-1] < until:

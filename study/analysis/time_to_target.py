@@ -1,19 +1,19 @@
 """Time to target, performance profiles and their score, as AlgoPerf defines them.
 
 - t(s, w), the time of an optimizer s on a workload w, is the median over seeds of the time that the
-  fastest of its tunings takes to reach the target. One that misses takes infinitely long.
+  fastest of its tunings takes to reach the target. A tuning that misses takes infinitely long.
 - r(s, w) = t(s, w) / min over optimizers of t(s', w) is its ratio to the fastest.
 - rho_s(tau) is the share of workloads with r(s, w) <= tau.
-- The score of s is the mean of rho_s over tau from 1 to 4, which is the integral of the published
-  code divided by 3. Here it is exact: rho is a staircase.
+- The score of s is the mean of rho_s over tau from 1 to 4: the integral that the published code
+  computes, divided by 3. Here it is exact, because rho is a staircase.
 
 Source: Dahl et al., Benchmarking Neural Network Training Algorithms, 2023, arXiv:2306.07179,
-section 4; the profile is that of Dolan and More, Benchmarking Optimization Software with
-Performance Profiles, Mathematical Programming 91 (2002). A score depends on the competitors:
-another optimizer changes the ratios of all.
+section 4; the profile is from Dolan and More, Benchmarking Optimization Software with Performance
+Profiles, Mathematical Programming 91 (2002). A score depends on the competitors: one more optimizer
+can change the ratios of all.
 
-AlgoPerf's targets come from runs of its own. Here the target of a workload is a value within 1 % of
-the best one: the mean over seeds of the objective of the best optimizer, at the last record.
+AlgoPerf takes its targets from separate runs. Here the target of a workload is a value within 1 %
+of the best one: the mean over seeds of the best optimizer's objective at the last record.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class WorkloadTimes:
 
     settings: dict[str, object]
     target: float
-    """of the objective"""
+    """the value of the objective to reach"""
     times: dict[str, float]
     """by optimizer; infinite if the target is missed in half of the seeds or more"""
 

@@ -2,8 +2,8 @@
 
 Each seed ranks its values; L is the sum over positions and seeds of the position times the rank.
 The test asks how often L would be as large if every seed had its ranks in random order. Only ranks
-count. So one seed with a huge difference decides nothing, nor does an infinite loss: a trial that
-diverged is the last of its seed, and two such trials share the last ranks.
+count, so neither a seed with a huge difference nor an infinite loss decides the test. A diverged
+trial ranks last in its seed, and two diverged trials share the last ranks.
 
 Source: Page, Ordered Hypotheses for Multiple Treatments: A Significance Test for Linear Ranks,
 Journal of the American Statistical Association 58 (1963). `scipy.stats.page_trend_test` computes
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 FEWEST_POSITIONS = 3
-"""The fewest values that have a trend. The order of two is a comparison of pairs."""
+"""The fewest values that can have a trend; two values are only a paired comparison."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def page_trend(values: ArrayLike) -> Trend:
     total = int((ranks * positions).sum())
     chances = functools.reduce(np.convolve, (_chances(tuple(sorted(row))) for row in ranks))
     center = seeds * count * (count + 1) ** 2 / 2
-    scale = count * (count**2 - 1) / 6  # L of a seed in order, less that of a random order
+    scale = count * (count**2 - 1) / 6  # L of a seed in order, minus L's mean in random order
     variances = [ranks[i].var() * positions.var() * count**2 / (count - 1) for i in range(seeds)]
     return Trend(
         correlation=(total - center) / scale / seeds,
@@ -73,7 +73,7 @@ def page_trend(values: ArrayLike) -> Trend:
 def _chances(ranks: Sequence[int]) -> np.ndarray:
     """Return the probability of each sum of position times rank, over all orders of `ranks`."""
     largest = sum(position * rank for position, rank in enumerate(ranks, 1))
-    # By the set of the ranks that the first positions have: how many orders give each sum.
+    # Keyed by the set of ranks at the first positions: how many orders give each sum.
     orders = {0: np.zeros(largest + 1)}
     orders[0][0] = 1.0
     for position in range(1, len(ranks) + 1):

@@ -28,12 +28,12 @@ class Difference:
 def difference(first: ArrayLike, second: ArrayLike) -> Difference:
     """Return how far the mean of `second` lies above the mean of `first`, a value per seed each.
 
-    Interval and p-value are Welch's, who does not assume that both sides have the same spread
-    (The Generalization of Student's Problem, Biometrika 34, 1947). If neither side has any spread,
-    the p-value is that of the exact permutation test. An infinite mean decides nothing: p is 1.
+    Interval and p-value are from Welch's test, which does not assume that both sides have the same
+    spread (The Generalization of Student's Problem, Biometrika 34, 1947). If neither side has any
+    spread, the exact permutation test gives the p-value. An infinite mean decides nothing: p is 1.
     """
     ours, theirs = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    # Two infinite losses differ by nothing.
+    # The difference of two infinite losses counts as 0.
     mean = 0.0 if ours.mean() == theirs.mean() else float(theirs.mean() - ours.mean())
     if min(ours.size, theirs.size) < 2:
         return Difference(mean, math.nan, math.nan, math.nan)

@@ -20,7 +20,7 @@ _LABELS = {
 }
 
 _UNSET = {"epochs": "unlimited", "steps": "unlimited", "decay_steps": "one epoch"}
-"""What leaving a setting unset means, where `default` would not say it."""
+"""What an unset setting means, where `default` would not say it."""
 
 
 def label(setting: str) -> str:
@@ -121,8 +121,8 @@ def provenance(run: RunMetadata, trials: pd.DataFrame) -> str:
     """Return one line on where the numbers of these trials come from.
 
     It has the data set, budget, seeds and device. Where they apply, it adds the machines of
-    data-parallel workers, a resumption on other machines, that nothing was held out for validation,
-    and a limit on training data or steps.
+    data-parallel workers, a resumption on other machines, and a limit on training data or steps. It
+    also says if nothing was held out for validation.
 
     `trials`: rows of `Results.trials`, at least one.
     """
@@ -163,7 +163,7 @@ def describe_machines(trials: pd.DataFrame) -> str:
 
 
 def _devices(trials: pd.DataFrame) -> str:
-    """Name the devices that the trials ran on; the driver's may be another."""
+    """Name the devices that the trials ran on; the driver's may differ."""
     begun = trials.dropna(subset="device")
     if begun.empty:
         return "no trial has begun"

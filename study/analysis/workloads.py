@@ -4,8 +4,8 @@ Learning rates of different optimizers do not correspond, so optimizers are not 
 rate. The settings that vary split in two. Those that tune an optimizer are its learning rate, its
 own hyperparameters and the schedule. All others, such as the batch size, make up the workload. At
 each workload an optimizer counts with its best tuning: the one with the smallest share of diverged
-seeds, then with the best mean over seeds of the run's objective. Compared is the test result of
-those trials if the run ranks by validation, because the best of several validation results is too
+seeds, then with the best mean over seeds of the run's objective. If the run ranks by validation,
+the test results of those trials are compared, because the best of several validation results is too
 good by chance.
 """
 
@@ -37,7 +37,7 @@ TUNING = frozenset(
 
 @dataclass(frozen=True)
 class Workload:
-    """Trials that differ in the optimizer, its tuning and the seed alone."""
+    """Trials that differ only in the optimizer, its tuning and the seed."""
 
     settings: dict[str, Any]
     """the settings that tell workloads apart; None where one is unset"""
@@ -47,8 +47,8 @@ class Workload:
 def is_compared(results: Results) -> bool:
     """Return True if the run is a grid whose results compare optimizers or tunings.
 
-    A search chooses its trials by their results, and workers learn the same. A trial that a
-    scheduler stopped has no final result.
+    A search chooses its trials by earlier results, and all numbers of workers learn the same. A
+    trial that a scheduler stopped has no final result.
     """
     trials = grid_trials(results)
     has_results = len(trials) > 0 and not (trials["status"] == "stopped").any()
@@ -62,7 +62,7 @@ def grid_trials(results: Results) -> pd.DataFrame:
 
 
 def reported_quantity(results: Results) -> str:
-    """Return the column that is compared: the test result where the objective is of validation."""
+    """Return the column that is compared: for a validation objective, its test counterpart."""
     trials = grid_trials(results)
     tested = results.objective.replace("validation_", "test_")
     finished = trials[trials["status"] != "diverged"]

@@ -31,10 +31,11 @@ def verdict(
     """Judge whether trials with `best` beat every other combination of the same settings.
 
     They must be ahead in `quantity` by more than `by`, among the trials with the settings `where`.
-    Each side counts with the best value of each seed over all other settings, so an optimizer is
-    compared at its best learning rate. With `since`, they must have improved more since that
-    moment; a trial that diverged has the worst change. Differences of less than `band` count as
-    none. The combinations `besides` may be better: with one, `best` is claimed to be the second.
+    For each side and seed, the best value over all other settings counts, so an optimizer is
+    compared at its best learning rate. With `since`, the trials with `best` must have improved more
+    since that moment; a trial that diverged has the worst change. Differences of less than `band`
+    count as none. The combinations in `besides` may be better: with one combination, the claim is
+    that `best` comes second.
     """
     trials = evidence.measure(where, quantity, at)
     if since is not None:
@@ -59,7 +60,7 @@ def verdict(
 
 
 def _best_per_seed(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return a row per seed with the best value; missing if that of any trial is missing."""
+    """Return a row per seed with its best value; missing if the value of any trial is missing."""
     seeds = trials.groupby("seed")
     best = seeds["value"].max if maximized(quantity) else seeds["value"].min
     measured = best().where(seeds["value"].count() == seeds.size())

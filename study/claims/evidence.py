@@ -75,7 +75,7 @@ class Evidence:
             curve = self._curves.get(trial, no_curve)
             end = self.published[trials["point"].iloc[row]].end if self.published else END
             then = {name: min(value, end.get(name, value)) for name, value in moment.items()}
-            # Until it diverged, a trial counts with what it measured.
+            # Until it diverged, a trial counts with its measured values.
             continued = any(curve[name].max() > then[name] for name in then)
             diverged.append(status == "diverged" and not continued)
             values.append(measured.worst if diverged[-1] else measured.measure(curve, then))
@@ -142,7 +142,7 @@ class Evidence:
     ) -> Verdict:
         """Judge points that are differences of two values of `quantity`.
 
-        Those of less than `band`, in either direction, count as none; see `verdict.Rule`.
+        Differences of less than `band`, in either direction, count as none; see `verdict.Rule`.
         """
         support = Quantity.parse(quantity).support.of_differences()
         rule = Rule(allowed, support, self.stochastic, band)

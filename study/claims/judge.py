@@ -19,9 +19,9 @@ KINDS = Kinds("study.claims", "verdict", "claim", frozenset({"judge", "evidence"
 def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
     """Return each claim of the study with its verdict.
 
-    A claim is about all points of the study's grids, the extra ones included, with its settings.
-    Other points that a run has do not count, and a missing one leaves the claim untested. Trials
-    have their full length under the study's largest budget.
+    A claim is about all points of the study's grids, including the extra grids, that have the
+    claim's settings. Other points of a run do not count, and a missing point leaves the claim
+    untested. The study's largest budget sets the full length of the trials.
 
     Raises: ConfigError if a kind does not exist or does not take the options of a claim.
     """
@@ -40,7 +40,7 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
             )
             for trial in study.plan(largest, seeds=1)
         ],
-        # The report names a smaller budget beside the verdicts, so it leaves no claim untested.
+        # A smaller budget leaves no claim untested: the report names it beside the verdicts.
         fixed={
             name: value
             for name, value in study.fixed.items()
@@ -60,7 +60,7 @@ def _end(config: TrainConfig) -> Moment:
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:
-    """Return the verdict on one claim: not tested, if its kind is the user's own and fails."""
+    """Return the verdict on one claim; not tested if its kind is the user's own and fails."""
     try:
         verdict: Verdict = KINDS.call(claim, evidence)
     except (Untestable, OwnKindFailed) as reason:

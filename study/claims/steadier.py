@@ -33,7 +33,7 @@ def verdict(
     """Judge whether `quantity` varies less among the trials `steadier` than among `other`.
 
     The standard deviations over the values of the setting `over` are paired by seed and by the
-    settings `per`, and tested for each of their combinations, or for their mean if `averaged`.
+    settings `per`. They are tested for each combination of these, or for their mean if `averaged`.
     Differences of less than `band` count as none. Where a loss is infinite, because a trial
     diverged, so is the deviation.
     """

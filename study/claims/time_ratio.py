@@ -1,4 +1,4 @@
-"""Claim: the time or the speed on some workers is a multiple of that on others."""
+"""Claim: the time or the speed on some workers is a multiple of the value on others."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def verdict(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> Verdict:
-    """Judge whether the `quantity` of each of `of` is `above` to `below` times that of `to`.
+    """Judge whether each of `of` has `above` to `below` times the `quantity` of `to`.
 
-    The ratios are those of `time_ratios`, for the published width of the net.
+    `time_ratios` computes the ratios, for the published width of the net.
     """
     ratios = time_ratios(evidence, of=of, to=to, width=1, quantity=quantity)
     points = [SeedValues(pair, ratio.tolist()) for pair, ratio in ratios.items()]
@@ -56,13 +56,13 @@ def time_ratios(
     width: int,
     quantity: str = "train_seconds",
 ) -> dict[str, pd.Series]:
-    """Return the `quantity` of each of `of` as a multiple of that of `to`, by its name and by seed.
+    """Return the `quantity` of each of `of` divided by the `quantity` of `to`, by name and by seed.
 
     Ratios are paired by repeat, for Ray's workers and nets of this `width`. CPU workers never stand
-    for GPUs. The quantities are
+    in for GPUs. The quantities are
 
-    - `train_seconds`: the training steps without the warm-up, which would make all numbers of
-      workers alike in a short run; without start-up and evaluation, too
+    - `train_seconds`: the training steps, without start-up and evaluation. The warm-up is excluded,
+      too: in a short run, it would make all numbers of workers look alike
     - `total_seconds`: the whole time of the program, all of these included
     - `steps_per_second`: from the mean step after the warm-up
 
@@ -73,7 +73,7 @@ def time_ratios(
         raise ConfigError(unknown_name(quantity, _WORDS, "quantity of a ratio"))
     trials = ray_trials(evidence.measure({"width": width}, "train_seconds", END)).copy()
     diverged = ~np.isfinite(trials["value"])
-    # A diverged trial is the slowest.
+    # A diverged trial counts as the slowest.
     slowest = 0.0 if quantity == "steps_per_second" else math.inf
     trials["value"] = _measure(evidence, trials, quantity).mask(diverged, slowest)
     sides = {

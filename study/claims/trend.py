@@ -36,7 +36,7 @@ from study.claims.verdict import (
 )
 
 ERROR = (1 - CONFIDENCE) / 2
-"""The probability of a false verdict in either direction, as of a 95% interval's ends."""
+"""The probability of a false verdict in either direction, as at either end of a 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,16 @@ def verdict(
 ) -> Verdict:
     """Judge whether `quantity` gets worse along the values `best_first` of `setting`.
 
-    With `gain_over`, judge whether the gain gets less: how far the trials `where` are ahead of
-    those with the settings `gain_over`, paired by seed and by the settings `per`.
+    With `gain_over`, judge whether the gain shrinks. The gain is how far the trials `where` are
+    ahead of the trials with the settings `gain_over`, paired by seed and by the settings `per`.
 
-    Unlike `ordered`, two neighbours may be alike or swapped. Each seed is a ranking of the values;
-    Page's test judges them (`study.analysis.trend`), for each combination of the settings `per`, or
-    for the mean over the combinations if `averaged`. The claim is reproduced if random order gives
-    such a trend in at most 2.5% of cases, at each combination. It is not reproduced if it gives the
-    reverse trend as seldom at one of them; the combinations share these 2.5%. A study without
-    randomness has no such test: there the sign of the rank correlation decides.
+    Unlike `ordered`, two neighbors may be equal or swapped. Each seed ranks the values, and Page's
+    test judges the ranks (`study.analysis.trend`), for each combination of the settings `per`, or
+    for the mean over the combinations if `averaged`. The claim is reproduced if, at each
+    combination, random order gives such a trend in at most 2.5% of cases. It is not reproduced if
+    random order gives the reverse trend as rarely at one of them; the combinations share these
+    2.5%. A study without randomness has no such test: there the sign of the rank correlation
+    decides.
 
     Ranks, not slopes: a slope follows the largest difference, so a single diverged trial, with its
     infinite loss, would decide it.
@@ -99,7 +100,7 @@ def verdict(
         if gain_over is not None:
             side = side.merge(measure(gain_over, value), on=keys, suffixes=("", "_without"))
             without = side.pop("value_without")
-            # Two losses that diverged are alike, and infinity less infinity would be missing.
+            # Two diverged losses are equal, but infinity minus infinity would be missing.
             gain = (side["value"] - without).mask(side["value"] == without, 0.0)
             side["value"] = gain if higher_is_better else -gain
         sides.append(side.rename(columns={"value": position}))
@@ -165,7 +166,7 @@ def decide(points: Sequence[TrendPoint], error: float) -> tuple[str, Sequence[Tr
     and the points that are against the claim."""
     if all(point.trend.p_rising <= error for point in points):
         return REPRODUCED, ()
-    # Where all values of each seed are alike, as those of diverged trials are, there is no trend.
+    # If all values of each seed are equal, as after divergence, there is no trend.
     against = [
         point
         for point in points
@@ -197,7 +198,7 @@ def _describe(point: TrendPoint, format_number: Callable[[float], str], *, stoch
 def _seeds_needed(points: Sequence[TrendPoint]) -> int | None:
     """Return the seeds that would decide an undecided claim if all correlations stayed as they are.
 
-    By the normal approximation of L, which Page gives.
+    The number follows from Page's normal approximation of L.
     """
 
     def needed(point: TrendPoint, error: float) -> float:

@@ -3,16 +3,16 @@
 A claim puts a number, such as the difference of two accuracies, into a range. It is *reproduced*
 if the 95% interval of every point of the claim lies inside the range. It is *not reproduced* if the
 interval of some point lies outside; the points share the 5% error (Bonferroni), because otherwise
-one of twenty would lie outside by chance. To reproduce a claim about every point takes no such
+one of twenty would lie outside by chance. Reproducing a claim about every point needs no such
 correction (Berger, Multiparameter Hypothesis Testing and Acceptance Sampling, Technometrics 24,
-1982). A claim of a difference may state a band around no difference. It is *equivalent* if the
+1982). A claim of a difference may state a band around a difference of 0. It is *equivalent* if the
 whole interval of every point lies inside the band, on whichever side of zero. That is two one-sided
 tests at 2.5% each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987; he tests
-at 5%, by the 90% interval). Else the claim is *undecided*.
+at 5%, by the 90% interval). Otherwise the claim is *undecided*.
 
-The intervals are those of `study.analysis.statistics`, within the values that the number can take,
-as in the tables. One seed has no interval and decides nothing, unless the study is not stochastic.
-`docs/verdicts.md` has the rates of false verdicts, by simulation.
+As in the tables, `study.analysis.statistics` gives the intervals, which stay within the values that
+the number can take. One seed has no interval and decides nothing, unless the study is not
+stochastic. `docs/verdicts.md` has the rates of false verdicts, by simulation.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ UNDECIDED = "undecided"
 NOT_TESTED = "not tested"
 
 LEAST_SEEDS = 2
-"""The fewest seeds that have an interval."""
+"""The fewest seeds that give an interval."""
 MAX_LISTED = 6
-"""Points that the evidence lists."""
+"""The most points that the evidence lists."""
 
 
 @dataclass(frozen=True)
 class Measurement:
     """A measured number with its 95% interval: NaN for one seed, of no width if nothing is random.
 
-    The unit is that of the claim: accuracies in [0, 1], losses in nats per sample.
+    The unit is the claim's: accuracies in [0, 1], losses in nats per sample.
     """
 
     value: float
@@ -62,10 +62,10 @@ class Verdict:
     """seeds of the point that has the fewest; None if nothing was judged or nothing is random"""
     confidence: float | None = None
     """the highest confidence level, in [0, 1], at which the verdict would still be this one: 0.95
-    or more. Of an undecided claim, the highest level at which it would be decided, below 0.95"""
+    or more. For an undecided claim, the highest level at which it would be decided, below 0.95"""
     seeds_needed: int | None = None
-    """of an undecided claim: the seeds that would decide it if their mean and spread stayed as
-    they are; None if a thousand would not, or no spread is known"""
+    """for an undecided claim, the number of seeds that would decide it if mean and spread stayed
+    as they are; None if a thousand would not, or if the spread is unknown"""
     measured: Measurement | None = None
     """the mean of the point nearest to contradicting the claim; None if the claim is about none"""
 
@@ -131,10 +131,10 @@ class Rule:
     def decide(
         self, points: Sequence[SeedValues], confidence: float = statistics.CONFIDENCE
     ) -> tuple[str, Sequence[SeedValues]]:
-        """Return the verdict by intervals of this level, and the points that are against the claim.
+        """Return the verdict at this confidence level, and the points that contradict the claim.
 
-        `points`: at least one, with at least two seeds each if the study is stochastic. Their only
-        missing values are those of two trials that diverged.
+        `points`: at least one, with at least two seeds each if the study is stochastic. A value is
+        missing only where two trials both diverged.
         """
         intervals = [self.interval(point, confidence) for point in points]
 
@@ -234,7 +234,7 @@ def _highest_level(points: Sequence[SeedValues], rule: Rule) -> float | None:
     def is_undecided(confidence: float) -> bool:
         return rule.decide(points, confidence)[0] == UNDECIDED
 
-    # Wider intervals decide less. So what is undecided at one level is undecided above it.
+    # Wider intervals decide less, so a claim that is undecided at one level is undecided above it.
     found = bisect.bisect_left(_LEVELS, True, key=is_undecided)
     return _LEVELS[found - 1] if found else None
 
@@ -245,7 +245,7 @@ _LEVELS = [level / 1000 for level in range(1, 1000)]
 def _seeds_needed(points: Sequence[SeedValues], rule: Rule) -> int | None:
     """Return the smallest even number of seeds that gives a verdict.
 
-    The seeds are made up: half of them above the mean and half below, with the spread measured.
+    The values are synthetic: half of them above the mean, half below, with the measured spread.
     """
     if not all(np.isfinite(point.values).all() for point in points):
         return None

@@ -13,8 +13,8 @@ from study.claims.verdict import Bounds, SeedValues, Verdict
 def verdict(evidence: Evidence, *, of: Sequence[Workers], to: Workers) -> Verdict:
     """Judge whether each of `of` takes a smaller multiple of the time of `to` in the widest net.
 
-    The ratio of the times (see `time_ratio.time_ratios`) in the widest net of the run, minus that
-    at width 1, must be negative, paired by repeat.
+    The ratio of the times (see `time_ratio.time_ratios`) in the widest net of the run, minus the
+    ratio at width 1, must be negative, paired by repeat.
 
     Raises: Untestable if the run has a single width, or as `time_ratios` does.
     """

@@ -1,4 +1,4 @@
-"""Claim: the loss of one ramp has a wider valley around its minimum than that of another."""
+"""Claim: the loss of one ramp has a wider valley around its minimum than another ramp's loss."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def verdict(
     share: float,
     quantity: str = "test_loss",
 ) -> Verdict:
-    """Judge whether the minimum of the ramp `wider` is more gradual than that of the ramp `than`.
+    """Judge whether the ramp `wider` has a more gradual minimum than the ramp `than`.
 
-    The valley of a minimum are the learning rates around it at which `quantity` is above it by at
-    most `share` of its fall. The widths, in powers of ten, are paired by seed.
+    The valley of a minimum is the range of learning rates around it at which `quantity` exceeds it
+    by at most `share` of its fall. The widths, in powers of ten, are paired by seed.
     """
 
     def widths(where: Mapping[str, Any]) -> pd.DataFrame:

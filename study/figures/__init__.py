@@ -18,12 +18,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def _default_settings() -> Iterator[None]:
-    """Keep matplotlib, while it is imported, from reading the user's settings.
+    """Keep matplotlib from reading the user's settings while it is imported.
 
-    It reads MPLBACKEND, and raises an error if a notebook has set it but its backend is not
-    installed here. It reads the first `matplotlibrc` it finds, which the working directory comes
-    before all others; the one inside matplotlib has its defaults. Its warning about a home that it
-    cannot write to helps nobody who draws into files. (matplotlib 3.11)
+    matplotlib 3.11 reads MPLBACKEND, and raises an error if a notebook has set it to a backend that
+    is not installed here. It also reads the first `matplotlibrc` that it finds, beginning in the
+    working directory; the file inside matplotlib has the defaults. Its warning about a home folder
+    that it cannot write to is no help to a program that only draws into files.
     """
     backend = os.environ.pop("MPLBACKEND", None)
     log = logging.getLogger("matplotlib")

@@ -32,7 +32,7 @@ def draw(
 ) -> dict[str, Figure]:
     """Draw accuracy (%) against seconds of training: means over seeds with 95% intervals.
 
-    The trials in `where` are drawn. The settings `colour` and `marker` choose the looks of a mark.
+    The trials in `where` are drawn. The settings `colour` and `marker` choose how a mark looks.
     Accuracies up to `above`, in [0, 1], and diverged trials are left out. The time axis is
     logarithmic if it spans more than a factor of ten.
 
@@ -81,7 +81,7 @@ def _scatter(
     by_color: tuple[str, Mapping[Any, Any]],
     by_marker: tuple[str, Mapping[Any, str]],
 ) -> list[list[Artist]]:
-    """Draw the marks, each with its setting's looks by value, and return the legend's groups."""
+    """Draw the marks, each in the look of its settings' values; return the legend's groups."""
     (colored, colors), (marked, markers) = by_color, by_marker
     for color_value, color in colors.items():
         for marker_value, marker in markers.items():

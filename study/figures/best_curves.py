@@ -33,9 +33,9 @@ def draw(
     """Draw a panel per setting that varies, and in it a line per value.
 
     A line is the mean over seeds of the best point with that value, whatever its other settings;
-    its band is the range over seeds. `quantity` and `part` are those of `curves`. `ranked_by`
-    names the final value that decides which point is best. Up to six settings have a panel, and
-    the eight best values a line.
+    its band is the range over seeds. `quantity` and `part` mean the same as in `curves`.
+    `ranked_by` names the final value that decides which point is best. Up to six settings have a
+    panel, and the eight best values have a line.
 
     Returns: one figure, keyed by an empty suffix, or none if nothing varies or was measured.
     """

@@ -56,8 +56,8 @@ def draw(results: Results, title: str, *, workers: Sequence[int] = (2, 4, 8)) ->
     determine are missing. Marks are strong scaling as measured: filled if faster than one worker,
     empty if not, half filled if undecided.
 
-    Returns: one figure, keyed by an empty suffix; none if the model cannot be fitted, as there are
-        too few points or other settings vary, or if there is a single width.
+    Returns: one figure, keyed by an empty suffix; none if there is a single width, or if the model
+        cannot be fitted because there are too few points or other settings vary.
     """
     model = fit_step_model(results)
     if model is None:

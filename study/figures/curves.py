@@ -22,7 +22,7 @@ from study.analysis.wording import label, provenance
 from study.figures import scales, style
 
 SPLIT_QUANTITIES = ("accuracy", "loss")
-"""What the records have for each split of the data."""
+"""The quantities that the records have for each split of the data."""
 _DASHES = {"train": "-", "validation": "--", "test": ":"}
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 _LOSSES = {
@@ -142,8 +142,8 @@ def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
     trials = trials[trials["trial"].isin(measured["trial"]) | (trials["status"] == "diverged")]
     if trials.empty:
         return {}
-    # A setting that follows from the panel or the line, such as an optimizer's own, needs no
-    # figures of its own: nothing is averaged over it.
+    # A setting that the panel or the line determines, such as an optimizer's own, needs no separate
+    # figures: nothing is averaged over it.
     lines = trials.groupby(options.groups, dropna=False)
     others = [n for n in results.varied_settings if (lines[n].nunique(dropna=False) > 1).any()]
     figures = {}
@@ -161,7 +161,7 @@ def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
 
 
 def axis(results: Results, x: str = "epoch") -> str:
-    """Return the horizontal axis `x`; `step` if event files have counted no epochs."""
+    """Return the horizontal axis `x`, or `step` if the event files did not count epochs."""
     return "step" if results.records["epoch"].isna().all() else x
 
 
@@ -262,7 +262,7 @@ class Panel:
         self._marks_at_edge = 0
 
     def add(self, trials: pd.DataFrame, records: pd.DataFrame, color: Any, marker: str) -> None:
-        """Draw one line, whose trials differ in the seed alone."""
+        """Draw one line, whose trials differ only in the seed."""
         until = self.options.until
         for part, (column, dashes) in enumerate(self.options.columns.items()):
             measured = records.dropna(subset=column)

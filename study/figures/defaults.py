@@ -15,7 +15,7 @@ from study.analysis.wording import label
 from study.figures import curves, style
 
 _MOST_PANELS, _MOST_LINES = 9, 12
-"""Of a figure with all points of two settings."""
+"""Limits of a figure with all points of two settings."""
 
 
 def default_figures(results: Results) -> tuple[Figure, ...]:
@@ -26,8 +26,7 @@ def default_figures(results: Results) -> tuple[Figure, ...]:
     - `heat-map`, if two or more vary: final values over the two settings with the most values.
     - `final-values`: the points in order, with intervals.
 
-    A search and a run that compares workers have figures of their own; so have the ramps of a range
-    test.
+    Searches, runs that compare workers, and the ramps of a range test have other figures.
     """
     if is_search(results) or is_scaling(results):
         return ()
@@ -128,7 +127,7 @@ def _curve_options(results: Results, quantity: str) -> dict[str, Any]:
         return {}
     measured_records = records.dropna(subset=quantity).groupby("trial").size()
     if not (measured_records > 1).any():
-        # Measured at the last record alone, such as the test accuracy.
+        # Measured only at the last record, such as the test accuracy.
         return {}
     for part in curves.SPLITS:
         kind = quantity.removeprefix(f"{part}_")

@@ -31,10 +31,10 @@ def draw_all(
 ) -> list[Path]:
     """Draw the figures of a run into `out_dir`, each as PNG, SVG and PDF, and return the files.
 
-    A figure that repeats a published one is drawn where the run trained the values that `study`
-    declares for it; in its place, any other grid has its `default_figures`. Its title names the
-    source only if all settings but the budget's are the study's. One `note` names the figures that
-    the run has no data for, and one says why a figure of the user's own kind failed.
+    A figure that repeats a published one is drawn only if the run trained the values that `study`
+    declares for it; any other grid has its `default_figures` instead. The title names the source
+    only if all settings except the budget's are the study's. One `note` names the figures for which
+    the run has no data, and one says why a figure of the user's own kind failed.
 
     Raises: ConfigError if a kind does not exist or does not take the options of its figure.
     """
@@ -121,7 +121,7 @@ def _draw(figure: Figure, results: Results, out_dir: Path) -> list[Path]:
 
 
 class _Repetition:
-    """How far a run is what a study declares for one of its figures, whatever the budget."""
+    """The match between a run and what a study declares for a figure, whatever the budget."""
 
     def __init__(self, study: Study, results: Results, figure: Figure) -> None:
         planned = [

@@ -29,9 +29,9 @@ def draw(
 ) -> dict[str, Figure]:
     """Draw the effort of the points in `where` whose accuracy exceeds `above` (in [0, 1]).
 
-    The effort is seconds of training per percentage point, see `study.analysis.effort.ranking`. The
-    setting `colour` chooses the color of a bar, at whose end the accuracy (%) and the step stand.
-    Of more than thirty points, those of the least effort are drawn, as the title says.
+    The effort is seconds of training per percentage point; see `study.analysis.effort.ranking`. The
+    setting `colour` chooses the color of a bar. The accuracy (%) and the step stand at its end. Of
+    more than thirty points, only those with the least effort are drawn, and the title says so.
 
     Returns: one figure, keyed by an empty file suffix; none if no point is above `above`.
     Raises: ConfigError if a setting is unknown, or `quantity` is not an accuracy.

@@ -22,9 +22,9 @@ def draw(
 ) -> dict[str, Figure]:
     """Draw a row per point: each seed's final `quantity`, their mean, and its 95% interval.
 
-    Colors and markers show the first setting of names, such as the optimizer. Points whose seeds
-    all diverged have a cross at the edge. Of more than thirty points, only the best are drawn, as
-    the title says.
+    Colors and markers show the first setting whose values are names, such as the optimizer. Points
+    whose seeds all diverged have a cross at the edge. Of more than thirty points, only the best are
+    drawn, and the title says so.
 
     Returns: one figure, keyed by an empty suffix, or none if no point in `where` has a value.
     """

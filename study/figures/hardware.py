@@ -18,7 +18,7 @@ from study.analysis.speedup import main_strategy, scaling_trials, smallest_workl
 from study.figures import style, workers
 
 _SERIES = (*LAUNCHERS, *(f"{one}, {strategy}" for one in LAUNCHERS for strategy in STRATEGIES))
-"""What a mark stands for: a launcher, and how its workers share a step unless as most do."""
+"""What a mark stands for: a launcher, and its workers' strategy if it is not the main one."""
 
 _PANELS = {
     "total_seconds": "T, whole program (s)",
@@ -42,9 +42,9 @@ def draw(
 
     The panels are the whole time of the program, where the run measured it, the time of the
     training steps alone, and the speed. Marks are means over repeats with 95% intervals. Diverged
-    trials end early and are in no time. `published` is a report's total time in seconds by number
-    of GPUs, and `published_on` names its device. They have a panel of their own, because times on
-    other machines, such as our CPU workers', share no axis with them.
+    trials end early and are excluded from the times. `published` is a report's total time in
+    seconds by number of GPUs, and `published_on` names its device. Published times have a separate
+    panel: times on other machines, such as our CPU workers, do not share an axis with them.
 
     Returns: the figures by file suffix: one for each combination of the other settings that vary;
         none if no trial has a result.

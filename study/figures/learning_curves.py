@@ -1,4 +1,4 @@
-"""Learning curves of single trials, side by side: each panel has steps and scales of its own."""
+"""Learning curves of single trials, side by side: each panel has its own steps and scales."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw(
 ) -> dict[str, Figure]:
     """Draw the training loss of single steps by step, a panel for each of `panels`.
 
-    A panel is (settings beside `where`, first step, last step). It shows the first seed alone: a
+    A panel is (settings besides `where`, first step, last step). It shows only the first seed: a
     mean over seeds would hide the oscillation. Where a record covers several steps, a band reaches
     from the lowest to the highest loss of a step, and a line is their mean. With `average`, the
     line is the moving average over this number of steps instead, without a band.
@@ -70,12 +70,12 @@ def draw(
 
 @dataclass(frozen=True)
 class _Curve:
-    """What one panel shows."""
+    """The trials and the records that one panel shows."""
 
     trials: pd.DataFrame
     """one per seed"""
     records: pd.DataFrame
-    """those of the first seed, by step, up to the last step of the panel"""
+    """records of the first seed, by step, up to the last step of the panel"""
     settings: Mapping[str, Any]
     first: int
     last: int
@@ -120,12 +120,12 @@ def _draw_panel(axes: Axes, curve: _Curve, average: int | None) -> bool:
     records = curve.records[shown]
     steps, means = records["step"], losses[shown]
     covered = steps_between(curve.records)
-    # Runs of earlier versions have recorded the mean alone.
+    # Runs of earlier versions recorded only the mean.
     has_band = not average and "lowest_train_loss" in records and bool((covered > 1).any())
     if not has_band or records.empty:
         axes.plot(steps, means, color=_COLOR, lw=1.0)
         return False
-    # A record is about the steps up to its own, so the first one begins before it.
+    # A record covers the steps up to its own, so the first record's steps begin before it.
     begun = int(steps.iloc[0] - covered[shown].iloc[0])
     edges = [begun, *steps]
     low, high, mean = (

@@ -24,7 +24,7 @@ from study.analysis.wording import label, provenance
 from study.figures import style
 
 _MARK_WIDTH = 1 / 30
-"""share of the axis that is left beside the outermost suggestion"""
+"""share of the axis that stays free beside the outermost suggestion"""
 _CEILING = 1.6
 """Where the vertical axis ends, in multiples of the first loss: higher losses leave the panel."""
 
@@ -73,7 +73,7 @@ def _figure(results: Results, trials: pd.DataFrame, title: str, quantity: str) -
     for ax, optimizer in zip(axes, optimizers, strict=True):
         inside = select(trials, {"optimizer": optimizer})
         suggested += _plot_suggestions(ax, results, inside, quantity)
-    if suggested:  # the whole marks; an interval may be many decades wide
+    if suggested:  # room for whole marks; an interval may be many decades wide
         room = (max(high, *suggested) / min(low, *suggested)) ** _MARK_WIDTH
         low, high = min(low, min(suggested) / room), max(high, max(suggested) * room)
     axes[0].set_xlim(low, high)
@@ -122,7 +122,7 @@ def _plot_losses(ax: Axes, results: Results, trials: pd.DataFrame, quantity: str
 def _plot_suggestions(
     ax: Axes, results: Results, trials: pd.DataFrame, quantity: str
 ) -> list[float]:
-    """Draw each rule's suggestion in a row of its own below the curves, with its interval.
+    """Draw each rule's suggestion in a separate row below the curves, with its interval.
 
     Returns: the suggested learning rates.
     """

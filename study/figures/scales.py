@@ -1,4 +1,4 @@
-"""Scales that show what is interesting: errors of good accuracies, orders of magnitude of losses.
+"""Scales of axes: by the error for high accuracies, by orders of magnitude for losses.
 
 Accuracies from 98 to 99.5% are a hair's breadth apart on an axis from 0 to 100%. Their errors,
 2 and 0.5%, differ by a factor of four, which a logarithmic scale shows.
@@ -79,8 +79,10 @@ def add_chance(
 ) -> list[Artist]:
     """Draw a line at the accuracy of guessing and return its legend entry.
 
-    Returns: no entry, and draws nothing, if that is outside the axes or unknown, or `quantity` is
-        no accuracy. Call it once the axes have their range.
+    Call this once the axes have their range.
+
+    Returns: one entry. No entry and no line if the accuracy of guessing is unknown or outside the
+        axes, or if `quantity` is no accuracy.
     """
     chance = chance_accuracy(trials) if quantity.endswith("accuracy") else None
     low, high = axes[0].get_xlim() if which == "x" else axes[0].get_ylim()

@@ -17,7 +17,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     """Draw a bar per setting: its share of the first objective's variance, with its range.
 
     The bar is the mean over the seeds of fANOVA's forest, the line the lowest to highest seed. A
-    setting that only some trials have gets another color: its share is one of their variance.
+    setting that only some trials have gets another color: its share is of their variance alone.
 
     Returns: one figure, keyed by an empty suffix, or none if too few trials finished.
     """

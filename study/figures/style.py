@@ -79,8 +79,8 @@ _LINE = 0.2
 def styled() -> Iterator[None]:
     """Make matplotlib use this style and its own defaults. Create figures inside this context.
 
-    A user's `matplotlibrc`, which somebody may have read before, has no effect. Nor is the backend
-    touched: a figure without pyplot draws with the canvas of the file's format.
+    A user's `matplotlibrc` has no effect, even if matplotlib has read it before. The backend stays
+    as it is, because a figure without pyplot draws with the canvas of the file's format.
     """
     defaults = {
         name: value
@@ -104,8 +104,8 @@ def footers(*, shown: bool) -> Iterator[None]:
 def colors(values: Sequence[Any]) -> dict[Any, Any]:
     """Return a color for each value, by its position.
 
-    Up to `PALETTE_SIZE` values use a palette made for all kinds of color vision. More numbers
-    use steps of viridis, whose lightness follows their order. More names use tab20.
+    Up to `PALETTE_SIZE` values use a palette made for all kinds of color vision. Beyond that,
+    numbers use steps of viridis, whose lightness follows their order, and names use tab20.
     """
     if len(values) <= PALETTE_SIZE:
         return dict(zip(values, _PALETTE, strict=False))
@@ -215,7 +215,7 @@ def add_band(ax: Axes, at: Any, low: Any, high: Any, color: Any, *, outlined: bo
 
 
 def separate(axes: Axes, lines: Sequence[Line2D]) -> bool:
-    """Shift lines that hide each other apart, by about their width. Return True if there are any.
+    """Shift apart lines that hide each other, by about their width; return True if any did.
 
     Lines hide each other if they have the same points up to a 200th of the axis. Call it once the
     axes have their range.
@@ -245,7 +245,7 @@ SEPARATED = "Lines that would hide each other are drawn side by side."
 
 
 def add_color_bar(figure: Figure, axes: Sequence[Axes], colors: dict[Any, Any], title: str) -> None:
-    """Add a bar with the colors of these values, each in its order and labeled."""
+    """Add a bar with the colors of these values, in their order and labeled."""
     steps = ListedColormap(list(colors.values()))
     shown = ScalarMappable(BoundaryNorm([i - 0.5 for i in range(len(colors) + 1)], steps.N), steps)
     every = math.ceil(len(colors) / 16)
@@ -337,7 +337,7 @@ def by_combination(
 ) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield a file suffix, a title suffix and the trials for each combination of `settings`.
 
-    A figure never averages over settings that vary beside its own: each combination gets one.
+    A figure never averages over settings that vary besides its own: each combination has a figure.
     """
     if not settings:
         yield "", "", trials

@@ -24,13 +24,13 @@ from study.runs import layout
 ONE_SEED = f"one seed has no interval; {LEAST_SEEDS} are the least that can decide"
 
 _MAX_OTHERS = 3
-"""Optimizers beside the best one whose settings the answer names."""
+"""The most optimizers, besides the best one, whose settings the answer names."""
 _MAX_SETTINGS = 50
-"""Characters of the settings of an optimizer that is not the best."""
+"""The most characters for the settings of an optimizer that is not the best."""
 _MAX_CLAIMS = 20
-"""Claims up to which the answer names some of each verdict."""
+"""The most claims with which the answer names some of each verdict."""
 _LINE = 76
-"""Characters of a line of claims."""
+"""The most characters in a line of claims."""
 
 
 def best_lines(
@@ -38,9 +38,9 @@ def best_lines(
 ) -> list[str]:
     """Describe the best point, and the best of each other optimizer, on each data set.
 
-    `best` holds the rows of `best_per_optimizer`, the best of a data set first. `leads`, by data
-    set, say whether the best point is a winner. `confirmed` are lines that describe the best point
-    instead, of a search that has trained it again.
+    `best`: the rows of `best_per_optimizer`, the best of a data set first. `leads`: by data set,
+    whether the best point is a winner. `confirmed`: for a search that has trained its best point
+    again, the lines that describe this point instead.
     """
     lines = list(confirmed)
     for dataset, rows in best.groupby("dataset", sort=False):
@@ -74,7 +74,7 @@ def best_lines(
 def verdict_lines(judged: Sequence[tuple[Claim, Verdict]], *, one_seed: bool) -> list[str]:
     """Name the claims by verdict, and how many seeds would decide the undecided ones.
 
-    `one_seed`: whether the run has one only, so no spread to estimate that number from.
+    `one_seed`: whether the run has only one seed, and so no spread to estimate that number from.
     """
     names: dict[str, list[str]] = {}
     for claim, verdict in judged:

@@ -15,8 +15,8 @@ _COLUMNS = (
 def claims_table(findings: Findings) -> pd.DataFrame:
     """Return a row per claim.
 
-    Columns: `claim`; `verdict`; `seeds` (the fewest of a point that it rests on); `confidence`
-    (the highest level at which it holds, in [0, 1]); `seeds_needed` (to decide it); `certainty`
+    Columns: `claim`; `verdict`; `seeds` (of the point with the fewest); `confidence` (the highest
+    level at which the verdict holds, in [0, 1]); `seeds_needed` (to decide the claim); `certainty`
     (these in words); `says`, `source` and `published` of the claim; `evidence` (the numbers
     measured); `judged_by` (the run).
     """

@@ -17,7 +17,7 @@ from study.analysis.workloads import reported_quantity
 from study.claims.verdict import LEAST_SEEDS
 
 _MAX_PAIRS = 3
-"""Pairs of optimizers that are described one by one."""
+"""The most pairs of optimizers that are described one by one."""
 
 
 def lead_line(lead: Lead) -> str:
@@ -37,7 +37,7 @@ def lead_line(lead: Lead) -> str:
 def pair_lines(pairs: Sequence[OptimizerPair], results: Results) -> list[str]:
     """Describe the comparison of tuned optimizers: a line per pair, or a summary of many.
 
-    One seed compares nothing: no lines.
+    There are no lines for a single seed, which cannot compare anything.
     """
     if not pairs or pairs[0].comparison.seeds < LEAST_SEEDS:
         return []

@@ -1,4 +1,4 @@
-"""Tables on the terminal: no wider than it is, no number ever broken."""
+"""Tables on the terminal, never wider than the terminal and without a broken number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMERIC = re.compile(r"[-+±\[\]\d.,%e\s]*")
 _MEAN = re.compile(r" ± |\[[^]]*\]")
 _GAP = 2  # spaces between columns
 _MAX_TEXT = 60
-"""The texts of a column with a longer one are printed once each, as footnotes."""
+"""A column with a text longer than this has its texts printed once each, as footnotes."""
 _SHORT = 12
 _UNSET = {"default", "-"}
 
@@ -47,14 +47,14 @@ def print_table(
 ) -> None:
     """Print `rows` under `headers`, or each row as a record if the table is too wide.
 
-    Columns that hold the same value in every row are printed once, above the table, unless nothing
-    but the first column would be left. Long texts
-    are printed once each, below it. Text wraps at spaces; numbers stay whole.
+    Columns that hold the same value in every row are printed once, above the table, unless only the
+    first column would remain. Long texts are printed once each, below the table. Text wraps at
+    spaces; numbers stay whole.
     """
     columns = [_Column(h, c) for h, c in zip(headers, zip(*rows, strict=True), strict=True)]
     constant = [c for c in columns[1:] if len(rows) > 1 and len(set(c.cells)) == 1]
     if len(constant) == len(columns) - 1:
-        constant = []  # what is left would be no table
+        constant = []  # a single column would be no table
     columns = [column for column in columns if column not in constant]
     notes: dict[str, int] = {}
     columns = [columns[0], *(_with_footnotes(column, notes) for column in columns[1:])]
@@ -83,7 +83,7 @@ def _with_footnotes(column: _Column, notes: dict[str, int]) -> _Column:
 
 
 def _print_records(console: Console, columns: Sequence[_Column]) -> None:
-    """Print each row as `header: cell` pairs, of which none is broken that fits in a line.
+    """Print each row as `header: cell` pairs; a pair that fits in a line is never broken.
 
     Cells without a value are left out.
     """
@@ -104,7 +104,7 @@ def _print_records(console: Console, columns: Sequence[_Column]) -> None:
 
 
 def _line_width(console: Console) -> int:
-    """Return the characters for columns and gaps; a frame has blanks at both ends."""
+    """Return the characters for columns and gaps, without a frame's blanks at both ends."""
     return console.width - 2 if console.is_terminal else console.width
 
 
@@ -113,7 +113,7 @@ def _total(columns: Sequence[_Column]) -> int:
 
 
 def _table(console: Console, columns: Sequence[_Column]) -> Table:
-    # A frame helps the eye. In a file or a pipe it is in the way. Its dividers are blank.
+    # A frame helps the eye, but is in the way in a file or a pipe. Its dividers are blank.
     frame = box.HORIZONTALS if console.is_terminal else None
     gap = _GAP - 1 if frame else _GAP
     table = Table(box=frame, padding=(0, gap, 0, 0), pad_edge=False)

@@ -13,7 +13,7 @@ def check_declared(study: Study) -> None:
     """
     if search_spaces.studies().get(study.name) is study:
         return
-    # They import scipy and matplotlib, which take seconds.
+    # These import scipy and matplotlib, which takes seconds.
     from study.claims.judge import KINDS as CLAIMS
     from study.figures.draw import KINDS as FIGURES
     from study.tables.make import KINDS as TABLES

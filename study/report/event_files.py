@@ -25,7 +25,7 @@ from study.runs.metadata import EVENT_FILES_TOOL, DatasetInfo, RunMetadata
 
 _FAN = "fan"
 _SHOWN = ("optimizer", "lr", "batch_size")
-"""What its figures of learning curves show."""
+"""The settings that Fan's figures of learning curves show."""
 
 
 def report_event_files(
@@ -86,7 +86,7 @@ def _metadata(logdir: Path) -> RunMetadata:
 
 
 def _fan_figures(results: Results, console: Console) -> list[Figure]:
-    """Return Fan's figures 1 to 4, none if the trials do not tell the settings that they show.
+    """Return Fan's figures 1 to 4, or none if the trials lack the settings that these show.
 
     Other people's trials need not be Fan's grid, so no title names his figures.
     """
@@ -101,6 +101,6 @@ def _fan_figures(results: Results, console: Console) -> list[Figure]:
 
 
 def _known(figure: Figure, known: set[str]) -> dict[str, Any]:
-    """Return what a figure selects, without settings that no trial tells, such as a dropout."""
+    """Return the settings that a figure selects by, without those that no trial has recorded."""
     where: Mapping[str, Any] = figure.options["where"]
     return {name: value for name, value in where.items() if name in known}

@@ -76,7 +76,7 @@ class Findings:
         self.provenance = provenance(run, results.completed if has_results else results.trials)
 
     def _with_known_kinds(self, study: Study) -> Study:
-        """Return `study` without what needs code of the user's that is not here."""
+        """Return `study` without the declarations whose code, the user's own, is not here."""
         known: dict[str, Any] = {}
         for what in ("figures", "tables", "claims"):
             problems = {declared.name: problem_of(declared) for declared in getattr(study, what)}
@@ -90,11 +90,11 @@ class Findings:
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether results depend on the seed, as those of an unknown study may."""
+        """Whether results depend on the seed; True for an unknown study, whose results may."""
         return self.study is None or self.study.stochastic
 
     def _leads(self) -> dict[str, Lead]:
-        """Return how far the best point of each data set is told apart; none without chance."""
+        """Return the lead of the best point by data set; none if the study is not stochastic."""
         found = leads(self.results, self.board) if self.is_stochastic else []
         return {lead.dataset: lead for lead in found}
 

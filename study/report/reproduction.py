@@ -40,7 +40,7 @@ _NO_RUN = "no run at the published budget yet"
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """A run of a report's study at the published budget, without settings of its own."""
+    """A run of a report's study at the published budget, with none of its settings changed."""
 
     folder: Path
     study: Study
@@ -125,8 +125,8 @@ def judge_runs(runs: Iterable[PublishedRun]) -> list[JudgedClaim]:
 def _whole_seeds(trials: pd.DataFrame) -> tuple[int, float]:
     """Return the number of complete seeds, and the median processor time of one in seconds.
 
-    A member of a fleet counts with its share of the time; what a trial did before it was resumed
-    counts with its training only. NaN if a trial does not say when it began.
+    A member of a fleet counts with its share of the time. A trial that was resumed counts with its
+    training seconds if these are more. NaN if a trial does not say when it began.
     """
     counts = trials.groupby("seed").size()
     whole = counts[counts == counts.max()].index
@@ -139,7 +139,7 @@ def _whole_seeds(trials: pd.DataFrame) -> tuple[int, float]:
 
 
 def _rounded_time(seconds: float) -> str:
-    """Return a duration to two digits or so: `4.6 h`, `28 min` or `9 s`; empty if it is NaN."""
+    """Return a duration to about two digits: `4.6 h`, `28 min` or `9 s`; empty if it is NaN."""
     if math.isnan(seconds):
         return ""
     if seconds < 60:
@@ -239,7 +239,7 @@ def _by_claim(table: pd.DataFrame) -> dict[str, str]:
 def write(judged: Sequence[JudgedClaim], runs: Sequence[PublishedRun], out: Path) -> list[Path]:
     """Write the page and the table into the folder `out` and return their paths.
 
-    `runs` are those that the claims were judged by.
+    `runs`: the runs by which the claims were judged.
     """
     out.mkdir(parents=True, exist_ok=True)
     table, page = out / TABLE, out / PAGE

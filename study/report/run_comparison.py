@@ -24,12 +24,12 @@ from study.report.console_table import print_table
 from study.report.text_tables import write_text_tables
 
 POINTS, DIFFERING, ONLY = "points.csv", "differing.csv", "only-in-one.csv"
-"""The files of a comparison; each is there as .md and .tex, too."""
+"""The files of a comparison; each is also written as .md and .tex."""
 
 _MAX_ROWS = 30
-"""Points in a printed table. The file has all."""
+"""The most points in a printed table; the file has all of them."""
 _MAX_LISTED = 3
-"""Points that only one run has, in print."""
+"""The most points that only one run has, in print."""
 
 
 def letters(count: int) -> list[str]:
@@ -132,7 +132,7 @@ def _point_table(
                 _seeds(row["paired"], row["first_seeds"], row["second_seeds"]),
             ]
         )
-    if not settings:  # one point, which no setting tells apart
+    if not settings:  # a single point, which no setting needs to name
         headers, rows = ["point", *headers], [["all trials", *row] for row in rows]
     return headers, rows
 

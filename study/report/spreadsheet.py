@@ -20,7 +20,7 @@ _QUANTITIES = (
     "train_seconds",
     "samples_per_second",
 )
-_MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384  # of Excel
+_MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384  # the limits of Excel
 
 
 def write_spreadsheet(

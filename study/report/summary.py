@@ -42,11 +42,11 @@ from study.tables.statistics import PREFIX
 
 _MAX_FAILURES = 10
 _MAX_ROWS = 30
-"""Rows of the printed leaderboard. The file has all."""
+"""The most rows of the printed leaderboard; the file has all of them."""
 _MAX_ROWS_OF_SEARCH = 10
-"""Of a search, whose rows are several lines long."""
+"""The same for a search, whose rows are several lines long."""
 _MAX_NAMES = 4
-"""Claims whose names stand below the reason why they and others have no verdict."""
+"""The most claims that are named below a reason why several claims have no verdict."""
 
 
 def summarize(
@@ -293,7 +293,7 @@ def _ranking(board: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _print_verdicts(
     judged: Sequence[tuple[Claim, Verdict]], console: Console, *, one_seed: bool
 ) -> None:
-    # A reason that several claims cannot be tested for is printed once.
+    # A reason why several claims cannot be tested is printed only once.
     shared = Counter(v.evidence for _, v in judged if v.verdict == NOT_TESTED)
     for evidence, claims in shared.items():
         if claims > 1:

@@ -11,10 +11,10 @@ from lenet.config import ConfigError
 
 
 def verdict_changes(earlier: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return a line for each claim of `earlier` whose verdict is another one in `now`.
+    """Return a line for each claim of `earlier` whose verdict differs in `now`.
 
-    Both map claims to verdicts. A claim that `now` lacks has changed. A claim that only `now` has
-    is new, and no change.
+    Both map claims to verdicts. A claim that `now` lacks counts as changed. A claim that only `now`
+    has is new, and does not count.
     """
     return [
         f"Changed: {claim} was {verdict}, and is {now.get(claim, 'not judged')} now"
@@ -26,7 +26,7 @@ def verdict_changes(earlier: Mapping[str, str], now: Mapping[str, str]) -> list[
 def read_verdicts(path: Path) -> dict[str, str]:
     """Read the verdict of each claim from the `claims.csv` of a report.
 
-    Raises: ConfigError if the file is missing or no such table.
+    Raises: ConfigError if the file is missing or is not such a table.
     """
     if not path.is_file():
         raise ConfigError(

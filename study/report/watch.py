@@ -20,7 +20,7 @@ from study.runs.collect import collect, tables_are_current
 from study.runs.run_folder import RunFolder
 
 SECONDS = 10
-"""Between two versions of the page."""
+"""Seconds between two versions of the page."""
 _MAX_RUNNING = 12
 
 
@@ -35,8 +35,8 @@ def watch(folder: RunFolder, path: Path, console: Console, seconds: float = SECO
     console.print(f"  Page: {path}")
     console.print(f"It is rewritten every {seconds:g} seconds, and reloads itself. Ctrl-C ends.")
     printed, looks_at_end = "", 0
-    # A search or a range test plans its last trials when all others have ended. So one look at
-    # the end is not enough.
+    # A search or a range test plans its last trials when all others have ended, so look a second
+    # time before calling it the end.
     while looks_at_end < 2:
         results = _current(folder)
         has_ended = _has_ended(folder, results)
@@ -66,7 +66,7 @@ def _has_ended(folder: RunFolder, results: Results) -> bool:
 
 
 def _progress(results: Results) -> dict[str, Any]:
-    """Return the fields of `Live` that tell how far the run is."""
+    """Return the fields of `Live` that describe the run's progress."""
     trials, objective = results.trials, results.objective
     ended = trials[trials["status"] != "unfinished"]
     started = trials[(trials["status"] == "unfinished") & trials["step"].notna()]

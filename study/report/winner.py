@@ -23,7 +23,7 @@ _GRID = "fan"
 def winner_lines(results: Results, directory: Path) -> list[str]:
     """Return the lines that name the best trial's model and the command that trains it again.
 
-    Of a run on several data sets, the best trial of each. No lines if no trial has finished, and no
+    A run on several data sets has a best trial on each. No lines if no trial has finished, and no
     command if a search has confirmed its best points. A run in a bucket has its models there.
     """
     ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
@@ -39,7 +39,7 @@ def winner_lines(results: Results, directory: Path) -> list[str]:
         model = Path(layout.TRIALS, str(winner["trial"]), layout.MODEL)
         if (directory / model).is_file():
             lines.append(f"Trained model of the best trial{on_dataset}: {model}")
-        if confirmed:  # the answer has the settings of a better one
+        if confirmed:  # the answer names the settings of a better trial
             continue
         if command := retrain_command(results, {k: winner[k] for k in settings_in(winner)}):
             lines += [f"To train the best trial{on_dataset} again, type", f"  {command}"]
@@ -59,7 +59,7 @@ def retrain_command(results: Results, settings: Mapping[str, Any]) -> str | None
         pinned = {name for name in (*results.run.choices, *study.dimensions) if name != "seed"}
         # Settings that still differ follow from the run's data set or from a search's space.
         for _ in range(2):
-            # A keyword of the user's own that this trial lacks belongs to another of its parts.
+            # A user keyword that this trial lacks belongs to a part that the trial does not use.
             set_here = [
                 name for name in sorted(pinned) if "." not in name or wanted.get(name) is not None
             ]

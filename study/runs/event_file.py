@@ -104,8 +104,8 @@ class EventFile:
 def thinned(records: Sequence[Record], length: RunLength | None = None) -> list[int]:
     """Return the indices of at most `MAX_EVENTS` evenly spaced records of a run of `length`.
 
-    They include the first record, and the last one of the whole run. Records that evaluated held-out
-    data can be rare, so at most as many of these are added.
+    They include the first record, and the last one of the whole run. Records that evaluated
+    held-out data can be rare, so at most as many of these are added.
     """
     evaluated = [i for i, record in enumerate(records) if _evaluated(record)]
     total = length.records if length else len(records)

@@ -16,7 +16,7 @@ def make(results: Results) -> pd.DataFrame:
     one per optimizer.
 
     Cells are means over seeds with 95% intervals. See `study.analysis.best_of_n` for the runs that
-    have one.
+    have this table.
     """
     curves = best_of_n(results)
     rows = []

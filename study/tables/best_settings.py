@@ -31,11 +31,11 @@ def make(
 ) -> pd.DataFrame:
     """Return the best learning rate for each combination of the settings `per`.
 
-    It has the highest mean validation accuracy over seeds at the last record. A learning rate with
-    diverged seeds comes after all without. The cells are means over seeds with 95%
-    intervals, or `-` if nothing was validated.
+    The best learning rate has the highest mean validation accuracy over seeds at the last record. A
+    learning rate with diverged seeds comes after all without. The cells are means over seeds with
+    95% intervals, or `-` if nothing was validated.
 
-    `published`: what a report has for each value of the last of `per`, in a column of its own.
+    `published`: what a report has for each value of the last setting of `per`, in an extra column.
     """
     check_names(results, settings=(*where, *per), quantities=_MEASURED)
     if "lr" in per:

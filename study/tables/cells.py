@@ -1,8 +1,8 @@
 """What all tables share: measuring the trials of a cell, and writing cells as text.
 
-A cell is a mean over seeds with its 95% interval. Other settings that vary are
-never averaged over: `split_by_other_settings` gives them their own columns. Diverged seeds are
-excluded from the mean, and the cell gives their number. Accuracies are in percent.
+A cell is a mean over seeds with its 95% interval. Other settings that vary are never averaged over:
+`split_by_other_settings` gives them their own columns. Diverged seeds are excluded from the mean,
+and the cell gives their number. Accuracies are in percent.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def measure(
 ) -> Measurement:
     """Measure a quantity (see `study.analysis.quantity.Quantity`) on trials of one point.
 
-    The record is the last one, or the one of exactly the step `step`. The mean is NaN if a seed was
-    not evaluated. A trial counts as diverged only from the step on at which it diverged.
+    Each trial is measured at its last record, or at the record of exactly `step`. The mean is NaN
+    if a seed was not evaluated. A trial counts as diverged only from the step at which it diverged.
     """
     records = results.records_of(trials["trial"]).sort_values("step")
     diverged = trials.loc[trials["status"] == "diverged", "trial"]
@@ -152,7 +152,7 @@ def format_workers(workers: int, trials: pd.DataFrame) -> str:
 def format_converged_repeats(trials: pd.DataFrame, column: str) -> str:
     """Return `format_repeats` of the trials that did not diverge, and how many did.
 
-    A trial that diverges ends early, so its seconds do not compare.
+    A trial that diverges ends early, so its seconds are not comparable.
     """
     diverged = trials["status"] == "diverged"
     if diverged.all():
@@ -168,7 +168,8 @@ def _with_diverged(text: str, diverged: int, total: int) -> str:
 def format_repeats(values: pd.Series, support: Support = NON_NEGATIVE) -> str:
     """Return the mean of one value per repeat, with its 95% interval.
 
-    An infinite value was not reached. Times, rates and their ratios are not negative.
+    An infinite value stands for a target that was not reached. Times, rates and their ratios are
+    not negative.
     """
     missed = sum(math.isinf(value) for value in values)
     if missed:

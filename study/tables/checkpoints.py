@@ -22,8 +22,8 @@ def make(
 ) -> pd.DataFrame:
     """Return a row for each of `steps` that a trial reached, a column per value of `columns`.
 
-    Cells are means over seeds with 95% intervals, of the trials with the settings
-    `where`, or `-` if a seed was not evaluated at this step.
+    Cells are means over seeds with 95% intervals, of the trials with the settings `where`, or `-`
+    if a seed was not evaluated at this step.
     """
     check_names(results, settings=(*where, columns), quantities=[quantity])
     selected = select(results.completed, where)

@@ -17,9 +17,8 @@ from study.analysis.wording import (
 def make(results: Results) -> pd.DataFrame:
     """Return a row per confirmed point, best first; empty if there is none.
 
-    It has the mean of the objective over the fresh seeds with its 95% interval,
-    the test accuracy, and the value (with its interval, if it is a mean) and rank of the point in
-    the search.
+    A row has the mean of the objective over the fresh seeds with its 95% interval, and the test
+    accuracy. It also has the point's rank and value in the search (with its interval, if a mean).
     """
     objective = search_objectives(results)[0]
     rows = []

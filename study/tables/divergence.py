@@ -23,7 +23,7 @@ def make(results: Results) -> pd.DataFrame:
     for optimizer, group in trials.groupby("optimizer"):
         rows.append(_row(str(optimizer), "all", group))
         by_rate = [rows for _, rows in group.groupby("lr")]
-        # The rates of a search are all different: one trial has no share.
+        # In a search, every trial has another rate, and a single trial has no share.
         if 1 < len(by_rate) < len(group):
             rates = [format_value(part["lr"].iloc[0]) for part in by_rate]
             rows += [_row(str(optimizer), *pair) for pair in zip(rates, by_rate, strict=True)]

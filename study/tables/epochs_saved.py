@@ -11,7 +11,7 @@ from study.analysis.search import trial_number
 
 
 def make(results: Results) -> pd.DataFrame:
-    """Return one row: trials by status, and epochs trained, without stopping, and to confirm.
+    """Return one row: trials by status, and the epochs trained, without stopping, and to confirm.
 
     Trials that diverged or failed end early with or without a scheduler, so they save nothing.
     """
@@ -21,7 +21,7 @@ def make(results: Results) -> pd.DataFrame:
         return pd.DataFrame()
     stopped = trials[trials["status"] == "stopped"]
     trained = float(trials["epoch"].sum())
-    # A trial that its number of steps ends has a fractional number of epochs.
+    # A trial that ends by its number of steps may end within an epoch.
     limits = stopped[["epochs", "steps"]].astype(float).fillna(math.inf)
     full_epochs = limits["epochs"].clip(upper=limits["steps"] * stopped["epoch"] / stopped["step"])
     saved = float((full_epochs - stopped["epoch"]).sum())

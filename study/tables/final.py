@@ -26,12 +26,11 @@ def make(
 ) -> pd.DataFrame:
     """Return a row per combination of `settings`, with `quantities` at the last record.
 
-    Cells are means over seeds with 95% intervals, of the trials with the settings
-    `where`. Rows are sorted by the first quantity, the best value
-    first; points that diverged with every seed come last.
+    Cells are means over seeds with 95% intervals, of the trials with the settings `where`. Rows are
+    sorted by the first quantity, best value first; points whose seeds all diverged come last.
 
-    `where_step`: take the record of this step instead of the last one, and omit points of which no
-    trial reached it, unless one diverged.
+    `where_step`: take the record of this step instead of the last one, and omit points without a
+    trial that reached it, unless a trial diverged.
     """
     check_names(results, settings=(*where, *settings), quantities=quantities)
     if not settings or not quantities:

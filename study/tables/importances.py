@@ -12,8 +12,8 @@ from study.analysis.wording import label
 def make(results: Results) -> pd.DataFrame:
     """Return a row per setting, as `study.analysis.importances` has them; empty if too few trials.
 
-    The importance is the mean over the seeds of fANOVA's forest; the range is theirs. `trials`
-    counts the finished trials that have the setting, over whose variance the share is.
+    The importance is the mean over the seeds of fANOVA's forest; the range is over the same seeds.
+    `trials` counts the finished trials that have the setting; the share is one of their variance.
     """
     return pd.DataFrame(
         [

@@ -14,9 +14,10 @@ from study.tables.cells import format_repeats, format_workers, setting_cells
 def make(results: Results) -> pd.DataFrame:
     """Return a row per baseline launcher, and per point that it and Ray both trained.
 
-    Both share a step in the same way. Cells are paired by repeat: means with 95% intervals.
+    Both use the same strategy to share a step. Cells are paired by repeat: means with 95%
+    intervals.
 
-    - `steps/s, ratio`: Ray's steps per second divided by the baseline's; 1 is no cost.
+    - `steps/s, ratio`: Ray's steps per second divided by the baseline's; 1 means no cost.
     - `processes and group, s more`: additional seconds to start the processes and their group.
       Ray itself, which starts once, is excluded, and so are starts that crashed.
     - `data, s more`: additional seconds to load the data. Ray's workers read the object store,

@@ -17,8 +17,8 @@ _PERCENT = (1.0, 5.0)
 def make(results: Results) -> pd.DataFrame:
     """Return a row per optimizer and point: the widths, in decades, within 1 and 5 % of the best.
 
-    `at least` marks a width that reached the lowest or the highest rate in some seed. Rows need
-    three learning rates.
+    `at least` marks a width that reached the lowest or the highest rate in some seed. A row needs
+    at least three learning rates.
     """
     if not is_compared(results):
         return pd.DataFrame()

@@ -19,8 +19,8 @@ def make_all(
 ) -> dict[str, tuple[Table, pd.DataFrame]]:
     """Return each table of the study with its declaration, by name.
 
-    A table to which no trial of this run belongs is omitted. So is one whose kind is the user's own
-    and fails, which a `note` says.
+    A table to which no trial of this run belongs is omitted. So is a table of the user's own kind
+    that fails; `note` gets the reason.
 
     Raises: ConfigError if a kind does not exist or does not take the options of its table.
     """

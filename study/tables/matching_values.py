@@ -1,4 +1,4 @@
-"""Table: which values of a setting give the accuracies that a report prints without the setting."""
+"""Table: which values of a setting, not named by a report, give the accuracies that it prints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make(
 
     A point is (settings, step, lowest %, highest %): an accuracy, or the range of a phrase such as
     "over 91 %". `given by` lists the values of `setting` with which the mean over seeds lies in the
-    range, or at most `within` percentage points beside it. `closest` is the value whose mean comes
+    range, or at most `within` percentage points outside it. `closest` is the value whose mean comes
     closest, with its mean and 95% interval in `measured %`. `difference` is measured minus
     published, in points; 0 inside a range.
 
@@ -83,7 +83,7 @@ def _compare(
 
 
 def _beside(percent: float, low: float, high: float) -> float:
-    """Return how far an accuracy lies outside the range, negative below it."""
+    """Return how far an accuracy lies outside the range: negative below it, 0 inside."""
     return min(percent - low, 0.0) + max(percent - high, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Table: optimizers compared, Fan's table 1 with its words turned into measured quantities."""
+"""Table: optimizers compared as in Fan's table 1, whose words become measured quantities."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def make(results: Results, *, optimizers: Sequence[str] = ("sgd", "adam")) -> pd
     """Return a row per metric with its definition, and a column per optimizer that was run.
 
     The metrics are over all points of learning rate and batch size. The first three are computed
-    for each seed over its trials that did not diverge, then averaged, with 95%
-    intervals. Accuracies are of the last record unless the definition differs. The standard
-    deviation is the sample's. A point with a larger share of diverged seeds than the best point's
-    does not come close to it. Empty if a scheduler stopped trials.
+    for each seed over its trials that did not diverge, then averaged, with 95% intervals.
+    Accuracies are from the last record unless the definition differs. Standard deviations are
+    sample standard deviations. A point with a larger share of diverged seeds than the best point
+    does not count as close to it. Empty if a scheduler stopped trials.
     """
     for name in optimizers:
         if name not in registry.OPTIMIZERS:
             raise ConfigError(unknown_name(name, registry.OPTIMIZERS, "optimizer"))
     selected = results.completed[results.completed["optimizer"].isin(list(optimizers))]
-    # A trial that a scheduler stopped has no last record, and its curve is no whole one.
+    # A trial that a scheduler stopped has neither a last record nor a whole curve.
     if selected.empty or (selected["status"] == "stopped").any():
         return pd.DataFrame()
     rows = []
@@ -97,8 +97,8 @@ def _metrics(results: Results, trials: pd.DataFrame) -> dict[str, str]:
 def _curves(results: Results, trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row per trial with features of its validation curve, accuracies in [0, 1].
 
-    `near`: epoch of the first record within a point of the `best`. `fall`: largest fall from one
-    record to the next, NaN if there is only one record.
+    `near`: epoch of the first record within a percentage point of the `best`. `fall`: largest fall
+    from one record to the next, NaN if there is only one record.
     """
     rows = []
     validated = results.records.dropna(subset="validation_accuracy").sort_values("step")

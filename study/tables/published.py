@@ -38,8 +38,8 @@ def make(
 
     `measured %` is the mean over seeds with its 95% interval, or `not run`.
     `difference` is measured minus published, in percentage points. `within interval` is whether the
-    published accuracy lies in the interval; one seed has no interval. Each heading in `beside` is
-    one more column, of the trials with its settings instead of `where`.
+    published accuracy lies in the interval; one seed has no interval. Each heading in `beside` adds
+    a column for the trials with its settings instead of `where`.
 
     By default, the accuracy is the test accuracy at the record with the best validation accuracy:
     the reports select the best epoch on data that they do not name.

@@ -1,4 +1,4 @@
-"""Table: where the loss of each ramp is lowest, and what a report says of it."""
+"""Table: where the loss of each ramp is lowest, and what a report says about it."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def make(
     smoothing: float,
     published: Published,
 ) -> pd.DataFrame:
-    """Return three rows per ramp: read at `points` places, the same smoothed, and at all records.
+    """Return three rows per ramp: read at `points` records, the same smoothed, and at all records.
 
     A row has the lowest `quantity` with its step and learning rate, what the rule "one order below"
-    suggests, and the `published` minimum and learning rate. Cells are means over seeds with 95%
-    intervals, of learning rates geometric ones.
+    suggests, and the `published` minimum and learning rate. Cells are means over seeds (geometric
+    means for learning rates) with 95% intervals.
     """
     check_names(results, columns=[quantity])
     selected = ramp_trials(results)
     if selected.empty:
         return pd.DataFrame()
     rows = []
-    # A run of an earlier version lacks settings that did not exist then.
+    # Runs of earlier versions lack the settings that were added later.
     ramp = [name for name in ("optimizer", "schedule", "lr", *RAMP_SETTINGS) if name in selected]
     for prefix, trials in split_by_other_settings(results, selected, ramp):
         for optimizer, group in trials.groupby("optimizer"):

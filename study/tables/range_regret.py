@@ -15,9 +15,9 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
     """Return a row per ramp and rule, a column per optimizer; empty without verification.
 
     Cells are points of validation accuracy lost at the rule's learning rate, compared with the best
-    of all trained learning rates: means over seeds, paired, with 95% intervals. The
-    last row names the best learning rate. As the highest of several means it is slightly too high
-    by chance, and so is each regret.
+    of all trained learning rates: means over seeds, paired, with 95% intervals. The last row names
+    the best learning rate. Its accuracy, as the highest of several means, is slightly too high by
+    chance, and so is each regret.
     """
     check_names(results, columns=[quantity])
     rows: dict[tuple[str, str], dict[str, str]] = {}

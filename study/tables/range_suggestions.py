@@ -27,15 +27,15 @@ def make(
 ) -> pd.DataFrame:
     """Return a row per ramp and rule, for the ramps with the settings `where`.
 
-    It has the geometric mean over seeds with its 95% interval, or what the rule says instead. The
-    note says why, or why the suggestion is not to be trusted.
+    A row has the geometric mean over seeds with its 95% interval, or what the rule says instead.
+    The note says why it gives no learning rate, or why its suggestion is not to be trusted.
     """
     check_names(results, settings=where, columns=[quantity])
     selected = select(ramp_trials(results), where)
     if selected.empty:
         return pd.DataFrame()
     rows = []
-    # A run of an earlier version lacks settings that did not exist then.
+    # Runs of earlier versions lack the settings that were added later.
     ramp = [name for name in ("optimizer", "schedule", "lr", *RAMP_SETTINGS) if name in selected]
     for prefix, trials in split_by_other_settings(results, selected, ramp):
         for optimizer, group in trials.groupby("optimizer"):

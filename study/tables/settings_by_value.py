@@ -22,8 +22,8 @@ def make(
 ) -> pd.DataFrame:
     """Return a row per value of the setting `rows`, a column per value of `columns`.
 
-    Cells are means of `quantity` over seeds at the last record, with 95% intervals,
-    of the trials with the settings `where`, or `-` for a combination without a result.
+    Cells are means of `quantity` over seeds at the last record, with 95% intervals, of the trials
+    with the settings `where`, or `-` for a combination without a result.
     """
     check_names(results, settings=(*where, rows, columns), quantities=[quantity])
     selected = select(results.completed, where)

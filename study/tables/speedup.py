@@ -12,9 +12,9 @@ from study.tables.cells import format_repeats, format_workers, setting_cells
 def make(results: Results, *, weak: bool, target: float = 0.95) -> pd.DataFrame:
     """Return a row per point of Ray's workers in strong or weak scaling.
 
-    Cells are means over repeats with 95% intervals. Rates use the mean step after
-    the warm-up; the median step has its own column. `target` is a validation accuracy in [0, 1];
-    the time to reach it excludes start-up, evaluation and the warm-up.
+    Cells are means over repeats with 95% intervals. Rates use the mean step after the warm-up; the
+    median step has its own column. `target` is a validation accuracy in [0, 1]; the time to reach
+    it excludes start-up, evaluation and the warm-up.
 
     Empty if the run has only one worker.
     """

@@ -18,10 +18,10 @@ _HEADINGS = {
 def make(results: Results) -> pd.DataFrame:
     """Return a row per launcher and number of workers.
 
-    Cells are means in seconds over launches, with 95% intervals. `processes` is the
-    time until the first worker runs, including its imports. A launch starts once for all points
-    that it trains. Ray itself starts once for all launches of a session, so a run that was never
-    resumed has one measurement of it. A start whose time a crash lost is excluded.
+    Cells are means in seconds over launches, with 95% intervals. `processes` is the time until the
+    first worker runs, including its imports. A launch starts once for all points that it trains.
+    Ray itself starts once for all launches of a session, so a run that was never resumed has one
+    measurement of it. A start is excluded if a crash lost its time.
     """
     trials = scaling_trials(results)
     if trials.empty:

@@ -1,10 +1,9 @@
-"""The tables of statistics, which every run has that they apply to. `docs/statistics.md` has their
-definitions."""
+"""The tables of statistics: a run has those that apply to it. `docs/statistics.md` defines them."""
 
 from search_spaces.study import Table
 
 PREFIX = "statistics-"
-"""With which the names of these tables begin."""
+"""The prefix of the names of these tables."""
 
 STATISTICS = tuple(
     Table(name=PREFIX + kind.replace("_", "-"), kind=kind, title=title)

@@ -16,8 +16,8 @@ def make(results: Results, *, predicted: Sequence[int] = (4, 8)) -> pd.DataFrame
     """Return a row per measured workload, then rows for numbers of workers that were not run.
 
     Measured workloads are those that the model was fitted on, then those held out. The numbers of
-    workers `predicted` have the batches of one worker and a processor each. Cells are means over
-    repeats, to each of which the model is fitted separately, with 95% intervals. The
+    workers in `predicted` have the batches of one worker, and a processor per worker. The model is
+    fitted to each repeat separately, and cells are means over repeats with 95% intervals. The
     median step has its own column.
 
     Empty if there are too few measurements to fit. Predictions that the fits do not determine are

@@ -18,8 +18,8 @@ def make(results: Results) -> pd.DataFrame:
     - `communication`: of the main strategy and of the other, in ms per step. It is what the
       backward pass does not hide, and includes the wait for the slowest worker.
 
-    A process of `nn.DataParallel` was not launched by Ray, and times no communication. It is
-    compared with Ray's workers.
+    `nn.DataParallel` runs in one process that Ray has not launched, and its communication is not
+    timed. It is compared with Ray's workers.
     """
     trials = scaling_trials(results)
     if trials.empty:

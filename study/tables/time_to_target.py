@@ -13,7 +13,7 @@ from study.analysis.workloads import is_compared
 from study.tables.cells import setting_cells
 
 TIMES = ("train_seconds", "epoch")
-"""What is counted as time. Seconds compare only between trials that had the machine alike."""
+"""The columns that count as time. Seconds compare only between trials in equal conditions."""
 
 
 def make(results: Results) -> pd.DataFrame:

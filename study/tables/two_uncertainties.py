@@ -15,8 +15,8 @@ from study.tables.cells import setting_cells
 def make(results: Results) -> pd.DataFrame:
     """Return a row for the best point of each optimizer on each data set, in percent.
 
-    Left out are points with diverged seeds, results without a test accuracy, and data sets whose
-    number of test images is not known.
+    Points with diverged seeds, results without a test accuracy, and data sets with an unknown
+    number of test images are left out.
     """
     if not is_compared(results) or results.trials["test_accuracy"].isna().all():
         return pd.DataFrame()

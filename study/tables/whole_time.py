@@ -28,8 +28,8 @@ def make(results: Results) -> pd.DataFrame:
 
     Cells are means over repeats with 95% intervals, of the narrowest net with the smallest batch.
     `T` is `total_seconds` (see `study.analysis.speedup`), and `v` is steps per second from the mean
-    step after the warm-up. Diverged trials end early and are in no time. A trial whose T is unknown
-    because an earlier attempt trained a part is in no time, either.
+    step after the warm-up. Diverged trials end early and are excluded from all times. So are trials
+    whose T is unknown because an earlier attempt trained part of them.
 
     Empty for runs that did not measure T.
     """

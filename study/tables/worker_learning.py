@@ -21,10 +21,11 @@ _HEADINGS = {
 def make(results: Results) -> pd.DataFrame:
     """Return a row per number of Ray's workers and point of strong scaling.
 
-    Cells are the last record's loss and accuracy minus those of one worker in the same repeat:
-    means over repeats with 95% intervals, and the largest difference of the
-    validation loss. Several workers sum in a different order, and training amplifies rounding
-    errors, so single repeats drift apart in either direction.
+    Cells are differences: the last record's loss and accuracy minus the values of one worker in the
+    same repeat. They are means over repeats with 95% intervals, and the largest difference of the
+    validation loss.
+    Several workers sum in a different order, and training amplifies rounding errors, so single
+    repeats drift apart in either direction.
 
     Trials that diverged or were not evaluated at the last record have no difference.
     """

@@ -19,9 +19,9 @@ from study.tables.cells import format_converged_repeats, format_workers, setting
 def make(results: Results, *, published: Mapping[int, float]) -> pd.DataFrame:
     """Return a row per processor and number of Ray's workers, measured or published.
 
-    `published`: seconds by number of GPUs. Measured seconds are means over repeats with
-    their 95% interval, for each value of other settings that vary. As in the reports, they are the
-    seconds of all training steps: they include the warm-up and exclude start-up and evaluation.
+    `published`: seconds by number of GPUs. Measured seconds are means over repeats with their 95%
+    interval, for each value of other settings that vary. As in the reports, they are the seconds of
+    all training steps: they include the warm-up and exclude start-up and evaluation.
     """
     trials = ray_trials(smallest_workload(scaling_trials(results)))
     if trials.empty:

@@ -1,7 +1,8 @@
 """Log the complete trials of a run to trackers, each trial once.
 
-Trials are read from the run's folder, where all commands leave them alike: packed or not, on one
-worker or several, in a folder or a bucket. Each notes where it has been logged.
+Trials are read from the run's folder. All commands leave them there in the same form, whether they
+were packed or not, trained by one worker or several, in a folder or a bucket. A note in a trial's
+state says where it has been logged.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from study.tracking.tracker import LoggedTrial, Moment, open_tracker, without_pa
 _PAUSE = 20.0
 """seconds between two looks for trials that have ended"""
 _SECONDS = "seconds/train"
-"""The tag of the seconds of training, which event files tell by the time of an event."""
+"""The tag of the training seconds, which event files hold only as the time of an event."""
 _LONGEST_REASON = 160
-"""characters of an error of a tracker's library, which may fill a screen"""
+"""the most characters of an error from a tracker's library, which could fill a screen"""
 
 
 @contextlib.contextmanager
 def logged_while_training(folder: RunFolder, trackers: Sequence[str]) -> Iterator[None]:
     """Log trials soon after they end, while the block trains them.
 
-    Says nothing: `log_trials` after the block logs the rest, and tells why if it cannot.
+    Prints nothing: `log_trials`, called after the block, logs the rest, or says why it cannot.
     """
     if not trackers:
         yield
@@ -45,8 +46,8 @@ def logged_while_training(folder: RunFolder, trackers: Sequence[str]) -> Iterato
 
     def log_again_and_again() -> None:
         elapsed = 0.0
-        # Looking costs a request per trial of a run in a bucket, and minutes where a server is not
-        # there.
+        # For a run in a bucket, each look costs a request per trial. It takes minutes if a server
+        # is unreachable.
         while not ended.wait(max(_PAUSE, 10 * elapsed)):
             began = time.monotonic()
             log_trials(folder, trackers)
@@ -64,8 +65,8 @@ def logged_while_training(folder: RunFolder, trackers: Sequence[str]) -> Iterato
 def log_trials(folder: RunFolder, trackers: Sequence[str]) -> list[str]:
     """Log the complete trials of a run that a tracker does not have yet.
 
-    Returns: a line for each of the `trackers`: what was logged, or why not. Nothing is lost where a
-    tracker fails, because its trials can be logged later.
+    Returns: a line for each of the `trackers`: what was logged, or why not. If a tracker fails,
+    nothing is lost, because its trials can be logged later.
     """
     return [_log(folder, name) for name in trackers]
 
@@ -83,7 +84,7 @@ def _log(folder: RunFolder, name: str) -> str:
         for planned, trial, state in folder.map_trials(lambda p, t: (p, t, t.state())):
             if state.get("status") not in COMPLETE:
                 continue
-            if place in state.get("logged", ()):  # before its records, which take long to read
+            if place in state.get("logged", ()):  # before reading its records, which is slow
                 known += 1
                 continue
             if not (records := trial.records()):
@@ -100,7 +101,7 @@ def _log(folder: RunFolder, name: str) -> str:
             )
             trial.note_logged(place)
             logged += 1
-    except Exception as error:  # of a library, a server or a disk: the run itself is safe
+    except Exception as error:  # a library, a server or a disk failed; the run itself is safe
         so_far = f" after {_trials(logged)}" if logged else ""
         return f"Not logged to {name}{so_far} ({_reason(error)}): {later}."
     before = f", {known} before" if known else ""
@@ -142,7 +143,7 @@ def _tags(
 
 
 def _curve(records: Sequence[Record], state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `LoggedTrial` that tell the curve and when it was trained.
+    """Return the fields of `LoggedTrial` for the curve and the times of the training.
 
     A trial that was interrupted counts as trained without a break, until it ended.
     """

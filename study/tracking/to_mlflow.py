@@ -9,9 +9,9 @@ import os
 from study.tracking.tracker import LoggedTrial, without_password
 
 _METRICS_PER_REQUEST = 1_000
-"""The most that a server takes."""
+"""The most metrics that a server accepts in one request."""
 _RETRIES = "2"
-"""MLflow itself retries seven times, for minutes, before it says that a server is not there."""
+"""By default, MLflow retries seven times, for minutes, before it reports an unreachable server."""
 
 
 class MlflowTracker:
@@ -21,7 +21,7 @@ class MlflowTracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _RETRIES)
         from mlflow.tracking import MlflowClient
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes a database
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs how it makes a database
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", project)
         self._client = MlflowClient()
         known = self._client.get_experiment_by_name(name)
@@ -32,8 +32,8 @@ class MlflowTracker:
         from mlflow.entities import Metric, Param
 
         client = self._client
-        # It may be here without a note in its folder: another process logs the run, too, or one
-        # ended before it wrote the note.
+        # MLflow may have the trial without a note in the run's folder: another process logs the
+        # run, too, or one ended before it wrote the note.
         if client.search_runs(
             [self._experiment],
             f"tags.trial = '{trial.id}' and attributes.status = 'FINISHED'",
@@ -58,7 +58,7 @@ class MlflowTracker:
                 batch = metrics[first : first + _METRICS_PER_REQUEST]
                 client.log_batch(run.info.run_id, metrics=batch)
             client.set_terminated(run.info.run_id, end_time=round(1000 * trial.ended))
-        except BaseException:  # Ctrl-C, too: a part of a trial must not stay
+        except BaseException:  # also Ctrl-C: no partial trial must remain
             with contextlib.suppress(Exception):
                 client.delete_run(run.info.run_id)
             raise

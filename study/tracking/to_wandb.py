@@ -11,7 +11,7 @@ from study.tracking.tracker import WANDB_DISABLED, LoggedTrial
 
 
 class WandbTracker:
-    """A project of Weights & Biases; each trial is a run in it, and a run of ours is a group."""
+    """A project of Weights & Biases: each trial is a W&B run, each run of ours a group of them."""
 
     def __init__(self, project: str) -> None:
         settings = wandb.setup().settings

@@ -1,4 +1,4 @@
-"""What a tracker is: a service that keeps the trials of many runs, and what it gets of a trial."""
+"""The interface of a tracker, a service that keeps trials of many runs, and the data it gets."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from study.report.page import hardware, range_test, search
 
 
 def describe_figures(findings: Findings) -> list[dict[str, Any]]:
-    """Return the figures that this kind of run has beside curves and final values."""
+    """Return the figures that this kind of run has besides curves and final values."""
     results = findings.results
     figures: Iterable[dict[str, Any]] = ()
     if is_scaling(results):

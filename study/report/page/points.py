@@ -29,7 +29,7 @@ _RECORDED = (
     "test_accuracy",
     "samples_per_second",
 )
-"""The columns of the records that the page holds, beside all that a model observed."""
+"""The columns of the records that the page holds, besides everything that a model observed."""
 
 
 def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _settings(results: Results, board: pd.DataFrame) -> list[str]:
 
 
 def _ranked(board: pd.DataFrame, settings: list[str]) -> dict[str, list[Any]]:
-    """Return the columns of the leaderboard; of the settings alone if it has no rows."""
+    """Return the columns of the leaderboard; only the settings' columns if it has no rows."""
     if board.empty:
         return {name: [] for name in settings}
     return {
@@ -113,7 +113,7 @@ def _records(results: Results, names: list[str]) -> dict[str, Any]:
     records = results.records[results.records["trial"].isin(order)]
     records = records.assign(_order=records["trial"].map(order)).sort_values(["_order", "step"])
     counts = records.groupby("_order", sort=True).size()
-    # Observed numbers, and metrics of the user's own.
+    # Observed numbers, and the user's own metrics.
     others = [str(n) for n in results.records if n not in Record.__dataclass_fields__]
     others.remove("trial")
     shown = [n for n in (*_RECORDED, *others) if n in records and records[n].notna().any()]

@@ -31,21 +31,21 @@ _SCRIPTS = ("data", "scales", "inspect", "plot", "curves", "bars", "tables", "pa
 
 @dataclass(frozen=True)
 class Live:
-    """How far a run is whose page is written again and again."""
+    """The progress of a run that still trains, while its page is written again and again."""
 
     seconds: float
-    """after which the page reloads itself"""
+    """interval at which the page reloads itself"""
     ended: int
     planned: int
     running: Sequence[str]
-    """what some trials that have not ended have reached"""
+    """how far some of the unfinished trials have come"""
     summary: str
 
 
 def write_page(runs: Sequence[Findings], path: Path, live: Live | None = None) -> Path:
     """Write one page about `runs`, at least one, and return its `path`.
 
-    `live`: of a run that is still training.
+    `live`: the progress of a run that is still training.
 
     The page holds its style, its script and all numbers that it draws. It loads nothing.
 
@@ -83,7 +83,7 @@ def _asset(name: str) -> str:
 
 
 def _as_script(document: Any) -> str:
-    """Return JSON that no text in it can end the script element of."""
+    """Return JSON in which no text can end the page's script element."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
@@ -138,7 +138,7 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
 
 
 def _untested(findings: Findings) -> list[dict[str, Any]]:
-    """Return each reason for which claims are not tested, with these claims."""
+    """Return each reason why claims are not tested, with these claims."""
     by_reason: dict[str, list[Claim]] = {}
     for claim, verdict in findings.judged:
         if verdict.verdict == NOT_TESTED:
@@ -179,7 +179,7 @@ def _hardware(findings: Findings) -> dict[str, Any] | None:
 
 
 def _study_name(name: str) -> str:
-    """Return the name of a run's study; of the user's own, the path that leads to it."""
+    """Return the name of a run's study, or the path that leads to the user's own study."""
     return search_spaces.find(name).name if kept.is_in_memory(name) else name
 
 
