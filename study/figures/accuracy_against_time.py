@@ -55,11 +55,10 @@ def draw(
     single = {name: results.values_of(name)[0] for name in (colour, marker) if name not in marks}
     marks = marks.assign(**single)
     trials = results.completed[results.completed["status"] != "diverged"]
-    omitted = len(results.trials) - len(trials)
     footer = [
         provenance(results.run, trials) + ".",
         _note(results, marks, above),
-        *style.omission(omitted, len(results.trials), "diverged, failed or unfinished"),
+        *style.omission(results.trials, trials, "diverged, failed or unfinished"),
     ]
     with style.styled():
         figure, (axes,) = style.panels(1)

@@ -150,11 +150,11 @@ def draw(results: Results, title: str, options: Options) -> dict[str, Figure]:
     for suffix, values, inside in style.by_combination(trials, others):
         where = {**options.where, **{name: inside[name].iloc[0] for name in others}}
         planned = select(results.trials, where)
-        unfinished = len(planned) - len(select(results.completed, where))
+        shown = select(results.completed, where)
         notes = options.notes(results)
         if inside["seed"].nunique() > 1:
             notes.append("Lines are means over seeds.")
-        notes += style.omission(unfinished, len(planned), "failed or unfinished")
+        notes += style.omission(planned, shown, "failed or unfinished")
         with style.styled():
             figures[suffix] = _figure(results, inside, title + values, notes, options)
     return figures

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -208,10 +210,11 @@ def outline_entry(text: str) -> Patch:
 def add_band(ax: Axes, at: Any, low: Any, high: Any, color: Any, *, outlined: bool = False) -> None:
     """Draw a band, filled, or outlined where filled bands of the same color lie below it."""
     if outlined:
-        look = {"fc": "none", "ec": color, "ls": ":", "lw": 0.9, "alpha": 0.8}
+        # The outline of `fill_between` would close the band by a vertical line at either end.
+        edges = [np.column_stack([at, edge]) for edge in (low, high)]
+        ax.add_collection(LineCollection(edges, colors=[color], ls=":", lw=0.9, alpha=0.8))
     else:
-        look = {"fc": color, "lw": 0, "alpha": BAND_ALPHA}
-    ax.fill_between(at, low, high, **look)
+        ax.fill_between(at, low, high, fc=color, lw=0, alpha=BAND_ALPHA)
 
 
 def separate(axes: Axes, lines: Sequence[Line2D]) -> bool:
@@ -265,9 +268,17 @@ def spread(count: int) -> list[float]:
     return [(0.5 + place * (math.sqrt(5) - 1) / 2) % 1 - 0.5 for place in range(count)]
 
 
-def omission(omitted: int, total: int, reasons: str) -> list[str]:
-    """Return the footer line on trials that a figure leaves out, or none if there are none."""
-    return [f"Not shown: {omitted} of {pluralize(total, 'trial')} ({reasons})."] if omitted else []
+def omission(planned: pd.DataFrame, shown: pd.DataFrame, reasons: str) -> list[str]:
+    """Return the footer line on trials that a figure leaves out, or none if there are none.
+
+    planned, shown: rows of `trials`. `reasons` is why a trial that has begun may be left out.
+    """
+    omitted = planned[~planned["trial"].isin(shown["trial"])]
+    if omitted.empty:
+        return []
+    if "started" in omitted and omitted["started"].isna().all():
+        reasons = "not trained yet"
+    return [f"Not shown: {len(omitted)} of {pluralize(len(planned), 'trial')} ({reasons})."]
 
 
 def finish(

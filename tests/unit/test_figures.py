@@ -129,6 +129,21 @@ def test_footer_states_provenance_and_omissions() -> None:
     assert "Not shown: 1 of 24 trials (failed or unfinished)." in flat
 
 
+@pytest.mark.parametrize(
+    ("begun", "reason"), [(False, "not trained yet"), (True, "failed or unfinished")]
+)
+def test_footer_tells_trials_to_come_from_those_that_were_cut_short(
+    begun: bool, reason: str
+) -> None:
+    results = made_up_run(seeds=2, status={"sgd_lr0.1_batch32_seed1": "unfinished"})
+    is_finished = results.trials["status"] == "finished"
+    started = results.trials["status"].where(is_finished | begun).astype(object)
+    trials = results.trials.assign(started=started)
+    found = Results(run=results.run, trials=trials, records=results.records)
+    text = written_on(draw_fan(found)).replace("\n", " ")
+    assert f"Not shown: 1 of 24 trials ({reason})." in text
+
+
 # Runs that ended early
 
 
