@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from lenet.seeds import stream_seed
+from lenet.seeds import seed_torch, stream_seed
 
 _MAX_READERS = 8
 
@@ -151,7 +151,7 @@ class _Items(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         seed, index = key
-        torch.default_generator.manual_seed(seed)
+        seed_torch(seed)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         inputs, target = self._dataset[index]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+
+import torch
 
 
 def stream_seed(seed: int, *purpose: str | int) -> int:
@@ -12,3 +15,20 @@ def stream_seed(seed: int, *purpose: str | int) -> int:
     """
     text = "/".join(map(str, (seed, *purpose)))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
+
+
+def seed_torch(seed: int) -> None:
+    """Seed torch's global generators, of the CPU and of all GPUs.
+
+    As `torch.manual_seed`, which formats a stack trace if there is no GPU: a fifth of the time that
+    it takes to build a small net.
+    """
+    if _has_gpu():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    return torch.cuda.is_available()

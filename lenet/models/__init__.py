@@ -12,6 +12,7 @@ from torch import nn
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig
 from lenet.loading import describe_failure, load_object, place_of
+from lenet.seeds import seed_torch
 
 
 def build_model(
@@ -61,7 +62,7 @@ def build_model(
         )
     keywords = _select_keywords(name, model_class, offered, own or {})
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` seeds GPUs too
+        seed_torch(seed)
         try:
             model = model_class(**keywords)
         except ConfigError:

@@ -28,8 +28,8 @@ def verdict(
     """Judge whether the rule "one order below" suggests a learning rate within `factor` of `lr`.
 
     The rule reads `quantity` along the ramp, at all records (`study.analysis.range_test`) or at
-    `points` records, smoothed by `smoothing` (`study.analysis.ramp_minimum`). If `lr` is None,
-    judge whether the ramp has no true minimum; with an infinite `factor`, whether it has one.
+    `points` records, optionally smoothed (`study.analysis.ramp_minimum`). If `lr` is None, judge
+    whether the ramp has no true minimum; with an infinite `factor`, whether it has one.
     """
     trials = evidence.measure(where, quantity, END)
     if trials.empty:

@@ -212,7 +212,10 @@ def add_band(ax: Axes, at: Any, low: Any, high: Any, color: Any, *, outlined: bo
     if outlined:
         # The outline of `fill_between` would close the band by a vertical line at either end.
         edges = [np.column_stack([at, edge]) for edge in (low, high)]
-        ax.add_collection(LineCollection(edges, colors=[color], ls=":", lw=0.9, alpha=0.8))
+        # Below the lines, as filled bands are.
+        outline = LineCollection(edges, colors=[color], ls=":", lw=0.9, alpha=0.8, zorder=1)
+        ax.add_collection(outline)
+        ax.autoscale_view()
     else:
         ax.fill_between(at, low, high, fc=color, lw=0, alpha=BAND_ALPHA)
 
@@ -276,7 +279,8 @@ def omission(planned: pd.DataFrame, shown: pd.DataFrame, reasons: str) -> list[s
     omitted = planned[~planned["trial"].isin(shown["trial"])]
     if omitted.empty:
         return []
-    if "started" in omitted and omitted["started"].isna().all():
+    has_begun = omitted["status"] != "unfinished"
+    if "started" in omitted and not (has_begun | omitted["started"].notna()).any():
         reasons = "not trained yet"
     return [f"Not shown: {len(omitted)} of {pluralize(len(planned), 'trial')} ({reasons})."]
 

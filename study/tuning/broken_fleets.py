@@ -28,8 +28,8 @@ def regroup(
 ) -> tuple[list[PlannedTrial], list[str]]:
     """Plan the unfinished trials of broken fleets again, from their last checkpoint.
 
-    A fleet that ran out of memory is divided in two. The trials of any other broken fleet go on
-    alone, so that one bad trial takes no other down.
+    A fleet of four or more that ran out of memory is divided in two. The trials of any other broken
+    fleet go on alone, so that one bad trial takes no other down.
 
     Returns: the trials, and a line about each fleet.
     """

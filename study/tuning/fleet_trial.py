@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -71,13 +72,15 @@ class FleetTrial(Trial):
         for config in configs.values():
             know_directions(config.metrics or ())
         folders = {name: TrialFolder.in_run(self._home, name) for name in configs}
-        are_complete = _for_all(folders.values(), lambda folder: folder.complete)
-        complete = {name for name, done in zip(folders, are_complete, strict=True) if done}
+        complete: set[str] = set()
         stopped_at: dict[str, int] = {}
-        for name in complete:
-            records_so_far = folders[name].records()
+        for name, ended in zip(folders, _for_all(folders.values(), _read_if_ended), strict=True):
+            if ended is None:
+                continue
+            complete.add(name)
+            records_so_far, is_stopped = ended
             self._reports.append({"name": name, **self._report(records_so_far, None, 0)})
-            if folders[name].stopped:
+            if is_stopped:
                 stopped_at[name] = records_so_far[-1].step
         if len(complete) == len(configs):
             return
@@ -158,7 +161,10 @@ class FleetTrial(Trial):
         for member in unsaved:
             log_progress(member.name, member.records, self._objectives[0])
         kept = self._members_with_kept_models(unsaved)
-        _for_all(unsaved, lambda member: self._save(member, keep_model=member in kept))
+        # Those with models first: if one cannot be saved, the next best must not be complete yet.
+        _for_all(kept, lambda member: self._save(member, keep_model=True))
+        others = [member for member in unsaved if member not in kept]
+        _for_all(others, lambda member: self._save(member, keep_model=False))
         # Written after the records, so no record before the checkpoint can be missing. If the
         # worker dies before this, a resumed fleet continues from the previous checkpoint. That one
         # still holds the members that have ended since, so the fleet trains them again.
@@ -195,10 +201,27 @@ class FleetTrial(Trial):
             member.folder.save(member.records, None, member.run.length)
 
 
+def _read_if_ended(folder: TrialFolder) -> tuple[list[Record], bool] | None:
+    """Return the records of a complete trial and whether it was stopped; else None."""
+    return (folder.records(), folder.stopped) if folder.complete else None
+
+
 def _for_all(items: Iterable[Item], action: Callable[[Item], Result]) -> list[Result]:
     """Call `action` with every item, in several threads, and return the results in order.
 
-    Raises: the error of the first item whose call failed, once all calls that began have ended.
+    After an error no further item is begun, and the error of the first such item is raised: each
+    call may have waited as long as `study.runs.retrying.patience` allows.
     """
+    failed = threading.Event()
+
+    def call(item: Item) -> Result:
+        if failed.is_set():  # items begin in order, so the error of an earlier one is raised
+            raise CancelledError
+        try:
+            return action(item)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(_WRITERS) as writers:
-        return list(writers.map(action, items))
+        return list(writers.map(call, items))

@@ -11,6 +11,7 @@ from study.cluster.datasets import share
 from study.runs.fleet_checkpoint import FleetCheckpoint
 from study.runs.local import LocalPath
 from study.runs.trial_folder import TrialFolder
+from study.tuning import fleet_trial
 from study.tuning.fleet_trial import FleetTrial
 from study.tuning.suggester import InOrder, tune_config
 from tests.comparison import same
@@ -119,6 +120,18 @@ def test_of_members_that_end_together_only_the_best_leaves_a_model(begin, tmp_pa
     best = max(("adam", "sgd"), key=accuracy.__getitem__)
     # `brief` ended before them, when nobody knew how they would end.
     assert {name for name in CONFIGS if trial(tmp_path, name).has_model()} == {best, "brief"}
+
+
+def test_after_an_error_no_further_member_is_saved() -> None:
+    begun = []
+
+    def save(member: int) -> None:
+        begun.append(member)
+        raise OSError(f"member {member}")
+
+    with pytest.raises(OSError, match="member"):
+        fleet_trial._for_all(range(1_000), save)
+    assert len(begun) <= fleet_trial._WRITERS
 
 
 def test_no_member_leaves_a_model_that_nobody_keeps(begin, tmp_path):

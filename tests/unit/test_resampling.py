@@ -23,8 +23,10 @@ def test_the_numbers_of_rliable_s_own_test() -> None:
 
 
 def test_the_intervals_are_those_that_rliable_computed() -> None:
-    """Tuned Adam and SGD of docs/results/fan, by rliable 1.2.0 with arch 7.2.0, which cannot be
-    installed beside our own dependencies: `library.get_interval_estimates` with 20,000 resamples.
+    """Tuned Adam and SGD of an earlier run of fan, by rliable 1.2.0 with arch 7.2.0.
+
+    They cannot be installed beside our dependencies: `library.get_interval_estimates` with 20,000
+    resamples.
     """
     adam = np.array(
         [
