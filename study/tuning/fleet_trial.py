@@ -74,7 +74,9 @@ class FleetTrial(Trial):
         folders = {name: TrialFolder.in_run(self._home, name) for name in configs}
         complete: set[str] = set()
         stopped_at: dict[str, int] = {}
-        for name, ended in zip(folders, _for_all(folders.values(), _read_if_ended), strict=True):
+        for name, ended in zip(
+            folders, _map_in_threads(folders.values(), _read_if_complete), strict=True
+        ):
             if ended is None:
                 continue
             complete.add(name)
@@ -86,7 +88,7 @@ class FleetTrial(Trial):
             return
         unfinished = {name: folders[name] for name in configs if name not in complete}
         place = {"fleet": self._name, "fleet_size": len(configs)}
-        _for_all(
+        _map_in_threads(
             unfinished.items(),
             lambda item: item[1].begin(self._details(item[0], configs[item[0]]) | place),
         )
@@ -117,7 +119,7 @@ class FleetTrial(Trial):
         reports, self._reports = self._reports, []
         fleet = self._fleet
         if fleet is not None:
-            self._let_stopped_leave(fleet)
+            self._remove_stopped_members(fleet)
             self._advance_fleet(fleet)
             reports += [
                 {"name": member.name, **self._report(member.records, run, member.begun_at)}
@@ -127,7 +129,7 @@ class FleetTrial(Trial):
             self._members = {run: m for run, m in self._members.items() if not run.finished}
         return {"done": fleet is None or fleet.finished, "members": reports}
 
-    def _let_stopped_leave(self, fleet: Fleet) -> None:
+    def _remove_stopped_members(self, fleet: Fleet) -> None:
         """Remove the members that the driver has marked as stopped since their last report.
 
         A member that was stopped before this attempt leaves at the same step as then. The other
@@ -141,7 +143,7 @@ class FleetTrial(Trial):
                 return member.stopped_at is not None and fleet.step >= member.stopped_at
             return member.folder.stopped
 
-        are_leaving = _for_all(self._members.values(), leaves)
+        are_leaving = _map_in_threads(self._members.values(), leaves)
         leaving = {run for run, out in zip(self._members, are_leaving, strict=True) if out}
         if leaving:
             fleet.remove(leaving)
@@ -162,9 +164,9 @@ class FleetTrial(Trial):
             log_progress(member.name, member.records, self._objectives[0])
         kept = self._members_with_kept_models(unsaved)
         # Those with models first: if one cannot be saved, the next best must not be complete yet.
-        _for_all(kept, lambda member: self._save(member, keep_model=True))
+        _map_in_threads(kept, lambda member: self._save(member, keep_model=True))
         others = [member for member in unsaved if member not in kept]
-        _for_all(others, lambda member: self._save(member, keep_model=False))
+        _map_in_threads(others, lambda member: self._save(member, keep_model=False))
         # Written after the records, so no record before the checkpoint can be missing. If the
         # worker dies before this, a resumed fleet continues from the previous checkpoint. That one
         # still holds the members that have ended since, so the fleet trains them again.
@@ -201,16 +203,16 @@ class FleetTrial(Trial):
             member.folder.save(member.records, None, member.run.length)
 
 
-def _read_if_ended(folder: TrialFolder) -> tuple[list[Record], bool] | None:
+def _read_if_complete(folder: TrialFolder) -> tuple[list[Record], bool] | None:
     """Return the records of a complete trial and whether it was stopped; else None."""
     return (folder.records(), folder.stopped) if folder.complete else None
 
 
-def _for_all(items: Iterable[Item], action: Callable[[Item], Result]) -> list[Result]:
+def _map_in_threads(items: Iterable[Item], action: Callable[[Item], Result]) -> list[Result]:
     """Call `action` with every item, in several threads, and return the results in order.
 
-    After an error no further item is begun, and the error of the first such item is raised: each
-    call may have waited as long as `study.runs.retrying.patience` allows.
+    After an error, no further item is begun, because each may wait for storage as long as
+    `study.runs.retrying.patience` allows. Raises: the error of the first item that failed.
     """
     failed = threading.Event()
 

@@ -130,7 +130,7 @@ def test_after_an_error_no_further_member_is_saved() -> None:
         raise OSError(f"member {member}")
 
     with pytest.raises(OSError, match="member"):
-        fleet_trial._for_all(range(1_000), save)
+        fleet_trial._map_in_threads(range(1_000), save)
     assert len(begun) <= fleet_trial._WRITERS
 
 
