@@ -23,6 +23,10 @@ from study.figures.curves import loss_label
 _COLOR = style.colors(["loss"])["loss"]
 _BAND_ALPHA = 0.25
 
+_TYPICAL, _HEADROOM = 0.999, 4.0
+"""A panel with a band ends at the headroom times this quantile of the means, if losses exceed
+that."""
+
 
 def draw(
     results: Results,
@@ -85,6 +89,17 @@ class _Curve:
         return bool(self.records["diverged"].any())
 
     @property
+    def top(self) -> float | None:
+        """The end of the loss axis if single steps would flatten the curve; None: all losses fit.
+
+        One step in 100,000 with a loss of 1,000 would press means of 1 onto the axis.
+        """
+        losses = self.records["train_loss"]
+        losses = losses[np.isfinite(losses)]
+        end = _HEADROOM * float(losses.quantile(_TYPICAL))
+        return end if (self.records["highest_train_loss"] > end).any() else None
+
+    @property
     def ends_early(self) -> bool:
         return not self.diverged and self.records["step"].max() < self.last
 
@@ -92,13 +107,16 @@ class _Curve:
 def _figure(results: Results, title: str, curves: Sequence[_Curve], average: int | None) -> Figure:
     figure, axes = style.panels(len(curves), share_x=False, share_y=False)
     trials = pd.concat([curve.trials for curve in curves])
-    is_mean = has_band = False
+    is_mean = has_band = is_cut = False
     for ax, curve in zip(axes, curves, strict=True):
         is_mean |= bool((steps_between(curve.records) > 1).any())
-        has_band |= _draw_panel(ax, curve, average)
+        band = _draw_panel(ax, curve, average)
+        top = curve.top if band else None
+        has_band |= band
+        is_cut |= top is not None
         ax.set_title(_name(curve.settings) + (" (diverged)" if curve.diverged else ""))
         ax.set_xlim(curve.first - 1, curve.records["step"].max())
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, top)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     style.label_outer(axes, x="step", y=loss_label(trials))
@@ -108,7 +126,10 @@ def _figure(results: Results, title: str, curves: Sequence[_Curve], average: int
     entries: list[Artist] = [style.entry(line, line="-", color=_COLOR)]
     if has_band:
         entries.append(style.color_entry("lowest to highest loss of a step", _COLOR, _BAND_ALPHA))
-    style.finish(figure, title, [entries], [provenance(results.run, trials) + ".", _note(curves)])
+    notes = [provenance(results.run, trials) + ".", _note(curves)]
+    if is_cut:
+        notes.append("Losses of single steps above the frame are cut off.")
+    style.finish(figure, title, [entries], notes)
     return figure
 
 
@@ -146,7 +167,7 @@ def _name(settings: Mapping[str, Any]) -> str:
 
 
 def _note(curves: Sequence[_Curve]) -> str:
-    sentences = ["Each panel has scales of its own."]
+    sentences = ["Each panel has its own scales."]
     seeds = max(curve.trials["seed"].nunique() for curve in curves)
     if seeds > 1:
         sentences.append(f"The first of {pluralize(seeds, 'seed')} is drawn.")

@@ -103,6 +103,17 @@ def test_a_band_reaches_from_the_lowest_to_the_highest_loss() -> None:
     ]
 
 
+def test_a_few_steps_with_huge_losses_do_not_flatten_the_curve() -> None:
+    results = made_up_run(choices=CHOICES)
+    assert "cut off" not in written_on(draw(results))
+    records = results.records.copy()
+    records.loc[records["step"] == 200, "highest_train_loss"] = 1e6
+    figure = draw(Results(run=results.run, trials=results.trials, records=records))
+    means = records[records["step"].between(101, 400)]["train_loss"]
+    assert means.max() < figure.axes[0].get_ylim()[1] < 10 * means.max()
+    assert "Losses of single steps above the frame are cut off." in written_on(figure)
+
+
 def test_records_of_every_step_need_no_band() -> None:
     results = made_up_run(choices=CHOICES)
     results.records["step"] //= 100
