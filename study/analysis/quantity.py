@@ -11,6 +11,7 @@ import pandas as pd
 
 from search_spaces.objective import maximized, range_of, worst_value
 from study.analysis.statistics import NON_NEGATIVE, SHARE, UNBOUNDED, Support
+from study.runs.trial_folder import UNTHINNED
 
 Moment = Mapping[str, float]
 """Selects a record of a trial. `{"epoch": 2}` and `{"step": 500}` select the record of exactly this
@@ -21,6 +22,9 @@ ended before that time counts with its last record.
 """
 
 END: Moment = {}
+
+WHOLE_CURVE = ("best", "mean", "rises")
+"""The reductions over all records of a trial."""
 
 
 def support_of(column: str) -> Support:
@@ -56,7 +60,7 @@ class Quantity:
     def parse(cls, text: str) -> Quantity:
         """Read a quantity as claims and tables name it. Every text is one; its column may not
         exist."""
-        for reduction in ("best", "mean", "rises"):
+        for reduction in WHOLE_CURVE:
             if text.startswith(f"{reduction}_"):
                 return cls(text.removeprefix(f"{reduction}_"), reduction)
         if text.endswith("_at_best"):
@@ -75,6 +79,21 @@ class Quantity:
     def support(self) -> Support:
         """The values that the quantity of a trial can take."""
         return NON_NEGATIVE if self.reduction == "rises" else support_of(self.column)
+
+    @property
+    def name(self) -> str:
+        """The quantity as `parse` reads it."""
+        if self.reduction == "at_best":
+            return f"{self.column}_at_best"
+        return f"{self.reduction}_{self.column}" if self.reduction else self.column
+
+    def unthinned(self, trials: pd.DataFrame) -> pd.Series[float]:
+        """Return the value of each trial from before its records were thinned.
+
+        NaN where records were not thinned, or thinning does not change the value.
+        """
+        nothing = pd.Series(math.nan, index=trials.index)
+        return trials.get(f"{UNTHINNED}{self.name}", nothing).astype(float)
 
     def measure(self, curve: pd.DataFrame, moment: Moment = END) -> float:
         """Return the value on `curve`, the records of one trial in the order of their steps.

@@ -14,7 +14,7 @@ from lenet.records import Record
 from search_spaces.study import PlannedTrial
 from study.runs import layout
 from study.runs.run_folder import RunFolder
-from study.runs.trial_folder import COMPLETE, STEP_TIMING
+from study.runs.trial_folder import COMPLETE, STEP_TIMING, UNTHINNED
 
 _MEASURED = [name for name in Record.__dataclass_fields__ if name not in ("observed", "metrics")]
 _STATE_COLUMNS = (
@@ -40,6 +40,7 @@ def collect(folder: RunFolder, out: Path | None = None) -> None:
     `failed`, or `unfinished`, also if the trial's records are damaged. `reused` is the run that
     trained the trial, if another one did. `fleet` is the fleet that trained it, and `fleet_size`
     its number of members at the start; they are empty and 1 for a trial that was trained alone.
+    `unthinned_*` are in runs that reuse trials with thinned records (see `study.analysis.thinning`).
     For a data-parallel run, it also has the columns of the launch (see `study.analysis.speedup`).
 
     Raises: ConfigError if the plan is damaged, OSError if the run cannot be read or written.
@@ -123,6 +124,7 @@ def _trial_row(
         "fleet": state.get("fleet", ""),
         "fleet_size": state.get("fleet_size", 1),
         **state.get("data_parallel", {}),
+        **{name: value for name, value in state.items() if name.startswith(UNTHINNED)},
         **last,
         **planned.config.to_dict(),  # after the record, whose lr belongs to its step
         "best_validation_accuracy": best.validation_accuracy if best else None,

@@ -22,6 +22,10 @@ from study.runs.storage import Location, OutOfReach, parse_location, read_json, 
 COMPLETE = frozenset({"finished", "diverged", "stopped"})
 """The statuses after which a trial is never trained again. `stopped`: by a scheduler."""
 
+UNTHINNED = "unthinned_"
+"""The prefix of quantities in a trial's state that were measured over all its records before some
+of these were merged; see `study.analysis.thinning`."""
+
 STEP_TIMING = np.dtype(
     [
         ("rank", np.int32),

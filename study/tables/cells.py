@@ -120,9 +120,11 @@ def measure(
     moment = END if step is None else {"step": step}
     curves = dict(tuple(records.groupby("trial")))
     measured = Quantity.parse(quantity)
+    others = trials[~trials["trial"].isin(diverged)]
+    no_curve = records.iloc[:0]
     values = [
-        measured.measure(curves.get(trial, records.iloc[:0]), moment)
-        for trial in trials.loc[~trials["trial"].isin(diverged), "trial"]
+        measured.measure(curves.get(trial, no_curve), moment) if math.isnan(known) else known
+        for trial, known in zip(others["trial"], measured.unthinned(others), strict=True)
     ]
     finite = [value if math.isfinite(value) else math.nan for value in values]
     return Measurement(

@@ -23,7 +23,7 @@ from study.runs import layout
 from study.runs.find import find_runs
 from study.runs.metadata import RunMetadata
 from study.runs.run_folder import RunFolder
-from study.runs.trial_folder import TrialFolder
+from study.runs.trial_folder import UNTHINNED, TrialFolder
 
 _BY_THEMSELVES = frozenset({"finished", "diverged"})
 """Statuses of trials that ended where their config says."""
@@ -203,7 +203,11 @@ def _from_tables(run: Path) -> Iterator[EarlierTrial]:
 
 
 def _facts(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: state[name] for name in _FACTS if state.get(name) is not None}
+    return {
+        name: value
+        for name, value in state.items()
+        if (name in _FACTS or name.startswith(UNTHINNED)) and value is not None
+    }
 
 
 def _conditions(metadata: RunMetadata, state: dict[str, Any]) -> Conditions:
