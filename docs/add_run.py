@@ -1,5 +1,7 @@
 """Copy a finished run into docs/results, to be committed: its tables, records and figures.
 
+Records that exceed the largest file allowed are thinned (see `study.analysis.thinning`).
+
     python docs/add_run.py results/reproduction/upc-optimizers-softmax
 
 What `python -m study.report docs/results/NAME` writes again (the page, LaTeX, PDF) is left out, and
@@ -10,6 +12,7 @@ replaced.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -18,10 +21,13 @@ from pathlib import Path
 
 import pandas as pd
 
+import search_spaces
+from study.analysis.results import Results
+from study.analysis.thinning import thin
+
 _RESULTS = Path(__file__).resolve().parent / "results"
 _DOCUMENTED = "results/reproduction"
 """the folder of runs that the documentation names"""
-_TABLES = ("trials", "records")
 _TEXTS = frozenset({".csv", ".md", ".json"})
 _PICTURES = frozenset({".png", ".svg"})
 _LEFT_OUT = frozenset({"records.csv", "trials.csv", "plan.json"})
@@ -34,7 +40,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python docs/add_run.py", description=__doc__)
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run.resolve()
-    tables = {name: pd.read_parquet(run / f"{name}.parquet") for name in _TABLES}
+    results = Results.load(run)
+    records, unthinned = thin(results, search_spaces.find(results.run.study), _fits)
+    if len(records) < len(results.records):
+        print(f"thinned {len(results.records):,} records to {len(records):,}")
+    # The settings of `results` are not as the file has them: lists are texts.
+    trials = pd.read_parquet(run / "trials.parquet").join(unthinned)
     target = _RESULTS / run.name
     for folder in ("figures", "tables"):
         shutil.rmtree(target / folder, ignore_errors=True)
@@ -46,12 +57,12 @@ def main() -> int:
         elif path.suffix in _TEXTS and path.name not in _LEFT_OUT:
             text = _with_portable_paths(path.read_text(encoding="utf-8"), run)
             copy.write_text(text, encoding="utf-8")
-    for name, table in tables.items():
-        if "reused" in table:
-            table["reused"] = table["reused"].map(
-                lambda source: _with_portable_paths(source, run), na_action="ignore"
-            )
-        table.to_parquet(target / f"{name}.parquet", index=False)
+    if "reused" in trials:
+        trials["reused"] = trials["reused"].map(
+            lambda source: _with_portable_paths(source, run), na_action="ignore"
+        )
+    trials.to_parquet(target / "trials.parquet", index=False)
+    records.to_parquet(target / "records.parquet", index=False)
     metadata = json.loads((target / "run.json").read_text(encoding="utf-8"))
     metadata["dataset"]["source"] = _relative_source(metadata["dataset"]["source"])
     (target / "run.json").write_text(json.dumps(metadata, indent=1), encoding="utf-8")
@@ -59,6 +70,12 @@ def main() -> int:
     for path in too_large:
         print(f"{path} has more than {_MAX_BYTES:,} bytes")
     return int(bool(too_large))
+
+
+def _fits(table: pd.DataFrame) -> bool:
+    written = io.BytesIO()
+    table.to_parquet(written, index=False)
+    return written.tell() <= _MAX_BYTES
 
 
 def _with_portable_paths(text: str, run: Path) -> str:

@@ -33,7 +33,11 @@ _RATES = ("samples_per_second", "steps_per_second")
 def thin(
     results: Results, study: Study, fits: Callable[[pd.DataFrame], bool]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the trials and the records of a run, with as many records as `fits` accepts.
+    """Return the records of a run, as many as `fits` accepts, and what merging them would lose.
+
+    That is a row per trial, in the order of `results.trials`: its number of records and the
+    quantities over all of them, under names that begin with `UNTHINNED`. It has no columns if all
+    records fit.
 
     These records stay as they are: the first ones and the last one of a trial, those with held-out
     data, and those at the steps that the claims of `study` name or that its figures average over.
@@ -47,8 +51,9 @@ def thin(
     """
     records = results.records.sort_values(["trial", "step"], kind="stable").reset_index(drop=True)
     if fits(records):
-        return results.trials, results.records
-    measured = [c for c in records if c not in _NOT_MEASURED and records[c].notna().any()]
+        return records, pd.DataFrame(index=results.trials.index)
+    columns = [str(c) for c in records if c not in _NOT_MEASURED]
+    measured = [c for c in columns if records[c].notna().any()]
     held_out = [c for c in measured if c.startswith(_HELD_OUT)]
     training = [c for c in measured if c not in held_out]
     if unknown := set(training) - {*_MEANS, _LOWEST, _HIGHEST}:
@@ -58,8 +63,7 @@ def thin(
     for detail in _DETAILS:
         thinned = _merged(records, stays, longest, detail)
         if fits(thinned):
-            trials = _with_unthinned(results.trials, records, training)
-            return trials, thinned
+            return thinned, _unthinned(results.trials, records, training)
     raise ValueError(f"{len(thinned):,} records are too many, and no more can be merged")
 
 
@@ -99,12 +103,12 @@ def _merged(
 ) -> pd.DataFrame:
     by_trial = records.groupby("trial")
     index = by_trial.cumcount()
-    is_last = index == by_trial["step"].transform("size") - 1
+    is_last = index.eq(by_trial["step"].transform("size") - 1)
     length = np.ceil((longest - detail).clip(lower=1) / detail)
-    block = ((index - detail) // length).where(index >= detail)
-    alone = stays | is_last | block.isna()
+    block = (index - detail).floordiv(length)
+    alone = stays | is_last | index.lt(detail)
     # A record that stays ends the block before it, which goes on behind it under another number.
-    begins = alone | alone.shift(fill_value=True) | (block != block.shift())
+    begins = alone | alone.shift(fill_value=True) | block.ne(block.shift())
     group = begins.cumsum()
     thinned = records[~group.duplicated(keep="last")].set_axis(group.unique())
     several = group[group.duplicated(keep=False)].unique()
@@ -126,10 +130,7 @@ def _steps_covered(records: pd.DataFrame) -> pd.Series[float]:
     return records["step"] - records.groupby("trial")["step"].shift(fill_value=0)
 
 
-def _with_unthinned(
-    trials: pd.DataFrame, records: pd.DataFrame, training: list[str]
-) -> pd.DataFrame:
-    """Add to each trial the number of its records and what was measured over all of them."""
+def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, training: list[str]) -> pd.DataFrame:
     curves = dict(tuple(records.groupby("trial")))
     names = [f"{reduction}_{column}" for reduction in WHOLE_CURVE for column in training]
     rows = [
@@ -137,4 +138,4 @@ def _with_unthinned(
         | {f"{UNTHINNED}{name}": Quantity.parse(name).measure(curve) for name in names}
         for curve in (curves.get(trial, records.iloc[:0]) for trial in trials["trial"])
     ]
-    return pd.concat([trials, pd.DataFrame(rows, index=trials.index)], axis=1)
+    return pd.DataFrame(rows, index=trials.index)

@@ -22,6 +22,8 @@ from study.figures.curves import loss_label
 
 _COLOR = style.colors(["loss"])["loss"]
 _BAND_ALPHA = 0.25
+_MOST_VECTORS = 2_000
+"""A curve of more records is drawn as pixels."""
 
 _TYPICAL, _HEADROOM = 0.999, 4.0
 """A panel with a band ends at the headroom times this quantile of the means, if losses exceed
@@ -153,8 +155,12 @@ def _draw_panel(axes: Axes, curve: _Curve, average: int | None) -> bool:
         [values.iloc[0], *values]
         for values in (records["lowest_train_loss"], records["highest_train_loss"], means)
     )
-    axes.fill_between(edges, low, high, step="pre", color=_COLOR, alpha=_BAND_ALPHA, lw=0)
-    axes.plot(edges, mean, color=_COLOR, lw=1.0, drawstyle="steps-pre")
+    # Otherwise a file of vector graphics has megabytes, and viewers take seconds to draw it.
+    as_pixels = len(edges) > _MOST_VECTORS
+    axes.fill_between(
+        edges, low, high, step="pre", color=_COLOR, alpha=_BAND_ALPHA, lw=0, rasterized=as_pixels
+    )
+    axes.plot(edges, mean, color=_COLOR, lw=1.0, drawstyle="steps-pre", rasterized=as_pixels)
     return True
 
 

@@ -40,7 +40,7 @@ def collect(folder: RunFolder, out: Path | None = None) -> None:
     `failed`, or `unfinished`, also if the trial's records are damaged. `reused` is the run that
     trained the trial, if another one did. `fleet` is the fleet that trained it, and `fleet_size`
     its number of members at the start; they are empty and 1 for a trial that was trained alone.
-    `unthinned_*` are in runs that reuse trials with thinned records (see `study.analysis.thinning`).
+    A reused trial whose records had been thinned has `unthinned_*` (see `study.analysis.thinning`).
     For a data-parallel run, it also has the columns of the launch (see `study.analysis.speedup`).
 
     Raises: ConfigError if the plan is damaged, OSError if the run cannot be read or written.

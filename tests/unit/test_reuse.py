@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lenet import TrainConfig, datasets
@@ -96,6 +97,22 @@ def test_a_trial_of_a_fleet_keeps_the_columns_that_say_so(tmp_path, from_tables)
         (row,) = Results.load(folder.path).trials.to_dict("records")
         assert (row["fleet"], row["fleet_size"]) == expected
         assert row["reused"] == str(source.path)
+
+
+def test_a_thinned_trial_keeps_what_was_measured_over_all_its_records(tmp_path):
+    source = earlier_run(tmp_path / "a", {"theirs": LINE, "other": LINE.replace(seed=1)})
+    collect(source)
+    shutil.rmtree(source.path / layout.TRIALS)
+    table = source.path / layout.TRIALS_TABLE
+    before = {"unthinned_records": [400, None], "unthinned_mean_train_loss": [5.5, None]}
+    pd.read_parquet(table).assign(**before).to_parquet(table)
+    reuse = Reuse.load([str(source.path)], HERE)
+    folder = adopted(reuse, LINE, tmp_path / "new")
+    collect(folder)
+    (row,) = Results.load(folder.path).trials.to_dict("records")
+    assert (row["unthinned_records"], row["unthinned_mean_train_loss"]) == (400, 5.5)
+    other = adopted(reuse, LINE.replace(seed=1), tmp_path / "other")
+    assert not [name for name in other.trial("mine").state() if name.startswith("unthinned")]
 
 
 def test_a_trial_reused_twice_names_the_run_that_trained_it(tmp_path):

@@ -1,0 +1,132 @@
+"""Thinned records: which stay, what merged ones hold, and claims that get the same verdicts."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import search_spaces
+from study.analysis.quantity import Quantity
+from study.analysis.results import Results, select
+from study.analysis.thinning import thin
+from study.claims.judge import judge_all
+from study.runs.metadata import DatasetInfo, RunMetadata
+from study.tables.cells import measure
+from tests.unit.made_up_run import write
+
+FLUX = search_spaces.find("flux").with_grids(["stochastic"])
+EVERY = 1_000
+
+
+def at_most(rows):
+    return lambda table: len(table) <= rows
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Results:
+    """Schätzle's stochastic gradient descent, all 2,000,000 steps of it, with made-up losses."""
+    trials, curves = [], []
+    for planned in FLUX.plan("paper", 2):
+        config = planned.config
+        evaluated = [*config.evaluate_at, config.steps]
+        step = np.union1d(np.arange(EVERY, config.steps + 1, EVERY), evaluated)
+        random = np.random.default_rng(len(trials))
+        mean = 0.3 + 0.1 * random.random(len(step)) * (10 * config.lr)
+        held_out = np.isin(step, evaluated)
+        curve = pd.DataFrame(
+            {
+                "trial": planned.name,
+                "step": step,
+                "epoch": step / 60_000,
+                "samples": step,
+                "lr": config.lr,
+                "train_loss": mean,
+                "train_accuracy": random.random(len(step)),
+                "lowest_train_loss": mean * random.random(len(step)),
+                "highest_train_loss": mean * (1 + 10 * random.random(len(step))),
+                "validation_loss": math.nan,
+                "validation_accuracy": math.nan,
+                "test_loss": np.where(held_out, mean, math.nan),
+                "test_accuracy": np.where(held_out, 1 - mean, math.nan),
+                "train_seconds": step / 10_000,
+                "samples_per_second": 10_000.0,
+                "steps_per_second": 10_000.0,
+                "diverged": False,
+            }
+        )
+        curves.append(curve)
+        measured = curve.iloc[-1].drop(["lr", "diverged"]).to_dict()
+        trials.append({**measured, **config.to_dict(), "status": "finished", "error": ""})
+    info = DatasetInfo("mnist")
+    run = RunMetadata(study="flux", budget="paper", seeds=2, dataset=info, device="cpu")
+    results = Results(run=run, trials=pd.DataFrame(trials), records=pd.concat(curves))
+    return Results.load(write(results, tmp_path_factory.mktemp("flux")))
+
+
+@pytest.fixture(scope="module")
+def thinned(whole) -> Results:
+    records, unthinned = thin(whole, FLUX, at_most(3_600))
+    return replace(whole, trials=whole.trials.join(unthinned), records=records)
+
+
+def test_every_claim_gets_the_verdict_of_the_whole_records(whole, thinned):
+    assert len(thinned.records) < len(whole.records) / 10
+    before, after = (
+        {claim.name: verdict for claim, verdict in judge_all(FLUX, results)}
+        for results in (whole, thinned)
+    )
+    tested = {name for name, verdict in before.items() if verdict.seeds == 2}
+    assert "adam-oscillates-more-4ls-stochastic" in tested
+    assert "adam-at-half-a-million-2lr-stochastic" in tested
+    assert after == before
+
+
+def test_a_merged_record_is_what_one_every_so_many_steps_would_be(whole, thinned):
+    point = {"model": "4ls", "lr": 0.1, "seed": 0}
+    (name,) = select(whole.trials, point)["trial"]
+    before, after = (r.records[r.records["trial"] == name] for r in (whole, thinned))
+    for begin, row in zip(after["step"].shift(fill_value=0), after.to_dict("records"), strict=True):
+        merged = before[(before["step"] > begin) & (before["step"] <= row["step"])]
+        covered = np.diff([begin, *merged["step"]])
+        mean = np.average(merged["train_loss"], weights=covered)
+        assert row["train_loss"] == pytest.approx(mean, rel=1e-12)
+        assert row["lowest_train_loss"] == merged["lowest_train_loss"].min()
+        assert row["highest_train_loss"] == merged["highest_train_loss"].max()
+        assert row["train_seconds"] == merged["train_seconds"].iloc[-1]
+        assert row["steps_per_second"] == pytest.approx(10_000)
+    assert after["step"].iloc[-1] == 2_000_000
+    assert 40_000 in set(after["step"])
+
+
+def test_seeds_stay_at_the_same_steps_and_averaged_curves_whole(thinned):
+    settings = ["model", "optimizer", "lr"]
+    for point, trials in thinned.trials.groupby(settings):
+        steps = [set(thinned.records_of([name])["step"]) for name in trials["trial"]]
+        assert steps[0] == steps[1]
+        is_averaged = point in {("2lr", "adam", 0.001), ("2lr", "adam", 0.01)}
+        assert (set(range(EVERY, 128_001, EVERY)) <= steps[0]) is is_averaged
+
+
+@pytest.mark.parametrize("quantity", ["mean_highest_train_loss", "rises_train_loss"])
+def test_quantities_over_all_records_are_those_of_before(quantity, whole, thinned):
+    point = (whole.trials["model"] == "3ls") & (whole.trials["lr"] == 0.1)
+    before, after = (
+        measure(results, results.trials[point], quantity) for results in (whole, thinned)
+    )
+    assert after == before
+    (name, _) = whole.trials.loc[point, "trial"]
+    of_rows = Quantity.parse(quantity).measure(thinned.records_of([name]))
+    assert of_rows != pytest.approx(before.mean, rel=0.1), "the test could not fail"
+
+
+def test_records_that_fit_stay_and_too_many_to_keep_are_refused(whole):
+    records, unthinned = thin(whole, FLUX, at_most(10**6))
+    assert len(records) == len(whole.records)
+    assert unthinned.columns.empty
+    with pytest.raises(ValueError, match="are too many, and no more can be merged"):
+        thin(whole, FLUX, at_most(100))
+    strange = whole.records.assign(observed_W=1.0)
+    with pytest.raises(ValueError, match="no rule merges records of observed_W"):
+        thin(replace(whole, records=strange), FLUX, at_most(100))
