@@ -188,7 +188,7 @@ STUDY = Study(
         Figure(
             name="moving-average-stochastic-2lr",
             kind="learning_curves",
-            title="Training loss of 2LR by stochastic gradient descent, moving average",
+            title="Training loss of 2LR by stochastic gradient descent",
             source="Schätzle's moving 100-average",
             options={
                 "where": points("stochastic", "2lr"),

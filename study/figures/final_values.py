@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -48,8 +48,7 @@ def draw(
             _draw_row(ax, row, point, scale=scale, **look)
         ax.set_yticks(range(len(shown)), [_name(point) for point in shown], size=8)
         ax.set_ylim(len(shown) - 0.4, -0.6)
-        values = [scale * value for point in shown for value in point.values]
-        scales.set_scale(ax, "x", quantity, values)
+        scales.set_scale(ax, "x", quantity, _in_frame(shown, quantity, scale))
         ax.set_xlabel(style.axis_label(quantity) + scales.note(ax, "x"))
         chance = scales.add_chance([ax], "x", quantity, points[0].trials)
         trials = pd.concat([point.trials for point in shown])
@@ -69,6 +68,20 @@ def draw(
         footer = [provenance(results.run, trials) + ".", notes]
         style.finish(figure, title, [legend, [*marks, *chance]], footer)
     return {"": figure}
+
+
+def _in_frame(points: Sequence[FinalPoint], quantity: str, scale: float) -> list[float]:
+    """Return what the axis must show: all seeds, and the ends of intervals that lie close to them.
+
+    An interval of two seeds can be a hundred times as wide as their values.
+    """
+    values = [scale * value for point in points for value in point.values]
+    if scales.ErrorScale.fit(quantity, values):
+        return values
+    reach = (max(values) - min(values)) / 2
+    low, high = min(values) - reach, max(values) + reach
+    ends = (scale * end for point in points for end in point.interval or ())
+    return values + [end for end in ends if low <= end <= high]
 
 
 def _draw_row(

@@ -203,6 +203,18 @@ def test_final_values_have_intervals_from_two_seeds(seeds: int) -> None:
         assert list(lines[0].get_xdata()) == pytest.approx(ends, abs=1e-3)
 
 
+def test_the_axis_of_final_values_holds_intervals_close_to_the_seeds() -> None:
+    choices = {"lr": [0.1], "batch_size": [32], "optimizer": ["sgd"]}
+    for accuracies, whole in (((0.95, 0.952, 0.953, 0.951, 0.951), True), ((0.95, 0.951), False)):
+        results = made_up_run(seeds=len(accuracies), choices=choices)
+        results.trials["validation_accuracy"] = accuracies
+        (figure,) = final_values.draw(results, "A title", **BY_ACCURACY).values()
+        (ax,) = figure.axes
+        (interval,) = (line for line in ax.get_lines() if line.get_linestyle() == "-")
+        (low, high), ends = ax.get_xlim(), interval.get_xdata()
+        assert bool(low < min(ends) and max(ends) < high) is whole
+
+
 def test_seeds_that_end_alike_do_not_hide_each_other() -> None:
     results = made_up_run(seeds=5, choices={"lr": [0.1], "batch_size": [32]})
     results.trials["validation_accuracy"] = 0.9
