@@ -22,7 +22,7 @@ from study.analysis.speedup import (
     speedups,
 )
 from study.analysis.step_model import FittedModels, StepMeasurement
-from study.analysis.wording import format_value, label, pluralize
+from study.analysis.wording import format_setting, label, pluralize
 
 
 def conclusions(results: Results) -> list[str]:
@@ -56,7 +56,7 @@ def measured_speedups(results: Results) -> list[str]:
 
 
 def _describe_point(row: Mapping[Hashable, Any], varied: Sequence[str]) -> str:
-    others = "".join(f", {label(name)} {format_value(row[name])}" for name in varied)
+    others = "".join(f", {label(name)} {format_setting(name, row[name])}" for name in varied)
     return f"width {row['width']} at batch {row['batch']}{others} ({row['speedup']:.2f} times)"
 
 

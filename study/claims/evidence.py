@@ -15,7 +15,7 @@ from lenet.config import ConfigError, settings_in
 from study.analysis.quantity import END, Moment, Quantity
 from study.analysis.results import Results, select
 from study.analysis.statistics import Support
-from study.analysis.wording import describe_settings, format_value, label
+from study.analysis.wording import describe_settings, format_setting, label
 from study.claims.verdict import Bounds, Rule, SeedValues, Verdict, judge
 
 
@@ -90,9 +90,10 @@ class Evidence:
         trials = self.results.completed[self.results.completed["status"] != "stopped"]
         for name, value in self.fixed.items():
             if name in trials and len(trials) and select(trials, {name: value}).empty:
-                used = " and ".join(sorted({format_value(other) for other in trials[name]}))
+                used = " and ".join(sorted({format_setting(name, v) for v in trials[name]}))
+                published = format_setting(name, value)
                 raise Untestable(
-                    f"the report is about {label(name)} {format_value(value)}, this run on {used}"
+                    f"the report is about {label(name)} {published}, this run on {used}"
                 )
         if not self.published:
             return select(trials, where)

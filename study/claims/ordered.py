@@ -9,7 +9,7 @@ from typing import Any
 
 from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
-from study.analysis.wording import describe_settings, format_value
+from study.analysis.wording import describe_settings, format_setting
 from study.claims.evidence import Evidence, Untestable, paired_differences
 from study.claims.verdict import Bounds, SeedValues, Verdict
 
@@ -41,7 +41,7 @@ def verdict(
         zip(sides, best_first, strict=True)
     ):
         one, other = (better, worse) if maximized(quantity) else (worse, better)
-        pair = f"{format_value(better_value)} over {format_value(worse_value)}"
+        pair = " over ".join(format_setting(setting, v) for v in (better_value, worse_value))
         points += [
             replace(point, name=", ".join(filter(None, (pair, point.name))))
             for point in paired_differences(one, other, per, averaged=averaged)

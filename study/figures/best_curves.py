@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from study.analysis.points import FinalPoint, final_points
 from study.analysis.results import Results
-from study.analysis.wording import format_value, label, provenance
+from study.analysis.wording import format_setting, label, provenance
 from study.figures import curves, scales, style
 
 _MOST_PANELS = 6
@@ -60,9 +60,9 @@ def draw(
             ends.append(_add_lines(panel, results, best[name]))
         heights = [height for panel in panels for height in panel.heights]
         curves.scale_axes(axes[0], options, heights)
-        for panel, labels in zip(panels, ends, strict=True):
+        for panel, name, labels in zip(panels, drawn, ends, strict=True):
             style.separate(panel.axes, panel.lines)
-            _label_lines(panel, labels)
+            _label_lines(panel, name, labels)
         trials = pd.concat(
             [point.trials for by_value in best.values() for point in by_value.values()]
         )
@@ -100,7 +100,7 @@ def _add_lines(
     return [(value, colors[value]) for value in values]
 
 
-def _label_lines(panel: curves.Panel, labels: Sequence[tuple[Any, Any]]) -> None:
+def _label_lines(panel: curves.Panel, setting: str, labels: Sequence[tuple[Any, Any]]) -> None:
     """Write each value beside the end of its line, moved apart where they would overlap."""
     ax = panel.axes
     to_axes = ax.transData + ax.transAxes.inverted()
@@ -115,7 +115,7 @@ def _label_lines(panel: curves.Panel, labels: Sequence[tuple[Any, Any]]) -> None
     excess = max(0.0, places[-1][0] - 1.0)
     for height, value, color in places:
         ax.annotate(
-            format_value(value),
+            format_setting(setting, value),
             (1.01, height - excess),
             xycoords="axes fraction",
             va="center",

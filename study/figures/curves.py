@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis import statistics
 from study.analysis.results import Results, select
-from study.analysis.wording import label, provenance
+from study.analysis.wording import provenance
 from study.figures import scales, style
 
 SPLIT_QUANTITIES = ("accuracy", "loss")
@@ -198,7 +198,7 @@ def _figure(
     others = [*other_entries(trials, panels, options), *chance]
     if len(ranked) > style.PALETTE_SIZE and not isinstance(ranked[-1], str):
         (setting,) = options.line_settings
-        style.add_color_bar(figure, axes, {v: colors[v] for v in lines}, label(setting))
+        style.add_color_bar(figure, axes, {v: colors[v] for v in lines}, setting)
         legend: list[list[Artist]] = [others]
     else:
         has_markers = any(panel.has_markers for panel in panels)

@@ -18,7 +18,7 @@ from lenet.config import check_setting
 from search_spaces.objective import maximized
 from study.analysis.points import FinalPoint, final_points, values_of
 from study.analysis.results import Results
-from study.analysis.wording import format_value, label, provenance
+from study.analysis.wording import format_setting, label, provenance
 from study.figures import scales, style
 
 _MOST_PANELS = 6
@@ -84,8 +84,8 @@ def draw(
                     color = colors(norm(style.scale(quantity) * cell.mean)) if cell.values else None
                     text = _text(cell, quantity) if len(widths) <= _MOST_WRITTEN else ""
                     _draw_cell(ax, x, y, color, text, is_best=is_best)
-            _set_ticks(ax, "x", widths)
-            _set_ticks(ax, "y", heights)
+            _set_ticks(ax, "x", columns, widths)
+            _set_ticks(ax, "y", rows, heights)
             ax.grid(visible=False)
         style.label_outer(axes, x=label(columns), y=label(rows))
         bar = figure.colorbar(ScalarMappable(norm, colors), ax=list(axes), ticks=ticks, pad=0.02)
@@ -126,8 +126,8 @@ def _text(point: FinalPoint, quantity: str) -> str:
     return text + (f"\n{point.diverged} of {len(point.trials)} div." if point.diverged else "")
 
 
-def _set_ticks(ax: Axes, which: str, values: Sequence[Any]) -> None:
-    names = [format_value(value) for value in values]
+def _set_ticks(ax: Axes, which: str, setting: str, values: Sequence[Any]) -> None:
+    names = [format_setting(setting, value) for value in values]
     every = -(-len(values) // 15)
     places = list(range(0, len(values), every))
     labels = [names[place] for place in places]

@@ -26,7 +26,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from study.analysis.wording import format_setting, format_value, label, pluralize
+from study.analysis.wording import format_setting, label, pluralize
 
 # Okabe & Ito, Color Universal Design (2008), which readers with any color vision can tell
 # apart. Yellow is missing because it is too pale for a line, black because it reads as an axis.
@@ -250,14 +250,18 @@ SEPARATED = "Lines that would hide each other are drawn side by side."
 """The footer's sentence where `separate` returned True."""
 
 
-def add_color_bar(figure: Figure, axes: Sequence[Axes], colors: dict[Any, Any], title: str) -> None:
-    """Add a bar with the colors of these values, in their order and labeled."""
+def add_color_bar(
+    figure: Figure, axes: Sequence[Axes], colors: dict[Any, Any], setting: str
+) -> None:
+    """Add a bar with the colors of the values of a setting, in their order and labeled."""
     steps = ListedColormap(list(colors.values()))
     shown = ScalarMappable(BoundaryNorm([i - 0.5 for i in range(len(colors) + 1)], steps.N), steps)
     every = math.ceil(len(colors) / 16)
     places = range(0, len(colors), every)
-    names = [format_value(value) for value in colors]
-    bar = figure.colorbar(shown, ax=list(axes), ticks=places, label=title, aspect=30, pad=0.02)
+    names = [format_setting(setting, value) for value in colors]
+    bar = figure.colorbar(
+        shown, ax=list(axes), ticks=places, label=label(setting), aspect=30, pad=0.02
+    )
     bar.ax.set_yticklabels([names[place] for place in places])
     bar.ax.grid(visible=False)
     bar.minorticks_off()

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.wording import format_value, label
+from study.analysis.wording import format_setting, label
 from study.tables.cells import check_names, measure, split_by_other_settings
 
 
@@ -37,7 +37,7 @@ def make(
             if step > records["step"].max():
                 continue
             cells = {
-                f"{label(columns)} {format_value(value)}": measure(
+                f"{label(columns)} {format_setting(columns, value)}": measure(
                     results, select(trials, {columns: value}), quantity, step
                 ).text(quantity)
                 for value in values

@@ -9,7 +9,7 @@ from study.analysis.search import confirmed_points, search_objectives
 from study.analysis.wording import (
     column_heading,
     format_mean,
-    format_value,
+    format_setting,
     label,
 )
 
@@ -24,7 +24,9 @@ def make(results: Results) -> pd.DataFrame:
     rows = []
     settings: dict[str, None] = {}
     for rank, point in enumerate(confirmed_points(results), 1):
-        point_settings = {label(name): format_value(v) for name, v in point.settings.items()}
+        point_settings = {
+            label(name): format_setting(name, value) for name, value in point.settings.items()
+        }
         settings |= dict.fromkeys(point_settings)
         test = point.test_accuracy
         mean = point.objective

@@ -11,7 +11,7 @@ import pandas as pd
 from lenet.config import ConfigError
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
-from study.analysis.wording import format_value
+from study.analysis.wording import format_setting
 from study.tables.cells import (
     Measurement,
     check_names,
@@ -59,24 +59,29 @@ def make(
             by_value = {v: m for v, m in by_value.items() if not math.isnan(m.mean)}
             if by_value:
                 cells = setting_cells(names, [where.get(name) for name in names])
-                compared = _compare(by_value, (low, high), within, quantity)
+                compared = _compare(setting, by_value, (low, high), within, quantity)
                 rows.append({**prefix, **cells, "step": f"{step:,}", **compared})
     return pd.DataFrame(rows)
 
 
 def _compare(
+    setting: str,
     by_value: Mapping[Any, Measurement],
     published: tuple[float, float],
     within: float,
     quantity: str,
 ) -> dict[str, str]:
     differences = {value: _beside(100 * m.mean, *published) for value, m in by_value.items()}
-    matches = [format_value(v) for v, beside in differences.items() if abs(beside) <= within]
+    matches = [
+        format_setting(setting, value)
+        for value, beside in differences.items()
+        if abs(beside) <= within
+    ]
     closest = min(differences, key=lambda value: abs(differences[value]))
     return {
         "published %": _range(*published),
         "given by": ", ".join(matches) or f"none of {len(by_value)}",
-        "closest": format_value(closest),
+        "closest": format_setting(setting, closest),
         "measured %": by_value[closest].text(quantity),
         "difference": f"{differences[closest]:+.2f}",
     }

@@ -6,7 +6,7 @@ import pandas as pd
 
 from study.analysis.results import Results
 from study.analysis.search import pareto_front, search_objectives, searched_space
-from study.analysis.wording import column_heading, format_measurement, format_value, label
+from study.analysis.wording import column_heading, format_measurement, format_setting, label
 
 
 def make(results: Results) -> pd.DataFrame:
@@ -26,7 +26,9 @@ def make(results: Results) -> pd.DataFrame:
                 "trial": trial["number"],
                 **{column_heading(n): format_measurement(n, trial[n]) for n in objectives},
                 **{
-                    label(d.setting): format_value(trial[d.setting]) if d.is_active(trial) else "-"
+                    label(d.setting): (
+                        format_setting(d.setting, trial[d.setting]) if d.is_active(trial) else "-"
+                    )
                     for d in space
                 },
             }

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from study.analysis.results import Results, select
-from study.analysis.wording import format_value, label
+from study.analysis.wording import format_setting, label
 from study.tables.cells import check_names, measure, setting_cells, split_by_other_settings
 
 
@@ -35,7 +35,7 @@ def make(
             if row.empty:
                 continue
             cells = {
-                f"{label(columns)} {format_value(value)}": measure(
+                f"{label(columns)} {format_setting(columns, value)}": measure(
                     results, select(row, {columns: value}), quantity
                 ).text(quantity)
                 for value in values

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from lenet.config import ConfigError
 from search_spaces.fan import FAN
@@ -177,6 +178,16 @@ def test_a_heat_map_has_a_cell_per_point_and_frames_the_best() -> None:
     assert frames == [("optimizer adam", (-0.46, -0.46))]
     hatched = [patch for ax in figure.axes for patch in ax.patches if patch.get_hatch()]
     assert [patch.get_xy() for patch in hatched] == [(0.5, 0.5)]
+
+
+def test_figures_say_what_an_unset_setting_means(draw: Draw) -> None:
+    results = made_up_run(choices={"optimizer": ["sgd"], "batch_size": [32, 64]})
+    results.trials.loc[results.trials["lr"] == 0.1, "epochs"] = None
+    drawn = draw(results)
+    for name in ("heat-map", "curves-by-setting"):
+        texts = {text.get_text() for text in drawn[name].findobj(Text)}
+        assert "default" not in " ".join(texts)
+        assert any("unlimited" in text for text in texts)
 
 
 def test_a_heat_map_over_many_others_shows_the_best_and_says_so() -> None:
