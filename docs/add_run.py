@@ -17,13 +17,16 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 import search_spaces
+from lenet.config import ConfigError
 from study.analysis.results import Results
 from study.analysis.thinning import thin
+from study.claims.judge import judge_all
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 _DOCUMENTED = "results/reproduction"
@@ -41,11 +44,17 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run.resolve()
     results = Results.load(run)
-    records, unthinned = thin(results, search_spaces.find(results.run.study), _fits)
-    if len(records) < len(results.records):
-        print(f"thinned {len(results.records):,} records to {len(records):,}")
+    records = results.records
     # The settings of `results` are not as the file has them: lists are texts.
-    trials = pd.read_parquet(run / "trials.parquet").join(unthinned)
+    trials = pd.read_parquet(run / "trials.parquet")
+    if not _fits(records):
+        try:
+            records, unthinned = _thinned(results)
+        except ConfigError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        trials = trials.drop(columns=unthinned.columns, errors="ignore").join(unthinned)
+        print(f"thinned {len(results.records):,} records to {len(records):,}")
     target = _RESULTS / run.name
     for folder in ("figures", "tables"):
         shutil.rmtree(target / folder, ignore_errors=True)
@@ -70,6 +79,21 @@ def main() -> int:
     for path in too_large:
         print(f"{path} has more than {_MAX_BYTES:,} bytes")
     return int(bool(too_large))
+
+
+def _thinned(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Thin the records of a run as `thin` does, and check that no verdict changes."""
+    study = search_spaces.find(results.run.study)
+    records, unthinned = thin(results, study, _fits)
+    columns = [name for name in results.trials if name not in unthinned]
+    thinned = replace(results, trials=results.trials[columns].join(unthinned), records=records)
+    before, after = (
+        {claim.name: verdict for claim, verdict in judge_all(study, each)}
+        for each in (results, thinned)
+    )
+    if changed := [name for name in before if before[name] != after[name]]:
+        raise ConfigError(f"thinned records would change the verdict on {', '.join(changed)}")
+    return records, unthinned
 
 
 def _fits(table: pd.DataFrame) -> bool:

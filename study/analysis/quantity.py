@@ -95,10 +95,13 @@ class Quantity:
         nothing = pd.Series(math.nan, index=trials.index)
         return trials.get(f"{UNTHINNED}{self.name}", nothing).astype(float)
 
-    def measure(self, curve: pd.DataFrame, moment: Moment = END) -> float:
+    def measure(
+        self, curve: pd.DataFrame, moment: Moment = END, unthinned: float = math.nan
+    ) -> float:
         """Return the value on `curve`, the records of one trial in the order of their steps.
 
-        NaN if there is no record of `moment`, or nothing was measured.
+        NaN if there is no record of `moment`, or nothing was measured. `unthinned` is the value of
+        this trial from `self.unthinned`, which replaces that of thinned records.
         """
         at_moment = curve
         for name, value in moment.items():
@@ -110,6 +113,8 @@ class Quantity:
                 at_moment = at_moment[np.isclose(times, value, rtol=0, atol=1e-9)]
         if at_moment.empty:
             return math.nan
+        if not math.isnan(unthinned):
+            return unthinned
         values = curve[self.column].dropna()
         match self.reduction:
             case "best":

@@ -1,7 +1,7 @@
 """Thinned records: fewer rows of a run that has more than its claims and figures need.
 
-Neighboring records become one, as if the run had recorded less often. What a claim may ask of all
-records of a trial is measured first and kept in the trial's row, under the names of `UNTHINNED`.
+Neighboring records become one, as if the run had recorded less often. Quantities over all records
+of a trial are measured first and kept in the trial's row, under the names of `UNTHINNED`.
 """
 
 from __future__ import annotations
@@ -12,122 +12,147 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lenet.config import settings_in
-from lenet.records import TIMING
+from lenet.config import ConfigError, settings_in
 from search_spaces.study import Study
 from study.analysis.quantity import WHOLE_CURVE, Quantity
 from study.analysis.results import Results, select
 from study.runs.trial_folder import UNTHINNED
 
-_DETAILS = (1000, 700, 500, 350, 250, 175, 125, 90, 60, 40)
+_RECORDS_PER_TRIAL = (1000, 700, 500, 350, 250, 175, 125, 90, 60, 40)
 """How many records of a trial to keep at its start, and into how many to merge the rest: each is
 tried until the table is small enough."""
 
-_NOT_MEASURED = frozenset({"trial", "step", "epoch", "samples", "lr", "diverged"}) | TIMING
+_POSITION = ("trial", "step", "epoch", "samples", "diverged")
 _HELD_OUT = ("validation_", "test_")
+_LAST = ("lr", "train_seconds")
 _MEANS = ("train_loss", "train_accuracy")
 _LOWEST, _HIGHEST = "lowest_train_loss", "highest_train_loss"
-_RATES = ("samples_per_second", "steps_per_second")
+_RATES = {"samples_per_second": "samples", "steps_per_second": "step"}
 
 
 def thin(
     results: Results, study: Study, fits: Callable[[pd.DataFrame], bool]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the records of a run, as many as `fits` accepts, and what merging them would lose.
-
-    That is a row per trial, in the order of `results.trials`: its number of records and the
-    quantities over all of them, under names that begin with `UNTHINNED`. It has no columns if all
-    records fit.
+    """Merge records of a run until `fits` accepts the table.
 
     These records stay as they are: the first ones and the last one of a trial, those with held-out
-    data, and those at the steps that the claims of `study` name or that its figures average over.
+    data, and those at the moments that the claims of `study` name or that its figures average over.
     Between them, neighbors are merged. The seeds of a point are merged at the same steps.
 
-    A merged record has the step, the time and the learning rate of its last one; the mean training
-    loss and accuracy; and the lowest and the highest loss of a step.
+    A merged record has the step, the time and the learning rate of its last one; the training loss
+    and accuracy as means over samples; and the lowest and the highest loss of a step.
 
-    Raises: ValueError if the records that must stay are too many, or the model or the user's own
-        metrics measured numbers that have no rule for merging.
+    Returns: the records; and a row per trial, in the order of `results.trials`, with its number of
+        records and the quantities over all of them, under names that begin with `UNTHINNED`. This
+        table has no columns if all records fit.
+    Raises: ConfigError if the records that must stay are too many, or cannot be merged: those of
+        range tests, of a model that was observed, and of the user's own metrics.
     """
     records = results.records.sort_values(["trial", "step"], kind="stable").reset_index(drop=True)
     if fits(records):
         return records, pd.DataFrame(index=results.trials.index)
-    columns = [str(c) for c in records if c not in _NOT_MEASURED]
-    measured = [c for c in columns if records[c].notna().any()]
-    held_out = [c for c in measured if c.startswith(_HELD_OUT)]
-    training = [c for c in measured if c not in held_out]
-    if unknown := set(training) - {*_MEANS, _LOWEST, _HIGHEST}:
-        raise ValueError(f"no rule merges records of {', '.join(sorted(unknown))}")
-    stays = _must_stay(results, study, records) | records[held_out].notna().any(axis=1)
-    longest = _longest_of_point(results, records)
-    for detail in _DETAILS:
-        thinned = _merged(records, stays, longest, detail)
+    measured = [
+        str(name) for name in records if name not in _POSITION and records[name].notna().any()
+    ]
+    held_out = [name for name in measured if name.startswith(_HELD_OUT)]
+    training = [name for name in measured if name not in held_out]
+    if unknown := {*training} - {*_LAST, *_MEANS, _LOWEST, _HIGHEST, *_RATES}:
+        raise ConfigError(
+            f"{len(records):,} records are too many, and no rule merges those of "
+            f"{', '.join(sorted(unknown))}: train with a larger record_every"
+        )
+    if results.trials["schedule"].str.startswith("ramp").any():
+        raise ConfigError(
+            f"{len(records):,} records are too many, and a range test needs each of them: train "
+            "with a larger record_every"
+        )
+    is_kept = _is_kept(results, study, records) | records[held_out].notna().any(axis=1)
+    most = _most_records_of_point(results, records)
+    for count in _RECORDS_PER_TRIAL:
+        thinned = _merged(records, is_kept, most, count, training)
         if fits(thinned):
             return thinned, _unthinned(results.trials, records, training)
-    raise ValueError(f"{len(thinned):,} records are too many, and no more can be merged")
+    raise ConfigError(
+        f"{len(thinned):,} records are too many, and claims, figures and evaluations need each of "
+        "them: train with a larger record_every"
+    )
 
 
-def _must_stay(results: Results, study: Study, records: pd.DataFrame) -> pd.Series[bool]:
+def _is_kept(results: Results, study: Study, records: pd.DataFrame) -> pd.Series[bool]:
     """Return which records a claim or a figure needs as they are."""
-    named = {step for claim in study.claims for step in _steps_in(claim.options)}
-    stays = records["step"].isin(named)
+    kept = pd.Series(data=False, index=records.index)
+    for name, value in {moment for claim in study.claims for moment in _moments(claim.options)}:
+        if name.endswith("_seconds"):
+            until = records[records[name] <= value]
+            kept[until.groupby("trial").tail(1).index] = True
+        else:
+            kept |= np.isclose(records[name], value, rtol=0, atol=1e-9)
     for figure in study.figures:
-        if not figure.options.get("average"):
+        if figure.kind != "learning_curves" or not figure.options.get("average"):
             continue
         for settings, _, last in figure.options["panels"]:
             shown = select(results.trials, {**figure.options["where"], **settings})
-            stays |= records["trial"].isin(shown["trial"]) & (records["step"] <= last)
-    return stays
+            kept |= records["trial"].isin(shown["trial"]) & (records["step"] <= last)
+    return kept
 
 
-def _steps_in(options: Mapping[str, Any]) -> Iterator[int]:
+def _moments(options: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the moments that the options of a claim name; see `study.analysis.quantity.Moment`."""
     for name, value in options.items():
         if isinstance(value, Mapping):
-            yield from _steps_in(value)
-        elif name == "step":
-            yield value
+            yield from _moments(value)
+        elif name in {"step", "epoch"} or name.endswith("_seconds"):
+            yield name, value
 
 
-def _longest_of_point(results: Results, records: pd.DataFrame) -> pd.Series[int]:
+def _most_records_of_point(results: Results, records: pd.DataFrame) -> pd.Series[int]:
     """Return, for each record, the most records that a seed of its point has."""
     trials = results.trials
     settings = [name for name in settings_in(trials) if name != "seed"]
     counts = trials["trial"].map(records.groupby("trial").size()).fillna(0).astype(int)
     point = trials.groupby(settings, dropna=False).ngroup()
-    longest = counts.groupby(point).transform("max")
-    return records["trial"].map(longest.set_axis(trials["trial"]))
+    most = counts.groupby(point).transform("max")
+    return records["trial"].map(most.set_axis(trials["trial"]))
 
 
 def _merged(
-    records: pd.DataFrame, stays: pd.Series[bool], longest: pd.Series[int], detail: int
+    records: pd.DataFrame,
+    is_kept: pd.Series[bool],
+    most: pd.Series[int],
+    count: int,
+    training: list[str],
 ) -> pd.DataFrame:
     by_trial = records.groupby("trial")
     index = by_trial.cumcount()
     is_last = index.eq(by_trial["step"].transform("size") - 1)
-    length = np.ceil((longest - detail).clip(lower=1) / detail)
-    block = (index - detail).floordiv(length)
-    alone = stays | is_last | index.lt(detail)
-    # A record that stays ends the block before it, which goes on behind it under another number.
-    begins = alone | alone.shift(fill_value=True) | block.ne(block.shift())
+    length = np.ceil((most - count).clip(lower=1) / count)
+    block = (index - count).floordiv(length)
+    is_single = is_kept | is_last | index.lt(count)
+    # A kept record splits its block in two.
+    begins = is_single | is_single.shift(fill_value=True) | block.ne(block.shift())
     group = begins.cumsum()
     thinned = records[~group.duplicated(keep="last")].set_axis(group.unique())
-    several = group[group.duplicated(keep=False)].unique()
-    parts = records[group.isin(several)]
-    of = group[parts.index]
-    covered = _steps_covered(records)[parts.index]
-    total = covered.groupby(of).sum()
-    merged = {c: (parts[c] * covered).groupby(of).sum() / total for c in _MEANS}
-    merged |= {c: total / (covered / parts[c]).groupby(of).sum() for c in _RATES}
-    merged[_LOWEST] = parts[_LOWEST].groupby(of).min()
-    merged[_HIGHEST] = parts[_HIGHEST].groupby(of).max()
-    for column, values in merged.items():
-        thinned.loc[several, column] = values
+    merged_rows = records[group.duplicated(keep=False)]
+    groups = group[merged_rows.index]
+    covered = records[["step", "samples"]] - by_trial[["step", "samples"]].shift(fill_value=0)
+
+    def mean(values: pd.Series[float], weights: pd.Series[int]) -> pd.Series[float]:
+        known = weights[values.index].where(values.notna())
+        return (values * known).groupby(groups).sum() / known.groupby(groups).sum()
+
+    for name in training:
+        values = merged_rows[name]
+        if name in _LAST:
+            continue
+        if name in _MEANS:
+            new = mean(values, covered["samples"])
+        elif name in _RATES:
+            new = 1 / mean(1 / values, covered[_RATES[name]])
+        else:
+            by_group = values.groupby(groups)
+            new = by_group.min() if name == _LOWEST else by_group.max()
+        thinned.loc[new.index, name] = new
     return thinned.reset_index(drop=True)
-
-
-def _steps_covered(records: pd.DataFrame) -> pd.Series[float]:
-    """Return the number of steps since the previous record of the same trial."""
-    return records["step"] - records.groupby("trial")["step"].shift(fill_value=0)
 
 
 def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, training: list[str]) -> pd.DataFrame:
@@ -138,4 +163,10 @@ def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, training: list[str])
         | {f"{UNTHINNED}{name}": Quantity.parse(name).measure(curve) for name in names}
         for curve in (curves.get(trial, records.iloc[:0]) for trial in trials["trial"])
     ]
-    return pd.DataFrame(rows, index=trials.index)
+    new = pd.DataFrame(rows, index=trials.index)
+    # A reused trial may have been thinned before: what was measured then stays.
+    if (records_before := f"{UNTHINNED}records") in trials:
+        before = trials[trials[records_before].notna()].reindex(columns=new.columns)
+        new = new.astype(float)
+        new.loc[before.index] = before.astype(float)
+    return new

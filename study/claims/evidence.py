@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -72,17 +71,16 @@ class Evidence:
             raise ConfigError(f"no record has {measured.column}, which a claim is about")
         no_curve = self.results.records.iloc[:0]
         values, diverged = [], []
-        unthinned = measured.unthinned(trials)
-        ended = zip(trials["trial"], trials["status"], unthinned, strict=True)
-        for row, (trial, status, known) in enumerate(ended):
+        ended = zip(trials["trial"], trials["status"], measured.unthinned(trials), strict=True)
+        for row, (trial, status, kept) in enumerate(ended):
             curve = self._curves.get(trial, no_curve)
             end = self.published[trials["point"].iloc[row]].end if self.published else END
             then = {name: min(value, end.get(name, value)) for name, value in moment.items()}
             # Until it diverged, a trial counts with its measured values.
             continued = any(curve[name].max() > then[name] for name in then)
             diverged.append(status == "diverged" and not continued)
-            value = measured.measure(curve, then) if math.isnan(known) else known
-            values.append(measured.worst if diverged[-1] else value)
+            value = measured.worst if diverged[-1] else measured.measure(curve, then, kept)
+            values.append(value)
         return trials.assign(value=np.asarray(values, dtype=float), diverged_before=diverged)
 
     def _published_trials(self, where: Mapping[str, Any]) -> pd.DataFrame:

@@ -121,10 +121,9 @@ def measure(
     curves = dict(tuple(records.groupby("trial")))
     measured = Quantity.parse(quantity)
     others = trials[~trials["trial"].isin(diverged)]
-    no_curve = records.iloc[:0]
     values = [
-        measured.measure(curves.get(trial, no_curve), moment) if math.isnan(known) else known
-        for trial, known in zip(others["trial"], measured.unthinned(others), strict=True)
+        measured.measure(curves.get(trial, records.iloc[:0]), moment, kept)
+        for trial, kept in zip(others["trial"], measured.unthinned(others), strict=True)
     ]
     finite = [value if math.isfinite(value) else math.nan for value in values]
     return Measurement(

@@ -117,11 +117,15 @@ class Reuse:
         return cls(conditions, dict(trials), problems)
 
     def find(self, config: TrainConfig) -> EarlierTrial | None:
-        """Return an earlier trial whose records `config` would reproduce, or None."""
+        """Return an earlier trial whose records `config` would reproduce, or None.
+
+        One whose records were thinned (see `study.analysis.thinning`) is the last choice.
+        """
         if config.names_own_code:
             return None
         equal = self.trials.get(config, ())
-        alike = (t for t in equal if not self.conditions.difference(t.conditions))
+        alike = [t for t in equal if not self.conditions.difference(t.conditions)]
+        alike.sort(key=lambda trial: f"{UNTHINNED}records" in trial.facts)
         return next((trial for trial in alike if trial.read_records()), None)
 
     def near_misses(self, configs: Iterable[TrainConfig]) -> list[str]:

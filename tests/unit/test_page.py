@@ -60,6 +60,14 @@ def test_numbers_have_seven_digits(value: float | None, expected: float | None) 
     assert number(value) == expected
 
 
+def test_the_page_says_which_records_were_thinned(tmp_path: Path) -> None:
+    results = made_up_run(choices=SMALL)
+    assert "thinned" not in page_of(results, tmp_path / "whole")
+    results.trials["unthinned_records"] = 400
+    page = page_of(results, tmp_path / "thinned")
+    assert f"{len(results.records)}; those of {len(results.trials)} trials were thinned" in page
+
+
 def test_the_page_holds_every_record_of_every_point(tmp_path: Path) -> None:
     results = made_up_run(seeds=2, choices=SMALL, status={"adam_lr0.1": "failed"})
     (run,) = data_of(page_of(results, tmp_path / "run"))

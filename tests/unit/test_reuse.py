@@ -111,6 +111,11 @@ def test_a_thinned_trial_keeps_what_was_measured_over_all_its_records(tmp_path):
     collect(folder)
     (row,) = Results.load(folder.path).trials.to_dict("records")
     assert (row["unthinned_records"], row["unthinned_mean_train_loss"]) == (400, 5.5)
+    whole = earlier_run(tmp_path / "z", {"whole": LINE})
+    both = Reuse.load([str(source.path), str(whole.path)], HERE)
+    match = both.find(LINE)
+    assert match is not None
+    assert match.run == str(whole.path)
     other = adopted(reuse, LINE.replace(seed=1), tmp_path / "other")
     assert not [name for name in other.trial("mine").state() if name.startswith("unthinned")]
 

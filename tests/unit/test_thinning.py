@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import search_spaces
+from lenet.config import ConfigError
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results, select
 from study.analysis.thinning import thin
@@ -18,6 +19,11 @@ from tests.unit.made_up_run import write
 
 FLUX = search_spaces.find("flux").with_grids(["stochastic"])
 EVERY = 1_000
+
+
+def _samples(step):
+    """Return the samples after each step: every other thousand steps has batches of half a size."""
+    return 64 * step + 64 * np.minimum(step % 2_000, 1_000) + 64 * 1_000 * (step // 2_000)
 
 
 def at_most(rows):
@@ -40,7 +46,7 @@ def whole(tmp_path_factory) -> Results:
                 "trial": planned.name,
                 "step": step,
                 "epoch": step / 60_000,
-                "samples": step,
+                "samples": _samples(step),
                 "lr": config.lr,
                 "train_loss": mean,
                 "train_accuracy": random.random(len(step)),
@@ -51,8 +57,8 @@ def whole(tmp_path_factory) -> Results:
                 "test_loss": np.where(held_out, mean, math.nan),
                 "test_accuracy": np.where(held_out, 1 - mean, math.nan),
                 "train_seconds": step / 10_000,
-                "samples_per_second": 10_000.0,
-                "steps_per_second": 10_000.0,
+                "samples_per_second": 1_000 * (1 + random.random(len(step))),
+                "steps_per_second": 1_000 * (1 + random.random(len(step))),
                 "diverged": False,
             }
         )
@@ -83,19 +89,23 @@ def test_every_claim_gets_the_verdict_of_the_whole_records(whole, thinned):
     assert after == before
 
 
-def test_a_merged_record_is_what_one_every_so_many_steps_would_be(whole, thinned):
-    point = {"model": "4ls", "lr": 0.1, "seed": 0}
-    (name,) = select(whole.trials, point)["trial"]
+@pytest.mark.parametrize("model", ["4ls", "2lr"])
+def test_a_merged_record_is_what_one_every_so_many_steps_would_be(model, whole, thinned):
+    (name,) = select(whole.trials, {"model": model, "lr": 0.1, "seed": 0})["trial"]
     before, after = (r.records[r.records["trial"] == name] for r in (whole, thinned))
+    covered = before[["step", "samples"]].diff().fillna(before[["step", "samples"]])
     for begin, row in zip(after["step"].shift(fill_value=0), after.to_dict("records"), strict=True):
         merged = before[(before["step"] > begin) & (before["step"] <= row["step"])]
-        covered = np.diff([begin, *merged["step"]])
-        mean = np.average(merged["train_loss"], weights=covered)
-        assert row["train_loss"] == pytest.approx(mean, rel=1e-12)
+        steps, samples = covered.loc[merged.index].to_numpy().T
+        for column in ("train_loss", "train_accuracy"):
+            assert row[column] == pytest.approx(np.average(merged[column], weights=samples))
+        for column, amounts in (("steps_per_second", steps), ("samples_per_second", samples)):
+            seconds = amounts / merged[column]
+            assert row[column] == pytest.approx(amounts.sum() / seconds.sum())
         assert row["lowest_train_loss"] == merged["lowest_train_loss"].min()
         assert row["highest_train_loss"] == merged["highest_train_loss"].max()
-        assert row["train_seconds"] == merged["train_seconds"].iloc[-1]
-        assert row["steps_per_second"] == pytest.approx(10_000)
+        for column in ("train_seconds", "epoch", "samples", "lr"):
+            assert row[column] == merged[column].iloc[-1]
     assert after["step"].iloc[-1] == 2_000_000
     assert 40_000 in set(after["step"])
 
@@ -125,8 +135,59 @@ def test_records_that_fit_stay_and_too_many_to_keep_are_refused(whole):
     records, unthinned = thin(whole, FLUX, at_most(10**6))
     assert len(records) == len(whole.records)
     assert unthinned.columns.empty
-    with pytest.raises(ValueError, match="are too many, and no more can be merged"):
+    with pytest.raises(ConfigError, match="claims, figures and evaluations need each"):
         thin(whole, FLUX, at_most(100))
     strange = whole.records.assign(observed_W=1.0)
-    with pytest.raises(ValueError, match="no rule merges records of observed_W"):
+    with pytest.raises(ConfigError, match="no rule merges those of observed_W"):
         thin(replace(whole, records=strange), FLUX, at_most(100))
+    ramps = whole.trials.assign(schedule="ramp-exponential")
+    with pytest.raises(ConfigError, match="a range test needs each of them"):
+        thin(replace(whole, trials=ramps), FLUX, at_most(100))
+
+
+def test_what_a_run_did_not_measure_stays_unmeasured(whole):
+    records = whole.records.assign(train_accuracy=math.nan).drop(columns="lowest_train_loss")
+    thinned, _ = thin(replace(whole, records=records), FLUX, at_most(3_600))
+    assert thinned["train_accuracy"].isna().all()
+    assert "lowest_train_loss" not in thinned
+    assert np.isfinite(thinned["train_loss"]).all()
+
+
+def test_a_trial_that_diverged_or_has_no_record_yet(whole):
+    trials = select(whole.trials, {"model": "4ls", "lr": 0.1})["trial"]
+    short, missing = trials
+    records = whole.records[whole.records["trial"] != missing]
+    is_late = (records["trial"] == short) & (records["step"] > 700_000)
+    records = records[~is_late].reset_index(drop=True)
+    last = records.index[records["trial"] == short][-1]
+    records.loc[last, ["train_loss", "diverged"]] = math.inf, True
+    thinned, unthinned = thin(replace(whole, records=records), FLUX, at_most(3_600))
+    curve = thinned[thinned["trial"] == short]
+    assert curve["step"].iloc[-1] == 700_000
+    assert list(np.isinf(curve["train_loss"])) == [False] * (len(curve) - 1) + [True]
+    counts = unthinned["unthinned_records"].set_axis(whole.trials["trial"])
+    assert counts[missing] == 0
+    assert 700 <= counts[short] < 800
+
+
+def test_records_that_were_thinned_before_keep_what_was_measured_then(whole, thinned):
+    again, unthinned = thin(thinned, FLUX, at_most(2_800))
+    assert len(again) < len(thinned.records)
+    pd.testing.assert_frame_equal(
+        unthinned, thinned.trials[list(unthinned)].astype(float), check_exact=True
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_loss", "test_loss_at_best", "best_test_loss", "mean_test_loss", "rises_observed_W"],
+)
+def test_a_quantity_is_named_as_it_was_read(name):
+    assert Quantity.parse(name).name == name
+
+
+def test_a_kept_value_needs_a_record_of_the_moment(whole):
+    curve = whole.records_of(whole.trials["trial"][:1])
+    quantity = Quantity.parse("mean_train_loss")
+    assert quantity.measure(curve, {"step": 40_000}, 5.5) == 5.5
+    assert math.isnan(quantity.measure(curve, {"step": 40_001}, 5.5))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
 import search_spaces
 from lenet.config import settings_in
@@ -18,12 +19,20 @@ from search_spaces.objective import maximized
 from search_spaces.study import Claim
 from study.analysis.hardware import Hardware, measured_seconds
 from study.analysis.range_test import RAMP
+from study.analysis.results import Results
 from study.analysis.speedup import is_scaling
-from study.analysis.wording import format_duration, format_setting, format_value, label
+from study.analysis.wording import (
+    format_duration,
+    format_setting,
+    format_value,
+    label,
+    pluralize,
+)
 from study.claims.verdict import NOT_TESTED
 from study.report.findings import Findings
 from study.report.page.figures import describe_figures
 from study.report.page.points import describe_points
+from study.runs.trial_folder import UNTHINNED
 
 _SCRIPTS = ("data", "scales", "inspect", "plot", "curves", "bars", "tables", "page")
 """The files of the page's script, in the order in which they are read."""
@@ -212,7 +221,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ),
         ("device", run.device),
         ("trials", ", ".join(f"{count} {status}" for status, count in statuses.items())),
-        ("records", f"{len(findings.results.records):,}"),
+        ("records", _records(findings.results)),
         ("scheduler", run.scheduler),
         ("created", run.created.replace("T", " ").replace("+00:00", " UTC")),
         ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
@@ -220,6 +229,12 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("not reported", "; ".join(findings.not_reported)),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _records(results: Results) -> str:
+    count = f"{len(results.records):,}"
+    thinned = results.trials.get(f"{UNTHINNED}records", pd.Series(dtype=float)).notna().sum()
+    return f"{count}; those of {pluralize(thinned, 'trial')} were thinned" if thinned else count
 
 
 def _shared_settings(findings: Findings) -> list[tuple[str, str]]:
