@@ -35,6 +35,7 @@ TABLE = "reproduction.csv"
 
 _ORDER = (REPRODUCED, EQUIVALENT, NOT_REPRODUCED, UNDECIDED, NOT_TESTED)
 DECIDED = frozenset({REPRODUCED, EQUIVALENT, NOT_REPRODUCED})
+_README = "README.md"
 _NO_RUN = "no run at the published budget yet"
 
 
@@ -350,6 +351,8 @@ def _sources(rows: Sequence[JudgedClaim], out: Path) -> Iterable[str]:
     runs = {row.run.folder: row.run for row in rows if row.run}
     for folder in sorted(runs):
         place = _relative(folder, out)
-        shown = f"[{place}]({place})" if not place.startswith("/") else place
+        # The name of a table ends like a file name, so MkDocs refuses a link to its folder.
+        page = f"{place}/{_README}" if (folder / _README).is_file() else place
+        shown = f"[{place}]({page})" if not place.startswith("/") else place
         yield f"Run {shown}: {runs[folder].provenance}."
         yield ""
