@@ -33,7 +33,7 @@ _RATES = {"samples_per_second": "samples", "steps_per_second": "step"}
 def thin(
     results: Results, study: Study, fits: Callable[[pd.DataFrame], bool]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Merge records of a run until `fits` accepts the table.
+    """Merge records of a run, which are too many, until `fits` accepts the table.
 
     These records stay as they are: the first ones and the last one of a trial, those with held-out
     data, and those at the moments that the claims of `study` name or that its figures average over.
@@ -43,14 +43,11 @@ def thin(
     and accuracy as means over samples; and the lowest and the highest loss of a step.
 
     Returns: the records; and a row per trial, in the order of `results.trials`, with its number of
-        records and the quantities over all of them, under names that begin with `UNTHINNED`. This
-        table has no columns if all records fit.
+        records and the quantities over all of them, under names that begin with `UNTHINNED`.
     Raises: ConfigError if the records that must stay are too many, or cannot be merged: those of
         range tests, of a model that was observed, and of the user's own metrics.
     """
     records = results.records.sort_values(["trial", "step"], kind="stable").reset_index(drop=True)
-    if fits(records):
-        return records, pd.DataFrame(index=results.trials.index)
     measured = [
         str(name) for name in records if name not in _POSITION and records[name].notna().any()
     ]
