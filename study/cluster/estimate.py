@@ -19,10 +19,12 @@ from study.cluster.timing import MachineCache, Timing, model_of
 
 # Ray's start and stop, the workers' import of torch, and the figures (seen on two cores).
 _START_UP_SECONDS = 40.0
-# Beyond steps and evaluations, files and Tune cost 0.2 to 1 s per trial and 1 to 7 ms per record
-# (docs/results: search, lr-range, upc-line).
-_TRIAL_SECONDS = 0.6
-_RECORD_SECONDS = 0.003
+# Beyond steps and evaluations. Tune's time for a fleet or a single trial, and the files of a trial:
+# 1,000 trials of one step, alone and in fleets of 4 and 63, took 13.5, 8.0 and 6.6 s on two cores.
+_UNIT_SECONDS = 0.015
+_TRIAL_SECONDS = 0.013
+# A record's files, tables and figures: the 47,500 of `upc-line` took 34 s on one core, unpacked.
+_RECORD_SECONDS = 0.0007
 
 _STEP_TIMES = "step-times"
 """name in the user's cache"""
@@ -117,7 +119,8 @@ def estimate(
             step_seconds[config.id]
             + length.evaluated_samples * timing.sample
             + length.records * _RECORD_SECONDS
-            + _TRIAL_SECONDS / share.members
+            + _TRIAL_SECONDS
+            + _UNIT_SECONDS / share.members
         )
         unit = share.fleet or config.id
         unit_seconds[unit] = unit_seconds.get(unit, 0.0) + trial_seconds[config.id]

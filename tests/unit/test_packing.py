@@ -165,6 +165,21 @@ def test_another_optimizer_does_not_end_the_doubling(digits, monkeypatch, tmp_pa
         assert made.fastest(mixed, 32).members == 32
 
 
+def test_one_slow_measurement_does_not_end_the_doubling(digits, monkeypatch, tmp_path):
+    """Fleets are as fast as one trial, but another process held up the fleet of 8."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def time_fleet(members):
+        return 0.025 if len(members._runs) == 8 else 0.01
+
+    monkeypatch.setattr(fleet_probe, "_time_fleet_step", time_fleet)
+    monkeypatch.setattr(fleet_probe, "time_step", lambda _: 0.01)
+    made = FleetSpeeds({"digits": digits}, side_by_side=1, threads=1, use_gpu=False, kinds=1)
+    with made.measuring():
+        assert made.speedup(configs(8)) == 0.8 * made.speedup(configs(4))
+        assert made.fastest(configs(32), 32).members == 32
+
+
 def test_trials_stay_alone_where_fusing_does_not_pay(speeds):
     made = speeds(each=1.0)
     with made.measuring():
