@@ -20,10 +20,20 @@ import numpy as np
 from study.analysis.statistics import CONFIDENCE, SHARE
 from study.analysis.trend import page_trend
 from study.claims import trend
-from study.claims.verdict import EQUIVALENT, NOT_REPRODUCED, REPRODUCED, Bounds, Rule, SeedValues
+from study.claims.verdict import (
+    EQUIVALENT,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    UNDECIDED,
+    Bounds,
+    Rule,
+    SeedValues,
+)
 
 SAMPLES = 2_000
 SEEDS = (3, 5, 10)
+MORE = (2, 5)
+"""how many times as many seeds a claim has in all if the first leave it undecided"""
 EFFECTS = {"none": 0.0, "small": 0.5, "large": 3.0, "large, opposite": -3.0}
 
 _POSITIONS = 4
@@ -107,12 +117,28 @@ CLAIMS: dict[str, tuple[Judge, tuple[int, ...], tuple[str, ...]]] = {
 }
 """by what a claim is about: the rule, the shape of the noise of a seed, and its kinds"""
 
+ADDED_TO = ("a difference", "a trend over four values")
+"""the claims whose error rates are simulated with seeds that are added later"""
+
 
 def rates(claim: str, noise: str, effect: str, seeds: int, samples: int) -> tuple[float, float]:
     """Return the percentages of samples that are reproduced and that are not reproduced."""
     judge, shape, _ = CLAIMS[claim]
     drawn = NOISES[noise](_random(claim, noise, effect, seeds), (samples, seeds, *shape))
     counts = Counter(judge(drawn, EFFECTS[effect]))
+    return 100 * counts[REPRODUCED] / samples, 100 * counts[NOT_REPRODUCED] / samples
+
+
+def rates_after_more(
+    claim: str, noise: str, seeds: int, more: int, samples: int
+) -> tuple[float, float]:
+    """Return the percentages, without an effect, if the undecided are judged with more seeds."""
+    judge, shape, _ = CLAIMS[claim]
+    drawn = NOISES[noise](
+        _random("more", claim, noise, seeds, more), (samples, more * seeds, *shape)
+    )
+    first = np.array(list(judge(drawn[:, :seeds], 0.0)))
+    counts = Counter(first) + Counter(judge(drawn[first == UNDECIDED], 0.0))
     return 100 * counts[REPRODUCED] / samples, 100 * counts[NOT_REPRODUCED] / samples
 
 
@@ -138,6 +164,13 @@ def tables(samples: int) -> dict[str, list[list[str]]]:
         for effect, noise in itertools.product(EFFECTS, noises):
             cells = [rates(claim, noise, effect, seeds, samples) for seeds in SEEDS]
             found[claim].append([effect, noise, *(f"{yes:.1f} / {no:.1f}" for yes, no in cells)])
+    title = "no effect, and seeds added to undecided claims"
+    found[title] = []
+    for claim, more in itertools.product(ADDED_TO, MORE):
+        for noise in CLAIMS[claim][2]:
+            cells = [rates_after_more(claim, noise, seeds, more, samples) for seeds in SEEDS]
+            row = [f"{claim}, {more} times as many", noise]
+            found[title].append([*row, *(f"{yes:.1f} / {no:.1f}" for yes, no in cells)])
     found["equivalent within a band of 1"] = [
         [f"{effect:g}", noise]
         + [f"{equivalent_rate(effect, noise, seeds, samples):.1f}" for seeds in SEEDS]

@@ -1,7 +1,9 @@
 """The reproduction: which studies it trains at the published budget, and with how many seeds.
 
 The seeds are chosen before the runs. Where a study had run before, they follow from its spread. A
-claim that stays undecided says how many seeds would decide it (see `docs/verdicts.md`).
+claim that stays undecided says how many seeds would decide it, and a part may get more seeds for
+such claims: once, and at most five times as many in all. `docs/verdicts.md` has the rates of false
+verdicts under this rule.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ class Part:
     grids: tuple[str, ...] = ()
     """names of the grids to train; empty: all that the report published"""
     seeds: int
+    """all of them, the `added` ones included"""
+    added: int = 0
+    """seeds added when the others had been judged, for the claims that they left undecided"""
     reason: str
     """why this many seeds"""
 
@@ -30,6 +35,11 @@ class Part:
     def name(self) -> str:
         """The name of the run's folder: the study and the grids."""
         return "-".join((self.study, *self.grids))
+
+    @property
+    def planned(self) -> str:
+        """The number of seeds, in words."""
+        return f"{self.seeds - self.added} + {self.added}" if self.added else str(self.seeds)
 
 
 PARTS = (
@@ -44,16 +54,35 @@ PARTS = (
     Part(
         study="upc-optimizers",
         grids=("softmax",),
-        seeds=25,
+        seeds=125,
+        added=100,
         reason="neighboring rates are alike at the two printed digits, and in fleets a seed takes "
-        "seconds",
+        "seconds; then for the loss of 0.34, which 126 would decide",
     ),
     Part(study="upc-optimizers", grids=("deep-mnist",), seeds=5, reason=_NO_SPREAD),
-    *(Part(study=f"upc-batches-4.{n}", seeds=5, reason=_NO_SPREAD) for n in (1, 2, 3, 6)),
+    *(Part(study=f"upc-batches-4.{n}", seeds=5, reason=_NO_SPREAD) for n in (1, 2, 3)),
+    Part(
+        study="upc-batches-4.6",
+        seeds=10,
+        added=5,
+        reason=f"{_NO_SPREAD}; then for 99.3%, which 8 would decide",
+    ),
     *(Part(study=f"upc-batches-4.{n}", seeds=10, reason=_CLOSE) for n in (4, 5)),
     # All claims are about the report's net; `lenet` is this project's own addition.
-    Part(study="cs5260", grids=("lenet5-tanh",), seeds=5, reason=_NO_SPREAD),
-    Part(study="flux", grids=("stochastic",), seeds=5, reason=_NO_SPREAD),
+    Part(
+        study="cs5260",
+        grids=("lenet5-tanh",),
+        seeds=8,
+        added=3,
+        reason=f"{_NO_SPREAD}; then for the four claims that 6 would decide",
+    ),
+    Part(
+        study="flux",
+        grids=("stochastic",),
+        seeds=10,
+        added=5,
+        reason=f"{_NO_SPREAD}; then for 2LR's loss until step 40,000, which 8 would decide",
+    ),
     Part(study="flux", grids=("mini-batch",), seeds=5, reason=_NO_SPREAD),
     # Some conclusions are about all variants. The trials of the two above are reused.
     Part(study="flux", seeds=5, reason=_NO_SPREAD),

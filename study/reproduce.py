@@ -128,8 +128,8 @@ def _train(part: Part, options: argparse.Namespace) -> int:
         run = RunFolder.open(place)
         if run.run.seeds != part.seeds:
             raise ConfigError(
-                f"{place} has {run.run.seeds} seeds, and the reproduction wants {part.seeds}: move "
-                "the folder away, or choose another parent with --results"
+                f"{place} has {run.run.seeds} seeds, and the reproduction wants {part.seeds}: "
+                "rename the folder, and its trials are reused"
             )
         if not run.unfinished():
             make_console().print(f"{part.name} is complete in {place}.")

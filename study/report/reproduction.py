@@ -335,7 +335,9 @@ def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
 
 def _plan(runs: Sequence[PublishedRun]) -> Iterable[str]:
     trained = {run.folder.name: run for run in runs}
-    yield "The plan, made before the runs, with the measured time of a seed on one processor:"
+    yield "The plan, made before the runs, with the measured time of a seed on one processor. Seeds"
+    yield "after a plus were added once the first had been judged, for claims that those left"
+    yield "undecided ([what that does to the error rate](verdicts.md#seeds-that-are-added-later)):"
     yield ""
     yield "| run | seeds planned | seeds so far | a seed takes | reason |"
     yield "| --- | --- | --- | --- | --- |"
@@ -343,7 +345,7 @@ def _plan(runs: Sequence[PublishedRun]) -> Iterable[str]:
         run = trained.get(part.name)
         seeds = run.seeds if run else ""
         duration = _rounded_time(run.seed_seconds) if run else ""
-        yield f"| {part.name} | {part.seeds} | {seeds} | {duration} | {part.reason} |"
+        yield f"| {part.name} | {part.planned} | {seeds} | {duration} | {part.reason} |"
     yield ""
 
 

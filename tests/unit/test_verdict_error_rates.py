@@ -26,6 +26,16 @@ def printed() -> dict[tuple[str, str, str], list[str]]:
     return cells
 
 
+def agrees(rates: tuple[float, float], cell: str) -> bool:
+    """Return whether percentages of few samples may be those that the cell prints."""
+    shares = [float(text) / 100 for text in cell.split("/")]
+    return all(
+        # Four standard errors, and a sample for what is never seen among these few.
+        abs(rate / 100 - share) <= 4 * math.sqrt(share * (1 - share) / SAMPLES) + 1 / SAMPLES
+        for rate, share in zip(rates, shares, strict=True)
+    )
+
+
 def test_the_page_has_a_row_per_simulated_cell() -> None:
     for claim, (_, _, noises) in simulation.CLAIMS.items():
         title = claim[0].upper() + claim[1:]
@@ -41,11 +51,20 @@ def test_false_verdicts_are_as_rare_as_printed(claim: str) -> None:
         for effect in ("none", "large, opposite"):
             found = simulation.rates(claim, noise, effect, seeds, SAMPLES)
             cell = page[title, effect, noise][simulation.SEEDS.index(seeds)]
-            for rate, text in zip(found, cell.split("/"), strict=True):
-                share = float(text) / 100
-                # Four standard errors, and a sample for what is never seen among these few.
-                margin = 4 * math.sqrt(share * (1 - share) / SAMPLES) + 1 / SAMPLES
-                assert abs(rate / 100 - share) <= margin, (noise, effect, seeds, rate, text)
+            assert agrees(found, cell), (noise, effect, seeds, found, cell)
+
+
+@pytest.mark.parametrize("claim", simulation.ADDED_TO)
+def test_false_verdicts_with_added_seeds_are_as_rare_as_printed(claim: str) -> None:
+    for more, noise in itertools.product(simulation.MORE, simulation.CLAIMS[claim][2]):
+        found = simulation.rates_after_more(claim, noise, 5, more, SAMPLES)
+        row = printed()[
+            "No effect, and seeds added to undecided claims",
+            f"{claim}, {more} times as many",
+            noise,
+        ]
+        cell = row[simulation.SEEDS.index(5)]
+        assert agrees(found, cell), (more, noise, found, cell)
 
 
 def test_the_printed_rates_keep_what_the_page_says() -> None:
@@ -53,6 +72,8 @@ def test_the_printed_rates_keep_what_the_page_says() -> None:
         rates = [[float(text) for text in cell.split("/")] for cell in cells]
         if title.startswith("Reproduced without") and effect in ("level 99%", "level 99.9%"):
             assert all(rate <= 7 for (rate,) in rates)
+        elif title.startswith("No effect") and noise in ("normal", "heavy tails"):
+            assert all(rate <= 5.5 for pair in rates for rate in pair)
         elif title.startswith("Equivalent") and effect != "0":
             assert all(rate <= 5 for (rate,) in rates)
         elif effect == "large, opposite":
