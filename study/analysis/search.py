@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from lenet.config import TrainConfig, settings_in
+from lenet.config import settings_in
 from search_spaces.objective import maximized, worst_value
 from search_spaces.space import Choice, Dimension, Range
 from study.analysis import statistics
@@ -29,10 +28,9 @@ from study.analysis.wording import (
     provenance,
 )
 from study.runs.metadata import SEARCH_TOOL
+from study.runs.search_names import confirmed_number, trial_number
 from study.runs.trial_folder import COMPLETE
 
-_TRIAL = re.compile(r"(\d{4,})_")
-_CONFIRMATION = re.compile(r"confirm(\d{4,})_seed\d+")
 MIN_FOR_IMPORTANCES = 100
 """Below this number of finished trials, the importance of a setting is not shown.
 
@@ -55,31 +53,6 @@ def quiet_optuna() -> Iterator[None]:
         # Ray's `OptunaSearch` warns about a sampler that takes more than a second for a proposal.
         warnings.filterwarnings("ignore", message="Define-by-run function")
         yield
-
-
-def trial_name(number: int, config: TrainConfig, seeds: int = 1) -> str:
-    """Return the name of a trial of a search: the number of its point, then its main settings.
-
-    Its seed follows if the point has several `seeds`.
-    """
-    name = f"{number:04d}_{config.optimizer}_lr{config.lr:.3g}_batch{config.batch_size}"
-    return f"{name}_seed{config.seed}" if seeds > 1 else name
-
-
-def confirmation_name(number: int, seed: int) -> str:
-    """Return the name of a trial that retrains the settings of trial `number`."""
-    return f"confirm{number:04d}_seed{seed}"
-
-
-def trial_number(name: str) -> int | None:
-    """Return the number of the point in a name made by `trial_name`; None for other names."""
-    match = _TRIAL.match(name)
-    return int(match[1]) if match else None
-
-
-def _confirmed_number(name: str) -> int | None:
-    match = _CONFIRMATION.fullmatch(name)
-    return int(match[1]) if match else None
 
 
 def is_search(results: Results) -> bool:
@@ -214,7 +187,7 @@ def confirmed_points(results: Results) -> list[ConfirmedPoint]:
     order = rank_trials(search_trials(results), objective)
     ranks = {number: rank for rank, number in enumerate(order["number"], 1)}
     in_search = {row["number"]: row for row in order.to_dict("records")}
-    trials = results.completed.assign(number=results.completed["trial"].map(_confirmed_number))
+    trials = results.completed.assign(number=results.completed["trial"].map(confirmed_number))
     points = []
     for number, seeds in trials.dropna(subset="number").groupby("number"):
         rank = ranks.get(number)

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from study.analysis.results import Results
-from study.analysis.search import trial_number
 from study.analysis.wording import provenance
 from study.figures import style
+from study.runs.search_names import trial_number
 
 _CONFIRMATION = "confirmation"
 _KINDS = {

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import search_spaces
 from lenet.config import ConfigError, TrainConfig, settings_in
 from search_spaces import kept
@@ -15,6 +17,7 @@ from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import confirmed_points, is_search
 from study.runs import layout
+from study.runs.search_names import confirmed_number
 
 _GRID = "fan"
 """The study whose grid trains the winner of a search, which has no grid."""
@@ -23,27 +26,47 @@ _GRID = "fan"
 def winner_lines(results: Results, directory: Path) -> list[str]:
     """Return the lines that name the best trial's model and the command that trains it again.
 
-    A run on several data sets has a best trial on each. No lines if no trial has finished, and no
-    command if a search has confirmed its best points. A run in a bucket has its models there.
+    A run on several data sets has a best trial on each. If a search has confirmed its best points,
+    the best one's setting is named, and the model of its best seed. No lines if no trial has
+    finished. A run in a bucket has its models there.
     """
     ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
     finished = results.trials[(results.trials["status"] == "finished") & ~ramps]
     finished = finished.dropna(subset=results.objective)
+    if is_search(results) and (points := confirmed_points(results)):
+        best_point = points[0]
+        is_its = finished["trial"].map(confirmed_number) == best_point.number
+        winner = _best_trial(finished[is_its], results.objective)
+        lines = _model_line(winner, directory, "the best setting")
+        # The same number of seeds, from 0 on: none of them is luckier than the others.
+        again = {k: winner[k] for k in settings_in(winner)} | {"seed": len(best_point.values) - 1}
+        return lines + _command_lines(retrain_command(results, again), "the best setting")
     lines = []
-    confirmed = is_search(results) and bool(confirmed_points(results))
     for dataset, trials in finished.groupby("dataset"):
-        best = trials[results.objective].agg("max" if maximized(results.objective) else "min")
-        tied = trials[trials[results.objective] == best].to_dict("records")
-        winner = min(tied, key=lambda row: tie_order({str(name): row[name] for name in row}))
-        on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
-        model = Path(layout.TRIALS, str(winner["trial"]), layout.MODEL)
-        if (directory / model).is_file():
-            lines.append(f"Trained model of the best trial{on_dataset}: {model}")
-        if confirmed:  # the answer names the settings of a better trial
-            continue
-        if command := retrain_command(results, {k: winner[k] for k in settings_in(winner)}):
-            lines += [f"To train the best trial{on_dataset} again, type", f"  {command}"]
+        winner = _best_trial(trials, results.objective)
+        what = "the best trial"
+        if finished["dataset"].nunique() > 1:
+            what += f" on {dataset}"
+        lines += _model_line(winner, directory, what)
+        settings = {k: winner[k] for k in settings_in(winner)}
+        lines += _command_lines(retrain_command(results, settings), what)
     return lines
+
+
+def _best_trial(trials: pd.DataFrame, objective: str) -> dict[str, Any]:
+    """Return the row of the trial with the best objective; of equal trials, as `tie_order` says."""
+    best = trials[objective].agg("max" if maximized(objective) else "min")
+    tied = trials[trials[objective] == best].to_dict("records")
+    return min(({str(k): row[k] for k in row} for row in tied), key=tie_order)
+
+
+def _model_line(winner: Mapping[str, Any], directory: Path, what: str) -> list[str]:
+    model = Path(layout.TRIALS, str(winner["trial"]), layout.MODEL)
+    return [f"Trained model of {what}: {model}"] if (directory / model).is_file() else []
+
+
+def _command_lines(command: str | None, what: str) -> list[str]:
+    return [f"To train {what} again, type", f"  {command}"] if command else []
 
 
 def retrain_command(results: Results, settings: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from study.analysis.results import Results
-from study.analysis.search import trial_number
+from study.runs.search_names import trial_number
 
 
 def make(results: Results) -> pd.DataFrame:

@@ -32,6 +32,7 @@ from study.cluster.timing import Timing
 from study.cluster.versions import versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
+from study.runs.search_names import trial_number
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
 from study.tuning.hardware import HardwareComparison, other_machine
@@ -238,8 +239,6 @@ class TuningEngine:
 
     def _follow_up_trials(self, failed: set[str]) -> list[PlannedTrial]:
         """Add the follow-up trials to the folder's plan and return those to train."""
-        from study.analysis.search import trial_number  # imports optuna and scipy
-
         plan = self._plan
         assert plan.follow_up is not None
         new = plan.follow_up.plan(self.folder)
@@ -345,8 +344,6 @@ class TuningEngine:
         return outcome
 
     def _train_once(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
-        from study.analysis.search import trial_number
-
         # Imported after `connect`: Ray reads its environment and its token on import.
         from study.tuning.progress import ProgressCallback
         from study.tuning.search import Search

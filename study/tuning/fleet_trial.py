@@ -16,6 +16,7 @@ from lenet.training import Run
 from search_spaces.objective import know_directions
 from study.cluster.checkpoint import as_bytes, restore_fleet
 from study.runs.fleet_checkpoint import FleetCheckpoint
+from study.runs.search_names import confirmed_number
 from study.runs.trial_folder import TrialFolder
 from study.tuning.kept_models import ModelRank, model_rank
 from study.tuning.trial import Trial, comparable, log, log_progress
@@ -182,8 +183,9 @@ class FleetTrial(Trial):
     def _members_with_kept_models(self, members: Iterable[Member]) -> list[Member]:
         """Return the members that have ended and whose models this worker saves.
 
-        If the driver keeps only the best model, the worker saves only the best of its fleet.
-        Saving the others for the driver to delete would take as long as all other files together.
+        If the driver keeps only the best models, the worker saves only the best of its fleet that
+        the driver may keep (see `KeepBestModel`). Saving the others for the driver to delete would
+        take as long as all other files together.
         """
         finished = [m for m in members if m.run.finished and not m.records[-1].diverged]
         if self._keep_models != "best" or not finished:
@@ -194,7 +196,10 @@ class FleetTrial(Trial):
             value = comparable(member.records, objective)
             return model_rank(objective, value, member.run.config.to_dict(), member.name)
 
-        return [min(finished, key=rank)]
+        rivals: dict[int | None, list[Member]] = {}
+        for member in finished:
+            rivals.setdefault(confirmed_number(member.name), []).append(member)
+        return [min(members, key=rank) for members in rivals.values()]
 
     def _save(self, member: Member, *, keep_model: bool) -> None:
         if member.run.finished:

@@ -1,4 +1,4 @@
-"""A callback that keeps the best trial's model and deletes the others."""
+"""A callback that keeps the best trials' models and deletes the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lenet.records import last_finite
 from search_spaces.objective import maximized, tie_order
 from search_spaces.study import PlannedTrial
 from study.runs.run_folder import RunFolder
+from study.runs.search_names import confirmed_number
 from study.runs.trial_folder import TrialFolder
 
 ModelRank = tuple[float, tuple[Any, ...], str]
@@ -27,6 +28,7 @@ def model_rank(objective: str, value: float, settings: Mapping[str, Any], name: 
 class KeepBestModel(tune.Callback):
     """A Tune callback that keeps one trained model per data set: the best trial's.
 
+    A search also keeps one of each setting that it confirms, because its best trial may be lucky.
     Among equal trials, the first by `tie_order` wins. A trial that diverged, failed or was stopped
     has no trained model. Neither has a trial that lost to another of its fleet when both ended.
     The driver deletes a loser's model as soon as its trial ends, so a run of a thousand trials
@@ -36,8 +38,8 @@ class KeepBestModel(tune.Callback):
     def __init__(self, folder: RunFolder, objective: str) -> None:
         self._folder = folder
         self._objective = objective
-        self._best: dict[str, ModelRank] = {}
-        """by data set"""
+        self._best: dict[tuple[str, int | None], ModelRank] = {}
+        """by data set and number of the confirmed point"""
         for planned, value in folder.map_trials(self._measure):
             if value is not None:
                 self._offer(planned.config.to_dict(), value, planned.name)
@@ -58,12 +60,12 @@ class KeepBestModel(tune.Callback):
             self._offer(settings, result[self._objective], str(trial))
 
     def _offer(self, settings: Mapping[str, Any], value: float, name: str) -> None:
-        dataset = settings["dataset"]
+        rivals = settings["dataset"], confirmed_number(name)
         offered = model_rank(self._objective, value, settings, name)
-        best = self._best.get(dataset, offered)
-        self._best[dataset] = min(best, offered)
+        best = self._best.get(rivals, offered)
+        self._best[rivals] = min(best, offered)
         loser = max(best, offered)[-1]
-        if loser != self._best[dataset][-1]:
+        if loser != self._best[rivals][-1]:
             # A loser's model that cannot be deleted takes room but does no harm.
             with contextlib.suppress(OSError):
                 self._folder.trial(loser).delete_model()

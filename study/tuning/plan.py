@@ -17,6 +17,7 @@ from study.cluster import datasets as run_datasets
 from study.cluster.versions import differences, versions
 from study.request import HardwareRequest, Options, Request, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
+from study.runs.search_names import trial_number
 
 if TYPE_CHECKING:
     from study.tuning.search import Search
@@ -180,8 +181,6 @@ def _resumed_plan(
                 f"{search.done} trials are complete, more than --trials {search.trials}: use "
                 "--trials with a larger number"
             )
-        from study.analysis.search import trial_number  # imports optuna and scipy
-
         trials = [planned for planned in trials if trial_number(planned.name) is None]
     if not trials and follow_up is not None and not (search and search.left):
         trials = follow_up.plan(folder)

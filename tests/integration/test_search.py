@@ -11,9 +11,12 @@ import pytest
 from optuna.trial import TrialState
 
 from study import search
-from study.analysis.search import quiet_optuna, trial_number
+from study.analysis.results import Results
+from study.analysis.search import quiet_optuna
 from study.report import __main__ as report
+from study.report.winner import winner_lines
 from study.runs.run_folder import RunFolder
+from study.runs.search_names import confirmed_number, trial_number
 from study.runs.trial_folder import COMPLETE
 from study.tuning import databases
 from tests import hparams_tab
@@ -82,6 +85,25 @@ def test_only_the_confirmation_reads_the_test_set(searched):
     assert set(confirmation["status"]) == {"finished"}
     assert set(confirmation["seed"]) == {1, 2}
     assert confirmation["test_accuracy"].notna().all()
+
+
+def test_the_best_setting_leaves_its_model(searched):
+    """Each confirmed setting keeps one, and the search's best trial keeps its own."""
+    folder, _ = searched
+    trials = trials_of(folder)
+    kept = [name for name in trials.index if (folder / "trials" / name / "model.pt").is_file()]
+    numbers = [confirmed_number(name) for name in kept if trial_number(name) is None]
+    assert len(kept) == 3
+    assert len(set(numbers)) == 2
+    confirmation = trials[trials.index.map(trial_number).isna()]
+    points = confirmation.index.map(confirmed_number)
+    best = confirmation["validation_accuracy"].groupby(points).mean().idxmax()
+    named, again, command = winner_lines(Results.load(folder), folder)
+    model = named.removeprefix("Trained model of the best setting: ")
+    assert confirmed_number(Path(model).parent.name) == best
+    assert (folder / model).is_file()
+    assert again == "To train the best setting again, type"
+    assert command.endswith("--seeds 2")
 
 
 def test_optuna_knows_how_each_trial_ended(searched):

@@ -14,17 +14,16 @@ from study.analysis.leaderboard import leaderboard
 from study.analysis.results import Results
 from study.analysis.search import (
     best_points,
-    confirmation_name,
     confirmed_lines,
     confirmed_points,
     pareto_front,
     quiet_optuna,
     search_notes,
     search_trials,
-    trial_name,
 )
 from study.figures.draw import draw_all
 from study.runs.metadata import DatasetInfo, RunMetadata
+from study.runs.search_names import confirmation_name, trial_name
 from study.tables import confirmed as confirmed_table
 from study.tables import epochs_saved
 from study.tables import importances as importances_table

@@ -14,8 +14,9 @@ from lenet.config import ConfigError
 from search_spaces.search import STUDY
 from search_spaces.study import PlannedTrial
 from study import search as command
-from study.analysis.search import _confirmed_number, quiet_optuna, trial_name, trial_number
+from study.analysis.search import quiet_optuna
 from study.runs.run_folder import RunFolder
+from study.runs.search_names import confirmed_number, trial_name, trial_number
 from study.tuning import databases
 from study.tuning.confirmation import Confirmation, in_proportion
 from study.tuning.search import Search, propose, values_by_epoch
@@ -251,7 +252,7 @@ def test_only_settings_near_the_best_are_confirmed(folder, objective, near, far)
     for one, value in zip(planned, values, strict=True):
         folder.trial(one.name).finish("finished", [replace(record(20), **{objective: value})])
     confirmations = Confirmation(objective, best=len(values), seeds=2).plan(folder)
-    confirmed = {_confirmed_number(one.name) for one in confirmations}
+    confirmed = {confirmed_number(one.name) for one in confirmations}
     assert confirmed == set(range(len(far), len(values)))
     assert len(confirmations) == 2 * len(near)
     assert all(one.config.test_at_end for one in confirmations)

@@ -15,6 +15,8 @@ from study.analysis.leaderboard import leaderboard
 from study.report.winner import retrain_command, winner_lines
 from study.request import Request
 from tests.unit.made_up_run import made_up_run
+from tests.unit.test_search_results import CONFIRMATIONS, ENDS, SPACE_OF_SEARCH, point
+from tests.unit.test_search_results import results as search_results
 
 
 def test_a_trained_model_gives_its_test_accuracy_again(tmp_path):
@@ -72,6 +74,17 @@ def test_the_best_trial_has_a_command_that_trains_it_again(tmp_path, choices):
     settings = {name: winner[name] for name in TrainConfig().to_dict() if name in winner}
     unset = {name: None if value != value else value for name, value in settings.items()}
     assert planned_by(command)[-1] == TrainConfig.from_dict(unset)
+
+
+def test_the_setting_that_a_search_confirmed_has_a_command_for_as_many_seeds():
+    """Trial 1 is the search's best, but trial 4 is better with fresh seeds."""
+    results = search_results(ENDS, CONFIRMATIONS)
+    again, command = winner_lines(results, Path("no-models"))
+    assert again == "To train the best setting again, type"
+    wanted = SPACE_OF_SEARCH.config(point(4)).replace(test_at_end=True)
+    trained = planned_by(command)
+    assert [config.replace(seed=0) for config in trained] == [wanted] * 2
+    assert [config.seed for config in trained] == [0, 1]
 
 
 def test_the_best_of_equal_trials_has_the_best_setting():

@@ -73,8 +73,8 @@ class Ended:
 
 
 def test_the_model_of_the_best_trial_is_kept(tmp_path):
-    names = ["d", "b", "a", "c", "e"]
-    batch_sizes = dict(zip(names, (64, 64, 32, 128, 16), strict=True))
+    names = ["d", "b", "a", "c", "e", "confirm0001_seed1", "confirm0002_seed1"]
+    batch_sizes = dict(zip(names, (64, 64, 32, 128, 16, 64, 64), strict=True))
     plan = [
         PlannedTrial(name=name, config=dataclasses.replace(CONFIG, batch_size=batch_sizes[name]))
         for name in names
@@ -103,6 +103,10 @@ def test_the_model_of_the_best_trial_is_kept(tmp_path):
     assert kept() == ["a"]
     keeper.on_trial_complete(0, [], Ended("e", 1.0, diverged=True))
     assert kept() == ["a"]
+    # Settings that a search confirms do not compete with each other, nor with its lucky best.
+    for name in names[-2:]:
+        keeper.on_trial_complete(0, [], train(name, 0.6))
+    assert kept() == ["a", *names[-2:]]
 
 
 def record(accuracy):
