@@ -116,7 +116,7 @@ def _fleets_of(
     """Return the fleets that `--pack auto` makes of a plan on one processor, by trial names."""
     speeds = FleetSpeeds(data, side_by_side=1, threads=1, use_gpu=False, kinds=2)
     with speeds.measuring():
-        packed = pack(plan, speeds.fastest, speeds.speedup, side_by_side=1).trials
+        packed = pack(plan, speeds.fastest, speeds.speedup, side_by_side=1, must_pay=True).trials
     fleets: dict[str, list[str]] = {}
     for trial in packed:
         fleets.setdefault(trial.fleet or trial.name, []).append(trial.name)

@@ -342,7 +342,8 @@ class Fleet:
             losses += loss * loss_function.weight(len(batch))
             correct += right
         size = 1 if loss_function.summed else len(data)
-        return (losses / size).tolist(), (correct / len(data)).tolist()
+        # Divided outside torch, which gives shares of whole numbers in single precision.
+        return (losses / size).tolist(), [count / len(data) for count in correct.tolist()]
 
     def remove(self, leaving: Collection[Run]) -> None:
         """Remove runs, each with its own weights; the others go on as before, in fewer rows."""

@@ -269,6 +269,7 @@ class TuningEngine:
                 find_limit,
                 speeds.speedup,
                 side_by_side=self._resources.side_by_side,
+                must_pay=mode == "auto",
                 known=known,
             )
 

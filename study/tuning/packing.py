@@ -11,7 +11,7 @@ from lenet.alike import ALIKE
 from lenet.config import ConfigError, TrainConfig
 from lenet.registry import is_own
 from search_spaces.study import PlannedTrial
-from study.cluster.fleet_speed import Limit
+from study.cluster.fleet_speed import PAYS, Limit
 
 RECORDED_ALIKE = ("record_every", "evaluate_at")
 """Settings that members share, so that all record at the same steps and can be saved then."""
@@ -46,12 +46,14 @@ def pack(
     find_speedup: FindSpeedup,
     *,
     side_by_side: int,
+    must_pay: bool = False,
     known: Sequence[PlannedTrial] = (),
 ) -> Packing:
     """Put `trials` into fleets, enough of them to keep `side_by_side` processors busy.
 
     The members of a fleet are neighbors in the plan. Its outermost loop is the seed, and trials of
-    one seed share batches. New fleets continue the numbering of the `known` trials' fleets.
+    one seed share batches. If fleets `must_pay`, the trials of those that are less than `PAYS`
+    times as fast stay alone. New fleets continue the numbering of the `known` trials' fleets.
 
     Raises: FleetTooLarge if a fleet does not fit into the memory.
     """
@@ -63,11 +65,20 @@ def pack(
         kind: find_limit([planned.config for planned in group], -(-len(group) // at_least))
         for kind, group in groups.items()
     }
-    counts = _counts(
-        {kind: len(group) for kind, group in groups.items()},
-        {kind: limit.members for kind, limit in limits.items()},
-        side_by_side,
-    )
+    while True:
+        chunks = _chunks(groups, limits, side_by_side)
+        speedups = {
+            kind: speedup_of([planned.config for planned in max(of_kind, key=len)], find_speedup)
+            for kind, of_kind in chunks.items()
+            if len(of_kind) < len(groups[kind])
+        }
+        slow = {kind: speedup for kind, speedup in speedups.items() if speedup < PAYS}
+        if not (slow and must_pay):
+            break
+        # The limit was measured with fleets of other sizes.
+        for kind, speedup in slow.items():
+            size = max(map(len, chunks[kind]))
+            limits[kind] = Limit(1, f"{size} as one would be {speedup:.1f} times as fast")
     names = FleetNames(known)
     packed: dict[str, PlannedTrial] = {}
     lines = []
@@ -75,16 +86,14 @@ def pack(
     for group in groups.values():
         alike.setdefault(_name(group[0].config), []).append(group[0].config)
     for kind, group in groups.items():
-        chunks = even_chunks(group, counts[kind])
-        for chunk in chunks:
+        for chunk in chunks[kind]:
             packed |= {planned.name: planned for planned in as_fleet(chunk, names)}
         reason = limits[kind].reason
-        largest = [planned.config for planned in max(chunks, key=len)]
-        if len(largest) > 1:
-            reason = f"{speedup_of(largest, find_speedup):.1f} times as fast as alone"
+        if kind in speedups:
+            reason = f"{speedups[kind]:.1f} times as fast as alone"
         name = _name(group[0].config)
         name += _own_keywords(group[0].config, alike[name])
-        lines.append(f"{name}: {_fleets(chunks)}{reason}")
+        lines.append(f"{name}: {_fleets(chunks[kind])}{reason}")
     return Packing([packed[planned.name] for planned in trials], lines)
 
 
@@ -125,6 +134,18 @@ def kind_of(config: TrainConfig) -> Hashable:
     # A trial that cannot be stacked must not keep others of its kind from being packed.
     cannot_be_stacked = is_own(config.optimizer) or config.clip_norm is not None
     return (cannot_be_stacked, *(getattr(config, name) for name in (*ALIKE, *RECORDED_ALIKE)))
+
+
+def _chunks(
+    groups: dict[Hashable, list[PlannedTrial]], limits: dict[Hashable, Limit], side_by_side: int
+) -> dict[Hashable, list[Sequence[PlannedTrial]]]:
+    """Return the trials of each fleet by kind, as many fleets as `_counts` says."""
+    counts = _counts(
+        {kind: len(group) for kind, group in groups.items()},
+        {kind: limit.members for kind, limit in limits.items()},
+        side_by_side,
+    )
+    return {kind: even_chunks(group, counts[kind]) for kind, group in groups.items()}
 
 
 def _counts(

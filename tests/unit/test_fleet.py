@@ -133,6 +133,19 @@ def test_members_of_a_dense_net_train_as_alone(model, loss, batch_size, make_run
     )
 
 
+def test_accuracies_of_members_are_shares_in_double_precision(digits):
+    """Else a member's accuracy differs from the same trial's alone, and no tie is a tie."""
+    config = TrainConfig(dataset="digits", model="softmax", batch_size=100, epochs=2, lr=0.01)
+    runs = [training.Run(config.replace(seed=seed), digits) for seed in range(2)]
+    for run, record in fleet.train(runs):
+        accuracies = {
+            record.validation_accuracy: run.validation_samples,
+            record.train_accuracy: run.train_samples,
+        }
+        for accuracy, samples in accuracies.items():
+            assert accuracy == round(accuracy * len(samples)) / len(samples)
+
+
 @pytest.mark.parametrize(
     ("model", "rates"),
     [

@@ -336,6 +336,17 @@ def test_bf16_is_trained_alone(speeds):
     assert packing.lines[1].endswith("2 alone; precision=bf16: fleets train in fp32 only")
 
 
+def test_fleets_that_turn_out_slower_are_given_up():
+    """The limit was measured with two members, on a busy machine; the fleets would have three."""
+    planned = trials(6)
+    options = {"find_limit": lambda *_: Limit(3), "find_speedup": lambda _: 0.4, "side_by_side": 2}
+    packing = pack(planned, **options, must_pay=True)
+    assert not any(trial.fleet for trial in packing.trials)
+    assert packing.lines[0].endswith("6 alone; 3 as one would be 0.4 times as fast")
+    typed = pack(planned, **options)  # by --pack 3
+    assert [trial.fleet for trial in typed.trials] == ["fleet1"] * 3 + ["fleet2"] * 3
+
+
 class Seen:
     """A callback that notes what it is told."""
 
