@@ -13,7 +13,7 @@ import optuna
 import pandas as pd
 
 from lenet.config import settings_in
-from search_spaces.objective import maximized, worst_value
+from search_spaces.objective import maximized, tie_order, worst_value
 from search_spaces.space import Choice, Dimension, Range
 from study.analysis import statistics
 from study.analysis.quantity import support_of
@@ -127,9 +127,12 @@ def finished_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank_trials(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
-    """Return the finished trials, best first; of equal ones, the earlier first."""
+    """Return the finished trials, best first; equal ones as the leaderboard sorts them."""
     finished = finished_trials(trials).dropna(subset=objective)
-    return finished.sort_values(objective, ascending=not maximized(objective), kind="stable")
+    rows = [{str(name): row[name] for name in row} for row in finished.to_dict("records")]
+    order = sorted(range(len(rows)), key=lambda position: tie_order(rows[position]))
+    in_order = finished.iloc[order]
+    return in_order.sort_values(objective, ascending=not maximized(objective), kind="stable")
 
 
 def best_points(results: Results, objective: str) -> list[dict[str, Any]]:

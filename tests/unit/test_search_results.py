@@ -18,6 +18,7 @@ from study.analysis.search import (
     confirmed_points,
     pareto_front,
     quiet_optuna,
+    rank_trials,
     search_notes,
     search_trials,
 )
@@ -100,6 +101,16 @@ ENDS = [
     ("finished", 0.93, 8.0),
 ]
 CONFIRMATIONS = {1: [0.91, 0.93], 4: [0.95, 0.96]}
+
+
+def test_of_equal_trials_the_search_ranks_first_what_the_leaderboard_does():
+    """Of the equal trials 1 to 12, the last has the lowest dropout rate."""
+    equal = results([("diverged", math.nan, 1.0), *[("finished", 0.9, 1.0)] * 12])
+    first = rank_trials(search_trials(equal), "validation_accuracy").iloc[0]
+    best = leaderboard(equal).iloc[0]
+    settings = ["optimizer", "lr", "batch_size"]
+    assert first[settings].tolist() == best[settings].tolist()
+    assert first["number"] == 12
 
 
 def test_fresh_seeds_decide_the_rank_and_the_report_tells_of_a_lucky_winner():
