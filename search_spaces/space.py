@@ -23,12 +23,23 @@ class Range:
     low: float
     high: float
     log: bool = False
+    whole: bool = False
+    """whole numbers only"""
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, (int, float)) and self.low <= value <= self.high
+        if not isinstance(value, (int, float)) or (self.whole and value != int(value)):
+            return False
+        return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"{self.low:g}..{self.high:g}{' (log)' if self.log else ''}"
+        kinds = ", ".join(name for name in ("log", "whole") if getattr(self, name))
+        return f"{self.low:g}..{self.high:g}{f' ({kinds})' if kinds else ''}"
+
+    @property
+    def middle(self) -> float:
+        """The number in the middle, on the scale on which it is sampled."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return round(middle) if self.whole else middle
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,11 @@ class Dimension:
         domain = (
             {"choice": list(self.domain.values)}
             if isinstance(self.domain, Choice)
-            else {"range": [self.domain.low, self.domain.high], "log": self.domain.log}
+            else {
+                "range": [self.domain.low, self.domain.high],
+                "log": self.domain.log,
+                "whole": self.domain.whole,
+            }
         )
         where = {name: sorted(values, key=str) for name, values in self.condition.items()}
         return {"setting": self.setting, **domain, "where": where}
@@ -76,7 +91,7 @@ class Dimension:
             domain = Choice(tuple(document["choice"]))
         else:
             low, high = document["range"]
-            domain = Range(low, high, document["log"])
+            domain = Range(low, high, document["log"], document.get("whole", False))
         condition = {name: frozenset(values) for name, values in document["where"].items()}
         return cls(document["setting"], domain, condition)
 
@@ -170,19 +185,18 @@ class SearchSpace:
             elif isinstance(domain, Choice):
                 allowed = dimension.condition.get(other.setting, domain.values)
                 point[other.setting] = next(v for v in domain.values if v in allowed)
-            elif domain.log:
-                point[other.setting] = math.sqrt(domain.low * domain.high)
             else:
-                point[other.setting] = (domain.low + domain.high) / 2
+                point[other.setting] = domain.middle
         return point
 
 
 def apply_choices(
-    space: Space, choices: Mapping[str, Sequence[Any]]
+    space: Space, choices: Mapping[str, Sequence[Any]], declared: Mapping[str, Sequence[Any]]
 ) -> tuple[Space, dict[str, Any]]:
     """Return `space` with `choices` in place of its own domains, and the settings that they fix.
 
-    One value fixes a setting, several make a `Choice`, and `LOW..HIGH` makes a `Range`. New
+    One value fixes a setting, several make a `Choice`, and `LOW..HIGH` makes a `Range`: of whole
+    numbers if both ends are whole and the study's own values, `declared`, are of type int. New
     dimensions go last. Dimensions that can no longer be active are removed.
 
     Raises: ConfigError if a setting is unknown or a value is not valid for it.
@@ -196,7 +210,7 @@ def apply_choices(
                 "seed cannot be searched: use --confirm to retrain the best settings with fresh "
                 "seeds"
             )
-        domain = _parse_domain(name, values)
+        domain = _parse_domain(name, values, declared.get(name, ()))
         if isinstance(domain, Choice) and len(domain.values) == 1:
             fixed[name] = domain.values[0]
         else:
@@ -243,7 +257,7 @@ def _can_be_active(
     return True
 
 
-def _parse_domain(name: str, values: Sequence[Any]) -> Range | Choice:
+def _parse_domain(name: str, values: Sequence[Any], own: Sequence[Any]) -> Range | Choice:
     ranges = [value for value in values if isinstance(value, str) and ".." in value]
     if ranges:
         low, _, high = ranges[0].partition("..")
@@ -257,7 +271,7 @@ def _parse_domain(name: str, values: Sequence[Any]) -> Range | Choice:
         ends = [coerce(name, end) for end in (low, high)]
         if not _is_continuous(name, ends):
             raise ConfigError(f"{name} takes no range: list its values, {name}=VALUE,VALUE")
-        return _range(name, *ends)
+        return _range(name, *ends, whole=bool(own) and _are_whole((*ends, *own)))
     coerced = tuple(coerce(name, value) for value in values)
     if len(set(coerced)) < len(coerced):
         raise ConfigError(f"{name} has a value twice: {', '.join(map(str, values))}")
@@ -291,7 +305,13 @@ def without_foreign(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if belongs(name)}
 
 
-def _range(name: str, low: float, high: float) -> Range:
+def _are_whole(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+
+
+def _range(name: str, low: float, high: float, *, whole: bool = False) -> Range:
     if name in _LOG_SCALED and not (low > 0 and math.isfinite(high)):
         raise ConfigError(f"{name} is searched on a log scale: start its range above 0")
-    return Range(float(low), float(high), log=name in _LOG_SCALED)
+    if whole:
+        low, high = int(low), int(high)
+    return Range(low, high, log=name in _LOG_SCALED, whole=whole)

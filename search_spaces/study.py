@@ -19,7 +19,14 @@ from lenet.config import (
 from lenet.records import Record
 from search_spaces.length import as_many_steps, check_batch_size
 from search_spaces.objective import declare_metric
-from search_spaces.space import SearchSpace, Space, apply_choices, from_grid, without_foreign
+from search_spaces.space import (
+    Choice,
+    SearchSpace,
+    Space,
+    apply_choices,
+    from_grid,
+    without_foreign,
+)
 
 Settings = Mapping[str, Any]
 
@@ -346,7 +353,7 @@ class Study:
             )
         grid = self.grids[0]
         dimensions, single = (self.space, {}) if self.space else from_grid(grid.space)
-        dimensions, chosen = apply_choices(dimensions, choices)
+        dimensions, chosen = apply_choices(dimensions, choices, self._declared(grid))
         if not dimensions:
             raise ConfigError(
                 "every setting is fixed, so there is nothing to search: give a setting several "
@@ -360,6 +367,18 @@ class Study:
         for size in choices.get("batch_size", ()):
             check_batch_size(fixed | {"batch_size": size})
         return space
+
+    def _declared(self, grid: Grid) -> dict[str, list[Any]]:
+        """Return the values that the study itself gives to its settings, by setting."""
+        declared: dict[str, list[Any]] = {}
+        for settings in (self.fixed, *(settings for _, settings in self.conditional_settings)):
+            for name, value in settings.items():
+                declared.setdefault(name, []).append(value)
+        domains = {d.setting: d.domain for d in self.space}
+        values = {n: d.values for n, d in domains.items() if isinstance(d, Choice)}
+        for name, several in {**values, **grid.space}.items():
+            declared.setdefault(name, []).extend(several)
+        return declared
 
     def _shared_settings(self, grid: Grid, budget: str, dataset: str | None) -> dict[str, Any]:
         """Return the settings that all trials of `grid` share."""

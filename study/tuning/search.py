@@ -62,6 +62,8 @@ def propose(space: Sequence[Dimension], trial: optuna.trial.BaseTrial) -> dict[s
             continue
         if isinstance(over, Choice):
             values[name] = trial.suggest_categorical(name, over.values)
+        elif over.whole:
+            values[name] = trial.suggest_int(name, int(over.low), int(over.high), log=over.log)
         else:
             values[name] = trial.suggest_float(name, over.low, over.high, log=over.log)
     return values

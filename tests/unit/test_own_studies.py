@@ -93,7 +93,14 @@ def test_keywords_of_own_parts_are_dimensions():
     space = search_spaces.find(STUDY).search_space(
         {"optimizer.k": ["1..8"], "dataset": [TOKENS], "lr": ["0.1"]}, "smoke"
     )
-    assert {d.setting: d.domain for d in space.dimensions} == {"optimizer.k": Range(1.0, 8.0)}
+    whole = Range(1, 8, whole=True)
+    assert {d.setting: d.domain for d in space.dimensions} == {"optimizer.k": whole}
+    study = search_spaces.find(STUDY)
+    real = replace(study, fixed={**study.fixed, "optimizer.k": 4.0})
+    space = real.search_space({"optimizer.k": ["1..8"]}, "smoke")
+    assert Range(1, 8) in [dimension.domain for dimension in space.dimensions]
+    sizes = search_spaces.find(STUDY).search_space({"model.size": ["2..32"]}, "smoke")
+    assert Range(2, 32, whole=True) in [dimension.domain for dimension in sizes.dimensions]
     words = search_spaces.find(STUDY).search_space({"optimizer.k": ["1", "3"]}, "smoke")
     assert Choice((1, 3)) in [dimension.domain for dimension in words.dimensions]
 
