@@ -23,6 +23,9 @@ from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.workloads import grid_trials, is_compared, values_by_seed
 
+_ROUNDING = 1e-12
+"""A mean difference below this is none: it comes from the order of the sum."""
+
 
 @dataclass(frozen=True)
 class Lead:
@@ -35,6 +38,8 @@ class Lead:
     """the number of other points"""
     undecided: int
     """the number of rivals from which the best point is not told apart"""
+    tied: int
+    """the number of these whose mean is the same"""
     runner_up: paired.PairedComparison
     """the comparison of the best point with the second-ranked one"""
     seeds_needed: int | None
@@ -89,6 +94,7 @@ def lead(dataset: str, points: Sequence[pd.Series]) -> Lead:
         seeds=int(best.notna().sum()),
         rivals=len(rivals),
         undecided=len(undecided),
+        tied=sum(abs(c.mean) < _ROUNDING for c in undecided),
         runner_up=comparisons[0],
         seeds_needed=max(known) if known and len(known) == len(needed) else None,
     )

@@ -27,6 +27,11 @@ def lead_line(lead: Lead) -> str:
         return f"No clear winner: one seed has no interval; {LEAST_SEEDS} are the least for one"
     if lead.is_winner:
         return f"Clear winner: ahead of {_all(lead.rivals)} at the 95% level"
+    if lead.tied:
+        rest = lead.undecided - lead.tied
+        more = f", and {rest:,} more not told apart" if rest else ""
+        tied = _all(1) if lead.rivals == 1 else f"{lead.tied:,} of {others}"
+        return f"No clear winner: tied with {tied}{more}"
     if lead.seeds_needed is None:
         more = "no number of seeds is known to decide"
     else:

@@ -43,9 +43,12 @@ def test_the_seeds_that_decide_all_are_those_of_the_hardest_rival() -> None:
 
 def test_equal_points_are_never_told_apart() -> None:
     found = lead("mnist", points([1.0, 2.0], [1.0, 2.0]))
-    assert (found.undecided, found.seeds_needed) == (1, None)
-    assert lead_line(found).endswith(
-        "1 of 1 other not told apart; no number of seeds is known to decide"
+    assert (found.undecided, found.tied, found.seeds_needed) == (1, 1, None)
+    assert lead_line(found) == "No clear winner: tied with the other one"
+    # 0.1 + 0.7 and 0.6 + 0.2 differ in the last digit.
+    found = lead("mnist", points([0.1, 0.7], [0.6, 0.2], [0.0, 0.1]))
+    assert lead_line(found) == (
+        "No clear winner: tied with 1 of 2 others, and 1 more not told apart"
     )
 
 
