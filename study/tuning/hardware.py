@@ -91,7 +91,7 @@ class HardwareComparison:
             return Choice(PACKED, "fleets", None, missing=self.why_not_packed)
         packed, is_chosen = list(self.trials), self.is_here
         if not self.is_here or not any(planned.fleet for planned in packed):
-            packed, is_chosen = self._pack(alone, self.speeds.fastest), False
+            packed, is_chosen = self._pack(alone, self.speeds.fastest, must_pay=True), False
         if not any(planned.fleet for planned in packed):
             # To show why the run does not pack: fleets of two lose least against single trials.
             with contextlib.suppress(FleetTooLarge):
@@ -111,13 +111,16 @@ class HardwareComparison:
             PACKED, f"{how}, {at_once} at once", self._seconds(packed), is_chosen=is_chosen
         )
 
-    def _pack(self, alone: list[PlannedTrial], find_limit: FindLimit) -> list[PlannedTrial]:
+    def _pack(
+        self, alone: list[PlannedTrial], find_limit: FindLimit, *, must_pay: bool = False
+    ) -> list[PlannedTrial]:
         with self.speeds.measuring():
             return pack(
                 alone,
                 find_limit,
                 self.speeds.speedup,
                 side_by_side=self.resources.side_by_side,
+                must_pay=must_pay,
             ).trials
 
     def _seconds(self, trials: Sequence[PlannedTrial]) -> float:
