@@ -226,6 +226,19 @@ def test_the_axis_of_final_values_holds_intervals_close_to_the_seeds() -> None:
         assert bool(low < min(ends) and max(ends) < high) is whole
 
 
+def test_a_mean_closer_to_100_than_any_other_seed_is_at_its_own_place() -> None:
+    choices = {"lr": [0.1, 0.01], "batch_size": [32], "optimizer": ["sgd"]}
+    results = made_up_run(seeds=3, choices=choices)
+    good, bad = (1.0, 1.0, 0.9697), (0.87, 0.84, 0.85)
+    for lr, accuracies in ((0.1, good), (0.01, bad)):
+        results.trials.loc[results.trials["lr"] == lr, "validation_accuracy"] = accuracies
+    (figure,) = final_values.draw(results, "A title", **BY_ACCURACY).values()
+    (ax,) = figure.axes
+    mean, seed, perfect = (ax.transData.transform((x, 0))[0] for x in (98.99, 96.97, 100))
+    assert seed + 20 < mean < perfect - 20
+    assert "cuts off" not in figure.texts[-1].get_text()
+
+
 def test_seeds_that_end_alike_do_not_hide_each_other() -> None:
     results = made_up_run(seeds=5, choices={"lr": [0.1], "batch_size": [32]})
     results.trials["validation_accuracy"] = 0.9
