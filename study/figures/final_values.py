@@ -50,7 +50,7 @@ def draw(
         ax.set_ylim(len(shown) - 0.4, -0.6)
         drawn = [scale * v for p in shown if p.values for v in (*p.values, p.mean)]
         ends = [scale * end for point in shown for end in point.interval or ()]
-        scales.set_scale(ax, "x", quantity, drawn, ends=ends)
+        scales.set_scale(ax, "x", quantity, drawn, optional=ends)
         ax.set_xlabel(style.axis_label(quantity) + scales.note(ax, "x"))
         chance = scales.add_chance([ax], "x", quantity, points[0].trials)
         trials = pd.concat([point.trials for point in shown])

@@ -32,7 +32,8 @@ _PERFECT = 1e-9
 _LABEL_GAP = 0.2
 """The least distance between the tick at 100% and the next, in powers of ten of the error."""
 _REACH = 0.5
-"""An axis grows by at most this share of the range of its values to show ends of intervals."""
+"""An axis grows at either end by at most this share of the range of its values to show optional
+ones."""
 _CHANCE = (0, (1, 2))
 """Dashes of the line at chance level."""
 
@@ -44,19 +45,19 @@ def set_scale(
     values: Sequence[float],
     log: bool | None = None,
     *,
-    ends: Sequence[float] = (),
+    optional: Sequence[float] = (),
 ) -> None:
     """Scale one axis for the `values` that it must show, all of one `quantity` and finite.
 
     Accuracies (in percent) have an `ErrorScale` if one fits. All else has a logarithmic scale if it
     spans a factor of ten. `log` overrides this rule.
 
-    `ends`: the ends of intervals or bands. The axis shows those that lie within half the range of
-    the values; an interval of two seeds can be a hundred times as wide as their values.
+    `optional`: values such as the ends of intervals or bands. The axis shows those that lie within
+    half the range of `values` from them; an interval of two seeds can be a hundred times as wide.
     """
     low, high = min(values), max(values)
     is_accuracy = quantity.endswith("accuracy")
-    errors = ErrorScale.fit(quantity, values, ends) if log is None else None
+    errors = ErrorScale.fit(quantity, values, optional) if log is None else None
     if errors:
         errors.apply(axes, which)
         return
@@ -66,7 +67,7 @@ def set_scale(
         if low <= 0:
             low = min((value for value in values if value > 0), default=1.0)
         reach = (high / low) ** _REACH
-        close = [end for end in ends if low / reach <= end <= high * reach]
+        close = [end for end in optional if low / reach <= end <= high * reach]
         low, high = min([low, *close]), max([high, *close])
         margin = max(1.25, (high / low) ** 0.03)
         axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
@@ -74,7 +75,7 @@ def set_scale(
         style.plain_log_ticks(axis, (1, 2, 5) if high / low < 1e3 else (1,))
         return
     reach = _REACH * (high - low)
-    close = [end for end in ends if low - reach <= end <= high + reach]
+    close = [end for end in optional if low - reach <= end <= high + reach]
     low, high = min([low, *close]), max([high, *close])
     margin = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
     ceiling = 100 + margin / 2 if is_accuracy else np.inf
@@ -82,10 +83,10 @@ def set_scale(
     axes.set(**{f"{which}lim": (max(low - margin, floor), min(high + margin, ceiling))})
 
 
-def are_cut(axes: Axes, which: Literal["x", "y"], ends: Sequence[float]) -> bool:
-    """Return True if any of the `ends` of intervals or bands is outside the axis."""
+def are_cut(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> bool:
+    """Return True if any of the `values` is outside the axis."""
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    return any(not low <= end <= high for end in ends)
+    return any(not low <= value <= high for value in values)
 
 
 def note(axes: Axes, which: Literal["x", "y"]) -> str:
@@ -132,19 +133,19 @@ class ErrorScale:
 
     @classmethod
     def fit(
-        cls, quantity: str, values: Sequence[float], ends: Sequence[float] = ()
+        cls, quantity: str, values: Sequence[float], optional: Sequence[float] = ()
     ) -> ErrorScale | None:
         """Return the scale for these values, or None if a linear one shows them well.
 
-        Errors must span a factor of ten, and the best accuracy must be above 90%. `ends` are those
-        of `set_scale`.
+        Errors must span a factor of ten, and the best accuracy must be above 90%. `optional` values
+        are those of `set_scale`.
         """
         low, high = min(values), max(values)
         if not (quantity.endswith("accuracy") and high > _GOOD and 100 - low > _PERFECT):
             return None
         if 100 - low <= _WIDE * (100 - high):
             return None
-        errors, reached = (100 - np.asarray(each, dtype=float) for each in (values, ends))
+        errors, reached = (100 - np.asarray(each, dtype=float) for each in (values, optional))
         positive = errors[errors > _PERFECT]
         reach = (positive.max() / positive.min()) ** _REACH
         close = (reached >= positive.min() / reach) & (reached <= positive.max() * reach)

@@ -278,6 +278,20 @@ def test_curves_by_setting_are_those_of_the_best_points() -> None:
     assert min(np.diff(heights)) > 0.07
 
 
+def test_a_band_of_ordinary_size_is_whole_and_a_wider_one_is_noted() -> None:
+    options = {"quantity": "accuracy", "part": "validation", "where": {}}
+    ranked = {"ranked_by": "validation_accuracy"}
+    for spread, is_whole in ((0.1, True), (0.4, False)):
+        results = made_up_run(seeds=2, choices={"batch_size": [32], "lr": [0.1, 0.01]})
+        results.records["validation_accuracy"] = 0.3 + 0.05 * results.records["epoch"]
+        second = results.records["trial"].str.endswith("_seed1")
+        results.records.loc[second, "validation_accuracy"] += spread
+        (figure,) = best_curves.draw(results, "A title", **options, **ranked).values()
+        highest = 100 * results.records["validation_accuracy"].max()
+        assert bool(figure.axes[0].get_ylim()[1] > highest) is is_whole
+        assert ("cuts off bands" in figure.texts[-1].get_text()) is not is_whole
+
+
 def test_nothing_overlaps(tmp_path: Path) -> None:
     """No text, panel or legend covers another, and all are on the page."""
     results = made_up_run(seeds=3, status={"sgd_lr0.1_batch64": "diverged"})

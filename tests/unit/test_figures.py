@@ -389,7 +389,7 @@ def test_the_scale_fits_the_values(quantity: str, values: list[float], scale: st
 
 
 def test_each_accuracy_has_its_own_place_up_to_100() -> None:
-    scale = scales.ErrorScale.fit("accuracy", [84, 97, 98.99, 100], ends=[56, 99.99])
+    scale = scales.ErrorScale.fit("accuracy", [84, 97, 98.99, 100], optional=[56, 99.99])
     assert scale is not None
     assert scale.low < 56
     assert (scale.high, scale.ticks[-1]) == (100, 100)
@@ -422,7 +422,7 @@ def test_an_axis_holds_ends_that_lie_close_to_the_values(
 ) -> None:
     with style.styled():
         _, (axes,) = style.panels(1)
-        scales.set_scale(axes, "y", quantity, values, ends=[*close, *far])
+        scales.set_scale(axes, "y", quantity, values, optional=[*close, *far])
     low, high = axes.get_ylim()
     assert all(low <= end <= high for end in close)
     assert not any(low <= end <= high for end in far)

@@ -21,6 +21,7 @@ from study.analysis.search import (
     search_notes,
     search_trials,
 )
+from study.figures import search_history
 from study.figures.draw import draw_all
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.search_names import confirmation_name, trial_name
@@ -279,6 +280,15 @@ def test_the_figures_of_points_with_several_seeds_are_drawn(tmp_path):
     assert notes == ["Figures without data in this run: importances, pair."]
     drawn = {file.stem for file in files}
     assert drawn == {"history", "timeline", "confirmed", "slices", "parallel"}
+
+
+def test_the_history_holds_stopped_trials_near_the_finished_ones():
+    for accuracy, is_shown in ((0.88, True), (0.2, False)):
+        search_results = results([*ENDS[:2], ("stopped", accuracy, 1.0), *ENDS[4:]])
+        (figure,) = search_history.draw(search_results, "A title").values()
+        low, high = figure.axes[0].get_ylim()
+        assert bool(low < 100 * accuracy < high) is is_shown
+        assert ("outside the frame" in figure.texts[-1].get_text()) is not is_shown
 
 
 def test_all_figures_of_a_search_are_drawn(tmp_path, monkeypatch):
