@@ -247,6 +247,27 @@ def test_an_axis_of_errors_ends_at_100(
     assert gaps[0] < 1.5 * gaps[1]  # most of the axis belongs to values that 33 samples can have
 
 
+def test_a_sampled_number_makes_no_panels_by_itself(tmp_path: Path, open_page: Open) -> None:
+    choices = {"lr": [0.1, 0.01], "batch_size": [32, 64, 128], "optimizer": ["sgd"]}
+    results = made_up_run(choices=choices)
+    numbers = {name: f"{i:04}_{name}" for i, name in enumerate(results.trials["trial"])}
+    for table in (results.trials, results.records):
+        table["trial"] = table["trial"].map(numbers)
+    results.trials["batch_size"] = [30, 40, 50, 60, 70, 80]
+    results.trials["dropout"] = [0.0, 0.0, 0.5, 0.5, 0.5, 0.0]
+    space = [
+        Dimension("lr", Range(0.001, 1, log=True)),
+        Dimension("batch_size", Range(30, 100)),
+        Dimension("dropout", Choice((0.0, 0.5))),
+    ]
+    options = {"space": [d.to_json() for d in space], "objectives": [results.objective]}
+    run = replace(results.run, tool="study.search", options=options)
+    findings = Findings(replace(results, run=run), tmp_path)
+    page = open_page(write_page([findings], tmp_path / "report.html"))
+    panels = page.locator(f"{CURVES} label", has_text="panels").locator("select")
+    expect(panels).to_have_value("dropout")
+
+
 def test_every_control_is_reached_with_tab(made_up: Path, open_page: Open) -> None:
     page = open_page(made_up)
     reached = set()
