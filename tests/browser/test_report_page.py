@@ -247,6 +247,25 @@ def test_an_axis_of_errors_ends_at_100(
     assert gaps[0] < 1.5 * gaps[1]  # most of the axis belongs to values that 33 samples can have
 
 
+def test_the_board_of_several_runs_goes_by_data_set_and_fits(
+    tmp_path: Path, open_page: Open
+) -> None:
+    runs = [small_validation_set(name, tmp_path) for name in ("sums", "r")]
+    trials = runs[0].results.trials
+    trials["dataset"] = "my_study:load"
+    path = write_page([Findings(runs[0].results, tmp_path / "sums"), runs[1]], tmp_path / "p.html")
+    page = open_page(path, viewport={"width": 1300, "height": 900})
+    assert column(page, "run") == ["sums", "sums", "r", "r"]
+    assert column(page, "rank") == ["1", "2", "1", "2"]
+    page.get_by_role("button", name="rank").click()
+    assert column(page, "run") == ["sums", "sums", "r", "r"]
+    assert column(page, "rank") == ["2", "1", "2", "1"]
+    heads = page.locator(".board th").all_inner_texts()
+    assert "batch size" not in heads  # the same in all rows
+    region = page.locator("#board .scroll")
+    assert region.evaluate("at => at.scrollWidth - at.clientWidth") <= 0
+
+
 def test_a_sampled_number_makes_no_panels_by_itself(tmp_path: Path, open_page: Open) -> None:
     choices = {"lr": [0.1, 0.01], "batch_size": [32, 64, 128], "optimizer": ["sgd"]}
     results = made_up_run(choices=choices)
