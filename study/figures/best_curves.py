@@ -58,8 +58,7 @@ def draw(
         for panel, name in zip(panels, drawn, strict=True):
             panel.axes.set_title(label(name))
             ends.append(_add_lines(panel, results, best[name]))
-        heights = [height for panel in panels for height in panel.heights]
-        curves.scale_axes(axes[0], options, heights)
+        notes = curves.scale_axes(panels, options)
         for panel, name, labels in zip(panels, drawn, ends, strict=True):
             style.separate(panel.axes, panel.lines)
             _label_lines(panel, name, labels)
@@ -75,7 +74,7 @@ def draw(
             *curves.other_entries(trials, panels, options),
             *scales.add_chance(axes, "y", options.quantity, trials),
         ]
-        style.finish(figure, title, [others], _footer(results, trials, settings, best))
+        style.finish(figure, title, [others], [*_footer(results, trials, settings, best), *notes])
     return {"": figure}
 
 

@@ -189,7 +189,7 @@ def _figure(
                 records = records[records["step"] <= options.until]
             if not records.empty:
                 panel.add(seeds, records, colors[value], markers[value])
-    scale_axes(axes[0], options, [height for panel in panels for height in panel.heights])
+    notes = [*notes, *scale_axes(panels, options)]
     scale_note = scales.note(axes[0], "y")
     style.label_outer(axes, x=options.x, y=options.axis_label(trials) + scale_note)
     if any([style.separate(panel.axes, panel.lines) for panel in panels]):
@@ -256,6 +256,8 @@ class Panel:
         """lines of means, which may hide each other"""
         self.heights: list[float] = []
         """values that the vertical axis must show"""
+        self.band_ends: list[float] = []
+        """lowest and highest seeds, which it shows unless they lie far beyond those values"""
         self.has_markers = False
         self.has_tails = False
         self.endings: list[str] = []
@@ -300,6 +302,7 @@ class Panel:
         if values.shape[1] == 1:
             return
         style.add_band(self.axes, at, band["low"], band["high"], color, outlined=outlined)
+        self.band_ends += [*band["low"], *band["high"]]
         last_common = band.index[-1] if len(band) else values.index[0]
         for _, seed in values.items():
             tail = seed.loc[last_common:].dropna()
@@ -340,13 +343,22 @@ class Panel:
         self.endings.append(status)
 
 
-def scale_axes(axes: Axes, options: Options, heights: Sequence[float]) -> None:
-    """Scale the shared axes by the curves alone: a band may be far wider than they are."""
+def scale_axes(panels: Sequence[Panel], options: Options) -> list[str]:
+    """Scale the axes that the panels share, and return sentences for the footer.
+
+    A band may be far wider than the curves, which would be flat on an axis that held it.
+    """
+    axes = panels[0].axes
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=axes.get_xlim()[1] > 2))
+    heights = [height for panel in panels for height in panel.heights]
+    ends = [end for panel in panels for end in panel.band_ends]
     if not heights:  # all trials diverged before their first value
         axes.set_yticks([])
-        return
-    scales.set_scale(axes, "y", options.quantity, heights, options.log)
+        return []
+    scales.set_scale(axes, "y", options.quantity, heights, options.log, optional=ends)
+    if not scales.are_cut(axes, "y", ends):
+        return []
+    return ["The frame cuts off bands that reach far beyond all lines."]
 
 
 def other_entries(trials: pd.DataFrame, panels: Sequence[Panel], options: Options) -> list[Artist]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -48,7 +48,9 @@ def draw(
             _draw_row(ax, row, point, scale=scale, **look)
         ax.set_yticks(range(len(shown)), [_name(point) for point in shown], size=8)
         ax.set_ylim(len(shown) - 0.4, -0.6)
-        scales.set_scale(ax, "x", quantity, _in_frame(shown, quantity, scale))
+        drawn = [scale * v for p in shown if p.values for v in (*p.values, p.mean)]
+        ends = [scale * end for point in shown for end in point.interval or ()]
+        scales.set_scale(ax, "x", quantity, drawn, optional=ends)
         ax.set_xlabel(style.axis_label(quantity) + scales.note(ax, "x"))
         chance = scales.add_chance([ax], "x", quantity, points[0].trials)
         trials = pd.concat([point.trials for point in shown])
@@ -64,24 +66,12 @@ def draw(
             marks.append(style.entry("mean, 95% interval", line="-", marker="o"))
         if any(point.diverged for point in shown):
             marks.append(style.entry("seeds that diverged", marker="x", size=7, mew=1.5))
-        notes = "Intervals need two seeds; the frame may clip them."
+        notes = "Intervals need two seeds."
+        if scales.are_cut(ax, "x", ends):
+            notes += " The frame cuts off those that reach far beyond all seeds."
         footer = [provenance(results.run, trials) + ".", notes]
         style.finish(figure, title, [legend, [*marks, *chance]], footer)
     return {"": figure}
-
-
-def _in_frame(points: Sequence[FinalPoint], quantity: str, scale: float) -> list[float]:
-    """Return what the axis must show: all seeds, and the ends of intervals that lie close to them.
-
-    An interval of two seeds can be a hundred times as wide as their values.
-    """
-    values = [scale * value for point in points for value in point.values]
-    if scales.ErrorScale.fit(quantity, values):
-        return values
-    reach = (max(values) - min(values)) / 2
-    low, high = min(values) - reach, max(values) + reach
-    ends = (scale * end for point in points for end in point.interval or ())
-    return values + [end for end in ends if low <= end <= high]
 
 
 def _draw_row(
@@ -91,9 +81,9 @@ def _draw_row(
     if len(values) > 1:
         # Seeds that end alike would hide each other on one line.
         heights = [row + 0.5 * offset for offset in style.spread(len(values))]
-        ax.plot(values, heights, "o", ms=3.5, color=color, alpha=0.5, mew=0)
-    if values:
         # A mark at 100% stays whole at the edge of its panel.
+        ax.plot(values, heights, "o", ms=3.5, color=color, alpha=0.5, mew=0, clip_on=False)
+    if values:
         mark = {"ms": 6, "color": color, "mec": "white", "zorder": 4, "clip_on": False}
         ax.plot([scale * point.mean], [row], marker, **mark)
     if point.interval:

@@ -7,7 +7,7 @@ Accuracies from 98 to 99.5% are a hair's breadth apart on an axis from 0 to 100%
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,13 @@ _GOOD = 90.0
 """Accuracies (%) are drawn by their error only if the best is above this."""
 _ACCURACIES: tuple[float, ...] = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
 """Ticks of an axis of errors, labeled as accuracies in percent."""
+_PERFECT = 1e-9
+"""Errors (%) up to this are rounding: the accuracy is 100%."""
+_LABEL_GAP = 0.2
+"""The least distance between the tick at 100% and the next, in powers of ten of the error."""
+_REACH = 0.5
+"""An axis grows at either end by at most this share of the range of its values to show optional
+ones."""
 _CHANCE = (0, (1, 2))
 """Dashes of the line at chance level."""
 
@@ -37,15 +44,20 @@ def set_scale(
     quantity: str,
     values: Sequence[float],
     log: bool | None = None,
+    *,
+    optional: Sequence[float] = (),
 ) -> None:
     """Scale one axis for the `values` that it must show, all of one `quantity` and finite.
 
     Accuracies (in percent) have an `ErrorScale` if one fits. All else has a logarithmic scale if it
     spans a factor of ten. `log` overrides this rule.
+
+    `optional`: values such as the ends of intervals or bands. The axis shows those that lie within
+    half the range of `values` from them; an interval of two seeds can be a hundred times as wide.
     """
     low, high = min(values), max(values)
     is_accuracy = quantity.endswith("accuracy")
-    errors = ErrorScale.fit(quantity, values) if log is None else None
+    errors = ErrorScale.fit(quantity, values, optional) if log is None else None
     if errors:
         errors.apply(axes, which)
         return
@@ -54,15 +66,27 @@ def set_scale(
     if log:
         if low <= 0:
             low = min((value for value in values if value > 0), default=1.0)
+        reach = (high / low) ** _REACH
+        close = [end for end in optional if low / reach <= end <= high * reach]
+        low, high = min([low, *close]), max([high, *close])
         margin = max(1.25, (high / low) ** 0.03)
         axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
         axis = axes.xaxis if which == "x" else axes.yaxis
         style.plain_log_ticks(axis, (1, 2, 5) if high / low < 1e3 else (1,))
         return
+    reach = _REACH * (high - low)
+    close = [end for end in optional if low - reach <= end <= high + reach]
+    low, high = min([low, *close]), max([high, *close])
     margin = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
     ceiling = 100 + margin / 2 if is_accuracy else np.inf
     floor = -margin / 2 if is_accuracy or quantity.endswith("loss") else -np.inf
     axes.set(**{f"{which}lim": (max(low - margin, floor), min(high + margin, ceiling))})
+
+
+def are_cut(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> bool:
+    """Return True if any of the `values` is outside the axis."""
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    return any(not low <= value <= high for value in values)
 
 
 def note(axes: Axes, which: Literal["x", "y"]) -> str:
@@ -96,45 +120,65 @@ def add_chance(
 
 @dataclass(frozen=True)
 class ErrorScale:
-    """A logarithmic scale of errors for accuracies in percent, from `low` to `high`."""
+    """A logarithmic scale of errors for accuracies in percent, from `low` to `high`.
+
+    An error of 0 has no logarithm. From the error `smallest` down to 0, the scale is linear, with
+    the slope that it has there, so each accuracy has a place of its own.
+    """
 
     low: float
     high: float
     ticks: Sequence[float]
-    top: float
-    """the smallest error that is told apart"""
+    smallest: float
 
     @classmethod
-    def fit(cls, quantity: str, values: Sequence[float]) -> ErrorScale | None:
+    def fit(
+        cls, quantity: str, values: Sequence[float], optional: Sequence[float] = ()
+    ) -> ErrorScale | None:
         """Return the scale for these values, or None if a linear one shows them well.
 
-        Errors must span a factor of ten, and the best accuracy must be above 90%.
+        Errors must span a factor of ten, and the best accuracy must be above 90%. `optional` values
+        are those of `set_scale`.
         """
         low, high = min(values), max(values)
-        if not (quantity.endswith("accuracy") and high > _GOOD and low < 100):
+        if not (quantity.endswith("accuracy") and high > _GOOD and 100 - low > _PERFECT):
             return None
         if 100 - low <= _WIDE * (100 - high):
             return None
-        errors = 100 - np.asarray(values, dtype=float)
-        positive = errors[errors > 1e-9]
-        worst, smallest = float(errors.max()), float(positive.min())
+        errors, reached = (100 - np.asarray(each, dtype=float) for each in (values, optional))
+        positive = errors[errors > _PERFECT]
+        reach = (positive.max() / positive.min()) ** _REACH
+        close = (reached >= positive.min() / reach) & (reached <= positive.max() * reach)
+        positive = np.concatenate([positive, reached[close]])
+        worst, smallest = float(positive.max()), float(positive.min())
+        has_zero = bool((np.concatenate([errors, reached]) <= _PERFECT).any())
         margin = (worst / smallest) ** 0.04
-        # An error of 0 has no logarithm. It is drawn at the edge, as half the smallest other error.
-        has_zero = len(positive) < len(errors)
-        top = smallest / 2 if has_zero else smallest / margin
-        low, high = max(0.0, 100 - worst * margin), 100 - top
-        ticks = [tick for tick in _ACCURACIES if low <= tick <= high]
-        if has_zero:  # labels need some distance from that of 100%
-            ticks = [*(tick for tick in ticks if 100 - tick > 1.6 * top), 100]
-        return cls(low, high, ticks, top)
+        if not has_zero:
+            smallest /= margin
+        low, high = max(0.0, 100 - worst * margin), 100 if has_zero else 100 - smallest
+        scale = cls(low, high, [tick for tick in _ACCURACIES if low <= tick <= high], smallest)
+        if not has_zero:
+            return scale
+        distances = scale.forward(100) - scale.forward(scale.ticks)
+        apart = [t for t, far in zip(scale.ticks, distances, strict=True) if far > _LABEL_GAP]
+        return replace(scale, ticks=[*apart, 100])
 
     def forward(self, accuracy: Any) -> Any:
         """Return the place of an accuracy on the scale."""
-        return -np.log10(np.maximum(100 - np.asarray(accuracy, dtype=float), self.top))
+        errors = 100 - np.asarray(accuracy, dtype=float)
+        linear = (1 - errors / self.smallest) / np.log(10)
+        return np.where(
+            errors < self.smallest,
+            linear - np.log10(self.smallest),
+            -np.log10(np.maximum(errors, self.smallest)),
+        )
 
     def inverse(self, place: Any) -> Any:
         """Return the accuracy at a place."""
-        return 100 - 10 ** -np.asarray(place, dtype=float)
+        places = np.asarray(place, dtype=float)
+        beyond = places + np.log10(self.smallest)
+        linear = self.smallest * (1 - beyond * np.log(10))
+        return 100 - np.where(beyond > 0, linear, 10**-places)
 
     def apply(self, axes: Axes, which: Literal["x", "y"]) -> None:
         """Give this scale to an axis."""

@@ -27,9 +27,10 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
     fresh, searched = style.colors(["fresh", "searched"]).values()
     with style.styled():
         figure, (ax,) = style.panels(1)
+        figure.set_size_inches(6.4, 1.1 + 0.5 * len(points))
         for row, point in enumerate(points):
             values = [scale * value for value in point.values]
-            beside = [row + 0.2 * offset for offset in style.spread(len(values))]
+            beside = [row + 0.5 * offset for offset in style.spread(len(values))]
             ax.plot(values, beside, "o", color=fresh, alpha=0.35)
             mean = point.objective
             bar = [[scale * (mean.mean - mean.low)], [scale * (mean.high - mean.mean)]]
@@ -46,7 +47,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
             range(len(points)),
             [f"trial {point.number} (search rank {point.search_rank})" for point in points],
         )
-        ax.invert_yaxis()
+        ax.set_ylim(len(points) - 0.5, -0.5)
         ax.set_xlabel(style.axis_label(objective))
         legend = [
             style.entry("fresh seed", color=fresh, marker="o", size=4, alpha=0.35),

@@ -27,8 +27,8 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
         with a result.
     """
     trials = search_trials(results)
-    objective, *others = search_objectives(results)
-    if others or trials.empty:
+    objective, *second = search_objectives(results)
+    if second or trials.empty:
         return {}
     scale = style.scale(objective)
     with style.styled():
@@ -45,15 +45,20 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
                 transform = ax.get_xaxis_transform()
             ax.plot(inside["number"], heights, marker, color=colors[status], transform=transform)
             legend.append(style.entry(text, color=colors[status], marker=marker, size=4))
+        notes = []
         finished = trials[trials["status"] == "finished"].dropna(subset=objective)
         if len(finished):
             values = scale * finished[objective].to_numpy(dtype=float)
             best = (np.maximum if maximized(objective) else np.minimum).accumulate(values)
             ax.step(finished["number"], best, where="post", color=style.GREY)
             legend.append(style.entry("best so far", line="-"))
-            scales.set_scale(ax, "y", objective, values.tolist())
+            others = trials.loc[trials["status"] == "stopped", objective].dropna()
+            stopped = (scale * others.astype(float)).tolist()
+            scales.set_scale(ax, "y", objective, values.tolist(), optional=stopped)
+            if scales.are_cut(ax, "y", stopped):
+                notes.append("Stopped trials far from all finished ones are outside the frame.")
         legend += scales.add_chance([ax], "y", objective, trials)
         ax.set_xlabel("trial number")
         ax.set_ylabel(style.axis_label(objective) + scales.note(ax, "y"))
-        style.finish(figure, title, [legend], [search_provenance(results) + "."])
+        style.finish(figure, title, [legend], [search_provenance(results) + ".", *notes])
     return {"": figure}

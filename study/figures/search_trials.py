@@ -48,26 +48,42 @@ class Trials:
         rows = self.table.to_dict("records")
         return pd.Series([dimension.is_active({str(k): v for k, v in row.items()}) for row in rows])
 
+    @property
+    def _ranks(self) -> list[int]:
+        """The rank of each trial, 0 for the worst; equal values share one."""
+        ranks = self.table[self.objective].rank(method="dense", ascending=maximized(self.objective))
+        return [int(rank) - 1 for rank in ranks]
+
     def colors(self) -> list[Any]:
         """Return a color per trial, by its rank: by value, most would look like the best."""
         viridis = matplotlib.colormaps["viridis"]
-        last = max(1, len(self.table) - 1)
-        return [viridis(0.92 * (1 - place / last)) for place in range(len(self.table))]
+        ranks = self._ranks
+        return [viridis(0.92 * (1 - rank / max(1, *ranks))) for rank in ranks]
 
     @property
     def note(self) -> str:
         """The footer's explanation of points and colors."""
-        return f"Finished trials only. Colors show the rank by {label(self.objective)}."
+        return (
+            f"Finished trials only. Colors show the rank by {label(self.objective)}; equal values "
+            "share one."
+        )
 
     def add_color_bar(self, figure: Figure, axes: Sequence[Axes]) -> None:
-        """Add a bar of the colors, with the objective at evenly spaced ranks, the best on top."""
-        values = self.table[self.objective].tolist()
-        places = sorted({round(x) for x in np.linspace(0, len(values) - 1, _BAR_LABELS)})
-        ranks = ListedColormap(self.colors())
-        shown = ScalarMappable(Normalize(-0.5, len(values) - 0.5), ranks)
-        bar = figure.colorbar(shown, ax=list(axes), ticks=places, aspect=30, pad=0.02)
-        names = [format_measurement(self.objective, float(values[place])) for place in places]
-        bar.ax.set_yticklabels(names)
+        """Add a bar of the colors, with the objective at evenly spaced ranks, the best on top.
+
+        Of values that look alike as text, only the best has a label.
+        """
+        by_rank = dict(zip(self._ranks, self.colors(), strict=True))
+        values = dict(zip(self._ranks, self.table[self.objective], strict=True))
+        spaced = {round(x) for x in np.linspace(0, len(values) - 1, _BAR_LABELS)}
+        names = {rank: format_measurement(self.objective, float(values[rank])) for rank in spaced}
+        places = {names[rank]: rank for rank in sorted(spaced)}
+        shown = ScalarMappable(
+            Normalize(-0.5, len(values) - 0.5), ListedColormap(list(by_rank.values()))
+        )
+        ticks = list(places.values())
+        bar = figure.colorbar(shown, ax=list(axes), ticks=ticks, aspect=30, pad=0.02)
+        bar.ax.set_yticklabels(list(places))
         bar.set_label(f"{style.axis_label(self.objective)}, colored by rank")
         bar.ax.grid(visible=False)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.unit.made_up_run import EPOCHS
+from search_spaces.space import Choice, Dimension, Range
+from study.report.findings import Findings
+from study.report.page.write import write_page
+from tests.unit.made_up_run import EPOCHS, made_up_run
 
 Open = Callable[..., Page]
 BOARD = ".board tbody tr"
@@ -208,6 +212,79 @@ def test_the_data_of_a_figure_are_one_click_away(
     final = [row for row in rows if "sgd, learning rate 0.1, batch size 32" in row["series"]][-1]
     # The mean of 0.98 and 0.982.
     assert float(final["validation accuracy"]) == pytest.approx(0.981, rel=1e-6)
+
+
+def small_validation_set(name: str, folder: Path) -> Findings:
+    """Return a run on 33 validation samples: one point ends with 100, 100 and 97%."""
+    choices = {"lr": [0.1, 0.01], "batch_size": [32], "optimizer": ["sgd"]}
+    results = made_up_run(seeds=3, choices=choices)
+    good, bad = (1.0, 1.0, 0.9697), (0.87, 0.84, 0.85)
+    for lr, accuracies in ((0.1, good), (0.01, bad)):
+        trials = results.trials.loc[results.trials["lr"] == lr, "trial"]
+        for trial, accuracy in zip(trials, accuracies, strict=True):
+            for table in (results.trials, results.records):
+                last = (table["trial"] == trial) & (table["epoch"] >= EPOCHS - 1)
+                table.loc[last, "validation_accuracy"] = accuracy
+    return Findings(results, folder / name)
+
+
+@pytest.mark.parametrize(("figure", "which"), [("#curves-1", "y"), ("#final-1", "x")])
+def test_an_axis_of_errors_ends_at_100(
+    figure: str, which: str, tmp_path: Path, open_page: Open
+) -> None:
+    page = open_page(write_page([small_validation_set("run", tmp_path)], tmp_path / "report.html"))
+    read = f"""all => all.map(text => [text.textContent, Number(text.getAttribute('{which}'))])
+        .filter(([text]) => text !== '' && !isNaN(text))"""
+    texts = page.eval_on_selector_all(f"{figure} .axes text:not(.axis-name)", read)
+    other = "y" if which == "x" else "x"
+    read = f"all => all.map(text => Number(text.getAttribute('{other}')))"
+    across = page.eval_on_selector_all(f"{figure} .axes text:not(.axis-name)", read)
+    row = min(across) if which == "y" else max(across)
+    ticks = {text: at for (text, at), place in zip(texts, across, strict=False) if place == row}
+    assert set(ticks) >= {"90", "98", "100"}
+    assert "99.9" not in ticks
+    gaps = [abs(ticks[a] - ticks[b]) for a, b in (("100", "98"), ("98", "90"))]
+    assert gaps[0] < 1.5 * gaps[1]  # most of the axis belongs to values that 33 samples can have
+
+
+def test_the_board_of_several_runs_goes_by_data_set_and_fits(
+    tmp_path: Path, open_page: Open
+) -> None:
+    runs = [small_validation_set(name, tmp_path) for name in ("sums", "r")]
+    trials = runs[0].results.trials
+    trials["dataset"] = "my_study:load"
+    path = write_page([Findings(runs[0].results, tmp_path / "sums"), runs[1]], tmp_path / "p.html")
+    page = open_page(path, viewport={"width": 1300, "height": 900})
+    assert column(page, "run") == ["sums", "sums", "r", "r"]
+    assert column(page, "rank") == ["1", "2", "1", "2"]
+    page.get_by_role("button", name="rank").click()
+    assert column(page, "run") == ["sums", "sums", "r", "r"]
+    assert column(page, "rank") == ["2", "1", "2", "1"]
+    heads = page.locator(".board th").all_inner_texts()
+    assert "batch size" not in heads  # the same in all rows
+    region = page.locator("#board .scroll")
+    assert region.evaluate("at => at.scrollWidth - at.clientWidth") <= 0
+
+
+def test_a_sampled_number_makes_no_panels_by_itself(tmp_path: Path, open_page: Open) -> None:
+    choices = {"lr": [0.1, 0.01], "batch_size": [32, 64, 128], "optimizer": ["sgd"]}
+    results = made_up_run(choices=choices)
+    numbers = {name: f"{i:04}_{name}" for i, name in enumerate(results.trials["trial"])}
+    for table in (results.trials, results.records):
+        table["trial"] = table["trial"].map(numbers)
+    results.trials["batch_size"] = [30, 40, 50, 60, 70, 80]
+    results.trials["dropout"] = [0.0, 0.0, 0.5, 0.5, 0.5, 0.0]
+    space = [
+        Dimension("lr", Range(0.001, 1, log=True)),
+        Dimension("batch_size", Range(30, 100)),
+        Dimension("dropout", Choice((0.0, 0.5))),
+    ]
+    options = {"space": [d.to_json() for d in space], "objectives": [results.objective]}
+    run = replace(results.run, tool="study.search", options=options)
+    findings = Findings(replace(results, run=run), tmp_path)
+    page = open_page(write_page([findings], tmp_path / "report.html"))
+    panels = page.locator(f"{CURVES} label", has_text="panels").locator("select")
+    expect(panels).to_have_value("dropout")
 
 
 def test_every_control_is_reached_with_tab(made_up: Path, open_page: Open) -> None:

@@ -226,6 +226,19 @@ def test_the_axis_of_final_values_holds_intervals_close_to_the_seeds() -> None:
         assert bool(low < min(ends) and max(ends) < high) is whole
 
 
+def test_a_mean_closer_to_100_than_any_other_seed_is_at_its_own_place() -> None:
+    choices = {"lr": [0.1, 0.01], "batch_size": [32], "optimizer": ["sgd"]}
+    results = made_up_run(seeds=3, choices=choices)
+    good, bad = (1.0, 1.0, 0.9697), (0.87, 0.84, 0.85)
+    for lr, accuracies in ((0.1, good), (0.01, bad)):
+        results.trials.loc[results.trials["lr"] == lr, "validation_accuracy"] = accuracies
+    (figure,) = final_values.draw(results, "A title", **BY_ACCURACY).values()
+    (ax,) = figure.axes
+    mean, seed, perfect = (ax.transData.transform((x, 0))[0] for x in (98.99, 96.97, 100))
+    assert seed + 20 < mean < perfect - 20
+    assert "cuts off" not in figure.texts[-1].get_text()
+
+
 def test_seeds_that_end_alike_do_not_hide_each_other() -> None:
     results = made_up_run(seeds=5, choices={"lr": [0.1], "batch_size": [32]})
     results.trials["validation_accuracy"] = 0.9
@@ -263,6 +276,20 @@ def test_curves_by_setting_are_those_of_the_best_points() -> None:
     assert {text.get_text() for text in ax.texts} == {"32", "64", "128", "256"}
     heights = sorted(text.get_position()[1] for text in ax.texts)
     assert min(np.diff(heights)) > 0.07
+
+
+def test_a_band_of_ordinary_size_is_whole_and_a_wider_one_is_noted() -> None:
+    options = {"quantity": "accuracy", "part": "validation", "where": {}}
+    ranked = {"ranked_by": "validation_accuracy"}
+    for spread, is_whole in ((0.1, True), (0.4, False)):
+        results = made_up_run(seeds=2, choices={"batch_size": [32], "lr": [0.1, 0.01]})
+        results.records["validation_accuracy"] = 0.3 + 0.05 * results.records["epoch"]
+        second = results.records["trial"].str.endswith("_seed1")
+        results.records.loc[second, "validation_accuracy"] += spread
+        (figure,) = best_curves.draw(results, "A title", **options, **ranked).values()
+        highest = 100 * results.records["validation_accuracy"].max()
+        assert bool(figure.axes[0].get_ylim()[1] > highest) is is_whole
+        assert ("cuts off bands" in figure.texts[-1].get_text()) is not is_whole
 
 
 def test_nothing_overlaps(tmp_path: Path) -> None:

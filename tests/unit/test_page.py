@@ -120,6 +120,22 @@ def test_measured_runs_have_their_figures(name: str, figures: list[str], tmp_pat
     assert all(variant["panels"] for figure in run["figures"] for variant in figure["variants"])
 
 
+def test_the_page_knows_which_settings_a_search_sampled(tmp_path: Path) -> None:
+    results = Results.load(PROJECT / "docs" / "results" / "search")
+    (run,) = data_of(page_of(results, tmp_path / "run"))
+    sampled = {one["name"] for one in run["settings"] if one["isSampled"]}
+    assert sampled == {"lr", "dropout", "weight_decay", "momentum", "gamma"}
+    (run,) = data_of(page_of(made_up_run(choices=SMALL), tmp_path / "grid"))
+    assert not any(one["isSampled"] for one in run["settings"])
+
+
+def test_no_capital_follows_a_semicolon_in_the_answer(tmp_path: Path) -> None:
+    page = page_of(made_up_run(seeds=2, choices=SMALL), tmp_path / "run")
+    answer = page[page.index('<section id="answer">') : page.index('<section id="claims">')]
+    assert " %. No clear winner: " in answer
+    assert not re.search(r"; [A-Z]", answer)
+
+
 def test_several_runs_share_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write(made_up_run(choices={"batch_size": [32]}), tmp_path / "one")
     two = write(made_up_run(choices={"batch_size": [64]}), tmp_path / "two")

@@ -22,7 +22,9 @@ from study.analysis.search import (
     search_notes,
     search_trials,
 )
+from study.figures import search_confirmed, search_history, search_parallel, search_slices
 from study.figures.draw import draw_all
+from study.figures.search_trials import Trials
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.runs.search_names import confirmation_name, trial_name
 from study.tables import confirmed as confirmed_table
@@ -290,6 +292,47 @@ def test_the_figures_of_points_with_several_seeds_are_drawn(tmp_path):
     assert notes == ["Figures without data in this run: importances, pair."]
     drawn = {file.stem for file in files}
     assert drawn == {"history", "timeline", "confirmed", "slices", "parallel"}
+
+
+def test_the_history_holds_stopped_trials_near_the_finished_ones():
+    for accuracy, is_shown in ((0.88, True), (0.2, False)):
+        search_results = results([*ENDS[:2], ("stopped", accuracy, 1.0), *ENDS[4:]])
+        (figure,) = search_history.draw(search_results, "A title").values()
+        low, high = figure.axes[0].get_ylim()
+        assert bool(low < 100 * accuracy < high) is is_shown
+        assert ("outside the frame" in figure.texts[-1].get_text()) is not is_shown
+
+
+def test_equal_values_share_a_color_and_a_label():
+    accuracies = [1.0, 0.82, 1.0, 0.9697, 0.82, 0.969699, 1.0]
+    search_results = results([("finished", accuracy, 1.0) for accuracy in accuracies])
+    trials = Trials.load(search_results)
+    by_value = dict(zip(trials.table["validation_accuracy"], trials.colors(), strict=True))
+    assert [by_value[value] for value in trials.table["validation_accuracy"]] == trials.colors()
+    assert len(set(by_value.values())) == 4
+    (figure,) = search_slices.draw(search_results, "A title").values()
+    bar = figure.axes[-1]
+    assert [text.get_text() for text in bar.get_yticklabels()] == ["82.00", "96.97", "100.00"]
+
+
+def test_equal_trials_are_drawn():
+    search_results = results([("finished", 1.0, 1.0)] * 3)
+    (figure,) = search_parallel.draw(search_results, "A title").values()
+    assert [text.get_text() for text in figure.axes[-1].get_yticklabels()] == ["100.00"]
+
+
+@pytest.mark.parametrize("points", [(1,), (1, 4)])
+def test_fresh_seeds_are_drawn_beside_their_row(points):
+    search_results = results(ENDS, {number: [0.91, 0.93, 0.9] for number in points})
+    (figure,) = search_confirmed.draw(search_results, "A title").values()
+    (ax,) = figure.axes
+    figure.draw_without_rendering()
+    heights = [ax.transData.transform((0, row))[1] for row in (0, 1)]
+    inches = (heights[0] - heights[1]) / figure.dpi
+    assert 0.2 < inches < 1.2
+    assert ax.get_ylim() == (len(points) - 0.5, -0.5)
+    for row, line in enumerate(line for line in ax.lines if line.get_alpha()):
+        assert max(abs(line.get_ydata() - row)) <= 0.25
 
 
 def test_all_figures_of_a_search_are_drawn(tmp_path, monkeypatch):

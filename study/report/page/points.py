@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 
 from lenet.records import Record
+from search_spaces.space import Range
 from study.analysis.leaderboard import point_settings, without_ramps_and_confirmations
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
+from study.analysis.search import is_search, searched_space
 from study.analysis.speedup import is_scaling
 from study.analysis.wording import label
 from study.report.page.columns import number, numbers, packed
@@ -35,13 +37,15 @@ _RECORDED = (
 def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
     """Return the points of a run, best first, with their trials and records.
 
-    `settings`: the columns that distinguish points; `columns`: a list per setting and measurement;
+    `settings`: the columns that distinguish points, and whether a search sampled their values from
+    a range; `columns`: a list per setting and measurement;
     `trials`: `name`, `status`, `seed` and the index of the `point` of each trial that has records;
     `records`: `counts` per trial, and packed columns. Points without a rank have no trial with a
     result yet; ramps of a range test and trials that confirm a search belong to no point.
     """
     trials = _own_trials(results)
     settings = _settings(results, board)
+    sampled = _sampled_settings(results)
     columns = _ranked(board, settings)
     index = {key: row for row, key in enumerate(_keys(board, settings))} if len(board) else {}
     points = []
@@ -56,7 +60,9 @@ def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
     has_records = trials["trial"].isin(results.records["trial"])
     trials = trials.assign(point=points)[has_records]
     return {
-        "settings": [{"name": name, "label": label(name)} for name in settings],
+        "settings": [
+            {"name": name, "label": label(name), "isSampled": name in sampled} for name in settings
+        ],
         "columns": columns,
         "trials": {
             "name": trials["trial"].tolist(),
@@ -82,6 +88,11 @@ def _settings(results: Results, board: pd.DataFrame) -> list[str]:
         return [str(name) for name in board.columns[1:measured]]
     names = _WORKERS if is_scaling(results) else point_settings(results)
     return [name for name in names if name in results.trials]
+
+
+def _sampled_settings(results: Results) -> set[str]:
+    space = searched_space(results) if is_search(results) else []
+    return {dimension.setting for dimension in space if isinstance(dimension.domain, Range)}
 
 
 def _ranked(board: pd.DataFrame, settings: list[str]) -> dict[str, list[Any]]:

@@ -193,11 +193,12 @@ def _study_name(name: str) -> str:
 
 
 def _joined(lines: Sequence[str]) -> list[str]:
-    """Join each indented line to the one that it continues."""
+    """Join each indented line to the one that it continues: a capital begins a sentence."""
     joined: list[str] = []
     for line in lines:
         if line.startswith("  ") and joined:
-            joined[-1] += f"; {line.strip()}"
+            more = line.strip()
+            joined[-1] += f"{'.' if more[:1].isupper() else ';'} {more}"
         else:
             joined.append(line)
     return joined

@@ -51,7 +51,10 @@ function finalFigure(host, run) {
     const left = narrow ? 8 : Math.min(0.5 * width, 14 + 1.2 * Math.max(...texts.map(textWidth)));
     const height = rows.length * (narrow ? ROW + 14 : ROW) + 52;
     const rowHeight = narrow ? ROW + 14 : ROW;
-    const scale = axisScale(kind, domainOf(kind, values, percent) || [0, 1], [left + 10, width - 14]);
+    const transform = transformOf(kind, values);
+    const ends = rows.flatMap(({ low, high }) => (low === null ? [] : [low, high]));
+    const domain = widened(domainOf(transform, values, percent) || [0, 1], transform, ends, percent);
+    const scale = axisScale(transform, domain, [left + 10, width - 14]);
     const chart = svg("svg", {
       viewBox: `0 0 ${width} ${height}`, class: "chart", tabindex: 0, role: "application", "aria-roledescription": "chart",
       "aria-label": `${title}: ${rows.length} points, best first. Arrow keys read the values, Enter selects a point.`,
@@ -159,7 +162,7 @@ function heatFigure(host, run) {
     const cells = grid();
     const found = [...cells.values()].map((point) => run.columns[name][point]).filter((v) => v !== null);
     const kind = fittingScale(percent, found);
-    const shade = axisScale(kind, [Math.min(...found), Math.max(...found)], run.maximized ? [0, 1] : [1, 0]);
+    const shade = axisScale(transformOf(kind, found), [Math.min(...found), Math.max(...found)], run.maximized ? [0, 1] : [1, 0]);
     const left = 28 + Math.max(...ys.map((v) => textWidth(formatSetting(v))));
     const cell = Math.min(130, (width - left - 10) / xs.length);
     const cellHeight = Math.min(40, Math.max(22, cell));

@@ -52,8 +52,10 @@ function curveFigure(host, run) {
     .filter((name) => names.includes(name) && count(name) <= MOST_COLORED)
     .sort((a, b) => count(b) - count(a))[0];
   const color = preferred || names[0] || "";
+  // No two trials share a sampled number: each panel would have one line.
+  const choices = run.varied.filter((setting) => !setting.isSampled).map(({ name }) => name);
   const panel = ["optimizer", "width", "batch_size", ...names].find(
-    (name) => names.includes(name) && name !== color && run.valuesOf(name).length <= MOST_PANELS,
+    (name) => choices.includes(name) && name !== color && run.valuesOf(name).length <= MOST_PANELS,
   ) || "";
   const start = quantities.find(({ key }) => key === run.objective) || quantities.find(({ key }) => key.endsWith("loss")) || quantities[0];
   const state = { quantity: start.key, color, panel: run.size > 200 ? "" : panel, x: "epoch", scale: "auto" };
@@ -66,7 +68,7 @@ function curveFigure(host, run) {
     const chosen = new Set(selection.of(run));
     const isOrdered = state.color && run.valuesOf(state.color).every((value) => typeof value !== "string");
     const colors = state.color ? run.valuesOf(state.color) : [null];
-    const third = run.varied.find(({ name }) => ![state.color, state.panel].includes(name) && run.valuesOf(name).length <= MARKERS.length);
+    const third = run.varied.find(({ name, isSampled }) => !isSampled && ![state.color, state.panel].includes(name) && run.valuesOf(name).length <= MARKERS.length);
     const thirds = third ? run.valuesOf(third.name) : [];
     const facets = state.panel ? run.valuesOf(state.panel) : [null];
     const panels = facets.map((value) => ({

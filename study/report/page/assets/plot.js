@@ -103,8 +103,7 @@ class Plot {
   }
 
   zoomBy(factor, mark) {
-    const { x } = this.axes;
-    const { to, from } = TRANSFORMS[x.kind];
+    const { to, from } = this.transforms.x;
     const [low, high] = (this.zoomed ? this.zoomed.x : this.full.x).map(to);
     const center = mark ? to(mark.value) : (low + high) / 2;
     const [least, most] = this.full.x.map(to);
@@ -138,16 +137,9 @@ class Plot {
         }
       }
     }
-    const domain = domainOf(y.kind, values, y.percent);
+    const domain = domainOf(this.transforms.y, values, y.percent);
     if (!domain) return [0.1, 1];
-    const { to, from } = TRANSFORMS[y.kind];
-    const [low, high] = domain.map(to);
-    const room = 0.5 * (high - low);
-    const reached = domainOf(y.kind, ends, y.percent);
-    let wide = domain;
-    if (reached) {
-      wide = [from(Math.max(low - room, Math.min(low, to(reached[0])))), from(Math.min(high + room, Math.max(high, to(reached[1]))))];
-    }
+    const wide = widened(domain, this.transforms.y, ends, y.percent);
     return y.zero && y.kind === "linear" ? [Math.min(0, wide[0]), wide[1]] : wide;
   }
 
@@ -155,8 +147,9 @@ class Plot {
     if (!this.width) return;
     const drawn = (this.drawn = this.spec());
     const { x, y, panels } = drawn;
-    const xs = panels.flatMap(({ series }) => series.flatMap((s) => Array.from(s.x)));
-    this.full = { x: x.domain || domainOf(x.kind, xs) || [0, 1] };
+    const [xs, ys] = ["x", "y"].map((which) => panels.flatMap(({ series }) => series.flatMap((s) => Array.from(s[which]))));
+    this.transforms = { x: transformOf(x.kind, xs), y: transformOf(y.kind, ys) };
+    this.full = { x: x.domain || domainOf(this.transforms.x, xs) || [0, 1] };
     this.axes = { x, y };
     const xRange = this.zoomed ? this.zoomed.x : this.full.x;
     const count = panels.length;
@@ -168,7 +161,7 @@ class Plot {
     const labels = panels.flatMap(({ series }) => series.map((s) => s.label || ""));
     const longest = Math.max(0, ...labels.map(textWidth));
     this.right = longest ? Math.min(0.34 * width, 16 + longest) : 10;
-    const yTicks = ticksOf(axisScale(y.kind, yRange, [0, 1]), 5).map((tick) => tickText(tick, y.percent));
+    const yTicks = ticksOf(axisScale(this.transforms.y, yRange, [0, 1]), 5).map((tick) => tickText(tick, y.percent));
     this.left = 30 + Math.max(20, ...yTicks.map(textWidth));
     this.parts.panels.style.setProperty("--left", `${this.left}px`);
     this.parts.panels.replaceChildren(
@@ -182,8 +175,8 @@ class Plot {
   panel(panel, width, xRange, yRange) {
     const { x, y } = this.axes;
     const box = { left: this.left, right: width - this.right, top: 10, bottom: HEIGHT - 40 };
-    const xScale = axisScale(x.kind, xRange, [box.left, box.right]);
-    const yScale = axisScale(y.kind, yRange, [box.bottom, box.top]);
+    const xScale = axisScale(this.transforms.x, xRange, [box.left, box.right]);
+    const yScale = axisScale(this.transforms.y, yRange, [box.bottom, box.top]);
     const chart = svg("svg", {
       viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", tabindex: 0, role: "application",
       "aria-roledescription": "chart",
@@ -331,6 +324,7 @@ class Plot {
       }
       const over = ends.length ? ends.at(-1).y - box.bottom : 0;
       if (over > 0) ends.at(-1).y -= over;
+      if (ends.length) ends[0].y = Math.max(ends[0].y, box.top);
     }
     for (const { s, y } of ends) {
       const label = svg("text", { x: box.right + 8, y: y + 4, class: "line-label", style: `fill:${s.color}` });

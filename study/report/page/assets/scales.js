@@ -2,18 +2,36 @@
 // linear axis; the logarithm of their errors, 2% and 0.5%, tells them apart.
 
 const ERROR_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
-const TRANSFORMS = {
-  linear: { to: (v) => v, from: (v) => v },
-  log: { to: (v) => Math.log10(v), from: (v) => 10 ** v },
-  error: { to: (v) => -Math.log10(Math.max(1 - v, 1e-6)), from: (v) => 1 - 10 ** -v },
-};
+const ROUNDING = 1e-6; // smaller errors come from float32: the accuracy is 100%
+const LABEL_GAP = 0.2; // the least distance between the tick at 100% and the next, in powers of ten
+const REACH = 0.5;
 
-function axisScale(kind, [low, high], [start, end]) {
-  const { to, from } = TRANSFORMS[kind];
+/**
+ * The places of values on an axis. An error of 0 has no logarithm: from the smallest error of
+ * `values` down to 0, the scale is linear, as in study/figures/scales.py.
+ */
+function transformOf(kind, values = []) {
+  if (kind === "log") return { kind, to: (v) => Math.log10(v), from: (v) => 10 ** v };
+  if (kind !== "error") return { kind, to: (v) => v, from: (v) => v };
+  let smallest = 1;
+  for (const value of values) {
+    const error = 1 - value;
+    if (error > ROUNDING && error < smallest) smallest = error;
+  }
+  const bend = -Math.log10(smallest);
+  return {
+    kind,
+    to: (v) => (1 - v < smallest ? bend + (1 - (1 - v) / smallest) / Math.LN10 : -Math.log10(1 - v)),
+    from: (place) => 1 - (place > bend ? smallest * (1 - (place - bend) * Math.LN10) : 10 ** -place),
+  };
+}
+
+function axisScale(transform, [low, high], [start, end]) {
+  const { to, from } = transform;
   const [a, b] = [to(low), to(high)];
   const unit = (end - start) / (b - a || 1);
   return {
-    kind,
+    ...transform,
     domain: [low, high],
     at: (value) => start + (to(value) - a) * unit,
     invert: (pixel) => from(a + (pixel - start) / unit),
@@ -22,8 +40,7 @@ function axisScale(kind, [low, high], [start, end]) {
 }
 
 /** The domain that shows all values, with a margin; null if there are none that the axis can show. */
-function domainOf(kind, values, percent = false) {
-  const { to, from } = TRANSFORMS[kind];
+function domainOf({ kind, to, from }, values, percent = false) {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
     const there = to(value);
@@ -35,7 +52,21 @@ function domainOf(kind, values, percent = false) {
   const margin = 0.04 * (high - low) || 0.04 * Math.abs(high) || 0.5;
   let [bottom, top] = [low - margin, high + margin];
   if (percent && kind === "linear") [bottom, top] = [Math.max(bottom, -0.01), Math.min(top, 1.01)];
+  if (kind === "error") top = Math.min(top, to(1));
   return [from(bottom), from(top)];
+}
+
+/** A domain with as much of the `ends` of intervals or bands as lies within half its range from it. */
+function widened(domain, transform, ends, percent) {
+  const reached = domainOf(transform, ends, percent);
+  if (!reached) return domain;
+  const { to, from } = transform;
+  const [low, high] = domain.map(to);
+  const room = REACH * (high - low);
+  return [
+    from(Math.max(low - room, Math.min(low, to(reached[0])))),
+    from(Math.min(high + room, Math.max(high, to(reached[1])))),
+  ];
 }
 
 /** The scale that shows most of the values: errors of good accuracies, logarithms of wide ranges. */
@@ -84,7 +115,11 @@ function ticksOf(scale, count) {
   const [low, high] = scale.domain;
   if (scale.kind === "log") return logTicks(low, high, count);
   if (scale.kind === "error") {
-    const ticks = ERROR_TICKS.filter((tick) => tick >= low && tick <= high);
+    let ticks = ERROR_TICKS.filter((tick) => tick >= low && tick <= high);
+    if (high > 1 - ROUNDING) {
+      const gap = Math.max(LABEL_GAP, 0.07 * (scale.to(1) - scale.to(low)));
+      ticks = [...ticks.filter((tick) => scale.to(1) - scale.to(tick) > gap), 1];
+    }
     return ticks.length > 2 ? ticks : linearTicks(low, high, count);
   }
   return linearTicks(low, high, count);

@@ -9,9 +9,8 @@ function boardColumns(runs) {
   const settings = new Map();
   for (const run of runs) {
     for (const { name, label } of run.settings) {
-      const values = run.valuesOf(name);
-      const varies = runs.length > 1 || values.length > 1 || ["optimizer", "lr"].includes(name);
-      if (varies) settings.set(name, label);
+      const values = new Set(runs.flatMap((each) => each.columns[name] || [undefined]));
+      if (values.size > 1 || ["optimizer", "lr"].includes(name)) settings.set(name, label);
     }
   }
   for (const [key, label] of settings) columns.push({ key, label, setting: true, of: (run, p) => (run.columns[key] || [])[p] });
@@ -110,7 +109,13 @@ class Leaderboard {
     });
     const sign = this.sort.up ? 1 : -1;
     const isMissing = (value) => value === null || value === undefined;
+    const dataset = ({ run, point }) => (run.columns.dataset || [])[point];
+    const datasets = [...new Set(this.rows.map(dataset))];
+    const place = (row) => datasets.indexOf(dataset(row));
     return rows.sort((a, b) => {
+      // Each data set of each run has its own ranks.
+      const apart = column.key === "rank" ? place(a) - place(b) || a.run.index - b.run.index : 0;
+      if (apart) return apart;
       const [one, other] = [column.of(a.run, a.point), column.of(b.run, b.point)];
       if (isMissing(one) || isMissing(other)) return isMissing(one) - isMissing(other);
       return sign * (typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other)));
