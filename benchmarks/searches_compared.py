@@ -24,10 +24,10 @@ from pathlib import Path
 import pandas as pd
 
 from lenet.config import SETTINGS
+from search_spaces.search_names import trial_number
 from study.analysis import statistics
 from study.analysis.results import Results
 from study.analysis.search import confirmed_points, is_search
-from study.runs.search_names import trial_number
 
 _CONFIRMED = 3  # settings of a grid, as many as `--confirm 3x5` takes from a search
 

@@ -12,13 +12,13 @@ import pandas as pd
 from lenet.config import settings_in
 from lenet.records import Record
 from search_spaces.objective import maximized
+from search_spaces.search_names import trial_number
 from study.analysis import statistics
 from study.analysis.points import distinguishing_settings
 from study.analysis.quantity import support_of
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import is_search, searched_space
-from study.runs.search_names import trial_number
 from study.runs.trial_folder import COMPLETE
 
 _RECORD_FIELDS = frozenset(Record.__dataclass_fields__)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from lenet.config import settings_in
 from search_spaces.objective import maximized, tie_order, worst_value
+from search_spaces.search_names import confirmed_number, trial_number
 from search_spaces.space import Choice, Dimension, Range
 from study.analysis import statistics
 from study.analysis.quantity import support_of
@@ -28,7 +29,6 @@ from study.analysis.wording import (
     provenance,
 )
 from study.runs.metadata import SEARCH_TOOL
-from study.runs.search_names import confirmed_number, trial_number
 from study.runs.trial_folder import COMPLETE
 
 MIN_FOR_IMPORTANCES = 100

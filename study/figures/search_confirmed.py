@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from search_spaces.search_names import trial_number
 from study.analysis.results import Results
 from study.analysis.search import confirmed_points, search_objectives
 from study.analysis.wording import provenance
 from study.figures import style
-from study.runs.search_names import trial_number
 
 
 def draw(results: Results, title: str) -> dict[str, Figure]:

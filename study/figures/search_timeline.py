@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from search_spaces.search_names import trial_number
 from study.analysis.results import Results
 from study.analysis.wording import provenance
 from study.figures import style
-from study.runs.search_names import trial_number
 
 _CONFIRMATION = "confirmation"
 _KINDS = {

@@ -13,11 +13,11 @@ import search_spaces
 from lenet.config import ConfigError, TrainConfig, settings_in
 from search_spaces import kept
 from search_spaces.objective import maximized, tie_order
+from search_spaces.search_names import confirmed_number
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import confirmed_points, is_search
 from study.runs import layout
-from study.runs.search_names import confirmed_number
 
 _GRID = "fan"
 """The study whose grid trains the winner of a search, which has no grid."""

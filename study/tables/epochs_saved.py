@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
+from search_spaces.search_names import trial_number
 from study.analysis.results import Results
-from study.runs.search_names import trial_number
 
 
 def make(results: Results) -> pd.DataFrame:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from lenet.config import TrainConfig
 from search_spaces.objective import maximized
+from search_spaces.search_names import confirmation_name
 from search_spaces.study import PlannedTrial
 from study.analysis.results import Results
 from study.analysis.search import rank_trials, search_trials
 from study.analysis.wording import pluralize
 from study.runs.collect import collect
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import confirmation_name
 
 _MAX_SETTINGS = 5
 _MAX_SEEDS = 5

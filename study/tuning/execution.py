@@ -15,6 +15,7 @@ import search_spaces
 from lenet.config import ConfigError, TrainConfig
 from lenet.records import RECORDS_VERSION
 from lenet.registry import OPTIMIZERS, is_own
+from search_spaces.search_names import trial_number
 from search_spaces.study import PlannedTrial
 from study.analysis.hardware import Hardware, WorkerSpeedups
 from study.analysis.wording import format_duration, pluralize
@@ -32,7 +33,6 @@ from study.cluster.timing import Timing
 from study.cluster.versions import versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_number
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
 from study.tuning.hardware import HardwareComparison, other_machine

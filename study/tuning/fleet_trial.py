@@ -14,9 +14,9 @@ from lenet.fleet import Fleet
 from lenet.records import Record
 from lenet.training import Run
 from search_spaces.objective import know_directions
+from search_spaces.search_names import confirmed_number
 from study.cluster.checkpoint import as_bytes, restore_fleet
 from study.runs.fleet_checkpoint import FleetCheckpoint
-from study.runs.search_names import confirmed_number
 from study.runs.trial_folder import TrialFolder
 from study.tuning.kept_models import ModelRank, model_rank
 from study.tuning.trial import Trial, comparable, log, log_progress

@@ -10,9 +10,9 @@ from ray import tune
 
 from lenet.records import last_finite
 from search_spaces.objective import maximized, tie_order
+from search_spaces.search_names import confirmed_number
 from search_spaces.study import PlannedTrial
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import confirmed_number
 from study.runs.trial_folder import TrialFolder
 
 ModelRank = tuple[float, tuple[Any, ...], str]

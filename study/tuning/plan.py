@@ -12,12 +12,12 @@ import search_spaces
 from lenet.config import ConfigError, TrainConfig
 from lenet.dataset_files import AnyDataset
 from lenet.records import RECORDS_VERSION
+from search_spaces.search_names import trial_number
 from search_spaces.study import PlannedTrial
 from study.cluster import datasets as run_datasets
 from study.cluster.versions import differences, versions
 from study.request import HardwareRequest, Options, Request, ResourceRequest, TuningSession
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_number
 
 if TYPE_CHECKING:
     from study.tuning.search import Search

@@ -20,11 +20,11 @@ from optuna.trial import FrozenTrial, TrialState
 from lenet.config import TrainConfig
 from lenet.records import Record, last_finite
 from search_spaces.objective import maximized, worst_value
+from search_spaces.search_names import trial_name, trial_number
 from search_spaces.space import Choice, Dimension, SearchSpace
 from search_spaces.study import PlannedTrial
 from study.analysis.search import quiet_optuna
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_name, trial_number
 from study.runs.trial_folder import TrialFolder
 from study.tuning import databases
 from study.tuning.proposal_packing import ProposalPacking

@@ -18,10 +18,10 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces.objective import maximized
+from search_spaces.search_names import trial_number
 from search_spaces.study import PlannedTrial
 from study.analysis.search import quiet_optuna
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_number
 from study.tuning import databases
 from study.tuning.packing import FleetNames, as_fleet, even_chunks, kind_of
 from study.tuning.proposal_packing import values_of_kind

@@ -15,12 +15,12 @@ from ray.tune.schedulers import FIFOScheduler
 from lenet.config import ConfigError
 from lenet.dataset_files import AnyDataset
 from lenet.records import Record
+from search_spaces.search_names import trial_number
 from search_spaces.study import PlannedTrial
 from study.cluster.datasets import share
 from study.cluster.resources import Resources
 from study.interruption import restored_ctrl_c
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_number
 from study.runs.storage import OutOfReach
 from study.runs.trial_folder import TrialFolder
 from study.tuning.broken_fleets import BrokenFleet

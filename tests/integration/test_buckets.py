@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from search_spaces.search_names import trial_number
 from study.report import __main__ as report
 from study.runs.bucket import BucketPath
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_number
 from study.runs.storage import read_json
 from study.runs.trial_folder import COMPLETE
 from tests.comparison import same

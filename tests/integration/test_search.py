@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
+from search_spaces.search_names import confirmed_number, trial_number
 from study import search
 from study.analysis.results import Results
 from study.analysis.search import quiet_optuna
 from study.report import __main__ as report
 from study.report.winner import winner_lines
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import confirmed_number, trial_number
 from study.runs.trial_folder import COMPLETE
 from study.tuning import databases
 from tests import hparams_tab

@@ -11,9 +11,9 @@ from ray.tune.search import Searcher
 
 from lenet.config import ConfigError
 from search_spaces.search import STUDY
+from search_spaces.search_names import trial_number
 from study.cluster.fleet_speed import Limit
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import trial_number
 from study.tuning import databases
 from study.tuning.execution import TuningEngine
 from study.tuning.fleet_callback import UnpackFleets

@@ -3,7 +3,6 @@
 import math
 
 import optuna
-import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
@@ -11,7 +10,6 @@ from search_spaces import search
 from search_spaces.search import SPACE, STUDY
 from study.analysis.importances import importances, left_out
 from study.analysis.leaderboard import leaderboard
-from study.analysis.results import Results
 from study.analysis.search import (
     best_points,
     confirmed_lines,
@@ -25,89 +23,17 @@ from study.analysis.search import (
 from study.figures import search_confirmed, search_history, search_parallel, search_slices
 from study.figures.draw import draw_all
 from study.figures.search_trials import Trials
-from study.runs.metadata import DatasetInfo, RunMetadata
-from study.runs.search_names import confirmation_name, trial_name
 from study.tables import confirmed as confirmed_table
 from study.tables import epochs_saved
 from study.tables import importances as importances_table
 from study.tables import pareto_front as pareto_front_table
 from study.tuning.search import propose
-
-SPACE_OF_SEARCH = STUDY.search_space({}, "quick")
-
-
-def point(number):
-    """Return the settings of a trial; no two trials share them all."""
-    values = {
-        "optimizer": ("adam", "momentum", "sgd")[number % 3],
-        "lr": 10 ** (-1 - number % 4),
-        "batch_size": (32, 64, 128)[number % 3],
-        "dropout": 0.04 * (number % 12),
-        "weight_decay": 10 ** (-5 + 0.1 * (number % 30)),
-        "schedule": ("constant", "exponential")[number // 4 % 2],
-    }
-    if values["optimizer"] == "momentum":
-        values["momentum"] = 0.9
-    if values["schedule"] == "exponential":
-        values["gamma"] = 0.9 - 0.05 * (number // 8 % 8)
-    return values
-
-
-def results(ends, confirmations=None, objectives=("validation_accuracy",), seeds=1):
-    """Return a search whose trials ended with (status, accuracy, seconds): `seeds` of each point.
-
-    `confirmations`: accuracies of the fresh seeds, by number of the point.
-    """
-    rows = []
-
-    def add(name, config, status, accuracy, seconds, *, epoch=5.0, test=math.nan):
-        measured = {"validation_accuracy": accuracy, "test_accuracy": test, "epoch": epoch}
-        times = {
-            "started": f"2026-11-22T10:{len(rows):02}:00+00:00",
-            "ended": f"2026-11-22T10:{len(rows):02}:30+00:00",
-        }
-        where = {"device": "cpu (made up)", "threads": 1, "host": "made-up", "error": None}
-        more = {"train_seconds": seconds, "step": 100 * epoch, "status": status, "trial": name}
-        rows.append({**config.to_dict(), **measured, **times, **where, **more})
-
-    for index, (status, accuracy, seconds) in enumerate(ends):
-        number, seed = divmod(index, seeds)
-        config = SPACE_OF_SEARCH.config(point(number)).replace(seed=seed)
-        epoch = 1.0 if status == "stopped" else 5.0
-        add(trial_name(number, config, seeds), config, status, accuracy, seconds, epoch=epoch)
-    for number, accuracies in (confirmations or {}).items():
-        for seed, accuracy in enumerate(accuracies, seeds):
-            config = SPACE_OF_SEARCH.config(point(number)).replace(seed=seed)
-            name = confirmation_name(number, seed)
-            add(name, config, "finished", accuracy, 1.0, test=accuracy - 0.01)
-    run = RunMetadata(
-        study="search",
-        tool="study.search",
-        budget="quick",
-        dataset=DatasetInfo("mnist"),
-        device="cpu",
-        objective=objectives[0],
-        seeds=seeds,
-        options={"space": [d.to_json() for d in SPACE], "objectives": list(objectives)},
-    )
-    trials = pd.DataFrame(rows).drop(columns=["milestones", "evaluate_at"])
-    return Results(run, trials, pd.DataFrame({"trial": trials["trial"], "step": 1}))
-
-
-ENDS = [
-    ("finished", 0.90, 4.0),
-    ("finished", 0.97, 9.0),
-    ("stopped", 0.99, 1.0),
-    ("diverged", math.nan, 0.1),
-    ("finished", 0.95, 2.0),
-    ("finished", 0.93, 8.0),
-]
-CONFIRMATIONS = {1: [0.91, 0.93], 4: [0.95, 0.96]}
+from tests.unit.made_up_search import CONFIRMATIONS, ENDS, made_up_search, point
 
 
 def test_of_equal_trials_the_search_ranks_first_what_the_leaderboard_does():
     """Of the equal trials 1 to 12, the last has the lowest dropout rate."""
-    equal = results([("diverged", math.nan, 1.0), *[("finished", 0.9, 1.0)] * 12])
+    equal = made_up_search([("diverged", math.nan, 1.0), *[("finished", 0.9, 1.0)] * 12])
     first = rank_trials(search_trials(equal), "validation_accuracy").iloc[0]
     best = leaderboard(equal).iloc[0]
     settings = ["optimizer", "lr", "batch_size"]
@@ -116,7 +42,7 @@ def test_of_equal_trials_the_search_ranks_first_what_the_leaderboard_does():
 
 
 def test_fresh_seeds_decide_the_rank_and_the_report_tells_of_a_lucky_winner():
-    search_results = results(ENDS, CONFIRMATIONS)
+    search_results = made_up_search(ENDS, CONFIRMATIONS)
     confirmed = confirmed_points(search_results)
     assert [(point.number, point.search_rank) for point in confirmed] == [(4, 2), (1, 1)]
     assert confirmed[0].objective.mean == pytest.approx(0.955)
@@ -130,11 +56,11 @@ def test_fresh_seeds_decide_the_rank_and_the_report_tells_of_a_lucky_winner():
         "seeds",
         "  It is trial 4 of the search, which had 95.00 % there; its own best, trial 1, ranks 2",
     ]
-    assert confirmed_lines(results(ENDS)) == []
+    assert confirmed_lines(made_up_search(ENDS)) == []
 
 
 def test_the_table_of_confirmed_points():
-    table = confirmed_table.make(results(ENDS, CONFIRMATIONS))
+    table = confirmed_table.make(made_up_search(ENDS, CONFIRMATIONS))
     assert table["trial"].tolist() == [4, 1]
     assert table["in the search"].tolist() == ["95.00", "97.00"]
     assert table["rank there"].tolist() == [2, 1]
@@ -143,11 +69,11 @@ def test_the_table_of_confirmed_points():
     assert table["momentum"].tolist() == ["0.9", "0.9"]
     assert table["gamma"].tolist() == ["0.9", "-"]
     assert list(table.columns).index("gamma") < list(table.columns).index("validation %")
-    assert confirmed_table.make(results(ENDS)).empty
+    assert confirmed_table.make(made_up_search(ENDS)).empty
 
 
 def test_epochs_saved_by_stopping_trials():
-    (row,) = epochs_saved.make(results(ENDS, CONFIRMATIONS)).to_dict("records")
+    (row,) = epochs_saved.make(made_up_search(ENDS, CONFIRMATIONS)).to_dict("records")
     assert (row["trials"], row["stopped"], row["finished"]) == (6, 1, 4)
     assert row["epochs trained"] == "26"
     assert row["without stopping"] == "30"
@@ -160,19 +86,19 @@ def test_epochs_saved_by_stopping_trials():
     [(5, 300, "28"), (5, 900, "30"), (None, 900, "34")],
 )
 def test_a_stopped_trial_would_have_ended_at_its_epochs_or_steps(epochs, steps, without_stopping):
-    limited = results(ENDS)
+    limited = made_up_search(ENDS)
     limited.trials["epochs"], limited.trials["steps"] = epochs, steps
     assert epochs_saved.make(limited)["without stopping"].tolist() == [without_stopping]
 
 
 def test_the_leaderboard_excludes_confirmations():
-    board = leaderboard(results(ENDS, CONFIRMATIONS))
+    board = leaderboard(made_up_search(ENDS, CONFIRMATIONS))
     assert board["seeds"].tolist() == [1] * 6
     assert board["validation_accuracy"].iloc[0] == 0.99
 
 
 def test_no_trial_dominates_the_pareto_front():
-    search_results = results(ENDS, objectives=("validation_accuracy", "train_seconds"))
+    search_results = made_up_search(ENDS, objectives=("validation_accuracy", "train_seconds"))
     best = pareto_front(search_results)
     assert best["validation_accuracy"].tolist() == [0.97, 0.95]
     assert best["train_seconds"].tolist() == [9.0, 2.0]
@@ -181,11 +107,11 @@ def test_no_trial_dominates_the_pareto_front():
     assert table["validation %"].tolist() == ["97.00", "95.00"]
     assert table["training seconds"].tolist() == ["9", "2"]
     assert table["gamma"].tolist() == ["-", "0.9"]
-    assert pareto_front_table.make(results(ENDS)).empty  # one objective
+    assert pareto_front_table.make(made_up_search(ENDS)).empty  # one objective
 
 
 def test_the_best_points_of_a_run():
-    first, second, *_ = best_points(results(ENDS), "validation_accuracy")
+    first, second, *_ = best_points(made_up_search(ENDS), "validation_accuracy")
     assert first["lr"] == 0.01
     assert first["momentum"] == 0.9
     assert second["momentum"] == 0.9
@@ -193,7 +119,7 @@ def test_the_best_points_of_a_run():
 
 
 def test_too_few_trials_have_no_importances():
-    few = results([("finished", 0.9 - 0.01 * number, 1.0) for number in range(99)])
+    few = made_up_search([("finished", 0.9 - 0.01 * number, 1.0) for number in range(99)])
     assert importances(few) == []
     assert left_out(few)["lr"] == 99
     assert "need 100 finished trials; this search has 99" in search_notes(few)[-1]
@@ -220,7 +146,7 @@ def test_importances_are_those_of_optuna_on_the_same_study(monkeypatch):
                 study.tell(trial, state=TrialState.PRUNED)
             else:
                 study.tell(trial, state=TrialState.FAIL)
-    found = {one.setting: one for one in importances(results(ends))}
+    found = {one.setting: one for one in importances(made_up_search(ends))}
     # A third of the trials has momentum, too few. Half of them has gamma.
     assert "momentum" not in found
     shared = ["optimizer", "lr", "batch_size", "dropout", "weight_decay", "schedule"]
@@ -248,7 +174,7 @@ THREE_SEEDS = [
 
 
 def test_a_point_with_several_seeds_is_one_row_with_an_interval():
-    points = search_trials(results(THREE_SEEDS, seeds=3)).set_index("number")
+    points = search_trials(made_up_search(THREE_SEEDS, seeds=3)).set_index("number")
     # A seed of point 3 is missing.
     assert points.index.tolist() == [0, 1, 2, 4]
     assert points["validation_accuracy"].tolist()[:2] == pytest.approx([0.92, 0.66])
@@ -260,14 +186,14 @@ def test_a_point_with_several_seeds_is_one_row_with_an_interval():
     assert points.loc[1, ["validation_accuracy_low"]].isna().all()
     assert [
         one.search_rank
-        for one in confirmed_points(results(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3))
+        for one in confirmed_points(made_up_search(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3))
     ] == [1]
 
 
 def test_a_loss_that_diverged_in_one_seed_is_infinite():
     ends = [("finished", 0.1, 1.0), ("finished", 0.2, 1.0), ("finished", 0.1, 1.0)]
     ends += [("diverged", math.nan, 1.0)]
-    search_results = results(ends, objectives=("validation_loss",), seeds=2)
+    search_results = made_up_search(ends, objectives=("validation_loss",), seeds=2)
     search_results.trials["validation_loss"] = search_results.trials["validation_accuracy"]
     points = search_trials(search_results)
     assert points["validation_loss"].tolist() == pytest.approx([0.15, math.inf])
@@ -275,7 +201,7 @@ def test_a_loss_that_diverged_in_one_seed_is_infinite():
 
 
 def test_the_tables_of_points_with_several_seeds_have_intervals():
-    search_results = results(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3)
+    search_results = made_up_search(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3)
     (row,) = confirmed_table.make(search_results).to_dict("records")
     assert row["in the search"].startswith("95.00 [")
     assert row["seeds"] == 2
@@ -287,7 +213,7 @@ def test_the_tables_of_points_with_several_seeds_have_intervals():
 
 def test_the_figures_of_points_with_several_seeds_are_drawn(tmp_path):
     notes = []
-    search_results = results(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3)
+    search_results = made_up_search(THREE_SEEDS, {4: [0.94, 0.96]}, seeds=3)
     files = draw_all(STUDY, search_results, tmp_path, notes.append)
     assert notes == ["Figures without data in this run: importances, pair."]
     drawn = {file.stem for file in files}
@@ -296,7 +222,7 @@ def test_the_figures_of_points_with_several_seeds_are_drawn(tmp_path):
 
 def test_the_history_holds_stopped_trials_near_the_finished_ones():
     for accuracy, is_shown in ((0.88, True), (0.2, False)):
-        search_results = results([*ENDS[:2], ("stopped", accuracy, 1.0), *ENDS[4:]])
+        search_results = made_up_search([*ENDS[:2], ("stopped", accuracy, 1.0), *ENDS[4:]])
         (figure,) = search_history.draw(search_results, "A title").values()
         low, high = figure.axes[0].get_ylim()
         assert bool(low < 100 * accuracy < high) is is_shown
@@ -305,7 +231,7 @@ def test_the_history_holds_stopped_trials_near_the_finished_ones():
 
 def test_equal_values_share_a_color_and_a_label():
     accuracies = [1.0, 0.82, 1.0, 0.9697, 0.82, 0.969699, 1.0]
-    search_results = results([("finished", accuracy, 1.0) for accuracy in accuracies])
+    search_results = made_up_search([("finished", accuracy, 1.0) for accuracy in accuracies])
     trials = Trials.load(search_results)
     by_value = dict(zip(trials.table["validation_accuracy"], trials.colors(), strict=True))
     assert [by_value[value] for value in trials.table["validation_accuracy"]] == trials.colors()
@@ -316,14 +242,14 @@ def test_equal_values_share_a_color_and_a_label():
 
 
 def test_equal_trials_are_drawn():
-    search_results = results([("finished", 1.0, 1.0)] * 3)
+    search_results = made_up_search([("finished", 1.0, 1.0)] * 3)
     (figure,) = search_parallel.draw(search_results, "A title").values()
     assert [text.get_text() for text in figure.axes[-1].get_yticklabels()] == ["100.00"]
 
 
 @pytest.mark.parametrize("points", [(1,), (1, 4)])
 def test_fresh_seeds_are_drawn_beside_their_row(points):
-    search_results = results(ENDS, {number: [0.91, 0.93, 0.9] for number in points})
+    search_results = made_up_search(ENDS, {number: [0.91, 0.93, 0.9] for number in points})
     (figure,) = search_confirmed.draw(search_results, "A title").values()
     (ax,) = figure.axes
     figure.draw_without_rendering()
@@ -339,7 +265,7 @@ def test_all_figures_of_a_search_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr("study.analysis.importances.MIN_FOR_IMPORTANCES", 30)
     ends = [("finished", 0.9 - 0.1 * (number % 4) - 0.01 * number, 1.0) for number in range(30)]
     notes = []
-    search_results = results([*ends, *ENDS[2:4]], CONFIRMATIONS)
+    search_results = made_up_search([*ends, *ENDS[2:4]], CONFIRMATIONS)
     files = draw_all(STUDY, search_results, tmp_path, notes.append)
     assert notes == []
     table = importances_table.make(search_results).set_index("setting")

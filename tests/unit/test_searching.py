@@ -12,11 +12,11 @@ from optuna.trial import TrialState
 
 from lenet.config import ConfigError
 from search_spaces.search import STUDY
+from search_spaces.search_names import confirmed_number, trial_name, trial_number
 from search_spaces.study import PlannedTrial
 from study import search as command
 from study.analysis.search import quiet_optuna
 from study.runs.run_folder import RunFolder
-from study.runs.search_names import confirmed_number, trial_name, trial_number
 from study.tuning import databases
 from study.tuning.confirmation import Confirmation, in_proportion
 from study.tuning.search import Search, propose, values_by_epoch

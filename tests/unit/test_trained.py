@@ -15,8 +15,7 @@ from study.analysis.leaderboard import leaderboard
 from study.report.winner import retrain_command, winner_lines
 from study.request import Request
 from tests.unit.made_up_run import made_up_run
-from tests.unit.test_search_results import CONFIRMATIONS, ENDS, SPACE_OF_SEARCH, point
-from tests.unit.test_search_results import results as search_results
+from tests.unit.made_up_search import CONFIRMATIONS, ENDS, SPACE_OF_SEARCH, made_up_search, point
 
 
 def test_a_trained_model_gives_its_test_accuracy_again(tmp_path):
@@ -78,7 +77,7 @@ def test_the_best_trial_has_a_command_that_trains_it_again(tmp_path, choices):
 
 def test_the_setting_that_a_search_confirmed_has_a_command_for_as_many_seeds():
     """Trial 1 is the search's best, but trial 4 is better with fresh seeds."""
-    results = search_results(ENDS, CONFIRMATIONS)
+    results = made_up_search(ENDS, CONFIRMATIONS)
     again, command = winner_lines(results, Path("no-models"))
     assert again == "To train the best setting again, type"
     wanted = SPACE_OF_SEARCH.config(point(4)).replace(test_at_end=True)
