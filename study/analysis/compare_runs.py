@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from lenet.config import ConfigError, TrainConfig, settings_in
-from study.analysis import paired, unpaired
+from study.analysis import packing, paired, unpaired
 from study.analysis.leaderboard import without_ramps_and_confirmations
 from study.analysis.points import distinguishing_settings
 from study.analysis.results import Results
@@ -30,7 +30,7 @@ from study.analysis.wording import format_setting, format_value
 from study.analysis.workloads import values_by_seed
 
 _WORKERS = ("processor", "launcher", "workers", "strategy")
-"""The columns that distinguish the points of a scaling run, besides its settings."""
+"""The columns that describe the workers of a scaling run's trials, besides its settings."""
 _LEAST_SEEDS = 2
 
 _Key = tuple[Hashable, ...]
@@ -300,7 +300,12 @@ def _where_apart(names: Sequence[str], ours: dict[_Key, Any], theirs: dict[_Key,
 def _differing(first: Results, second: Results, names: Sequence[str]) -> pd.DataFrame:
     rows = [
         (what, one or "none", other or "none")
-        for what, one, other in [*_facts(first, second), *_settings(first, second, names)]
+        for what, one, other in [
+            *_facts(first, second),
+            *_packing(first, second, names),
+            *_workers(first, second, names),
+            *_settings(first, second, names),
+        ]
         if one != other
     ]
     return pd.DataFrame(rows, columns=["what", "first", "second"])
@@ -316,11 +321,40 @@ def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
     yield "data source", one.dataset.source, other.dataset.source
     seeds = [_listed("seed", results.completed["seed"]) for results in (first, second)]
     yield "seeds", seeds[0], seeds[1]
+    yield "reused trials", _reused(first), _reused(second)
     yield "device", _devices(first), _devices(second)
     for name in sorted({*one.versions, *other.versions}):
         yield f"version of {name}", one.versions.get(name, ""), other.versions.get(name, "")
     yield "records version", str(one.records_version), str(other.records_version)
     yield "code", _commit(one.commit), _commit(other.commit)
+
+
+def _packing(
+    first: Results, second: Results, names: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield how both runs packed their trials: the last digits of a trial depend on its fleet."""
+    tables = [_ranked(first), _ranked(second)]
+    one, other = map(packing.describe, tables)
+    fleets = [set(packing.fleets(table, _members(table, names))) for table in tables]
+    if one == other and fleets[0] != fleets[1]:
+        other = f"{other}, with other members"
+    yield "packing", one, other
+
+
+def _members(trials: pd.DataFrame, names: Sequence[str]) -> list[_Key]:
+    """Return what identifies each trial in both runs: its point and its seed."""
+    return [_key(row, [*names, "seed"]) for row in trials.to_dict("records")]
+
+
+def _workers(
+    first: Results, second: Results, names: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the workers of each trial of scaling runs, if they do not distinguish points."""
+    tables = [_ranked(first), _ranked(second)]
+    for name in _WORKERS:
+        if name not in names and any(name in table for table in tables):
+            one, other = (_listed(name, table[name]) if name in table else "" for table in tables)
+            yield name, one, other
 
 
 def _settings(
@@ -347,6 +381,13 @@ def _listed(name: str, column: pd.Series) -> str:
     if len(texts) > 4 and all(isinstance(value, int | float) for value in values):
         return f"{texts[0]} to {texts[-1]} ({len(texts)})"
     return ", ".join(texts)
+
+
+def _reused(results: Results) -> str:
+    """Return how many trials come from other runs; empty if none do."""
+    trials = results.completed
+    count = int(trials["reused"].notna().sum()) if "reused" in trials else 0
+    return str(count) if count else ""
 
 
 def _devices(results: Results) -> str:

@@ -106,6 +106,47 @@ def test_points_of_one_run_alone_and_what_else_differs():
     }
 
 
+def packed(results, fleets):
+    """Return the run with its first trials packed into these fleets."""
+    alone = [""] * (len(results.trials) - len(fleets))
+    return replace(results, trials=results.trials.assign(fleet=[*fleets, *alone]))
+
+
+@pytest.mark.parametrize(
+    ("fleets", "others", "differing"),
+    [
+        ([], [], []),
+        (["x", "x", "y", "y"], ["a", "a", "b", "b"], []),
+        (["x", "x"], [], [["packing", "1 fleet of 2, 22 trials alone", "each trial alone"]]),
+        (
+            ["x", "x", "y", "y"],
+            ["x", "y", "y", "x"],
+            [["packing", text := "2 fleets of 2, 20 trials alone", f"{text}, with other members"]],
+        ),
+        (
+            ["x", "x", "y", "y", "y"],
+            ["x"] * 24,
+            [["packing", "2 fleets of 2 to 3, 19 trials alone", "1 fleet of 24"]],
+        ),
+    ],
+)
+def test_packing_is_a_difference(fleets, others, differing):
+    found = compared(packed(made_up_run(), fleets), packed(made_up_run(), others))
+    assert found.differing.to_numpy().tolist() == differing
+    old = compared(made_up_run(), packed(made_up_run(), []))  # from before trials had fleets
+    assert old.differing.empty
+
+
+def test_reused_trials_and_workers_are_differences():
+    second = made_up_run()
+    trials = second.trials.assign(reused=[None, "results/a", *[None] * 22], workers=2)
+    found = compared(made_up_run(), replace(second, trials=trials))
+    assert found.differing.to_numpy().tolist() == [
+        ["reused trials", "none", "1"],
+        ["workers", "none", "2"],
+    ]
+
+
 def test_a_setting_that_is_constant_in_both_keeps_no_points_apart():
     found = compared(made_up_run(2, {"lr": ["0.1"]}), made_up_run(2, {"lr": ["0.01"]}))
     assert len(found.points) == 8
