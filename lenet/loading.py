@@ -23,30 +23,33 @@ _PARTS_OF_PROJECT = tuple(os.path.join(_PROJECT, name) for name in ("lenet", "st
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platlib", "purelib"))
 
 
-def load_object(path: str) -> Any:
-    """Import the object at `path`. Raises `ConfigError` if it cannot be imported."""
+def load_object(path: str, setting: str = "") -> Any:
+    """Import the object at `path`, the value of `setting` if one is given.
+
+    Raises: ConfigError, which names the setting, if it cannot be imported.
+    """
+    typed = f"{setting}={path}" if setting else repr(path)
     module_name, _, name = path.rpartition(":")
     if module_name.endswith(".py"):
-        module_name = _module_of_file(module_name)
+        module_name = _module_of_file(module_name, f"{setting}=" if setting else "")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise ConfigError(
-                f"cannot load {path!r}: {error}; expected package.module:name of an installed "
+                f"cannot load {typed}: {error}; expected package.module:name of an installed "
                 "package or of a file in the working directory"
             ) from error
-        raise _import_error(path, error) from error
+        raise _import_error(typed, module_name, error) from error
     except (Exception, SystemExit) as error:  # importing the user's module may raise anything
-        raise _import_error(path, error) from error
+        raise _import_error(typed, module_name, error) from error
     try:
         return getattr(module, name)
     except AttributeError as error:
         file = getattr(module, "__file__", None)
         place = f" ({_shown(file)})" if file else ""
         raise ConfigError(
-            f"cannot load {path!r}: {module_name} has no {name}{place}; expected "
-            "package.module:name"
+            f"cannot load {typed}: {module_name} has no {name}{place}; expected package.module:name"
         ) from error
 
 
@@ -58,22 +61,22 @@ def folders() -> list[str]:
 _folders: dict[str, None] = {}
 
 
-def _module_of_file(file: str) -> str:
+def _module_of_file(file: str, typed: str) -> str:
     """Make the folder of `file` importable, here and in processes that this one starts.
 
-    Returns: the name of its module.
+    `typed`: what the user typed before the file, for messages. Returns: the name of its module.
     """
     path = Path(file).expanduser().absolute()
     if not path.is_file():
-        raise ConfigError(f"{file} is not a file: name a file, or package.module")
+        raise ConfigError(f"{typed}{file} is not a file: name a file, or package.module")
     if not path.stem.isidentifier():
         raise ConfigError(
-            f"{file} cannot be imported: use only letters, digits and _ in the file's name"
+            f"{typed}{file} cannot be imported: use only letters, digits and _ in the file's name"
         )
     loaded = getattr(sys.modules.get(path.stem), "__file__", None)
     if path.stem in sys.modules and (loaded is None or Path(loaded) != path):
         raise ConfigError(
-            f"{file} has the name of another module, {loaded or path.stem}: rename the file"
+            f"{typed}{file} has the name of another module, {loaded or path.stem}: rename the file"
         )
     folder = str(path.parent)
     if folder not in _folders:
@@ -110,7 +113,7 @@ def load_own(config: TrainConfig, part: str) -> Callable[..., Any]:
     Raises: ConfigError if it cannot be imported or called.
     """
     path: str = getattr(config, part)
-    loaded = load_object(path)
+    loaded = load_object(path, part)
     if not callable(loaded):
         kind = type(loaded).__name__
         raise ConfigError(f"{part}={path} is a {kind}: name a class or a function")
@@ -160,8 +163,8 @@ def _shown(file: str) -> str:
     return file if relative.startswith("..") else relative
 
 
-def _import_error(path: str, error: BaseException) -> ConfigError:
+def _import_error(typed: str, module: str, error: BaseException) -> ConfigError:
     return ConfigError(
-        f"cannot load {path!r}: importing {path.rpartition(':')[0]} raises "
+        f"cannot load {typed}: importing {module} raises "
         f"{describe_failure(error)}; mend that module"
     )

@@ -52,7 +52,7 @@ def build_metrics(config: TrainConfig) -> list[Metric]:
     metrics = []
     for text in config.metrics or ():
         name, _, path = parse_metric(text)
-        function = load_object(path)
+        function = load_object(path, f"metric {name}")
         if not callable(function):
             kind = type(function).__name__
             raise ConfigError(f"metric {name}={path} is a {kind}: name a function")

@@ -44,7 +44,7 @@ def load(path: str) -> OwnData:
     Raises: ConfigError, which names the function's file and line, if it cannot be called or does
     not return what it should.
     """
-    function = load_object(path)
+    function = load_object(path, "dataset")
     if not callable(function):
         raise ConfigError(
             f"dataset={path} is a {type(function).__name__}: name a function that returns the data"

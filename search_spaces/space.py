@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,10 +121,7 @@ class SearchSpace:
         return TrainConfig.from_dict(without_foreign(settings))
 
     def check(self) -> None:
-        """Validate the dimensions and their configs.
-
-        Each value of a choice, and both ends of a range, is tried with one value of every other
-        dimension.
+        """Validate the dimensions and the `examples` of their configs.
 
         Raises: ConfigError if a setting is unknown, a range is empty, a value has the wrong type,
         no earlier setting can meet a condition, or a value makes no valid config.
@@ -133,11 +130,21 @@ class SearchSpace:
         for dimension in self.dimensions:
             self._check_dimension(dimension, earlier)
             earlier[dimension.setting] = dimension.domain
+        for _ in self.examples():  # making a config checks it
+            pass
+
+    def examples(self) -> Iterator[TrainConfig]:
+        """Yield configs: each value of a choice, and both ends of a range.
+
+        Each comes with one value of every other dimension.
+
+        Raises: ConfigError if a value makes no valid config.
+        """
         for dimension in self.dimensions:
             domain = dimension.domain
             values = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
             for value in values:
-                self.config(self._example(dimension, value))
+                yield self.config(self._example(dimension, value))
 
     def _check_dimension(self, dimension: Dimension, earlier: Mapping[str, Range | Choice]) -> None:
         name, domain = dimension.setting, dimension.domain

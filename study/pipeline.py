@@ -55,11 +55,13 @@ def _train(engine: Engine, console: Console, trackers: Sequence[str]) -> Ending:
             return Ending.SOME_FAILED
         # Imported here, because they import pandas and matplotlib, which take seconds.
         from study.report.summary import summarize
+        from study.report.unfinished import how_to_watch
         from study.runs.collect import refresh
 
         logged = log_trials(folder, trackers)
         refresh(folder)
-        summarize(folder.path, console)
+        if not summarize(folder.path, console):
+            how_to_watch(folder, console)
         for line in logged:
             console.print(f"  {line}")
         folder.publish()

@@ -46,7 +46,7 @@ def build_model(
     Raises: ConfigError if the class cannot be loaded or built, or does not take `dropout` or
     `width` although it is set.
     """
-    model_class = load_object(registry.MODELS.get(name, name))
+    model_class = load_object(registry.MODELS.get(name, name), "model")
     offered = {
         "input_shape": input_shape,
         "classes": classes,

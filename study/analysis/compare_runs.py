@@ -14,24 +14,26 @@ difference is first averaged over the points.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from lenet.config import ConfigError, TrainConfig, settings_in
-from study.analysis import paired, unpaired
+from study.analysis import packing, paired, unpaired
 from study.analysis.leaderboard import without_ramps_and_confirmations
-from study.analysis.points import distinguishing_settings
+from study.analysis.points import ALWAYS_NAMED, distinguishing_settings
 from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.wording import format_setting, format_value
 from study.analysis.workloads import values_by_seed
 
 _WORKERS = ("processor", "launcher", "workers", "strategy")
-"""The columns that distinguish the points of a scaling run, besides its settings."""
+"""The columns that describe the workers of a scaling run's trials, besides its settings."""
 _LEAST_SEEDS = 2
+_MAX_NAMED = 6
+"""The most settings that the message on runs without a common point names."""
 
 _Key = tuple[Hashable, ...]
 
@@ -147,8 +149,8 @@ def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
     shared = [key for key in ours if key in theirs]
     if not shared:
         raise ConfigError(
-            f"{first.name} and {second.name} have no point in common: they differ in "
-            f"{_where_apart(names, ours, theirs)}"
+            f"{first.name} and {second.name} have no point in common: "
+            f"{_apart(names, ours, theirs, [_ranked(first.results), _ranked(second.results)])}"
         )
     if not _share_data(names, first.results, second.results):
         # Equal seeds have nothing in common then. Renumber one side, so that no seeds are paired.
@@ -176,7 +178,9 @@ def _ranked(results: Results) -> pd.DataFrame:
 
 def _point_names(*runs: Results) -> list[str]:
     """Return the columns that tell points apart: settings that vary within a run, and workers."""
-    varied = {name for results in runs for name in distinguishing_settings(results)}
+    # Trials that are no points, such as those that confirm a search, may vary other settings.
+    ranked = map(without_ramps_and_confirmations, runs)
+    varied = {name for results in ranked for name in distinguishing_settings(results)}
     known = dict.fromkeys(name for results in runs for name in settings_in(results.trials))
     workers = [
         name
@@ -286,21 +290,55 @@ def _common(indices: Sequence[pd.Index]) -> pd.Index:
     return found
 
 
-def _where_apart(names: Sequence[str], ours: dict[_Key, Any], theirs: dict[_Key, Any]) -> str:
-    """Name the settings without a common value, or else say that the combinations differ."""
-    apart = []
-    for i, name in enumerate(names):
-        sides = [{key[i] for key in keys} for keys in (ours, theirs)]
-        if not sides[0] & sides[1]:
-            values = (", ".join(sorted(map(format_value, side))[:3]) for side in sides)
-            apart.append(f"{name} ({' against '.join(values)})")
-    return " and ".join(apart) or f"the combinations of {', '.join(names)}"
+def _apart(
+    names: Sequence[str],
+    ours: Iterable[_Key],
+    theirs: Iterable[_Key],
+    tables: Sequence[pd.DataFrame],
+) -> str:
+    """Say which settings have no common value, and with which runs points would match.
+
+    A setting that is constant within each run keeps no points apart. Where it says what is trained,
+    it is named nevertheless, since it tells the reader most about the runs.
+    """
+    values = {
+        name: [pd.Series([key[i] for key in keys], dtype=object) for keys in (ours, theirs)]
+        for i, name in enumerate(names)
+    }
+    separating = [name for name, (one, other) in values.items() if not set(one) & set(other)]
+    for name in ALWAYS_NAMED:
+        if name not in values:
+            values[name] = [_column(table, name) for table in tables]
+    order = [*ALWAYS_NAMED, *(name for name in separating if name not in ALWAYS_NAMED)]
+    differing = [name for name in order if not set(values[name][0]) & set(values[name][1])]
+    listed = [
+        f"{name} ({' against '.join(_few(name, side) for side in values[name])})"
+        for name in differing[:_MAX_NAMED]
+    ]
+    if more := len(differing) - len(listed):
+        listed.append(f"{more} more")
+    wanted = f"common values of {', '.join(separating)}"
+    if not separating:
+        wanted = f"a common combination of {', '.join(names)}"
+    differ = f"they differ in {', '.join(listed)}; " if listed else ""
+    return f"{differ}name runs with {wanted}"
+
+
+def _few(name: str, column: pd.Series) -> str:
+    """Return the values of a setting, at most three of those that are no numbers."""
+    texts = _listed(name, column).split(", ")
+    return ", ".join(texts[:3]) + (", ..." if texts[3:] else "")
 
 
 def _differing(first: Results, second: Results, names: Sequence[str]) -> pd.DataFrame:
     rows = [
         (what, one or "none", other or "none")
-        for what, one, other in [*_facts(first, second), *_settings(first, second, names)]
+        for what, one, other in [
+            *_facts(first, second),
+            *_packing(first, second, names),
+            *_workers(first, second, names),
+            *_settings(first, second, names),
+        ]
         if one != other
     ]
     return pd.DataFrame(rows, columns=["what", "first", "second"])
@@ -316,11 +354,40 @@ def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
     yield "data source", one.dataset.source, other.dataset.source
     seeds = [_listed("seed", results.completed["seed"]) for results in (first, second)]
     yield "seeds", seeds[0], seeds[1]
+    yield "reused trials", _reused(first), _reused(second)
     yield "device", _devices(first), _devices(second)
     for name in sorted({*one.versions, *other.versions}):
         yield f"version of {name}", one.versions.get(name, ""), other.versions.get(name, "")
     yield "records version", str(one.records_version), str(other.records_version)
     yield "code", _commit(one.commit), _commit(other.commit)
+
+
+def _packing(
+    first: Results, second: Results, names: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield how both runs packed their trials: the last digits of a trial depend on its fleet."""
+    tables = [_ranked(first), _ranked(second)]
+    one, other = map(packing.describe, tables)
+    fleets = [set(packing.fleets(table, _members(table, names))) for table in tables]
+    if one == other and fleets[0] != fleets[1]:
+        other = f"{other}, with other members"
+    yield "packing", one, other
+
+
+def _members(trials: pd.DataFrame, names: Sequence[str]) -> list[_Key]:
+    """Return what identifies each trial in both runs: its point and its seed."""
+    return [_key(row, [*names, "seed"]) for row in trials.to_dict("records")]
+
+
+def _workers(
+    first: Results, second: Results, names: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the workers of each trial of scaling runs, if they do not distinguish points."""
+    tables = [_ranked(first), _ranked(second)]
+    for name in _WORKERS:
+        if name not in names and any(name in table for table in tables):
+            one, other = (_listed(name, table[name]) if name in table else "" for table in tables)
+            yield name, one, other
 
 
 def _settings(
@@ -347,6 +414,13 @@ def _listed(name: str, column: pd.Series) -> str:
     if len(texts) > 4 and all(isinstance(value, int | float) for value in values):
         return f"{texts[0]} to {texts[-1]} ({len(texts)})"
     return ", ".join(texts)
+
+
+def _reused(results: Results) -> str:
+    """Return how many trials come from other runs; empty if none do."""
+    trials = results.completed
+    count = int(trials["reused"].notna().sum()) if "reused" in trials else 0
+    return str(count) if count else ""
 
 
 def _devices(results: Results) -> str:

@@ -110,7 +110,8 @@ def without_ramps_and_confirmations(results: Results) -> Results:
         rows = [{str(name): row[name] for name in row} for row in trials.to_dict("records")]
         for dimension in searched_space(results):  # a search does not choose inactive settings
             inactive = [not dimension.is_active(row) for row in rows]
-            trials.loc[inactive, dimension.setting] = None
+            if any(inactive):  # an assignment to no row would turn whole numbers into floats, too
+                trials.loc[inactive, dimension.setting] = None
     return replace(results, trials=trials[~excluded])
 
 

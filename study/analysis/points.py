@@ -16,8 +16,8 @@ from study.analysis.quantity import support_of
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results, select
 
-# These settings identify a point to the reader, even if others would distinguish it.
-_ALWAYS_NAMED = ("dataset", "model", "optimizer", "lr", "schedule", "batch_size")
+ALWAYS_NAMED = ("dataset", "model", "optimizer", "lr", "schedule", "batch_size")
+"""Settings that identify a point to the reader, even if others would distinguish it."""
 
 
 def distinguishing_settings(results: Results) -> list[str]:
@@ -29,7 +29,7 @@ def distinguishing_settings(results: Results) -> list[str]:
     points = results.trials[settings].drop_duplicates()
     for name in reversed(results.varied_settings):
         others = [other for other in settings if other != name]
-        if name not in _ALWAYS_NAMED and others and not points[others].duplicated().any():
+        if name not in ALWAYS_NAMED and others and not points[others].duplicated().any():
             settings = others
     return settings
 

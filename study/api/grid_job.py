@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenet.config import ConfigError, unknown_name
+from lenet.located import check_own_parts
 from search_spaces.study import Study
 from study.api.job import TuningJob, open_for_tool, shell_command
 from study.api.places import Place, data_folder, location, new_place, on_cluster, reused_places
@@ -81,7 +82,8 @@ def grid(
             f"{hardware.option} predicts for one machine, not for the cluster: omit "
             f"{hardware.option} or --address"
         )
-    request.plan()  # reports a wrong name or value before torch, which takes seconds to import
+    # Reports a wrong name or value before torch, which takes seconds to import.
+    check_own_parts(planned.config for planned in request.plan())
     return TuningJob(
         session=TuningSession(
             tool=GRID_TOOL,

@@ -12,6 +12,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, unknown_name
+from lenet.located import check_own_parts
 from search_spaces import kept
 from search_spaces import lr_range as studies
 from search_spaces.study import Study
@@ -133,7 +134,8 @@ def lr_range(
         choices=chosen,
         grids=names,
     )
-    request.plan()  # reports a wrong name or value before torch is imported
+    # Reports a wrong name or value before torch is imported.
+    check_own_parts(planned.config for planned in request.plan())
     options = RangeTestOptions(
         loss=loss,
         pack=str(pack),

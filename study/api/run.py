@@ -85,11 +85,14 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The settings of the best point: the first row of the leaderboard.
+        """The settings of the best point, the first row of the leaderboard, as plain values.
+
+        A setting that the point leaves unset is None.
 
         Raises: ConfigError if the run ranks nothing, or has several data sets.
         """
         from study.analysis.leaderboard import settings_of
+        from study.runs.plain_settings import plain_setting
 
         board = self.leaderboard
         if board.empty:
@@ -99,7 +102,8 @@ class Run:
                 f"{self.place} has a best point on each of its data sets: see its `leaderboard`"
             )
         top = board.iloc[0]
-        return {name: top[name] for name in settings_of(board, self.results.objective)}
+        names = settings_of(board, self.results.objective)
+        return {name: plain_setting(name, top[name]) for name in names}
 
     @property
     def answer(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 
 from lenet.config import ConfigError, unknown_name
+from lenet.located import check_own_parts
 from search_spaces.hardware import LAUNCHERS, STRATEGIES
 from search_spaces.study import Study
 from study.api.job import Job, open_for_tool, shell_command
@@ -126,7 +127,8 @@ def scaling(
         cpus_beside_gpus=cpus_per_worker,
     )
     # Reports a wrong name or value before torch, which takes seconds to import.
-    request.restricted_study().plan(request.budget, request.repeats)
+    plan = request.restricted_study().plan(request.budget, request.repeats)
+    check_own_parts(planned.config for planned in plan)
     if placement is not None and placement not in PLACEMENTS:
         raise ConfigError(unknown_name(placement, PLACEMENTS, "placement"))
     if placement and not cluster:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig, unknown_name
+from lenet.located import check_own_parts
 from lenet.registry import REGRESSIONS
 from search_spaces.space import Dimension, Range, SearchSpace, Space
 from search_spaces.study import Study
@@ -221,6 +222,7 @@ def search(
         reuse=reused_places(reuse),
     )
     search_space = search_spaces.find(name).search_space(chosen, budget)
+    check_own_parts(search_space.examples())
     _check_objectives(options.objectives, search_space.fixed)
     space = search_space.dimensions
     _check_sampler(sampler, space)

@@ -14,8 +14,9 @@ from search_spaces import kept
 from search_spaces.study import Study
 
 Settings = Mapping[str, Any]
-"""Values by setting, as `--set` takes them: one value, a list of values, or text. A tuple is one
-value of several numbers, such as `milestones`."""
+"""Values by setting, as `--set` takes them: one value, several, or text. Several values are a list,
+a range, or an array of one dimension, such as numpy's and pandas'. A tuple is one value of several
+numbers, such as `milestones`."""
 
 _FROM_MAIN = re.compile(r"(?:^|=)__main__:(\w+)")
 
@@ -57,12 +58,13 @@ def choices(settings: Settings | None) -> dict[str, list[str]]:
             '{"lr": [0.3, 0.1]}'
         )
     chosen = {
-        name: [_text(name, item) for item in (value if isinstance(value, list) else [value])]
+        name: [_text(name, item) for item in _values(name, value)]
         for name, value in settings.items()
     }
     for name, texts in chosen.items():
         if not texts:
-            raise ConfigError(f"{name} needs a value: an empty list has none")
+            kind = type(settings[name]).__name__
+            raise ConfigError(f"{name} needs a value: an empty {kind} has none")
         _check_importable(name, texts)
     return chosen
 
@@ -78,6 +80,27 @@ def as_typed(chosen: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
         name: texts[0] if len(texts) == 1 else list(texts) for name, texts in chosen.items()
     }
     return one_each or None
+
+
+def _values(name: str, value: Any) -> Sequence[Any]:
+    """Return the values in a list, a range or an array; anything else is one value.
+
+    Raises: ConfigError if an array has two dimensions or more.
+    """
+    if isinstance(value, list | range):
+        return value
+    dimensions = getattr(value, "ndim", None)  # of numpy's, pandas' and torch's arrays and scalars
+    if not isinstance(dimensions, int):
+        return [value]
+    import numpy as np
+
+    array = np.asarray(value)
+    if dimensions > 1:
+        raise ConfigError(
+            f"{name} has an array of shape {array.shape}: pass its values as one dimension, such "
+            "as array.ravel()"
+        )
+    return [*array] if dimensions else [array[()]]
 
 
 def _text(name: str, value: Any) -> str:

@@ -154,13 +154,16 @@ def _report_one(options: argparse.Namespace, console: Console) -> int:
     from study.analysis.results import Results
     from study.report.spreadsheet import write_spreadsheet
     from study.report.summary import summarize
+    from study.report.unfinished import how_to_finish, how_to_watch
     from study.report.verdict_changes import read_verdicts, verdict_changes
 
     # Before the report is written, which may replace that very file.
     expected = None if options.check is None else read_verdicts(options.check)
     run = _refreshed(options.runs[0], console)
     logged = log_trials(run, options.log)
-    summarize(run.path, console, options.out, footer=options.footer)
+    if not summarize(run.path, console, options.out, footer=options.footer):
+        how_to_watch(run, console)
+        how_to_finish(run, console)
     _print_logged(logged, console)
     if options.xlsx:
         folder = options.out or run.path

@@ -34,13 +34,18 @@ _LINE = 76
 
 
 def best_lines(
-    best: pd.DataFrame, leads: Mapping[str, Lead], *, confirmed: Sequence[str] = ()
+    best: pd.DataFrame,
+    leads: Mapping[str, Lead],
+    *,
+    confirmed: Sequence[str] = (),
+    has_tables: bool = True,
 ) -> list[str]:
     """Describe the best point, and the best of each other optimizer, on each data set.
 
     `best`: the rows of `best_per_optimizer`, the best of a data set first. `leads`: by data set,
     whether the best point is a winner. `confirmed`: for a search that has trained its best point
-    again, the lines that describe this point instead.
+    again, the lines that describe this point instead. `has_tables`: whether files of tables
+    accompany the lines.
     """
     lines = list(confirmed)
     for dataset, rows in best.groupby("dataset", sort=False):
@@ -65,16 +70,18 @@ def best_lines(
                 for row in others
             )
             which = "in the search" if confirmed else f"of the others{on_dataset}"
-            lines.append(
-                f"Best {label(name)} {which}: {found} (settings in {layout.BEST_PER_OPTIMIZER})"
-            )
+            where = f" (settings in {layout.BEST_PER_OPTIMIZER})" if has_tables else ""
+            lines.append(f"Best {label(name)} {which}: {found}{where}")
     return lines
 
 
-def verdict_lines(judged: Sequence[tuple[Claim, Verdict]], *, one_seed: bool) -> list[str]:
+def verdict_lines(
+    judged: Sequence[tuple[Claim, Verdict]], *, one_seed: bool, has_tables: bool = True
+) -> list[str]:
     """Name the claims by verdict, and how many seeds would decide the undecided ones.
 
     `one_seed`: whether the run has only one seed, and so no spread to estimate that number from.
+    `has_tables`: whether files of tables accompany the lines.
     """
     names: dict[str, list[str]] = {}
     for claim, verdict in judged:
@@ -82,7 +89,8 @@ def verdict_lines(judged: Sequence[tuple[Claim, Verdict]], *, one_seed: bool) ->
     outcomes = [o for o in (REPRODUCED, NOT_REPRODUCED, EQUIVALENT, NOT_TESTED) if o in names]
     if len(judged) > _MAX_CLAIMS:
         counts = ", ".join(f"{len(names[outcome])} {outcome}" for outcome in outcomes)
-        lines = [f"Claims, each in {layout.CLAIMS}: {counts}"] if counts else []
+        where = f", each in {layout.CLAIMS}" if has_tables else ""
+        lines = [f"Claims{where}: {counts}"] if counts else []
     else:
         lines = [
             _listed(f"{pluralize(len(names[outcome]), 'claim')} {outcome}: ", names[outcome])

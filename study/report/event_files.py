@@ -62,7 +62,8 @@ def report_event_files(
     figures = _fan_figures(results, console)
     with style.footers(shown=footer):
         files = draw_figures(figures, results, out / layout.FIGURES, console.print)
-    console.print(f"  Page: {write_page([Findings(results, logdir)], out / layout.PAGE)}")
+    findings = Findings(results, logdir, has_tables=False)
+    console.print(f"  Page: {write_page([findings], out / layout.PAGE)}")
     names = sorted({path.stem for path in files})
     console.print(f"  {pluralize(len(names), 'figure')} in {out / layout.FIGURES}:")
     console.print(f"    {', '.join(names)}")

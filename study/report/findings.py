@@ -37,6 +37,8 @@ class Findings:
 
     results: Results
     directory: Path
+    has_tables: bool = True
+    """whether files of tables accompany the answer, which then names some; a page may be alone"""
     study: Study | None = field(init=False, default=None)
     """its study, if this version of the project has it, as far as its kinds can be loaded"""
     not_reported: list[str] = field(init=False, default_factory=list)
@@ -109,7 +111,9 @@ class Findings:
             lines += measured_speedups(results)
         if len(self.best):
             confirmed = confirmed_lines(results) if is_search(results) else []
-            lines += best_lines(self.best, self._leads(), confirmed=confirmed)
+            lines += best_lines(
+                self.best, self._leads(), confirmed=confirmed, has_tables=self.has_tables
+            )
             objective = results.objective
             settings = settings_of(self.board, objective)
             lines += failure_sentences(
@@ -118,7 +122,7 @@ class Findings:
         if is_search(results):
             lines += search_notes(results)
         if self.judged:
-            lines += verdict_lines(self.judged, one_seed=self.one_seed)
+            lines += verdict_lines(self.judged, one_seed=self.one_seed, has_tables=self.has_tables)
         return lines
 
     @cached_property

@@ -37,6 +37,7 @@ from study.report.findings import Findings
 from study.report.page.write import write_page
 from study.report.text_tables import write_text_tables
 from study.runs import layout
+from study.runs.plain_settings import with_plain_settings
 from study.tables.make import make_statistics
 from study.tables.statistics import PREFIX
 
@@ -51,9 +52,11 @@ _MAX_NAMES = 4
 
 def summarize(
     directory: Path, console: Console, out: Path | None = None, *, footer: bool = True
-) -> None:
+) -> bool:
     """Report the run in `directory`: print the answer, the tables and the verdicts, and write
     them with the figures, with or without a `footer`, into `out` (default: `directory`).
+
+    Returns: False if nothing is reported, because no trial has ended.
 
     Raises: ConfigError if the folder holds no run, its tables cannot be read, or its study does
     not fit the run; OSError if nothing can be written.
@@ -62,8 +65,8 @@ def summarize(
     console.print()
     if results.completed.empty:
         _print_excluded(results, console)
-        console.print("No trial has ended yet: there is nothing to rank or to draw.")
-        return
+        console.print("No trial has ended yet, so there is nothing to rank.")
+        return False
     out = out or directory
     out.mkdir(parents=True, exist_ok=True)
     report = _Report(Findings(results, directory), out, console, footer)
@@ -71,6 +74,7 @@ def summarize(
     report.print_details()
     report.print_answer()
     report.print_files()
+    return True
 
 
 def summarize_together(directories: Sequence[Path], console: Console, out: Path) -> None:
@@ -84,7 +88,7 @@ def summarize_together(directories: Sequence[Path], console: Console, out: Path)
         results = Results.load(directory)
         if results.completed.empty:
             raise ConfigError(f"no trial of {directory} has ended yet: omit this run")
-        runs.append(Findings(results, directory))
+        runs.append(Findings(results, directory, has_tables=False))
     out.mkdir(parents=True, exist_ok=True)
     for findings in runs:
         console.print()
@@ -168,8 +172,8 @@ class _Report:
     def _rankings(self) -> None:
         board, best = self.board, self.findings.best
         paths = self.out / layout.LEADERBOARD, self.out / layout.BEST_PER_OPTIMIZER
-        board.to_csv(paths[0], index=False)
-        best.to_csv(paths[1], index=False)
+        for path, table in zip(paths, (board, best), strict=True):
+            with_plain_settings(table).to_csv(path, index=False)
         self.files.append(layout.LEADERBOARD)
         say = self.console.print
         say()

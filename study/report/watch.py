@@ -42,7 +42,7 @@ def watch(folder: RunFolder, path: Path, console: Console, seconds: float = SECO
         has_ended = _has_ended(folder, results)
         looks_at_end = looks_at_end + 1 if has_ended else 0
         live = None if looks_at_end == 2 else Live(seconds, **_progress(results))
-        write_page([Findings(results, folder.path)], path, live)
+        write_page([Findings(results, folder.path, has_tables=False)], path, live)
         text = live.summary if live else "All trials have ended."
         if text != printed:
             console.print(text)

@@ -13,6 +13,7 @@ import pandas as pd
 from lenet.records import Record
 from search_spaces.study import PlannedTrial
 from study.runs import layout
+from study.runs.plain_settings import with_plain_settings
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE, STEP_TIMING, UNTHINNED
 
@@ -134,7 +135,9 @@ def _trial_row(
 
 def _write_parquet_and_csv(path: Path, table: pd.DataFrame) -> None:
     _replace(path, lambda temporary: _write_parquet(temporary, table))
-    _replace(path.with_suffix(".csv"), lambda temporary: table.to_csv(temporary, index=False))
+    # Records have no setting but the rate, and there may be millions of them.
+    text = table if path.name == layout.RECORDS_TABLE else with_plain_settings(table)
+    _replace(path.with_suffix(".csv"), lambda temporary: text.to_csv(temporary, index=False))
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:

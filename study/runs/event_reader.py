@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from lenet.config import SETTINGS, ConfigError, unknown_name
+from lenet.config import SETTINGS, ConfigError, settings_in, unknown_name
 from lenet.records import Record
 from study.runs.event_file import OBSERVED, TAGS
 from study.runs.event_settings import from_folder, from_hyperparameters
@@ -230,8 +230,9 @@ def _number_repeats(rows: Sequence[dict[str, Any]], notes: list[str]) -> None:
     """
     taken: dict[tuple[Any, ...], str] = {}
     repeats = 0
+    names = [name for name in settings_in({name for row in rows for name in row}) if name != "seed"]
     for row in rows:
-        point = tuple(row[name] for name in SETTINGS if name != "seed")
+        point = tuple(row.get(name) for name in names)
         if row["seed"] is None:
             repeat = next(n for n in range(len(rows)) if (*point, n) not in taken)
             row["seed"] = repeat

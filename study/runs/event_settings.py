@@ -41,13 +41,16 @@ _ASSIGNMENT = re.compile(
 def from_hyperparameters(logged: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the settings among the logged hyperparameters, and the names of the others.
 
-    A name may be an alias (`learning_rate`) and may come with its section (`train/lr`).
+    A name may be an alias (`learning_rate`) and may come with its section (`train/lr`). If `model`
+    is the path of somebody's own, `model.hidden` is its keyword. The same is true of the other
+    `registry.OWN_PARTS`.
     """
     settings: dict[str, Any] = {}
     unknown: list[str] = []
     for name, value in logged.items():
-        last = re.split(r"[./]", name)[-1]
-        setting = _SETTING_OF.get(last.lower().replace("-", "_").replace(" ", "_"))
+        part = name.partition(".")[0]
+        is_keyword = part in registry.OWN_PARTS and registry.is_own(str(logged.get(part)))
+        setting = name if "." in name and is_keyword else _setting_of(name)
         try:
             settings |= {setting: _coerced(setting, value)} if setting else {}
         except ConfigError:
@@ -55,6 +58,12 @@ def from_hyperparameters(logged: Mapping[str, Any]) -> tuple[dict[str, Any], lis
         if setting is None:
             unknown.append(name)
     return settings, unknown
+
+
+def _setting_of(name: str) -> str | None:
+    """Return the setting that `name` stands for; None if it is none."""
+    last = re.split(r"[./]", name)[-1]
+    return _SETTING_OF.get(last.lower().replace("-", "_").replace(" ", "_"))
 
 
 def from_folder(path: str) -> dict[str, Any]:
@@ -81,9 +90,12 @@ def from_folder(path: str) -> dict[str, Any]:
 
 
 def _coerced(setting: str, value: Any) -> Any:
-    """Return `value` in the type of `setting`; names in lower case, as this project has them.
+    """Return `value` in the type of `setting`; this project's names are in lower case.
+
+    The path of somebody's own object and the values of its keywords stay as they are.
 
     Raises: ConfigError if it has the wrong type.
     """
     found = coerce(setting, value)
-    return found.lower() if isinstance(found, str) else found
+    is_name = isinstance(found, str) and "." not in setting and not registry.is_own(found)
+    return found.lower() if is_name else found

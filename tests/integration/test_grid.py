@@ -227,7 +227,7 @@ def test_a_model_that_workers_cannot_import_ends_the_run(run_grid, tmp_path, mon
     small = ("--set", "lr=0.1", "--set", "optimizer=sgd", "--set", "model=only_here:Mine")
     assert run_grid(*DIGITS, *small, "--results", str(tmp_path / "run")) == 2
     error = capsys.readouterr().err
-    assert "cannot load 'only_here:Mine'" in error
+    assert "cannot load model=only_here:Mine" in error
     assert "workers must be able to import what the command can" in error
 
 

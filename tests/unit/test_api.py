@@ -9,6 +9,8 @@ import types
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Picture
 
@@ -107,6 +109,47 @@ def test_settings_are_the_texts_that_commands_take():
     }
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.logspace(-3, -1, 3),
+        np.logspace(-3, -1, 3, dtype="float32"),
+        [*np.logspace(-3, -1, 3)],
+        pd.Series([0.001, 0.01, 0.1]),
+        pd.Index([0.001, 0.01, 0.1]),
+    ],
+)
+def test_several_values_may_be_an_array(values):
+    assert choices({"lr": values}) == {"lr": ["0.001", "0.01", "0.1"]}
+
+
+def test_arrays_and_ranges_are_settings_of_every_job():
+    settings = {"batch_size": range(16, 64, 16), "lr": np.array([0.1, 0.01]), "epochs": np.int64(2)}
+    found = choices(settings | {"shuffle": np.True_, "dropout": np.array(0.5)})
+    assert found == {
+        **{"batch_size": ["16", "32", "48"], "lr": ["0.1", "0.01"], "epochs": ["2"]},
+        **{"shuffle": ["True"], "dropout": ["0.5"]},
+    }
+    assert len(api.grid(settings=settings).session.request.plan()) == 12
+    for make in (api.search, api.lr_range):
+        assert make(settings=settings).session.request.choices["batch_size"] == ["16", "32", "48"]
+    assert api.scaling(settings={"epochs": np.int64(2)}).session.request.choices["epochs"] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        (np.ones((2, 2)), r"lr has an array of shape \(2, 2\): pass its values as one dimension"),
+        (np.array([]), "lr needs a value: an empty ndarray has none"),
+        (range(0), "lr needs a value: an empty range has none"),
+        (np.array([0.1, np.nan]), "lr=nan is invalid: lr must be a finite number"),
+    ],
+)
+def test_an_array_that_holds_no_values_of_a_setting_is_refused(values, error):
+    with pytest.raises(api.ConfigError, match=error):
+        api.grid(settings={"lr": values})
+
+
 def test_what_workers_cannot_import_is_refused():
     def inner():
         """A function that no path leads to."""
@@ -179,6 +222,7 @@ def test_a_run_is_read(tmp_path):
     assert (len(run.trials), len(run.records), run.is_complete) == (36, 36 * 5, True)
     assert run.place == str(run.path) == str(folder)
     assert run.best == {"dataset": "mnist", "optimizer": "sgd", "lr": 0.1, "batch_size": 32}
+    assert [type(value) for value in run.best.values()] == [str, str, float, int]
     assert run.leaderboard["rank"][0] == 1
     assert set(run.claims["claim"]) == {claim.name for claim in fan.FAN.claims}
     assert set(run.tables) <= {table.name for table in fan.FAN.tables}

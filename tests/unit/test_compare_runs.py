@@ -106,6 +106,47 @@ def test_points_of_one_run_alone_and_what_else_differs():
     }
 
 
+def packed(results, fleets):
+    """Return the run with its first trials packed into these fleets."""
+    alone = [""] * (len(results.trials) - len(fleets))
+    return replace(results, trials=results.trials.assign(fleet=[*fleets, *alone]))
+
+
+@pytest.mark.parametrize(
+    ("fleets", "others", "differing"),
+    [
+        ([], [], []),
+        (["x", "x", "y", "y"], ["a", "a", "b", "b"], []),
+        (["x", "x"], [], [["packing", "1 fleet of 2, 22 trials alone", "each trial alone"]]),
+        (
+            ["x", "x", "y", "y"],
+            ["x", "y", "y", "x"],
+            [["packing", text := "2 fleets of 2, 20 trials alone", f"{text}, with other members"]],
+        ),
+        (
+            ["x", "x", "y", "y", "y"],
+            ["x"] * 24,
+            [["packing", "2 fleets of 2 to 3, 19 trials alone", "1 fleet of 24"]],
+        ),
+    ],
+)
+def test_packing_is_a_difference(fleets, others, differing):
+    found = compared(packed(made_up_run(), fleets), packed(made_up_run(), others))
+    assert found.differing.to_numpy().tolist() == differing
+    old = compared(made_up_run(), packed(made_up_run(), []))  # from before trials had fleets
+    assert old.differing.empty
+
+
+def test_reused_trials_and_workers_are_differences():
+    second = made_up_run()
+    trials = second.trials.assign(reused=[None, "results/a", *[None] * 22], workers=2)
+    found = compared(made_up_run(), replace(second, trials=trials))
+    assert found.differing.to_numpy().tolist() == [
+        ["reused trials", "none", "1"],
+        ["workers", "none", "2"],
+    ]
+
+
 def test_a_setting_that_is_constant_in_both_keeps_no_points_apart():
     found = compared(made_up_run(2, {"lr": ["0.1"]}), made_up_run(2, {"lr": ["0.01"]}))
     assert len(found.points) == 8
@@ -160,11 +201,47 @@ def test_several_runs_share_the_error():
     [
         ({"lr": ["0.1", "0.01"]}, {"lr": ["3", "5"]}, r"differ in lr \(0\.01, 0\.1 against 3, 5\)"),
         ({}, {"lr": ["3", "5"]}, "have no point in common"),
+        (  # only the learning rates keep points apart, but the models and data sets say why
+            {"lr": ["0.1", "0.01"]},
+            {"lr": ["3", "5"], "dataset": ["digits"], "model": ["softmax"], "optimizer": ["sgd"]},
+            r"they differ in dataset \(mnist against digits\), model \(lenet against softmax\), "
+            r"lr \(0\.01, 0\.1 against 3, 5\); name runs with common values of lr$",
+        ),
+        (
+            {"width": ["1", "2"], "lr": ["0.1"], "optimizer": ["adam"], "batch_size": ["8"]},
+            {
+                **{"width": ["4", "5"], "lr": ["3", "5"], "optimizer": ["sgd"], "dropout": ["0.5"]},
+                **{"dataset": ["digits"], "batch_size": ["32"], "beta1": ["none"]},
+            },
+            r"dataset .*, optimizer .*, lr .*, batch_size .*, width \(1, 2 against 4, 5\); "
+            r"name runs with common values of width, lr$",
+        ),
     ],
 )
 def test_runs_without_a_common_point_are_refused(first, second, error):
     with pytest.raises(ConfigError, match=error):
         compared(made_up_run(choices=first), made_up_run(choices=second))
+
+
+def test_runs_without_a_common_combination_are_refused():
+    runs = [made_up_run(choices={"lr": ["0.1", "0.01"], "optimizer": ["sgd", "adam"]})] * 2
+    is_sgd = runs[0].trials["optimizer"] == "sgd"
+    is_fast = runs[0].trials["lr"] == 0.1
+    halves = [
+        replace(runs[0], trials=runs[0].trials[rows == is_sgd]) for rows in (is_fast, ~is_fast)
+    ]
+    with pytest.raises(ConfigError, match=r"common: name runs with a common combination of .*lr"):
+        compared(*halves)
+
+
+def test_trials_that_are_no_points_keep_no_points_apart():
+    """Such as the confirmations of a search, which alone evaluate the test set."""
+    grid = made_up_run(seeds=2)
+    trials = grid.trials
+    ramps = trials.assign(schedule="ramp-exponential", test_at_end=False, gamma=2.0)
+    ramps["trial"] = "ramp_" + ramps["trial"]
+    tested = replace(grid, trials=pd.concat([trials, ramps], ignore_index=True))
+    assert compared(grid, tested).settings == ["optimizer", "lr", "batch_size"]
 
 
 def test_what_no_run_has_measured_is_refused():

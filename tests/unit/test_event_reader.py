@@ -150,6 +150,33 @@ def test_hyperparameters_of_any_spelling():
     assert from_hyperparameters(logged) == (settings, ["seed", "depth"])
 
 
+def test_keywords_of_own_parts_and_their_paths():
+    """Of the user's own parts only: another program's `optimizer.lr` is the setting `lr`."""
+    own = {"model": "nets:Net", "model.Hidden": 16.0, "model.lr": 2.0, "loss.kind": "L1"}
+    logged = own | {"optimizer": "Adam", "optimizer.lr": 0.1, "loss": "my/Loss.py:loss"}
+    settings, others = from_hyperparameters(logged)
+    assert settings == own | {"optimizer": "adam", "lr": 0.1, "loss": "my/Loss.py:loss"}
+    assert isinstance(settings["model.Hidden"], int)
+    assert others == []
+    assert from_hyperparameters({"model": "lenet", "model.hidden": 3}) == (
+        {"model": "lenet"},
+        ["model.hidden"],
+    )
+
+
+def test_trials_that_differ_in_a_keyword_of_an_own_part(tmp_path):
+    own = {"dataset": "my_study:load", "model": "my_study:Net", "optimizer": "adam", "lr": 0.1}
+    widths = {"narrow": {"model.hidden": 4}, "wide": {"model.hidden": 16}, "default": {}}
+    for name, keywords in widths.items():
+        write_fan(tmp_path / "logs", name, batch_size=20, seed=0, **own, **keywords)
+    read = read_event_files(tmp_path / "logs", FAN)
+    assert read.trials["seed"].tolist() == [0, 0, 0]
+    trials = read.trials.set_index("trial")
+    assert trials["model.hidden"][["narrow", "wide"]].tolist() == [4, 16]
+    assert set(trials["model"]) == {"my_study:Net"}
+    assert read.notes == []
+
+
 def test_what_cannot_be_read_is_one_line(tmp_path, capsys):
     def refusal(*arguments):
         assert main(["--from-tensorboard", str(tmp_path / "logs"), *arguments]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,8 +19,10 @@ from study.analysis.results import Results
 from study.report import __main__ as report
 from study.report import summary
 from study.runs import collect
+from study.runs.plain_settings import plain_setting
 from study.runs.run_folder import RunFolder
 from study.terminal import make_console
+from tests.terminal import unwrapped
 from tests.unit.made_up_run import made_up_run, write
 from tests.unit.made_up_scaling import made_up_scaling
 
@@ -172,8 +176,49 @@ def test_a_ranking_by_the_test_set_says_so(tmp_path: Path) -> None:
 def test_a_run_without_results_says_so(tmp_path: Path) -> None:
     text = printed(write(made_up_run(status={"": "unfinished"}), tmp_path / "run"))
     assert "Not counted: 24 unfinished of 24 trials" in text
-    assert "nothing to rank or to draw" in text
+    assert "No trial has ended yet, so there is nothing to rank." in text
     assert not (tmp_path / "run" / "leaderboard.csv").exists()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_to_type_about_a_run_without_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], begun: bool
+) -> None:
+    results = made_up_run(choices={"lr": [0.1], "batch_size": [32]}, status={"": "unfinished"})
+    trials = results.trials if begun else results.trials.assign(step=None)
+    run = write(replace(results, trials=trials), tmp_path / "my run")
+    assert report.main([str(run)]) == 0
+    lines = unwrapped(capsys.readouterr().out)
+    watch = f"To see the 2 curves so far, type python -m study.report --watch '{run}'"
+    assert (watch in lines) == begun
+    assert f"finish it with python -m study.grid --resume '{run}'" in lines
+
+
+def test_a_page_of_several_runs_names_no_file_that_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choices = {"lr": [0.1], "batch_size": [32]}
+    runs = [str(write(made_up_run(2, choices), tmp_path / name)) for name in "ab"]
+    out = tmp_path / "both"
+    assert report.main([*runs, "--out", str(out)]) == 0
+    assert [path.name for path in out.iterdir()] == ["report.html"]
+    text = capsys.readouterr().out + (out / "report.html").read_text("utf-8")
+    assert re.search(r"Claims: \d+ ", text)
+    assert ".csv:" not in text
+    assert "in best_per_optimizer.csv" not in text
+
+
+def test_csv_files_hold_whole_numbers_as_such(tmp_path: Path) -> None:
+    """Although pandas has floats where other rows leave a setting unset."""
+    results = made_up_run(choices={"lr": [0.1], "batch_size": [32]})
+    unset = {"batch_size": [32.0, math.nan], "train_samples": [100.0, math.nan]}
+    mixed = results.trials.assign(**unset, **{"model.hidden": [32.0, math.nan]})
+    collect._write_parquet_and_csv(tmp_path / "trials.parquet", mixed)
+    columns = ["lr", *unset, "model.hidden"]
+    table = pd.read_csv(tmp_path / "trials.csv", dtype=str, keep_default_na=False)[columns]
+    assert table.to_numpy().tolist() == [["0.1", "32", "100", "32"], ["0.1", "", "", ""]]
+    assert plain_setting("batch_size", np.float64(32)) == 32
+    assert plain_setting("train_samples", math.nan) is None
 
 
 @pytest.mark.usefixtures("no_figures")
