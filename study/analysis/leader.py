@@ -23,8 +23,8 @@ from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.workloads import grid_trials, is_compared, values_by_seed
 
-_ROUNDING = 1e-12
-"""A mean difference below this is none: it comes from the order of the sum."""
+_ROUNDING = 1e-7
+"""A mean difference below this is none: some records are in single precision."""
 
 
 @dataclass(frozen=True)
