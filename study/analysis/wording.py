@@ -56,7 +56,7 @@ def format_setting(setting: str, value: Any) -> str:
 
 def format_percent(share: float) -> str:
     """Return a share in [0, 1] in percent with two decimals; `-` for NaN."""
-    return "-" if share != share else f"{100 * share:.2f}"
+    return "-" if share != share else f"{100 * share:z.2f}"
 
 
 def column_heading(measurement: str) -> str:
@@ -73,7 +73,7 @@ def format_measurement(measurement: str, value: float) -> str:
     if value != value:
         return "-"
     # Four significant digits would give 1.136e+04.
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:z.4g}"
 
 
 def format_mean(measurement: str, mean: float, low: float, high: float) -> str:

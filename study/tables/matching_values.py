@@ -83,7 +83,7 @@ def _compare(
         "given by": ", ".join(matches) or f"none of {len(by_value)}",
         "closest": format_setting(setting, closest),
         "measured %": by_value[closest].text(quantity),
-        "difference": f"{differences[closest]:+.2f}",
+        "difference": f"{differences[closest]:+z.2f}",
     }
 
 

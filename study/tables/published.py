@@ -99,4 +99,4 @@ def _comparison(measured: Measurement, published: float) -> dict[str, str]:
         within = "one seed"
     else:
         within = "yes" if mean.low <= published / 100 <= mean.high else "no"
-    return {"difference": f"{difference:+.2f}", "within interval": within}
+    return {"difference": f"{difference:+z.2f}", "within interval": within}
