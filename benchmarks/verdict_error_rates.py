@@ -32,7 +32,7 @@ from study.claims.verdict import (
 
 SAMPLES = 2_000
 SEEDS = (3, 5, 10)
-MORE = (2, 5)
+MORE = (2, 8)
 """how many times as many seeds a claim has in all if the first leave it undecided"""
 EFFECTS = {"none": 0.0, "small": 0.5, "large": 3.0, "large, opposite": -3.0}
 

@@ -1,9 +1,8 @@
 """The reproduction: which studies it trains at the published budget, and with how many seeds.
 
-The seeds are chosen before the runs. Where a study had run before, they follow from its spread. A
-claim that stays undecided says how many seeds would decide it, and a part may get more seeds for
-such claims: once, and at most five times as many in all. `docs/verdicts.md` has the rates of false
-verdicts under this rule.
+The seeds are chosen before the runs. A claim that stays undecided says how many seeds would decide
+it, and a part may get more seeds for such claims: once, and at most about eight times as many in
+all. `docs/verdicts.md` has the rates of false verdicts under this rule.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Part:
     seeds: int
     """all of them, the `added` ones included"""
     added: int = 0
-    """seeds added when the others had been judged, for the claims that they left undecided"""
+    """seeds added later, for claims that earlier ones had left undecided"""
     reason: str
     """why this many seeds"""
 
@@ -38,7 +37,7 @@ class Part:
 
     @property
     def planned(self) -> str:
-        """The number of seeds, in words."""
+        """The number of seeds: the first, and behind a plus those that were added."""
         return f"{self.seeds - self.added} + {self.added}" if self.added else str(self.seeds)
 
 
@@ -46,6 +45,7 @@ PARTS = (
     Part(
         study="fan",
         seeds=25,
+        added=22,
         reason="three seeds left 18 of 41 claims undecided, and 12 would decide them at that "
         "spread; twice as many, since three seeds estimate a spread poorly",
     ),
@@ -54,8 +54,8 @@ PARTS = (
     Part(
         study="upc-optimizers",
         grids=("softmax",),
-        seeds=125,
-        added=100,
+        seeds=130,
+        added=105,
         reason="neighboring rates are alike at the two printed digits, and in fleets a seed takes "
         "seconds; then for the loss of 0.34, which 126 would decide",
     ),
@@ -74,7 +74,7 @@ PARTS = (
         grids=("lenet5-tanh",),
         seeds=8,
         added=3,
-        reason=f"{_NO_SPREAD}; then for the four claims that 6 would decide",
+        reason=f"{_NO_SPREAD}; then, after 4, for the four claims that 6 would decide",
     ),
     Part(
         study="flux",

@@ -27,9 +27,8 @@ class Range:
     """whole numbers only"""
 
     def __contains__(self, value: object) -> bool:
-        if not isinstance(value, (int, float)) or (self.whole and value != int(value)):
-            return False
-        return self.low <= value <= self.high
+        inside = isinstance(value, (int, float)) and self.low <= value <= self.high
+        return inside and (not self.whole or float(value).is_integer())
 
     def __str__(self) -> str:
         kinds = ", ".join(name for name in ("log", "whole") if getattr(self, name))
@@ -202,9 +201,10 @@ def apply_choices(
 ) -> tuple[Space, dict[str, Any]]:
     """Return `space` with `choices` in place of its own domains, and the settings that they fix.
 
-    One value fixes a setting, several make a `Choice`, and `LOW..HIGH` makes a `Range`: of whole
-    numbers if both ends are whole and the study's own values, `declared`, are of type int. New
-    dimensions go last. Dimensions that can no longer be active are removed.
+    One value fixes a setting, several make a `Choice`, and `LOW..HIGH` makes a `Range`. For a
+    keyword of the user's own part, it holds whole numbers if both ends are typed as such, unless
+    the study itself, in `declared`, gives it a float. New dimensions go last. Dimensions that can
+    no longer be active are removed.
 
     Raises: ConfigError if a setting is unknown or a value is not valid for it.
     """
@@ -278,7 +278,9 @@ def _parse_domain(name: str, values: Sequence[Any], own: Sequence[Any]) -> Range
         ends = [coerce(name, end) for end in (low, high)]
         if not _is_continuous(name, ends):
             raise ConfigError(f"{name} takes no range: list its values, {name}=VALUE,VALUE")
-        return _range(name, *ends, whole=bool(own) and _are_whole((*ends, *own)))
+        is_whole = "." in name and all(end.lstrip("+-").isdigit() for end in (low, high))
+        is_real = any(isinstance(value, float) for value in own)
+        return _range(name, *ends, whole=is_whole and not is_real)
     coerced = tuple(coerce(name, value) for value in values)
     if len(set(coerced)) < len(coerced):
         raise ConfigError(f"{name} has a value twice: {', '.join(map(str, values))}")
@@ -310,10 +312,6 @@ def without_foreign(settings: Mapping[str, Any]) -> dict[str, Any]:
         return not dot or registry.is_own(str(settings.get(part, getattr(_DEFAULT, part, ""))))
 
     return {name: value for name, value in settings.items() if belongs(name)}
-
-
-def _are_whole(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
 def _range(name: str, low: float, high: float, *, whole: bool = False) -> Range:

@@ -317,11 +317,11 @@ def _apart(
     ]
     if more := len(differing) - len(listed):
         listed.append(f"{more} more")
-    wanted = f"common values of {', '.join(separating)}"
+    wanted = f"values of {', '.join(separating)}"
     if not separating:
-        wanted = f"a common combination of {', '.join(names)}"
+        wanted = f"a combination of {', '.join(names)}"
     differ = f"they differ in {', '.join(listed)}; " if listed else ""
-    return f"{differ}name runs with {wanted}"
+    return f"{differ}choose runs that share {wanted}"
 
 
 def _few(name: str, column: pd.Series) -> str:

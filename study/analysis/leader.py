@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from search_spaces.objective import maximized
@@ -23,8 +24,8 @@ from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.workloads import grid_trials, is_compared, values_by_seed
 
-_ROUNDING = 1e-7
-"""A mean difference below this is none: some records are in single precision."""
+_ROUNDING = 1e-6
+"""Means that differ by less than this share are equal: some records are in single precision."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,28 @@ def lead(dataset: str, points: Sequence[pd.Series]) -> Lead:
     best, *rivals = points
     comparisons = [_compare(best, rival) for rival in rivals]
     # NaN, the p-value of a single seed, is not below any level.
-    undecided = [c for c in comparisons if not (c.p_seeds < 1 - CONFIDENCE and c.mean > 0)]
-    needed = [c.seeds_needed if c.mean > 0 else None for c in undecided]
+    undecided = [
+        (rival, compared)
+        for rival, compared in zip(rivals, comparisons, strict=True)
+        if not (compared.p_seeds < 1 - CONFIDENCE and compared.mean > 0)
+    ]
+    needed = [compared.seeds_needed if compared.mean > 0 else None for _, compared in undecided]
     known = [seeds for seeds in needed if seeds is not None]
     return Lead(
         dataset=dataset,
         seeds=int(best.notna().sum()),
         rivals=len(rivals),
         undecided=len(undecided),
-        tied=sum(abs(c.mean) < _ROUNDING for c in undecided),
+        tied=sum(_are_equal(best, rival) for rival, _ in undecided),
         runner_up=comparisons[0],
         seeds_needed=max(known) if known and len(known) == len(needed) else None,
     )
+
+
+def _are_equal(best: pd.Series, rival: pd.Series) -> bool:
+    """Return True if the means over the shared seeds are equal, both infinite ones too."""
+    best, rival = best.align(rival, join="inner")
+    return bool(np.isclose(best.mean(), rival.mean(), rtol=_ROUNDING, atol=0.0))
 
 
 def _compare(best: pd.Series, rival: pd.Series) -> paired.PairedComparison:

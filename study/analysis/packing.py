@@ -13,10 +13,10 @@ Member = Hashable
 
 
 def fleets(trials: pd.DataFrame, members: Sequence[Member]) -> list[frozenset[Member]]:
-    """Return the members of each fleet of two trials or more, in the order of `trials`.
+    """Return the members of each fleet, in the order of `trials`.
 
-    `members`: what identifies each row of `trials`. A run reused from others may hold only some
-    members of a fleet. Runs from before the column `fleet` existed have no fleets.
+    `members`: what identifies each row of `trials`. A run that reused trials may hold only some
+    members of a fleet, even one. Runs from before the column `fleet` existed have no fleets.
     """
     if "fleet" not in trials:
         return []
@@ -32,11 +32,19 @@ def fleets(trials: pd.DataFrame, members: Sequence[Member]) -> list[frozenset[Me
 
 
 def describe(trials: pd.DataFrame) -> str:
-    """Return `2 fleets of 3, 6 trials alone`, or `each trial alone`."""
-    sizes = sorted(map(len, fleets(trials, trials["trial"].tolist())))
-    if not sizes:
+    """Return `2 fleets of 3, 6 trials alone`, or `each trial alone`.
+
+    Of a fleet that the run holds in part, the text has its whole size: `1 trial in 1 fleet of 2`.
+    """
+    held = fleets(trials, trials["trial"].tolist())
+    if not held:
         return "each trial alone"
+    packed = trials[trials["trial"].isin(frozenset().union(*held))]
+    sizes = sorted(packed["fleet_size"].astype(int))
     of = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
-    alone = len(trials) - sum(sizes)
-    rest = f", {pluralize(alone, 'trial')} alone" if alone else ""
-    return f"{pluralize(len(sizes), 'fleet')} of {of}{rest}"
+    text = f"{pluralize(len(held), 'fleet')} of {of}"
+    whole = packed.set_index("trial")["fleet_size"].to_dict()
+    if any(len(fleet) < whole[next(iter(fleet))] for fleet in held):
+        text = f"{pluralize(len(packed), 'trial')} in {text}"
+    alone = len(trials) - len(packed)
+    return f"{text}, {pluralize(alone, 'trial')} alone" if alone else text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenet.config import ConfigError, unknown_name
-from lenet.located import check_own_parts
+from lenet.own_part_checks import check_own_parts
 from search_spaces.study import Study
 from study.api.job import TuningJob, open_for_tool, shell_command
 from study.api.places import Place, data_folder, location, new_place, on_cluster, reused_places

@@ -12,7 +12,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, unknown_name
-from lenet.located import check_own_parts
+from lenet.own_part_checks import check_own_parts
 from search_spaces import kept
 from search_spaces import lr_range as studies
 from search_spaces.study import Study

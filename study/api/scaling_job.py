@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 
 from lenet.config import ConfigError, unknown_name
-from lenet.located import check_own_parts
+from lenet.own_part_checks import check_own_parts
 from search_spaces.hardware import LAUNCHERS, STRATEGIES
 from search_spaces.study import Study
 from study.api.job import Job, open_for_tool, shell_command

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError, TrainConfig, unknown_name
-from lenet.located import check_own_parts
+from lenet.own_part_checks import check_own_parts
 from lenet.registry import REGRESSIONS
 from search_spaces.space import Dimension, Range, SearchSpace, Space
 from search_spaces.study import Study

@@ -50,6 +50,13 @@ _COPIES_OF_WEIGHTS = 6
 _SHARE_OF_MEMORY = 0.25
 
 
+def too_slow(members: str, speedup: float) -> str:
+    """Say how fast a fleet of so many members is that does not pay."""
+    # 1.07 would read as 1.1, which is enough.
+    digits = 2 if speedup > 1 else 1
+    return f"{members} as one would be {speedup:.{digits}f} times as fast"
+
+
 @dataclass(frozen=True)
 class Limit:
     """The maximum size of a fleet of one kind of trial."""
@@ -196,8 +203,7 @@ class FleetSpeeds:
             return Limit(size), is_final
         if tried == 1:
             return Limit(1, "one for each processor"), is_final
-        ratio = self.speedup(configs[:2])
-        return Limit(1, f"two as one would be {ratio:.1f} times as fast"), is_final
+        return Limit(1, too_slow("two", self.speedup(configs[:2]))), is_final
 
     def at_most(self, members: int, configs: Sequence[TrainConfig], _: int) -> Limit:
         """Return the size that the user chose, or 1 if the trials cannot be trained as one."""

@@ -336,8 +336,9 @@ def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
 def _plan(runs: Sequence[PublishedRun]) -> Iterable[str]:
     trained = {run.folder.name: run for run in runs}
     yield "The plan, made before the runs, with the measured time of a seed on one processor. Seeds"
-    yield "after a plus were added once the first had been judged, for claims that those left"
-    yield "undecided ([what that does to the error rate](verdicts.md#seeds-that-are-added-later)):"
+    yield "behind a plus were added later, for claims that earlier ones had left undecided ([what"
+    yield "that does to the error rate](verdicts.md#seeds-that-are-added-later)). Verdicts with"
+    yield "fewer seeds than planned are interim:"
     yield ""
     yield "| run | seeds planned | seeds so far | a seed takes | reason |"
     yield "| --- | --- | --- | --- | --- |"

@@ -38,8 +38,10 @@ def winner_lines(results: Results, directory: Path) -> list[str]:
         is_its = finished["trial"].map(confirmed_number) == best_point.number
         winner = _best_trial(finished[is_its], results.objective)
         lines = _model_line(winner, directory, "the best setting")
-        # The same number of seeds, from 0 on: none of them is luckier than the others.
-        again = {k: winner[k] for k in settings_in(winner)} | {"seed": len(best_point.values) - 1}
+        # Up to the last fresh seed, so that the trial of this model is among them.
+        confirmed = results.completed["trial"].map(confirmed_number) == best_point.number
+        last = int(results.completed.loc[confirmed, "seed"].max())
+        again = {k: winner[k] for k in settings_in(winner)} | {"seed": last}
         return lines + _command_lines(retrain_command(results, again), "the best setting")
     lines = []
     for dataset, trials in finished.groupby("dataset"):

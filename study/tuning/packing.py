@@ -11,7 +11,7 @@ from lenet.alike import ALIKE
 from lenet.config import ConfigError, TrainConfig
 from lenet.registry import is_own
 from search_spaces.study import PlannedTrial
-from study.cluster.fleet_speed import PAYS, Limit
+from study.cluster.fleet_speed import PAYS, Limit, too_slow
 
 RECORDED_ALIKE = ("record_every", "evaluate_at")
 """Settings that members share, so that all record at the same steps and can be saved then."""
@@ -77,8 +77,7 @@ def pack(
             break
         # The limit was measured with fleets of other sizes.
         for kind, speedup in slow.items():
-            size = max(map(len, chunks[kind]))
-            limits[kind] = Limit(1, f"{size} as one would be {speedup:.1f} times as fast")
+            limits[kind] = Limit(1, too_slow(str(max(map(len, chunks[kind]))), speedup))
     names = FleetNames(known)
     packed: dict[str, PlannedTrial] = {}
     lines = []

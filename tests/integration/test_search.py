@@ -103,7 +103,7 @@ def test_the_best_setting_leaves_its_model(searched):
     assert confirmed_number(Path(model).parent.name) == best
     assert (folder / model).is_file()
     assert again == "To train the best setting again, type"
-    assert command.endswith("--seeds 2")
+    assert command.endswith("--seeds 3")
 
 
 def test_optuna_knows_how_each_trial_ended(searched):

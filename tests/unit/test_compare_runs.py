@@ -106,10 +106,12 @@ def test_points_of_one_run_alone_and_what_else_differs():
     }
 
 
-def packed(results, fleets):
-    """Return the run with its first trials packed into these fleets."""
-    alone = [""] * (len(results.trials) - len(fleets))
-    return replace(results, trials=results.trials.assign(fleet=[*fleets, *alone]))
+def packed(results, fleets, lost=0):
+    """Return the run with its first trials packed into these fleets, which have lost members."""
+    alone = len(results.trials) - len(fleets)
+    sizes = [fleets.count(fleet) + lost for fleet in fleets]
+    columns = {"fleet": [*fleets, *[""] * alone], "fleet_size": [*sizes, *[1] * alone]}
+    return replace(results, trials=results.trials.assign(**columns))
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,12 @@ def test_packing_is_a_difference(fleets, others, differing):
     assert found.differing.to_numpy().tolist() == differing
     old = compared(made_up_run(), packed(made_up_run(), []))  # from before trials had fleets
     assert old.differing.empty
+
+
+def test_a_trial_reused_out_of_a_fleet_was_not_trained_alone():
+    found = compared(packed(made_up_run(), ["x"], lost=1), packed(made_up_run(), []))
+    ours = "1 trial in 1 fleet of 2, 23 trials alone"
+    assert found.differing.to_numpy().tolist() == [["packing", ours, "each trial alone"]]
 
 
 def test_reused_trials_and_workers_are_differences():
@@ -205,7 +213,7 @@ def test_several_runs_share_the_error():
             {"lr": ["0.1", "0.01"]},
             {"lr": ["3", "5"], "dataset": ["digits"], "model": ["softmax"], "optimizer": ["sgd"]},
             r"they differ in dataset \(mnist against digits\), model \(lenet against softmax\), "
-            r"lr \(0\.01, 0\.1 against 3, 5\); name runs with common values of lr$",
+            r"lr \(0\.01, 0\.1 against 3, 5\); choose runs that share values of lr$",
         ),
         (
             {"width": ["1", "2"], "lr": ["0.1"], "optimizer": ["adam"], "batch_size": ["8"]},
@@ -214,7 +222,7 @@ def test_several_runs_share_the_error():
                 **{"dataset": ["digits"], "batch_size": ["32"], "beta1": ["none"]},
             },
             r"dataset .*, optimizer .*, lr .*, batch_size .*, width \(1, 2 against 4, 5\); "
-            r"name runs with common values of width, lr$",
+            r"choose runs that share values of width, lr$",
         ),
     ],
 )
@@ -230,7 +238,7 @@ def test_runs_without_a_common_combination_are_refused():
     halves = [
         replace(runs[0], trials=runs[0].trials[rows == is_sgd]) for rows in (is_fast, ~is_fast)
     ]
-    with pytest.raises(ConfigError, match=r"common: name runs with a common combination of .*lr"):
+    with pytest.raises(ConfigError, match=r"common: choose runs that share a combination of .*lr"):
         compared(*halves)
 
 

@@ -45,6 +45,8 @@ def test_equal_points_are_never_told_apart() -> None:
     found = lead("mnist", points([1.0, 2.0], [1.0, 2.0]))
     assert (found.undecided, found.tied, found.seeds_needed) == (1, 1, None)
     assert lead_line(found) == "No clear winner: tied with the other one"
+    # Losses far below 1 are no tie.
+    assert lead("mnist", points([-1e-9, -2e-9], [-5e-8, -9e-8])).tied == 0
     # 0.1 + 0.7 and 0.6 + 0.2 differ in the last digit.
     found = lead("mnist", points([0.1, 0.7], [0.6, 0.2], [0.0, 0.1]))
     assert lead_line(found) == (

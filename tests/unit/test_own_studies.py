@@ -101,6 +101,10 @@ def test_keywords_of_own_parts_are_dimensions():
     assert Range(1, 8) in [dimension.domain for dimension in space.dimensions]
     sizes = search_spaces.find(STUDY).search_space({"model.size": ["2..32"]}, "smoke")
     assert Range(2, 32, whole=True) in [dimension.domain for dimension in sizes.dimensions]
+    undeclared = search_spaces.find("fan").search_space(
+        {"model": ["tests.own_parts:bag_of_tokens"], "model.size": ["2..32"]}, "smoke"
+    )
+    assert Range(2, 32, whole=True) in [dimension.domain for dimension in undeclared.dimensions]
     words = search_spaces.find(STUDY).search_space({"optimizer.k": ["1", "3"]}, "smoke")
     assert Choice((1, 3)) in [dimension.domain for dimension in words.dimensions]
 

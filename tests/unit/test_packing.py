@@ -184,7 +184,7 @@ def test_trials_stay_alone_where_fusing_does_not_pay(speeds):
     made = speeds(each=1.0)
     with made.measuring():
         limit = made.fastest(configs(100), 100)
-    assert limit == Limit(1, "two as one would be 1.0 times as fast")
+    assert limit == Limit(1, "two as one would be 1.00 times as fast")
     assert made.measured == [1, 2, 4]
 
 
@@ -339,10 +339,10 @@ def test_bf16_is_trained_alone(speeds):
 def test_fleets_that_turn_out_slower_are_given_up():
     """The limit was measured with two members, on a busy machine; the fleets would have three."""
     planned = trials(6)
-    options = {"find_limit": lambda *_: Limit(3), "find_speedup": lambda _: 0.4, "side_by_side": 2}
+    options = {"find_limit": lambda *_: Limit(3), "find_speedup": lambda _: 1.07, "side_by_side": 2}
     packing = pack(planned, **options, must_pay=True)
     assert not any(trial.fleet for trial in packing.trials)
-    assert packing.lines[0].endswith("6 alone; 3 as one would be 0.4 times as fast")
+    assert packing.lines[0].endswith("6 alone; 3 as one would be 1.07 times as fast")
     typed = pack(planned, **options)  # by --pack 3
     assert [trial.fleet for trial in typed.trials] == ["fleet1"] * 3 + ["fleet2"] * 3
 

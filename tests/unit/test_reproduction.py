@@ -173,7 +173,7 @@ def test_an_undecided_claim_says_how_long_its_seeds_would_take(tmp_path):
             "4 would decide at this spread, in about 18 min more on one processor"
         )
     page, _ = reproduction.write(judged, [run], tmp_path / "out")
-    assert "| fan | 25 | 3 | 18 min |" in page.read_text(encoding="utf-8")
+    assert "| fan | 3 + 22 | 3 | 18 min |" in page.read_text(encoding="utf-8")
 
 
 def test_the_time_of_a_seed_needs_its_beginning_and_counts_whole_seeds(tmp_path):
@@ -186,7 +186,7 @@ def test_the_time_of_a_seed_needs_its_beginning_and_counts_whole_seeds(tmp_path)
     assert math.isnan(run.seed_seconds)
     page, _ = reproduction.write(reproduction.judge_runs([run]), [run], tmp_path / "out")
     text = page.read_text(encoding="utf-8")
-    assert "| fan | 25 | 2 |  |" in text
+    assert "| fan | 3 + 22 | 2 |  |" in text
     assert "more on one processor" not in text
 
 

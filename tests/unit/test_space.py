@@ -1,6 +1,7 @@
 """Search spaces: conditions, choices of the user, and invalid spaces."""
 
 import json
+import math
 import re
 
 import optuna
@@ -139,3 +140,10 @@ def test_a_best_point_at_the_edge_of_the_space_is_reported():
     # Dropout cannot be below 0, so 0 is not an edge.
     assert edges(lr=0.01, dropout=0.0) == []
     assert edges(lr=0.01, dropout=0.5) == ["dropout"]
+
+
+def test_a_range_of_whole_numbers_holds_no_other():
+    whole = Range(1, 8, whole=True)
+    assert 3 in whole
+    assert 3.0 in whole  # a table's column with missing values has floats
+    assert not any(value in whole for value in (3.5, 9, math.inf, math.nan, "3"))

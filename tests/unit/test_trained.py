@@ -75,15 +75,15 @@ def test_the_best_trial_has_a_command_that_trains_it_again(tmp_path, choices):
     assert planned_by(command)[-1] == TrainConfig.from_dict(unset)
 
 
-def test_the_setting_that_a_search_confirmed_has_a_command_for_as_many_seeds():
+def test_the_setting_that_a_search_confirmed_has_a_command_up_to_its_last_fresh_seed():
     """Trial 1 is the search's best, but trial 4 is better with fresh seeds."""
     results = made_up_search(ENDS, CONFIRMATIONS)
     again, command = winner_lines(results, Path("no-models"))
     assert again == "To train the best setting again, type"
     wanted = SPACE_OF_SEARCH.config(point(4)).replace(test_at_end=True)
     trained = planned_by(command)
-    assert [config.replace(seed=0) for config in trained] == [wanted] * 2
-    assert [config.seed for config in trained] == [0, 1]
+    assert [config.replace(seed=0) for config in trained] == [wanted] * 3
+    assert [config.seed for config in trained] == [0, 1, 2]  # 1 and 2 are the fresh ones
 
 
 def test_the_best_of_equal_trials_has_the_best_setting():

@@ -52,7 +52,7 @@ function domainOf({ kind, to, from }, values, percent = false) {
   const margin = 0.04 * (high - low) || 0.04 * Math.abs(high) || 0.5;
   let [bottom, top] = [low - margin, high + margin];
   if (percent && kind === "linear") [bottom, top] = [Math.max(bottom, -0.01), Math.min(top, 1.01)];
-  if (kind === "error") top = Math.min(top, to(1));
+  if (kind === "error") [bottom, top] = [Math.max(bottom, to(0)), Math.min(top, to(1))];
   return [from(bottom), from(top)];
 }
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lenet import ConfigError, TrainConfig
-from lenet.located import check_own_parts
+from lenet.own_part_checks import check_own_parts
 from study import api
 
 MODULE = """
