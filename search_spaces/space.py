@@ -27,8 +27,9 @@ class Range:
     """whole numbers only"""
 
     def __contains__(self, value: object) -> bool:
-        inside = isinstance(value, (int, float)) and self.low <= value <= self.high
-        return inside and (not self.whole or float(value).is_integer())
+        if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+            return False
+        return not self.whole or float(value).is_integer()
 
     def __str__(self) -> str:
         kinds = ", ".join(name for name in ("log", "whole") if getattr(self, name))
