@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from study.runs import layout
 
 _GRID = "fan"
 """The study whose grid trains the winner of a search, which has no grid."""
+_AGAIN = "To train {} again, type"
+_BRIEF = 160
+"""The length of a command that fits into two lines of a terminal."""
 
 
 def winner_lines(results: Results, directory: Path) -> list[str]:
@@ -68,7 +71,20 @@ def _model_line(winner: Mapping[str, Any], directory: Path, what: str) -> list[s
 
 
 def _command_lines(command: str | None, what: str) -> list[str]:
-    return [f"To train {what} again, type", f"  {command}"] if command else []
+    return [_AGAIN.format(what), f"  {command}"] if command else []
+
+
+def in_brief(lines: Sequence[str]) -> list[str]:
+    """Return the lines of a winner for a terminal: the page alone has commands that are long."""
+    brief: list[str] = []
+    for line in lines:
+        if line.startswith("  ") and len(line) > _BRIEF:
+            before, after = _AGAIN.split("{}")
+            what = brief.pop().removeprefix(before).removesuffix(after)
+            brief.append(f"The page has the command that trains {what} again")
+        else:
+            brief.append(line)
+    return brief
 
 
 def retrain_command(results: Results, settings: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from lenet.losses import CROSS_ENTROPY
 from lenet.training import Run, train
 from study import commandline, grid
 from study.analysis.leaderboard import leaderboard
-from study.report.winner import retrain_command, winner_lines
+from study.report.winner import in_brief, retrain_command, winner_lines
 from study.request import Request
 from tests.unit.made_up_run import made_up_run
 from tests.unit.made_up_search import CONFIRMATIONS, ENDS, SPACE_OF_SEARCH, made_up_search, point
@@ -80,6 +80,10 @@ def test_the_setting_that_a_search_confirmed_has_a_command_up_to_its_last_fresh_
     results = made_up_search(ENDS, CONFIRMATIONS)
     again, command = winner_lines(results, Path("no-models"))
     assert again == "To train the best setting again, type"
+    assert in_brief([again, command]) == [
+        "The page has the command that trains the best setting again"
+    ]
+    assert in_brief([again, "  python"]) == [again, "  python"]
     wanted = SPACE_OF_SEARCH.config(point(4)).replace(test_at_end=True)
     trained = planned_by(command)
     assert [config.replace(seed=0) for config in trained] == [wanted] * 3
