@@ -50,7 +50,7 @@ def test_the_answer_comes_first(fan: Path, open_page: Open) -> None:
     page = open_page(fan)
     assert page.locator("h1").inner_text().startswith("How do learning rate and batch size")
     lead = page.locator(".lead").inner_text()
-    assert "optimizer sgd, learning rate 0.1, batch size 32" in lead
+    assert "optimizer adam, learning rate 0.001, batch size 32" in lead
     best = fan_table("best_per_optimizer")[0]
     assert f"test {100 * float(best['test_accuracy']):.2f} " in lead
     provenance = page.locator(".provenance").first.inner_text()

@@ -359,7 +359,7 @@ def test_a_mistyped_url_is_not_repeated(url):
             ["fan", "--set", "model=softmax", "--start-from", FAN],
             "(model lenet is not softmax)",
         ),
-        (["--set", "optimizer=rmsprop", "--start-from", FAN], "optimizer sgd is not rmsprop"),
+        (["--set", "optimizer=rmsprop", "--start-from", FAN], "optimizer adam is not rmsprop"),
         (["--optuna-storage", "mysql://me@host/base"], "pip install pymysql"),
         (["--optuna-storage", "postgresql://me@host/base"], "pip install 'psycopg[binary]'"),
         (["--optuna-storage", "postgresql+nothing://me@host/base"], "not installed"),
