@@ -66,21 +66,29 @@ def set_scale(
     if log:
         if low <= 0:
             low = min((value for value in values if value > 0), default=1.0)
-        reach = (high / low) ** _REACH
-        close = [end for end in optional if low / reach <= end <= high * reach]
-        low, high = min([low, *close]), max([high, *close])
+        positive = [end for end in optional if end > 0]
+        low, high = 10 ** _widened(np.log10([low, high]), np.log10(positive))
         margin = max(1.25, (high / low) ** 0.03)
         axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
         axis = axes.xaxis if which == "x" else axes.yaxis
         style.plain_log_ticks(axis, (1, 2, 5) if high / low < 1e3 else (1,))
         return
-    reach = _REACH * (high - low)
-    close = [end for end in optional if low - reach <= end <= high + reach]
-    low, high = min([low, *close]), max([high, *close])
+    low, high = _widened(np.array([low, high]), np.array(optional, dtype=float))
     margin = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
     ceiling = 100 + margin / 2 if is_accuracy else np.inf
     floor = -margin / 2 if is_accuracy or quantity.endswith("loss") else -np.inf
     axes.set(**{f"{which}lim": (max(low - margin, floor), min(high + margin, ceiling))})
+
+
+def _widened(ends: np.ndarray, optional: np.ndarray) -> np.ndarray:
+    """Return the ends of an axis that shows those `optional` values that lie within its reach.
+
+    All are places on the axis, such as logarithms if it is logarithmic.
+    """
+    low, high = ends.min(), ends.max()
+    reach = _REACH * (high - low)
+    close = optional[(optional >= low - reach) & (optional <= high + reach)]
+    return np.array([min([low, *close]), max([high, *close])])
 
 
 def are_cut(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> bool:
@@ -147,10 +155,8 @@ class ErrorScale:
             return None
         errors, reached = (100 - np.asarray(each, dtype=float) for each in (values, optional))
         positive = errors[errors > _PERFECT]
-        reach = (positive.max() / positive.min()) ** _REACH
-        close = (reached >= positive.min() / reach) & (reached <= positive.max() * reach)
-        positive = np.concatenate([positive, reached[close]])
-        worst, smallest = float(positive.max()), float(positive.min())
+        beyond = reached[reached > _PERFECT]
+        smallest, worst = (10.0 ** _widened(np.log10(positive), np.log10(beyond))).tolist()
         has_zero = bool((np.concatenate([errors, reached]) <= _PERFECT).any())
         margin = (worst / smallest) ** 0.04
         if not has_zero:

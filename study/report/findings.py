@@ -24,7 +24,7 @@ from study.claims.judge import judge_all
 from study.claims.verdict import Verdict
 from study.kinds import problem_of
 from study.report.answer import best_lines, verdict_lines
-from study.report.winner import winner_lines
+from study.report.winner import Winner, winners
 from study.tables.make import make_all
 
 
@@ -132,6 +132,6 @@ class Findings:
         return conclusions(self.results) if has_results else []
 
     @cached_property
-    def winner(self) -> list[str]:
+    def winners(self) -> list[Winner]:
         """Where the model of the best trial is, and the command that trains it again."""
-        return winner_lines(self.results, self.directory) if len(self.best) else []
+        return winners(self.results, self.directory) if len(self.best) else []

@@ -36,7 +36,6 @@ from study.report.console_table import print_table
 from study.report.findings import Findings
 from study.report.page.write import write_page
 from study.report.text_tables import write_text_tables
-from study.report.winner import in_brief
 from study.runs import layout
 from study.runs.plain_settings import with_plain_settings
 from study.tables.make import make_statistics
@@ -141,8 +140,9 @@ class _Report:
             say(f"  {line}")
         if self.findings.conclusions:
             self._conclusions()
-        for line in in_brief(self.findings.winner):
-            say(f"  {line}")
+        for winner in self.findings.winners:
+            for line in winner.lines:
+                say(f"  {line}")
 
     def print_details(self) -> None:
         """Print and write rankings, tables and claims; draw the figures."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +22,57 @@ from study.runs import layout
 
 _GRID = "fan"
 """The study whose grid trains the winner of a search, which has no grid."""
-_AGAIN = "To train {} again, type"
-_BRIEF = 160
+_TWO_LINES = 160
 """The length of a command that fits into two lines of a terminal."""
 
 
-def winner_lines(results: Results, directory: Path) -> list[str]:
-    """Return the lines that name the best trial's model and the command that trains it again.
+@dataclass(frozen=True)
+class Winner:
+    """The best trial of a run, or the best setting of a search."""
 
-    A run on several data sets has a best trial on each. If a search has confirmed its best points,
-    the best one's setting is named, and the model of its best seed. No lines if no trial has
-    finished. A run in a bucket has its models there.
+    what: str
+    """`the best trial`, `the best trial on mnist` or `the best setting`"""
+    model: Path | None
+    """its trained model, relative to the run's folder; None if there is none"""
+    command: str | None
+    """the command that trains it again; None if no grid contains it"""
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines for a terminal. A long command is on the page only."""
+        lines = [f"Trained model of {self.what}: {self.model}"] if self.model else []
+        if self.command and len(self.command) > _TWO_LINES:
+            lines.append(f"The page has the command that trains {self.what} again")
+        elif self.command:
+            lines += [f"To train {self.what} again, type", f"  {self.command}"]
+        return lines
+
+
+def winners(results: Results, directory: Path) -> list[Winner]:
+    """Return the best trial on each data set, or the best setting that a search has confirmed.
+
+    The model of a setting is that of its best seed. A run in a bucket has its models there.
+
+    Returns: empty if no trial has finished.
     """
     ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
     finished = results.trials[(results.trials["status"] == "finished") & ~ramps]
     finished = finished.dropna(subset=results.objective)
     if is_search(results) and (points := confirmed_points(results)):
-        best_point = points[0]
-        is_its = finished["trial"].map(confirmed_number) == best_point.number
-        winner = _best_trial(finished[is_its], results.objective)
-        lines = _model_line(winner, directory, "the best setting")
+        trials = results.completed
+        of_best = trials[trials["trial"].map(confirmed_number) == points[0].number]
+        best = _best_trial(finished[finished["trial"].isin(of_best["trial"])], results.objective)
         # Up to the last fresh seed, so that the trial of this model is among them.
-        confirmed = results.completed["trial"].map(confirmed_number) == best_point.number
-        last = int(results.completed.loc[confirmed, "seed"].max())
-        again = {k: winner[k] for k in settings_in(winner)} | {"seed": last}
-        return lines + _command_lines(retrain_command(results, again), "the best setting")
-    lines = []
+        again = {name: best[name] for name in settings_in(best)}
+        command = retrain_command(results, again | {"seed": int(of_best["seed"].max())})
+        return [Winner("the best setting", _model(best, directory), command)]
+    found = []
     for dataset, trials in finished.groupby("dataset"):
-        winner = _best_trial(trials, results.objective)
-        what = "the best trial"
-        if finished["dataset"].nunique() > 1:
-            what += f" on {dataset}"
-        lines += _model_line(winner, directory, what)
-        settings = {k: winner[k] for k in settings_in(winner)}
-        lines += _command_lines(retrain_command(results, settings), what)
-    return lines
+        best = _best_trial(trials, results.objective)
+        command = retrain_command(results, {name: best[name] for name in settings_in(best)})
+        on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
+        found.append(Winner(f"the best trial{on_dataset}", _model(best, directory), command))
+    return found
 
 
 def _best_trial(trials: pd.DataFrame, objective: str) -> dict[str, Any]:
@@ -65,26 +82,9 @@ def _best_trial(trials: pd.DataFrame, objective: str) -> dict[str, Any]:
     return min(({str(k): row[k] for k in row} for row in tied), key=tie_order)
 
 
-def _model_line(winner: Mapping[str, Any], directory: Path, what: str) -> list[str]:
-    model = Path(layout.TRIALS, str(winner["trial"]), layout.MODEL)
-    return [f"Trained model of {what}: {model}"] if (directory / model).is_file() else []
-
-
-def _command_lines(command: str | None, what: str) -> list[str]:
-    return [_AGAIN.format(what), f"  {command}"] if command else []
-
-
-def in_brief(lines: Sequence[str]) -> list[str]:
-    """Return the lines of a winner for a terminal: the page alone has commands that are long."""
-    brief: list[str] = []
-    for line in lines:
-        if line.startswith("  ") and len(line) > _BRIEF:
-            before, after = _AGAIN.split("{}")
-            what = brief.pop().removeprefix(before).removesuffix(after)
-            brief.append(f"The page has the command that trains {what} again")
-        else:
-            brief.append(line)
-    return brief
+def _model(trial: Mapping[str, Any], directory: Path) -> Path | None:
+    model = Path(layout.TRIALS, str(trial["trial"]), layout.MODEL)
+    return model if (directory / model).is_file() else None
 
 
 def retrain_command(results: Results, settings: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from study import search
 from study.analysis.results import Results
 from study.analysis.search import quiet_optuna
 from study.report import __main__ as report
-from study.report.winner import winner_lines
+from study.report.winner import winners
 from study.runs.run_folder import RunFolder
 from study.runs.trial_folder import COMPLETE
 from study.tuning import databases
@@ -98,12 +98,11 @@ def test_the_best_setting_leaves_its_model(searched):
     confirmation = trials[trials.index.map(trial_number).isna()]
     points = confirmation.index.map(confirmed_number)
     best = confirmation["validation_accuracy"].groupby(points).mean().idxmax()
-    named, again, command = winner_lines(Results.load(folder), folder)
-    model = named.removeprefix("Trained model of the best setting: ")
-    assert confirmed_number(Path(model).parent.name) == best
-    assert (folder / model).is_file()
-    assert again == "To train the best setting again, type"
-    assert command.endswith("--seeds 3")
+    (winner,) = winners(Results.load(folder), folder)
+    assert winner.what == "the best setting"
+    assert confirmed_number(winner.model.parent.name) == best
+    assert (folder / winner.model).is_file()
+    assert winner.command.endswith("--seeds 3")
 
 
 def test_optuna_knows_how_each_trial_ended(searched):

@@ -12,7 +12,7 @@ from lenet.losses import CROSS_ENTROPY
 from lenet.training import Run, train
 from study import commandline, grid
 from study.analysis.leaderboard import leaderboard
-from study.report.winner import in_brief, retrain_command, winner_lines
+from study.report.winner import Winner, retrain_command, winners
 from study.request import Request
 from tests.unit.made_up_run import made_up_run
 from tests.unit.made_up_search import CONFIRMATIONS, ENDS, SPACE_OF_SEARCH, made_up_search, point
@@ -67,27 +67,36 @@ def test_the_best_trial_has_a_command_that_trains_it_again(tmp_path, choices):
     folder = tmp_path / "trials" / str(winner["trial"])
     folder.mkdir(parents=True)
     (folder / "model.pt").touch()
-    found, again, command = winner_lines(results, tmp_path)
-    assert found == f"Trained model of the best trial: trials/{winner['trial']}/model.pt"
-    assert again == "To train the best trial again, type"
+    (found,) = winners(results, tmp_path)
+    assert found.what == "the best trial"
+    assert found.model == Path("trials", winner["trial"], "model.pt")
     settings = {name: winner[name] for name in TrainConfig().to_dict() if name in winner}
     unset = {name: None if value != value else value for name, value in settings.items()}
-    assert planned_by(command)[-1] == TrainConfig.from_dict(unset)
+    assert planned_by(found.command)[-1] == TrainConfig.from_dict(unset)
 
 
 def test_the_setting_that_a_search_confirmed_has_a_command_up_to_its_last_fresh_seed():
     """Trial 1 is the search's best, but trial 4 is better with fresh seeds."""
     results = made_up_search(ENDS, CONFIRMATIONS)
-    again, command = winner_lines(results, Path("no-models"))
-    assert again == "To train the best setting again, type"
-    assert in_brief([again, command]) == [
-        "The page has the command that trains the best setting again"
-    ]
-    assert in_brief([again, "  python"]) == [again, "  python"]
+    (winner,) = winners(results, Path("no-models"))
+    assert (winner.what, winner.model) == ("the best setting", None)
     wanted = SPACE_OF_SEARCH.config(point(4)).replace(test_at_end=True)
-    trained = planned_by(command)
+    trained = planned_by(winner.command)
     assert [config.replace(seed=0) for config in trained] == [wanted] * 3
     assert [config.seed for config in trained] == [0, 1, 2]  # 1 and 2 are the fresh ones
+
+
+def test_a_long_command_is_on_the_page_only():
+    model = Path("trials", "a", "model.pt")
+    assert Winner("the best trial", model, "python -m study.grid").lines == [
+        "Trained model of the best trial: trials/a/model.pt",
+        "To train the best trial again, type",
+        "  python -m study.grid",
+    ]
+    assert Winner("the best setting", None, "python -m study.grid" + 200 * "x").lines == [
+        "The page has the command that trains the best setting again"
+    ]
+    assert Winner("the best trial", None, None).lines == []
 
 
 def test_the_best_of_equal_trials_has_the_best_setting():
@@ -95,8 +104,8 @@ def test_the_best_of_equal_trials_has_the_best_setting():
     tied = results.trials.assign(validation_accuracy=1.0)
     results = replace(results, trials=tied.sample(frac=1, random_state=0))
     best = leaderboard(results).iloc[0]
-    _, command = winner_lines(results, Path("no-models"))
-    config = planned_by(command)[-1]
+    (winner,) = winners(results, Path("no-models"))
+    config = planned_by(winner.command)[-1]
     assert (config.optimizer, config.lr, config.batch_size) == (
         best["optimizer"],
         best["lr"],

@@ -101,7 +101,6 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
     results, study = findings.results, findings.study
     objective = results.objective
     figures = describe_figures(findings)
-    winner = findings.winner
     return {
         "number": number,
         "name": name,
@@ -111,7 +110,7 @@ def _describe(findings: Findings, name: str, number: int) -> dict[str, Any]:
         "provenance": findings.provenance,
         "answer": [line.strip() for line in _joined(findings.answer)],
         "conclusions": findings.conclusions,
-        "command_of_best": _command(winner),
+        "winners": [winner for winner in findings.winners if winner.command],
         "claims": [
             {"claim": claim, "verdict": verdict, "slug": verdict.verdict.replace(" ", "-")}
             for claim, verdict in findings.judged
@@ -202,11 +201,6 @@ def _joined(lines: Sequence[str]) -> list[str]:
         else:
             joined.append(line)
     return joined
-
-
-def _command(winner: Sequence[str]) -> str:
-    """Return the command among the lines about the best trial; empty if there is none."""
-    return next((line.strip() for line in winner if line.strip().startswith("python ")), "")
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
