@@ -22,8 +22,8 @@ from study.runs import layout
 
 _GRID = "fan"
 """The study whose grid trains the winner of a search, which has no grid."""
-_TWO_LINES = 160
-"""The length of a command that fits into two lines of a terminal."""
+_THREE_LINES = 210
+"""The length of a command that fits into three lines of a terminal."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Winner:
     def lines(self) -> list[str]:
         """The lines for a terminal. A long command is on the page only."""
         lines = [f"Trained model of {self.what}: {self.model}"] if self.model else []
-        if self.command and len(self.command) > _TWO_LINES:
+        if self.command and len(self.command) > _THREE_LINES:
             lines.append(f"The page has the command that trains {self.what} again")
         elif self.command:
             lines += [f"To train {self.what} again, type", f"  {self.command}"]
