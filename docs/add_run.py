@@ -1,6 +1,8 @@
-"""Copy a finished run into docs/results, to be committed: its tables, records and figures.
+"""Copy a run into docs/results, to be committed: its tables, records and figures.
 
-Records that exceed the largest file allowed are thinned (see `study.analysis.thinning`).
+Of a run that was interrupted, the seeds are copied whose trials are all complete, so that every
+point has the same ones. Records that exceed the largest file allowed are thinned (see
+`study.analysis.thinning`).
 
     python docs/add_run.py results/reproduction/upc-optimizers-softmax
 
@@ -17,6 +19,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +30,11 @@ from lenet.config import ConfigError
 from study.analysis.results import Results
 from study.analysis.thinning import thin
 from study.claims.judge import judge_all
+from study.report.summary import summarize
+from study.runs import layout
+from study.runs.collect import collect
+from study.runs.run_folder import RunFolder
+from study.terminal import make_console
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 _DOCUMENTED = "results/reproduction"
@@ -39,20 +47,47 @@ _MAX_BYTES = 2 * 1024**2
 
 
 def main() -> int:
-    """Copy the run, and return 1 if a file is too large to be committed."""
+    """Copy the run; return 1 if a file is too large to be committed, 2 if the run is refused."""
     parser = argparse.ArgumentParser(prog="python docs/add_run.py", description=__doc__)
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run.resolve()
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            return _add(_of_whole_seeds(run, Path(temporary)), replaced=(temporary, run.parent))
+        except ConfigError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+
+
+def _of_whole_seeds(run: Path, temporary: Path) -> Path:
+    """Return the run, or a report of its whole seeds in `temporary` if it lacks trials."""
+    folder = RunFolder.open(run)
+    partial = {planned.config.seed for planned in folder.unfinished()}
+    whole = [planned for planned in folder.plan if planned.config.seed not in partial]
+    if not partial:
+        return run
+    if not whole:
+        raise ConfigError(f"no seed of {run} is complete: train it further first")
+    print(f"seeds {sorted({planned.config.seed for planned in whole})} are complete")
+    copy = temporary / run.name
+    (copy / layout.TRIALS).mkdir(parents=True)
+    for name in (layout.METADATA, layout.PLAN):
+        shutil.copyfile(run / name, copy / name)
+    for planned in whole:
+        (copy / layout.TRIALS / planned.name).symlink_to(run / layout.TRIALS / planned.name)
+    collect(RunFolder.open(copy))
+    summarize(copy, make_console())
+    return copy
+
+
+def _add(run: Path, replaced: tuple[str | Path, ...]) -> int:
+    """Copy `run` without the folders `replaced`; return 1 if a file is too large, otherwise 0."""
     results = Results.load(run)
     records = results.records
     # The settings of `results` are not as the file has them: lists are texts.
     trials = pd.read_parquet(run / "trials.parquet")
     if not _fits(records):
-        try:
-            records, unthinned = _thinned(results)
-        except ConfigError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+        records, unthinned = _thinned(results)
         trials = trials.drop(columns=unthinned.columns, errors="ignore").join(unthinned)
         print(f"thinned {len(results.records):,} records to {len(records):,}")
     target = _RESULTS / run.name
@@ -64,11 +99,11 @@ def main() -> int:
         if path.suffix in _PICTURES:
             shutil.copyfile(path, copy)
         elif path.suffix in _TEXTS and path.name not in _LEFT_OUT:
-            text = _with_portable_paths(path.read_text(encoding="utf-8"), run)
+            text = _with_portable_paths(path.read_text(encoding="utf-8"), replaced)
             copy.write_text(text, encoding="utf-8")
     if "reused" in trials:
         trials["reused"] = trials["reused"].map(
-            lambda source: _with_portable_paths(source, run), na_action="ignore"
+            lambda source: _with_portable_paths(source, replaced), na_action="ignore"
         )
     trials.to_parquet(target / "trials.parquet", index=False)
     records.to_parquet(target / "records.parquet", index=False)
@@ -102,9 +137,11 @@ def _fits(table: pd.DataFrame) -> bool:
     return written.tell() <= _MAX_BYTES
 
 
-def _with_portable_paths(text: str, run: Path) -> str:
-    """Replace the folder of this machine that holds the run."""
-    return text.replace(str(run.parent), _DOCUMENTED)
+def _with_portable_paths(text: str, replaced: tuple[str | Path, ...]) -> str:
+    """Replace the folders of this machine that hold the run."""
+    for folder in replaced:
+        text = text.replace(str(folder), _DOCUMENTED)
+    return text
 
 
 def _relative_source(source: str) -> str:

@@ -11,13 +11,12 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from lenet.config import ConfigError, check_setting, unknown_name
 from study.analysis.points import distinguishing_settings, point_curves
 from study.analysis.results import Results, select
 from study.analysis.wording import label, provenance
-from study.figures import style
+from study.figures import scales, style
 
 
 def draw(
@@ -33,8 +32,8 @@ def draw(
     """Draw accuracy (%) against seconds of training: means over seeds with 95% intervals.
 
     The trials in `where` are drawn. The settings `colour` and `marker` choose how a mark looks.
-    Accuracies up to `above`, in [0, 1], and diverged trials are left out. The time axis is
-    logarithmic if it spans more than a factor of ten.
+    Accuracies up to `above`, in [0, 1], and diverged trials are left out. The axes have the scales
+    of `scales.set_scale`.
 
     Returns: one figure, keyed by an empty file suffix; none if there are no marks.
     Raises: ConfigError if a setting is unknown, or `quantity` is not an accuracy.
@@ -55,11 +54,7 @@ def draw(
     single = {name: results.values_of(name)[0] for name in (colour, marker) if name not in marks}
     marks = marks.assign(**single)
     trials = results.completed[results.completed["status"] != "diverged"]
-    footer = [
-        provenance(results.run, trials) + ".",
-        _note(results, marks, above),
-        *style.omission(results.trials, trials, "diverged, failed or unfinished"),
-    ]
+    ends = [100 * end for name in ("low", "high") for end in marks[name] if np.isfinite(end)]
     with style.styled():
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 4.4)
@@ -67,9 +62,19 @@ def draw(
         colors = style.colors(whole.values_of(colour))
         markers = style.markers(whole.values_of(marker))
         legend = _scatter(axes, marks, (colour, colors), (marker, markers))
-        _scale(axes, marks)
+        heights = (100 * marks["mean"]).tolist()
+        scales.set_scale(axes, "y", quantity, heights, optional=ends)
+        scales.set_scale(axes, "x", "train_seconds", marks["train_seconds"].tolist())
         axes.set_xlabel("training time (s)")
-        axes.set_ylabel(style.axis_label(quantity))
+        axes.set_ylabel(style.axis_label(quantity) + scales.note(axes, "y"))
+        note = _note(results, above, has_intervals=bool(ends))
+        if scales.are_cut(axes, "y", ends):
+            note += " The frame cuts off those that reach far beyond all marks."
+        footer = [
+            provenance(results.run, trials) + ".",
+            note,
+            *style.omission(results.trials, trials, "diverged, failed or unfinished"),
+        ]
         style.finish(figure, title, legend, footer)
     return {"": figure}
 
@@ -115,26 +120,11 @@ def _scatter(
     ]
 
 
-def _scale(axes: Axes, marks: pd.DataFrame) -> None:
-    """Scale the axes by the marks alone: intervals of two or three seeds may be far wider."""
-    heights, seconds = 100 * marks["mean"], marks["train_seconds"]
-    low, high = float(heights.min()), float(heights.max())
-    margin = 0.06 * (high - low) or 1.0
-    axes.set_ylim(low - margin, min(high + margin, 100 + margin / 2))
-    shortest, longest = float(seconds.min()), float(seconds.max())
-    if shortest > 0 and longest / shortest > 10:
-        axes.set_xscale("log")
-        axes.set_xlim(shortest / 1.15, longest * 1.15)
-        style.plain_log_ticks(axes.xaxis, (1, 2, 5) if longest / shortest < 1e3 else (1,))
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8))
-
-
-def _note(results: Results, marks: pd.DataFrame, above: float | None) -> str:
+def _note(results: Results, above: float | None, *, has_intervals: bool) -> str:
     varied = ", ".join(map(label, distinguishing_settings(results))) or "none"
     sentences = [f"Each mark is one config at one record. Settings that vary: {varied}."]
-    if np.isfinite(marks["low"]).any():
-        sentences.append("Marks are means over seeds with 95% intervals, which the frame may clip.")
     if above is not None:
         sentences.append(f"Only accuracies above {100 * above:g}% are shown.")
+    if has_intervals:
+        sentences.append("Marks are means over seeds with 95% intervals.")
     return " ".join(sentences)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -21,25 +20,18 @@ from study.analysis.hardware import Hardware, WorkerSpeedups
 from study.analysis.wording import format_duration, pluralize
 from study.cluster import announce, connection
 from study.cluster.engine import Ending, Plan
-from study.cluster.estimate import (
-    Estimate,
-    FleetShare,
-    estimate,
-    estimate_unknown,
-)
-from study.cluster.fleet_speed import FleetSpeeds, Measurements
+from study.cluster.estimate import Estimate
 from study.cluster.resources import Node, Resources, allocate, this_machine
-from study.cluster.timing import Timing
 from study.cluster.versions import versions
 from study.runs.metadata import DatasetInfo, RunMetadata, definition_of, project_commit
 from study.runs.run_folder import RunFolder
 from study.terminal import print_note
 from study.tuning import announce as tuning_announce
+from study.tuning.fleet_planner import FleetPlanner
 from study.tuning.hardware import HardwareComparison, other_machine
-from study.tuning.packing import Packing, kind_of, pack
 from study.tuning.plan import TuningPlan
-from study.tuning.proposal_packing import FEW_POINTS, pack_proposals, points_at_a_time
-from study.tuning.reuse import Conditions, EarlierTrial, Reuse, sources
+from study.tuning.reuse import Conditions, Reuse
+from study.tuning.reused_trials import ReusedTrials
 from study.waiting import waiting
 
 if TYPE_CHECKING:
@@ -47,7 +39,6 @@ if TYPE_CHECKING:
     from study.tuning.tuner import Outcome
 
 _UNKNOWN_COUNT = 1_000_000  # stands in for the trials that later results will choose
-_SAMPLED_POINTS = 200  # random points of a search space: enough to cover most kinds of trial
 
 
 class TuningEngine:
@@ -62,12 +53,10 @@ class TuningEngine:
         self._console = console
         self._dashboard: str | None = None
         self._resources: Resources
+        self._fleets: FleetPlanner
         self._expected: Estimate
-        self._reuse: Reuse
-        self._matches: dict[str, EarlierTrial] = {}
+        self._reused: ReusedTrials
         self._hardware: Hardware | None = None
-        self._timed: dict[str, Timing] = {}
-        self._measured = Measurements()
 
     @property
     def resume_options(self) -> list[str]:
@@ -106,17 +95,16 @@ class TuningEngine:
         nodes = connection.cluster_nodes() if request.address else [this_machine()]
         trials = len(plan.trials) if count_known else _UNKNOWN_COUNT
         self._resources = self._allocate(nodes, trials)
+        self._fleets = FleetPlanner(plan.datasets, self._resources, plan.options.pack)
         _check(plan)
-        self._find_reused()
+        self._reused = self._find_reused()
         with waiting(console, "Timing training steps"):
             known = {p.name: p for p in (self.folder.plan if plan.resumed else ())}
             begun = [planned for planned in plan.trials if planned.name in known]
             new = [planned for planned in plan.trials if planned.name not in known]
-            packed = self._pack(
-                [planned for planned in new if planned.name not in self._matches],
-                [*known.values()],
-            )
-            lines = [*self._pack_proposals(), *packed.lines]
+            packed = self._fleets.pack(self._reused.left(new), [*known.values()])
+            proposals = self._fleets.pack_proposals(plan.search) if plan.search else []
+            lines = [*proposals, *packed.lines]
             with_fleets = {planned.name: planned for planned in packed.trials}
             new = [with_fleets.get(planned.name, planned) for planned in new]
             plan = self._plan = replace(plan, trials=[*begun, *new])
@@ -166,8 +154,8 @@ class TuningEngine:
             resources=resources,
             is_here=other is None,
             why_not_packed=why_not_packed,
-            speeds=self._fleet_speeds([planned.config for planned in trials]),
-            estimate_trials=self._estimate,
+            speeds=self._fleets.speeds([planned.config for planned in trials]),
+            estimate_trials=self._fleets.estimate,
             speedups=speedups,
         ).hardware()
 
@@ -217,14 +205,16 @@ class TuningEngine:
             batches.append(trials)
         for batch in batches:
             first = batch is batches[0]
-            outcome = self._train_batch(batch, self._expected if first else self._estimate(trials))
+            outcome = self._train_batch(
+                batch, self._expected if first else self._fleets.estimate(trials)
+            )
             failed |= outcome.failed
             if outcome.interrupted:
                 return Ending.INTERRUPTED
         if plan.follow_up is not None:
             with waiting(self._console, "Choosing the follow-up trials by the results"):
                 follow_up = self._follow_up_trials(failed)
-                expected = self._estimate(follow_up)
+                expected = self._fleets.estimate(follow_up)
             if not follow_up:
                 return Ending.SOME_FAILED if failed else Ending.COMPLETE
             self._console.print(
@@ -248,82 +238,13 @@ class TuningEngine:
         # Pack only now that reused trials are complete, so that no fleet trains them again.
         names = {planned.name for planned in new}
         to_pack = [planned for planned in self.folder.unfinished() if planned.name in names]
-        self.folder.replace_in_plan(self._pack(to_pack, self.folder.plan).trials)
+        self.folder.replace_in_plan(self._fleets.pack(to_pack, self.folder.plan).trials)
         return [
             planned
             for planned in self.folder.unfinished()
             if planned.name not in failed
             and (plan.search is None or trial_number(planned.name) is None)
         ]
-
-    def _pack(self, trials: list[PlannedTrial], known: Sequence[PlannedTrial] = ()) -> Packing:
-        """Pack new trials into fleets as `--pack` says. The `known` trials keep their fleets."""
-        mode = self._plan.options.pack
-        if mode == "off" or not trials:
-            return Packing(trials, [])
-        speeds = self._fleet_speeds([planned.config for planned in trials])
-        find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
-        with speeds.measuring():
-            return pack(
-                trials,
-                find_limit,
-                speeds.speedup,
-                side_by_side=self._resources.side_by_side,
-                must_pay=mode == "auto",
-                known=known,
-            )
-
-    def _pack_proposals(self) -> Sequence[str]:
-        """Choose how the search packs its proposals; return lines that say what was chosen."""
-        search, mode = self._plan.search, self._plan.options.pack
-        if search is None or not search.left or mode == "off":
-            return []
-        points = points_at_a_time(search.left, self._resources.side_by_side, learns=search.learns)
-        if mode != "auto":
-            points = int(mode)
-        if points * search.seeds == 1:
-            return [FEW_POINTS if search.learns else "each trial alone: one for each processor"]
-        samples = search.samples(_SAMPLED_POINTS)
-        speeds = self._fleet_speeds(samples)
-        find_limit = speeds.fastest if mode == "auto" else partial(speeds.at_most, int(mode))
-        with speeds.measuring():
-            search.packing = pack_proposals(
-                samples, find_limit, speeds.speedup, points=points, seeds=search.seeds
-            )
-        return search.packing.lines
-
-    def _fleet_speeds(self, configs: Sequence[TrainConfig]) -> FleetSpeeds:
-        return FleetSpeeds(
-            self._plan.datasets,
-            side_by_side=self._resources.side_by_side,
-            threads=self._resources.threads,
-            use_gpu=self._resources.gpus_per_trial > 0,
-            kinds=len({kind_of(config) for config in configs}),
-            measured=self._measured,
-        )
-
-    def _fleet_shares(self, trials: Sequence[PlannedTrial]) -> dict[str, FleetShare]:
-        """Return the fleet share of each packed trial, by the id of its config.
-
-        Only the largest fleet of each kind is timed; its speedup stands for the others.
-        """
-        fleets: dict[str, list[TrainConfig]] = {}
-        for planned in trials:
-            if planned.fleet:
-                fleets.setdefault(planned.fleet, []).append(planned.config)
-        if not fleets:
-            return {}
-        largest: dict[Hashable, list[TrainConfig]] = {}
-        for configs in sorted(fleets.values(), key=len):
-            largest[kind_of(configs[0])] = configs
-        speeds = self._fleet_speeds([planned.config for planned in trials])
-        with speeds.measuring():
-            speedups = {kind: _speedup(speeds, configs) for kind, configs in largest.items()}
-        return {
-            config.id: FleetShare(fleet, len(configs), speedups[kind_of(config)])
-            for fleet, configs in fleets.items()
-            for config in configs
-        }
 
     def _train_batch(self, batch: Sequence[PlannedTrial] | Search, expected: Estimate) -> Outcome:
         """Train the search or the trials, then regroup and train the rest of broken fleets."""
@@ -340,7 +261,7 @@ class TuningEngine:
                 batch.pending, batch.may_propose = trials, False
             else:
                 batch = trials
-            again = self._train_once(batch, self._estimate(trials))
+            again = self._train_once(batch, self._fleets.estimate(trials))
             outcome = replace(again, failed=outcome.failed | again.failed)
         return outcome
 
@@ -389,41 +310,18 @@ class TuningEngine:
             objectives=objectives,
             scheduler=scheduler,
             keep_models=plan.options.keep_models,
-            reuse=self._reuse,
+            reuse=self._reused.reuse,
             progress=progress,
         )
 
     def _estimate_plan(self) -> Estimate:
         plan = self._plan
         if plan.search is None or not plan.search.left:
-            return self._estimate(self._to_train)
-        sampled = estimate(
-            plan.configs,
-            plan.datasets,
-            side_by_side=self._resources.side_by_side,
-            threads=self._resources.threads,
-            use_gpu=self._resources.gpus_per_trial > 0,
-            fleets={config.id: plan.search.packing.share(config) for config in plan.configs},
-        )
+            return self._fleets.estimate(self._to_train)
         follow_up = 0 if plan.follow_up is None else plan.follow_up.at_most or 0
-        return estimate_unknown(
-            sampled,
-            plan.search.left * plan.search.seeds + follow_up,
-            self._resources.side_by_side,
-        )
+        return self._fleets.estimate_search(plan.search, plan.configs, follow_up)
 
-    def _estimate(self, trials: Sequence[PlannedTrial]) -> Estimate:
-        return estimate(
-            [planned.config for planned in trials],
-            self._plan.datasets,
-            side_by_side=self._resources.side_by_side,
-            threads=self._resources.threads,
-            use_gpu=self._resources.gpus_per_trial > 0,
-            fleets=self._fleet_shares(trials),
-            memory=self._timed,
-        )
-
-    def _find_reused(self) -> None:
+    def _find_reused(self) -> ReusedTrials:
         """Look up which trials of the plan earlier runs have trained. Writes nothing."""
         plan, resources = self._plan, self._resources
         conditions = Conditions.of(
@@ -434,42 +332,23 @@ class TuningEngine:
         )
         quiet = contextlib.nullcontext()
         with waiting(self._console, "Reading earlier runs") if plan.options.reuse else quiet:
-            self._reuse = Reuse.load(plan.options.reuse, conditions)
-            found = {planned.name: self._find(planned) for planned in plan.trials}
-        self._matches = {name: match for name, match in found.items() if match is not None}
-
-    def _find(self, planned: PlannedTrial) -> EarlierTrial | None:
-        """Return the earlier trial to reuse; None for a trial that its fleet trains anyway."""
-        return None if planned.fleet else self._reuse.find(planned.config)
+            return ReusedTrials(Reuse.load(plan.options.reuse, conditions), plan.trials)
 
     @property
     def _to_train(self) -> list[PlannedTrial]:
         """The planned trials that no earlier run has trained."""
-        return [planned for planned in self._plan.trials if planned.name not in self._matches]
+        return self._reused.left(self._plan.trials)
 
     def _announce_reused(self) -> None:
-        """Print how many trials are reused, from which runs, and why other equal ones are not."""
-        plan, say = self._plan, self._console.print
-        if not plan.options.reuse:
-            return
-        if plan.search is not None and plan.search.left:
-            trials = sum(map(len, self._reuse.trials.values()))
-            earlier = pluralize(trials, "earlier trial")
-            say(f"  reuse        {earlier}, where the search proposes the same")
-        else:
-            runs = sources(match.run for match in self._matches.values())
-            of = f"{len(self._matches)} of {len(plan.trials)} trials"
-            say(f"  reused       {of}{', from ' if runs else ''}{runs}")
-        misses = self._reuse.near_misses(planned.config for planned in plan.trials)
-        for line in (*misses, *self._reuse.problems):
-            say(f"               not reused: {line}")
+        plan = self._plan
+        if plan.options.reuse:
+            for_search = plan.search is not None and plan.search.left
+            tell = self._reused.announce_to_search if for_search else self._reused.announce
+            tell(plan.trials, self._console)
 
     def _adopt(self, trials: Sequence[PlannedTrial]) -> None:
-        """Copy the trials that an earlier run has trained into the folder."""
-        for planned in trials:
-            if match := self._find(planned):
-                keep_model = self._plan.options.keep_models != "none"
-                match.adopt_into(self.folder.trial(planned.name), keep_model=keep_model)
+        keep_model = self._plan.options.keep_models != "none"
+        self._reused.adopt(trials, self.folder, keep_model=keep_model)
 
     def _metadata(self) -> RunMetadata:
         plan, request, resources = self._plan, self._plan.request, self._resources
@@ -500,17 +379,6 @@ class TuningEngine:
             command=plan.command,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-
-
-def _speedup(speeds: FleetSpeeds, members: Sequence[TrainConfig]) -> float:
-    """Return a fleet's speedup over its members alone; 1 if they do not fit into the memory.
-
-    The driver will divide such a fleet until its members fit, if need be into single trials.
-    """
-    try:
-        return speeds.speedup(members)
-    except MemoryError:
-        return 1.0
 
 
 def _check(plan: TuningPlan) -> None:

@@ -15,8 +15,8 @@ from search_spaces.search_names import trial_number
 from study.cluster.fleet_speed import Limit
 from study.runs.run_folder import RunFolder
 from study.tuning import databases
-from study.tuning.execution import TuningEngine
 from study.tuning.fleet_callback import UnpackFleets
+from study.tuning.fleet_planner import FleetPlanner
 from study.tuning.packing import kind_of
 from study.tuning.proposal_packing import ProposalPacking, pack_proposals, points_at_a_time
 from study.tuning.reuse import Conditions, EarlierTrial, Reuse
@@ -346,11 +346,9 @@ def test_fleets_that_do_not_fit_into_the_memory_are_one_line():
     [(True, "too few for a sampler to learn from fleets"), (False, "one for each processor")],
 )
 def test_a_search_of_few_points_says_why_each_is_alone(learns, reason):
-    plan = SimpleNamespace(
-        search=SimpleNamespace(left=2, seeds=1, learns=learns), options=SimpleNamespace(pack="auto")
-    )
-    engine = SimpleNamespace(_plan=plan, _resources=SimpleNamespace(side_by_side=2))
-    assert TuningEngine._pack_proposals(engine) == [f"each trial alone: {reason}"]
+    planner = FleetPlanner({}, SimpleNamespace(side_by_side=2), "auto")
+    search = SimpleNamespace(left=2, seeds=1, learns=learns)
+    assert planner.pack_proposals(search) == [f"each trial alone: {reason}"]
 
 
 def test_each_kind_has_its_own_limit_and_a_line():

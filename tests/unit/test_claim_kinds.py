@@ -1,0 +1,260 @@
+"""Each kind of claim, on made-up results for each verdict."""
+
+import pandas as pd
+import pytest
+
+import search_spaces
+from lenet.config import ConfigError
+from study.analysis.results import Results
+from study.claims import judge
+from study.claims.evidence import PublishedPoint
+from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
+from tests.unit.made_up_evidence import ORDERED, evidence, seeds, two_rates, verdict
+
+
+def test_an_accuracy_within_bounds():
+    of = evidence(
+        *seeds([[0.10], [0.11], [0.12]], lr=0.1),
+        *seeds([[0.94], [0.95], [0.97]], lr=0.01),
+        *seeds([[0.2], [0.5], [0.8]], lr=0.001),
+    )
+    options = {"quantity": "validation_accuracy", "below": 0.5}
+    assert verdict("within", of, where={"lr": 0.1}, **options).verdict == REPRODUCED
+    assert verdict("within", of, where={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
+    assert verdict("within", of, where={"lr": 0.001}, **options).verdict == UNDECIDED
+    assert verdict("within", of, where={"lr": 7.0}, **options).verdict == NOT_TESTED
+    # One point outside refutes the claim about all points.
+    assert verdict("within", of, where={}, per=("lr",), **options).verdict == NOT_REPRODUCED
+    assert "11.00 %" in verdict("within", of, where={"lr": 0.1}, **options).evidence
+
+
+def test_one_seed_decides_nothing_unless_the_study_is_deterministic():
+    options = {"where": {}, "quantity": "validation_accuracy", "below": 0.5}
+    one = seeds([[0.1]])
+    assert verdict("within", evidence(*one), **options).verdict == UNDECIDED
+    assert verdict("within", evidence(*one, stochastic=False), **options).verdict == REPRODUCED
+
+
+def test_at_best_takes_the_best_of_each_seed():
+    of = evidence(*seeds([[0.5], [0.5]], lr=0.1), *seeds([[0.9], [0.91]], lr=0.01))
+    options = {"where": {}, "quantity": "validation_accuracy", "above": 0.8, "per": ("optimizer",)}
+    assert verdict("within", of, at_best=True, **options).verdict == REPRODUCED
+
+
+def compared(fast, slow, **options):
+    of = evidence(*seeds([[a] for a in fast], lr=0.1), *seeds([[a] for a in slow], lr=0.01))
+    sides = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": "validation_accuracy"}
+    return verdict("compared", of, **sides, **options).verdict
+
+
+def test_one_group_ahead_of_another():
+    assert compared([0.90, 0.92, 0.94], [0.80, 0.81, 0.85]) == REPRODUCED
+    assert compared([0.80, 0.81, 0.85], [0.90, 0.92, 0.94]) == NOT_REPRODUCED
+    assert compared([0.80, 0.95, 0.85], [0.90, 0.82, 0.84]) == UNDECIDED
+    # Differences are paired by seed, so one that all seeds share is certain.
+    assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89]) == REPRODUCED
+    assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89], by=0.05) == NOT_REPRODUCED
+    assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89], less_than=0.005) == NOT_REPRODUCED
+
+
+def test_two_equivalent_groups():
+    assert compared([0.90, 0.91], [0.901, 0.911], alike=0.01) == REPRODUCED
+    assert compared([0.90, 0.91], [0.80, 0.81], alike=0.01) == NOT_REPRODUCED
+    assert compared([0.90, 0.91], [0.91, 0.90], alike=0.01) == UNDECIDED
+
+
+def test_values_in_order():
+    of = evidence(
+        *seeds([[0.9], [0.91]], lr=0.1),
+        *seeds([[0.8], [0.81]], lr=0.01),
+        *seeds([[0.5], [0.52]], lr=0.001),
+    )
+    options = {"where": {}, "setting": "lr", "quantity": "validation_accuracy"}
+    assert verdict("ordered", of, best_first=(0.1, 0.01, 0.001), **options).verdict == REPRODUCED
+    found = verdict("ordered", of, best_first=(0.1, 0.001, 0.01), **options)
+    assert found.verdict == NOT_REPRODUCED
+    assert "0.001 over 0.01" in found.evidence
+
+
+def test_the_best_value_over_all_else():
+    of = evidence(
+        *seeds([[0.9], [0.91]], optimizer="adam", lr=0.01),
+        *seeds([[0.1], [0.1]], optimizer="adam", lr=0.1),
+        *seeds([[0.8], [0.81]], optimizer="sgd", lr=0.1),
+        *seeds([[0.7], [0.71]], optimizer="ftrl", lr=0.1),
+    )
+    options = {"where": {}, "quantity": "validation_accuracy"}
+    assert verdict("best_value", of, best={"optimizer": "adam"}, **options).verdict == REPRODUCED
+    found = verdict("best_value", of, best={"optimizer": "sgd"}, **options)
+    assert found.verdict == NOT_REPRODUCED
+    assert "against it: over optimizer adam" in found.evidence
+    either = {"optimizer": frozenset({"adam", "sgd"})}
+    assert verdict("best_value", of, best=either, **options).verdict == REPRODUCED
+    second = {"best": {"optimizer": "sgd"}, "besides": ({"optimizer": "adam"},), **options}
+    assert verdict("best_value", of, **second).verdict == REPRODUCED
+    third = second | {"best": {"optimizer": "ftrl"}}
+    assert verdict("best_value", of, **third).verdict == NOT_REPRODUCED
+
+
+def test_one_pass_ends_before_the_steps_of_its_study():
+    """At batches of 150 a pass has 367 steps; the claim's moment is step 5,000."""
+    study = search_spaces.find("upc-batches-4.1")
+    records = {150: 367, 100: 550, 50: 1_100, 25: 2_200}
+    trials, curves = [], []
+    for planned in study.plan("paper", seeds=2):
+        config = planned.config
+        last = records.get(config.batch_size, 5_000) if config.epochs else 5_000
+        accuracy = 0.97 - 0.001 * abs(config.batch_size - 9) + 0.0001 * config.seed
+        row = {"trial": planned.name, "status": "finished", "step": last, "epoch": 1.0}
+        trials.append(config.to_dict() | row)
+        curve = {"trial": planned.name, "step": last, "epoch": 1.0}
+        curves.append(curve | {"validation_accuracy": accuracy, "test_accuracy": accuracy})
+    results = Results({"study": "made up"}, pd.DataFrame(trials), pd.DataFrame(curves))
+    verdicts = {claim.name: found for claim, found in judge.judge_all(study, results)}
+    found = verdicts["small-batches-best-unshuffled"]
+    assert found.verdict == REPRODUCED
+    assert found.evidence.count("over batch size") == 6
+
+
+def test_a_shorter_published_trial_counts_with_its_end():
+    """The short trials at 0.1 end after epoch 1, the moment of the claim is epoch 3."""
+    short, long = [[0.9], [0.92]], [[0.1, 0.3, 0.5], [0.1, 0.3, 0.52]]
+    published = [PublishedPoint({"lr": 0.1}, {"epoch": 1}), PublishedPoint({"lr": 0.01})]
+    options = {"where": {}, "best": {"lr": 0.1}, "quantity": "validation_accuracy"}
+    options |= {"at": {"epoch": 3}}
+    trials = *seeds(short, lr=0.1), *seeds(long, lr=0.01)
+    of = evidence(*trials, published=published)
+    assert verdict("best_value", of, **options).verdict == REPRODUCED
+    # A trial of another budget did not reach that end, or went on from it.
+    later = [PublishedPoint({"lr": 0.1}, {"epoch": 2}), published[1]]
+    assert (
+        verdict("best_value", evidence(*trials, published=later), **options).verdict == NOT_TESTED
+    )
+    assert verdict("best_value", evidence(*trials), **options).verdict == NOT_TESTED
+
+
+def test_the_most_improved_since_a_moment():
+    def falling(*losses):
+        return [{"test_loss": loss} for loss in losses]
+
+    steep, flat = [falling(2, 1, 0.5), falling(2.1, 1, 0.5)], [falling(0.6, 0.5, 0.4)] * 2
+    diverging = seeds([falling(1.0)] * 2, lr=1.0, status="diverged")
+    of = evidence(*seeds(steep, lr=0.1), *seeds(flat, lr=0.01), *diverging)
+    options = {"where": {}, "quantity": "test_loss", "at": {"epoch": 3}, "since": {"epoch": 1}}
+    assert verdict("best_value", of, best={"lr": 0.1}, **options).verdict == REPRODUCED
+    assert verdict("best_value", of, best={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
+    assert verdict("best_value", of, best={"lr": 1.0}, **options).verdict == NOT_REPRODUCED
+    # By its last value, the other one is the best.
+    del options["since"]
+    assert verdict("best_value", of, best={"lr": 0.01}, **options).verdict == REPRODUCED
+
+
+def test_one_group_depends_less_on_a_setting():
+    of = evidence(
+        *seeds([[0.90], [0.91]], optimizer="adam", lr=0.1),
+        *seeds([[0.91], [0.90]], optimizer="adam", lr=0.01),
+        *seeds([[0.90], [0.91]], optimizer="sgd", lr=0.1),
+        *seeds([[0.20], [0.21]], optimizer="sgd", lr=0.01),
+    )
+    sides = {"over": "lr", "quantity": "validation_accuracy"}
+    adam, sgd = {"optimizer": "adam"}, {"optimizer": "sgd"}
+    assert verdict("steadier", of, steadier=adam, other=sgd, **sides).verdict == REPRODUCED
+    assert verdict("steadier", of, steadier=sgd, other=adam, **sides).verdict == NOT_REPRODUCED
+
+
+def test_settled_by_an_early_moment():
+    quick, late = [[0.5, 0.97, 0.98], [0.5, 0.98, 0.98]], [[0.1, 0.3, 0.9], [0.1, 0.301, 0.9]]
+    of = evidence(*seeds(quick, lr=0.1), *seeds(late, lr=0.01))
+    options = {"quantity": "validation_accuracy", "by": {"epoch": 2}, "within": 0.1, "beyond": 0.5}
+    assert verdict("settled_by", of, where={"lr": 0.1}, **options).verdict == REPRODUCED
+    assert verdict("settled_by", of, where={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
+
+
+def ramp(*losses):
+    return [
+        {"lr": 10.0**-i, "test_loss": loss, "diverged": False}
+        for i, loss in zip((4, 3, 2, 1, 0), losses, strict=True)
+    ]
+
+
+def test_a_range_test():
+    # The minimum is at 0.1, so the rule suggests 0.01.
+    of = evidence(*seeds([ramp(4, 3, 2, 1, 9), ramp(4, 3, 2, 1, 8)]))
+    assert verdict("range_test", of, where={}, lr=0.01).verdict == REPRODUCED
+    assert verdict("range_test", of, where={}, lr=0.1).verdict == NOT_REPRODUCED
+    assert verdict("range_test", of, where={}, lr=None).verdict == NOT_REPRODUCED
+    never = evidence(*seeds([ramp(1, 2, 3, 4, 9), ramp(1, 2, 3, 4, 8)]))
+    assert verdict("range_test", never, where={}, lr=None).verdict == REPRODUCED
+    assert verdict("range_test", never, where={}, lr=0.01).verdict == NOT_REPRODUCED
+    once = evidence(*seeds([ramp(1, 2, 3, 4, 9)]))
+    assert verdict("range_test", once, where={}, lr=0.01).verdict == UNDECIDED
+    mixed = evidence(*seeds([ramp(1, 2, 3, 4, 9), ramp(4, 3, 2, 1, 8)]))
+    undecided = verdict("range_test", mixed, where={}, lr=0.01)
+    assert undecided.verdict == UNDECIDED
+    assert undecided.certainty.endswith("no number of seeds up to 1,000 is known to decide it")
+    assert verdict("range_test", mixed, where={"lr": 9.0}, lr=0.01).verdict == NOT_TESTED
+
+
+def test_rises_are_summed():
+    smooth, rough = [[0.5, 0.4, 0.3]] * 2, [[0.5, 0.9, 0.3]] * 2
+    curves = [
+        seeds([[{"test_loss": x} for x in c] for c in curve], lr=lr)
+        for curve, lr in ((smooth, 0.1), (rough, 0.01))
+    ]
+    of = evidence(*curves[0], *curves[1])
+    options = {"where": {}, "setting": "lr", "quantity": "rises_test_loss"}
+    found = verdict("ordered", of, best_first=(0.1, 0.01), **options)
+    assert found.verdict == REPRODUCED
+    assert "0.4" in found.evidence
+
+
+def test_the_test_accuracy_at_the_best_validation():
+    curve = [
+        {"validation_accuracy": 0.9, "test_accuracy": 0.8},
+        {"validation_accuracy": 0.7, "test_accuracy": 0.95},
+    ]
+    of = evidence(*seeds([curve, curve]))
+    options = {"where": {}, "quantity": "test_accuracy_at_best"}
+    assert verdict("within", of, above=0.79, below=0.81, **options).verdict == REPRODUCED
+
+
+def test_an_invalid_claim_is_refused():
+    of = evidence(*seeds([[0.1]]))
+    with pytest.raises(ConfigError, match="did you mean 'within'"):
+        verdict("withing", of)
+    with pytest.raises(ConfigError, match="claim odd, of kind within"):
+        verdict("within", of, beneath=1)
+    with pytest.raises(ConfigError, match="no record has speed"):
+        verdict("within", of, where={}, quantity="speed")
+
+
+def test_other_kinds_are_undecided_where_seeds_disagree():
+    of = two_rates([[0.9], [0.5]], [[0.6], [0.7]])
+    assert verdict("ordered", of, **ORDERED).verdict == UNDECIDED
+    best = {"where": {}, "best": {"lr": 0.1}, "quantity": "validation_accuracy"}
+    assert verdict("best_value", of, **best).verdict == UNDECIDED
+    assert verdict("best_value", of, **(best | {"where": {"lr": 5.0}})).verdict == NOT_TESTED
+    both = [
+        trial | {"optimizer": optimizer, "batch_size": 32}
+        for optimizer, curves in (
+            ("adam", [[[0.9], [0.5]], [[0.6], [0.7]]]),
+            ("sgd", [[[0.8], [0.9]], [[0.5], [0.9]]]),
+        )
+        for lr, curve in zip((0.1, 0.01), curves, strict=True)
+        for trial in seeds(curve, lr=lr)
+    ]
+    sides = {"over": "lr", "quantity": "validation_accuracy"}
+    sides |= {"steadier": {"optimizer": "adam"}, "other": {"optimizer": "sgd"}}
+    assert verdict("steadier", evidence(*both), **sides).verdict == UNDECIDED
+
+
+def test_a_moment_in_seconds_is_the_last_record_by_then():
+    curve = [
+        {"test_accuracy": accuracy, "train_seconds": seconds}
+        for accuracy, seconds in ((0.5, 1.9), (0.9, 4.2), (None, 4.5), (0.8, 9.0))
+    ]
+    of = evidence(*seeds([curve, curve]))
+    options = {"where": {}, "quantity": "test_accuracy", "above": 0.85}
+    assert verdict("within", of, **options, at={"train_seconds": 5}).verdict == REPRODUCED
+    assert verdict("within", of, **options, at={"train_seconds": 60}).verdict == NOT_REPRODUCED
+    assert verdict("within", of, **options, at={"train_seconds": 1}).verdict == NOT_TESTED
