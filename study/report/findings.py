@@ -133,5 +133,5 @@ class Findings:
 
     @cached_property
     def winners(self) -> list[Winner]:
-        """Where the model of the best trial is, and the command that trains it again."""
-        return winners(self.results, self.directory) if len(self.best) else []
+        """The best settings: where their models are, and the commands that train them again."""
+        return winners(self.results, self.board, self.directory) if len(self.best) else []

@@ -1,4 +1,4 @@
-"""The best trial of a run: where its trained model is, and the command that trains it again."""
+"""The best setting of a run: where its model is, and the command that trains it again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from lenet.config import ConfigError, TrainConfig, settings_in
 from search_spaces import kept
 from search_spaces.objective import maximized, tie_order
 from search_spaces.search_names import confirmed_number
+from study.analysis.leaderboard import settings_of
 from study.analysis.range_test import RAMP
-from study.analysis.results import Results
+from study.analysis.results import Results, select
 from study.analysis.search import confirmed_points, is_search
 from study.runs import layout
 
@@ -28,14 +29,14 @@ _THREE_LINES = 210
 
 @dataclass(frozen=True)
 class Winner:
-    """The best trial of a run, or the best setting of a search."""
+    """The best setting of a run, or its best trial if that has another setting."""
 
     what: str
-    """`the best trial`, `the best trial on mnist` or `the best setting`"""
+    """`the best setting`, `the best setting on mnist` or `the best trial`"""
     model: Path | None
     """its trained model, relative to the run's folder; None if there is none"""
     command: str | None
-    """the command that trains it again; None if no grid contains it"""
+    """the command that trains it again, with all its seeds; None if no grid contains it"""
 
     @property
     def lines(self) -> list[str]:
@@ -48,31 +49,47 @@ class Winner:
         return lines
 
 
-def winners(results: Results, directory: Path) -> list[Winner]:
-    """Return the best trial on each data set, or the best setting that a search has confirmed.
+def winners(results: Results, board: pd.DataFrame, directory: Path) -> list[Winner]:
+    """Return the best setting on each data set, or the best one that a search has confirmed.
 
-    The model of a setting is that of its best seed. A run in a bucket has its models there.
+    Its model is that of its best seed. A grid of several seeds keeps the model of the best trial,
+    and if that is a lucky seed of another setting, it follows without a command. A run in a bucket
+    has its models there.
 
+    `board`: the leaderboard of the run.
     Returns: empty if no trial has finished.
     """
     ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
     finished = results.trials[(results.trials["status"] == "finished") & ~ramps]
     finished = finished.dropna(subset=results.objective)
     if is_search(results) and (points := confirmed_points(results)):
-        trials = results.completed
-        of_best = trials[trials["trial"].map(confirmed_number) == points[0].number]
-        best = _best_trial(finished[finished["trial"].isin(of_best["trial"])], results.objective)
-        # Up to the last fresh seed, so that the trial of this model is among them.
-        again = {name: best[name] for name in settings_in(best)}
-        command = retrain_command(results, again | {"seed": int(of_best["seed"].max())})
-        return [Winner("the best setting", _model(best, directory), command)]
+        confirmed = finished["trial"].map(confirmed_number) == points[0].number
+        return [_best_setting(results, finished[confirmed], "", directory)]
     found = []
+    settings = settings_of(board, results.objective)
     for dataset, trials in finished.groupby("dataset"):
-        best = _best_trial(trials, results.objective)
-        command = retrain_command(results, {name: best[name] for name in settings_in(best)})
         on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
-        found.append(Winner(f"the best trial{on_dataset}", _model(best, directory), command))
+        ranked = board.loc[board["dataset"] == dataset, settings].to_dict("records")
+        # A scheduler may have stopped all trials of a setting.
+        by_setting = (select(trials, {str(n): row[n] for n in row}) for row in ranked)
+        of_best = next((of_one for of_one in by_setting if len(of_one)), None)
+        if of_best is not None:
+            found.append(_best_setting(results, of_best, on_dataset, directory))
+        model = _model(_best_trial(trials, results.objective), directory)
+        if model and model not in (winner.model for winner in found):
+            found.append(Winner(f"the best trial{on_dataset}", model, None))
     return found
+
+
+def _best_setting(
+    results: Results, trials: pd.DataFrame, on_dataset: str, directory: Path
+) -> Winner:
+    """Return the setting that these trials have in common, with the model of the best of them."""
+    best = _best_trial(trials, results.objective)
+    # Up to the last seed, so that the trial of this model is among them.
+    again = {name: best[name] for name in settings_in(best)} | {"seed": int(trials["seed"].max())}
+    model = _model(best, directory)
+    return Winner(f"the best setting{on_dataset}", model, retrain_command(results, again))
 
 
 def _best_trial(trials: pd.DataFrame, objective: str) -> dict[str, Any]:

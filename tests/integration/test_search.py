@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from search_spaces.search_names import confirmed_number, trial_number
 from study import search
+from study.analysis.leaderboard import leaderboard
 from study.analysis.results import Results
 from study.analysis.search import quiet_optuna
 from study.report import __main__ as report
@@ -98,7 +99,8 @@ def test_the_best_setting_leaves_its_model(searched):
     confirmation = trials[trials.index.map(trial_number).isna()]
     points = confirmation.index.map(confirmed_number)
     best = confirmation["validation_accuracy"].groupby(points).mean().idxmax()
-    (winner,) = winners(Results.load(folder), folder)
+    results = Results.load(folder)
+    (winner,) = winners(results, leaderboard(results), folder)
     assert winner.what == "the best setting"
     assert confirmed_number(winner.model.parent.name) == best
     assert (folder / winner.model).is_file()

@@ -11,7 +11,8 @@ from lenet.evaluation import evaluate
 from lenet.losses import CROSS_ENTROPY
 from lenet.training import Run, train
 from study import commandline, grid
-from study.analysis.leaderboard import leaderboard
+from study.analysis.leaderboard import leaderboard, settings_of
+from study.analysis.results import select
 from study.report.winner import Winner, retrain_command, winners
 from study.request import Request
 from tests.unit.made_up_run import made_up_run
@@ -55,30 +56,51 @@ def planned_by(command):
     return [planned.config for planned in request.plan()]
 
 
+def found_in(results, folder=Path("no-models")):
+    return winners(results, leaderboard(results), folder)
+
+
+def keep_model(folder, trial):
+    path = folder / "trials" / trial / "model.pt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return path.relative_to(folder)
+
+
 @pytest.mark.parametrize(
     "choices", [{}, {"dropout": [0.25, 0.5]}, {"dataset": ["digits"], "optimizer": ["rmsprop"]}]
 )
-def test_the_best_trial_has_a_command_that_trains_it_again(tmp_path, choices):
+def test_the_best_setting_has_a_model_and_a_command_for_all_its_seeds(tmp_path, choices):
     results = made_up_run(seeds=2, choices=choices)
-    best_first = results.trials.sort_values(
-        ["validation_accuracy", "trial"], ascending=[False, True]
-    )
-    winner = best_first.iloc[0]
-    folder = tmp_path / "trials" / str(winner["trial"])
-    folder.mkdir(parents=True)
-    (folder / "model.pt").touch()
-    (found,) = winners(results, tmp_path)
-    assert found.what == "the best trial"
-    assert found.model == Path("trials", winner["trial"], "model.pt")
-    settings = {name: winner[name] for name in TrainConfig().to_dict() if name in winner}
+    board = leaderboard(results)
+    trials = select(results.trials, board.iloc[0][settings_of(board, results.objective)].to_dict())
+    best = trials.sort_values("validation_accuracy").iloc[-1]
+    model = keep_model(tmp_path, best["trial"])
+    (found,) = winners(results, board, tmp_path)
+    assert (found.what, found.model) == ("the best setting", model)
+    settings = {name: best[name] for name in TrainConfig().to_dict() if name in best}
     unset = {name: None if value != value else value for name, value in settings.items()}
-    assert planned_by(found.command)[-1] == TrainConfig.from_dict(unset)
+    wanted = TrainConfig.from_dict(unset)
+    assert planned_by(found.command) == [wanted.replace(seed=0), wanted.replace(seed=1)]
+
+
+def test_a_lucky_seed_of_another_setting_is_the_best_trial_but_not_the_best_setting(tmp_path):
+    results = made_up_run(seeds=3)
+    best, trials = leaderboard(results).iloc[0], results.trials
+    lucky = trials.sort_values("validation_accuracy").iloc[0]["trial"]
+    accuracies = trials["validation_accuracy"].where(trials["trial"] != lucky, 1.0)
+    results = replace(results, trials=trials.assign(validation_accuracy=accuracies))
+    model = keep_model(tmp_path, lucky)
+    setting, trial = found_in(results, tmp_path)
+    assert (setting.what, setting.model) == ("the best setting", None)
+    assert {config.lr for config in planned_by(setting.command)} == {best["lr"]}
+    assert trial == Winner("the best trial", model, None)
 
 
 def test_the_setting_that_a_search_confirmed_has_a_command_up_to_its_last_fresh_seed():
     """Trial 1 is the search's best, but trial 4 is better with fresh seeds."""
     results = made_up_search(ENDS, CONFIRMATIONS)
-    (winner,) = winners(results, Path("no-models"))
+    (winner,) = found_in(results)
     assert (winner.what, winner.model) == ("the best setting", None)
     wanted = SPACE_OF_SEARCH.config(point(4)).replace(test_at_end=True)
     trained = planned_by(winner.command)
@@ -88,15 +110,17 @@ def test_the_setting_that_a_search_confirmed_has_a_command_up_to_its_last_fresh_
 
 def test_a_long_command_is_on_the_page_only():
     model = Path("trials", "a", "model.pt")
-    assert Winner("the best trial", model, "python -m study.grid").lines == [
-        "Trained model of the best trial: trials/a/model.pt",
-        "To train the best trial again, type",
+    assert Winner("the best setting", model, "python -m study.grid").lines == [
+        "Trained model of the best setting: trials/a/model.pt",
+        "To train the best setting again, type",
         "  python -m study.grid",
     ]
     assert Winner("the best setting", None, "python -m study.grid" + 200 * "x").lines == [
         "The page has the command that trains the best setting again"
     ]
-    assert Winner("the best trial", None, None).lines == []
+    assert Winner("the best trial", model, None).lines == [
+        "Trained model of the best trial: trials/a/model.pt"
+    ]
 
 
 def test_the_best_of_equal_trials_has_the_best_setting():
@@ -104,7 +128,7 @@ def test_the_best_of_equal_trials_has_the_best_setting():
     tied = results.trials.assign(validation_accuracy=1.0)
     results = replace(results, trials=tied.sample(frac=1, random_state=0))
     best = leaderboard(results).iloc[0]
-    (winner,) = winners(results, Path("no-models"))
+    (winner,) = found_in(results)
     config = planned_by(winner.command)[-1]
     assert (config.optimizer, config.lr, config.batch_size) == (
         best["optimizer"],
