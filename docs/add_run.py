@@ -1,6 +1,6 @@
 """Copy a run into docs/results, to be committed: its tables, records and figures.
 
-Of a run that was interrupted, the seeds are copied whose trials are all complete, so that every
+Of a run that was interrupted, only the seeds whose trials have all ended are copied, so that every
 point has the same ones. Records that exceed the largest file allowed are thinned (see
 `study.analysis.thinning`).
 
@@ -20,21 +20,24 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
 
 import search_spaces
 from lenet.config import ConfigError
 from study.analysis.results import Results
 from study.analysis.thinning import thin
+from study.analysis.wording import pluralize
 from study.claims.judge import judge_all
 from study.report.summary import summarize
 from study.runs import layout
 from study.runs.collect import collect
 from study.runs.run_folder import RunFolder
-from study.terminal import make_console
+from study.runs.trial_folder import COMPLETE
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 _DOCUMENTED = "results/reproduction"
@@ -53,35 +56,52 @@ def main() -> int:
     run = parser.parse_args().run.resolve()
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            return _add(_of_whole_seeds(run, Path(temporary)), replaced=(temporary, run.parent))
+            ended = of_ended_seeds(run, Path(temporary))
+            return _add(ended, local_folders=(Path(temporary), run.parent))
         except ConfigError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
 
 
-def _of_whole_seeds(run: Path, temporary: Path) -> Path:
-    """Return the run, or a report of its whole seeds in `temporary` if it lacks trials."""
-    folder = RunFolder.open(run)
-    partial = {planned.config.seed for planned in folder.unfinished()}
-    whole = [planned for planned in folder.plan if planned.config.seed not in partial]
-    if not partial:
+def of_ended_seeds(run: Path, temporary: Path) -> Path:
+    """Return the run; if it was interrupted, a copy of it in `temporary` with some of its seeds.
+
+    These are the seeds whose trials have all ended. One that failed has ended: to leave out its
+    seed could change a verdict.
+
+    Raises: ConfigError if no seed has ended, or the run is the copy of one in a bucket.
+    """
+    if not (run / layout.TRIALS).is_dir():  # moved without its trials
         return run
-    if not whole:
-        raise ConfigError(f"no seed of {run} is complete: train it further first")
-    print(f"seeds {sorted({planned.config.seed for planned in whole})} are complete")
+    folder = RunFolder.open(run)
+    if folder.is_copy:
+        raise ConfigError(f"{run} is the copy of a run in a bucket: copy its trials there, too")
+    states = folder.map_trials(lambda planned, trial: (planned, trial.state().get("status")))
+    ended = {*COMPLETE, "failed"}
+    interrupted = {planned.config.seed for planned, status in states if status not in ended}
+    trials = [planned for planned, _ in states if planned.config.seed not in interrupted]
+    if not interrupted:
+        return run
+    if not trials:
+        raise ConfigError(f"no seed of {run} has ended: train it further")
+    seeds = sorted({planned.config.seed for planned in trials})
+    print(f"copying {pluralize(len(seeds), 'seed')} of {len({*seeds, *interrupted})}: {seeds}")
     copy = temporary / run.name
     (copy / layout.TRIALS).mkdir(parents=True)
     for name in (layout.METADATA, layout.PLAN):
         shutil.copyfile(run / name, copy / name)
-    for planned in whole:
+    for planned in trials:
         (copy / layout.TRIALS / planned.name).symlink_to(run / layout.TRIALS / planned.name)
     collect(RunFolder.open(copy))
-    summarize(copy, make_console())
+    summarize(copy, Console(quiet=True))
     return copy
 
 
-def _add(run: Path, replaced: tuple[str | Path, ...]) -> int:
-    """Copy `run` without the folders `replaced`; return 1 if a file is too large, otherwise 0."""
+def _add(run: Path, local_folders: Sequence[Path]) -> int:
+    """Copy `run` into docs/results, and replace the paths of `local_folders` in its texts.
+
+    Returns: 1 if a file is too large to be committed, otherwise 0.
+    """
     results = Results.load(run)
     records = results.records
     # The settings of `results` are not as the file has them: lists are texts.
@@ -99,11 +119,11 @@ def _add(run: Path, replaced: tuple[str | Path, ...]) -> int:
         if path.suffix in _PICTURES:
             shutil.copyfile(path, copy)
         elif path.suffix in _TEXTS and path.name not in _LEFT_OUT:
-            text = _with_portable_paths(path.read_text(encoding="utf-8"), replaced)
+            text = _with_portable_paths(path.read_text(encoding="utf-8"), local_folders)
             copy.write_text(text, encoding="utf-8")
     if "reused" in trials:
         trials["reused"] = trials["reused"].map(
-            lambda source: _with_portable_paths(source, replaced), na_action="ignore"
+            lambda source: _with_portable_paths(source, local_folders), na_action="ignore"
         )
     trials.to_parquet(target / "trials.parquet", index=False)
     records.to_parquet(target / "records.parquet", index=False)
@@ -137,9 +157,9 @@ def _fits(table: pd.DataFrame) -> bool:
     return written.tell() <= _MAX_BYTES
 
 
-def _with_portable_paths(text: str, replaced: tuple[str | Path, ...]) -> str:
+def _with_portable_paths(text: str, local_folders: Sequence[Path]) -> str:
     """Replace the folders of this machine that hold the run."""
-    for folder in replaced:
+    for folder in local_folders:
         text = text.replace(str(folder), _DOCUMENTED)
     return text
 

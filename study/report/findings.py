@@ -133,5 +133,5 @@ class Findings:
 
     @cached_property
     def winners(self) -> list[Winner]:
-        """The best settings: where their models are, and the commands that train them again."""
+        """The best setting of each data set, and the best trial if it has another one."""
         return winners(self.results, self.board, self.directory) if len(self.best) else []

@@ -15,8 +15,7 @@ from lenet.config import ConfigError, TrainConfig, settings_in
 from search_spaces import kept
 from search_spaces.objective import maximized, tie_order
 from search_spaces.search_names import confirmed_number
-from study.analysis.leaderboard import settings_of
-from study.analysis.range_test import RAMP
+from study.analysis.leaderboard import settings_of, without_ramps_and_confirmations
 from study.analysis.results import Results, select
 from study.analysis.search import confirmed_points, is_search
 from study.runs import layout
@@ -32,7 +31,7 @@ class Winner:
     """The best setting of a run, or its best trial if that has another setting."""
 
     what: str
-    """`the best setting`, `the best setting on mnist` or `the best trial`"""
+    """`the best setting` or `the best trial`, with ` on mnist` if there are several data sets"""
     model: Path | None
     """its trained model, relative to the run's folder; None if there is none"""
     command: str | None
@@ -52,29 +51,27 @@ class Winner:
 def winners(results: Results, board: pd.DataFrame, directory: Path) -> list[Winner]:
     """Return the best setting on each data set, or the best one that a search has confirmed.
 
-    Its model is that of its best seed. A grid of several seeds keeps the model of the best trial,
-    and if that is a lucky seed of another setting, it follows without a command. A run in a bucket
-    has its models there.
+    Its model is that of its best seed. By default, a run keeps only the model of its best trial. If
+    that trial has another setting, it follows as a `Winner` without a command. Models of a run in a
+    bucket are not looked for.
 
     `board`: the leaderboard of the run.
     Returns: empty if no trial has finished.
     """
-    ramps = results.trials["schedule"].astype(str).str.startswith(RAMP)
-    finished = results.trials[(results.trials["status"] == "finished") & ~ramps]
-    finished = finished.dropna(subset=results.objective)
+    completed = results.completed
     if is_search(results) and (points := confirmed_points(results)):
-        confirmed = finished["trial"].map(confirmed_number) == points[0].number
-        return [_best_setting(results, finished[confirmed], "", directory)]
-    found = []
+        confirmed = completed["trial"].map(confirmed_number) == points[0].number
+        return [_best_setting(results, completed[confirmed], "", directory)]
+    ranked = without_ramps_and_confirmations(results).completed
+    finished = _finished(ranked, results.objective)
     settings = settings_of(board, results.objective)
+    found = []
     for dataset, trials in finished.groupby("dataset"):
         on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
-        ranked = board.loc[board["dataset"] == dataset, settings].to_dict("records")
-        # A scheduler may have stopped all trials of a setting.
-        by_setting = (select(trials, {str(n): row[n] for n in row}) for row in ranked)
-        of_best = next((of_one for of_one in by_setting if len(of_one)), None)
-        if of_best is not None:
-            found.append(_best_setting(results, of_best, on_dataset, directory))
+        first = board.loc[board["dataset"] == dataset, settings].iloc[0].to_dict()
+        # A search leaves some settings of a trial out of the table that it ranks.
+        of_first = completed["trial"].isin(select(ranked, first)["trial"])
+        found.append(_best_setting(results, completed[of_first], on_dataset, directory))
         model = _model(_best_trial(trials, results.objective), directory)
         if model and model not in (winner.model for winner in found):
             found.append(Winner(f"the best trial{on_dataset}", model, None))
@@ -85,11 +82,16 @@ def _best_setting(
     results: Results, trials: pd.DataFrame, on_dataset: str, directory: Path
 ) -> Winner:
     """Return the setting that these trials have in common, with the model of the best of them."""
-    best = _best_trial(trials, results.objective)
-    # Up to the last seed, so that the trial of this model is among them.
-    again = {name: best[name] for name in settings_in(best)} | {"seed": int(trials["seed"].max())}
-    model = _model(best, directory)
-    return Winner(f"the best setting{on_dataset}", model, retrain_command(results, again))
+    finished = _finished(trials, results.objective)
+    best = _best_trial(finished, results.objective) if len(finished) else {}
+    # Up to the last seed, so that all these trials are among them.
+    (last,) = trials.nlargest(1, "seed").to_dict("records")
+    command = retrain_command(results, {name: last[name] for name in settings_in(last)})
+    return Winner(f"the best setting{on_dataset}", _model(best, directory), command)
+
+
+def _finished(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
+    return trials[trials["status"] == "finished"].dropna(subset=objective)
 
 
 def _best_trial(trials: pd.DataFrame, objective: str) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def _best_trial(trials: pd.DataFrame, objective: str) -> dict[str, Any]:
 
 
 def _model(trial: Mapping[str, Any], directory: Path) -> Path | None:
-    model = Path(layout.TRIALS, str(trial["trial"]), layout.MODEL)
+    model = Path(layout.TRIALS, str(trial.get("trial")), layout.MODEL)
     return model if (directory / model).is_file() else None
 
 

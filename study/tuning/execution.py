@@ -102,7 +102,7 @@ class TuningEngine:
             known = {p.name: p for p in (self.folder.plan if plan.resumed else ())}
             begun = [planned for planned in plan.trials if planned.name in known]
             new = [planned for planned in plan.trials if planned.name not in known]
-            packed = self._fleets.pack(self._reused.left(new), [*known.values()])
+            packed = self._fleets.pack(self._reused.not_reused(new), [*known.values()])
             proposals = self._fleets.pack_proposals(plan.search) if plan.search else []
             lines = [*proposals, *packed.lines]
             with_fleets = {planned.name: planned for planned in packed.trials}
@@ -337,14 +337,12 @@ class TuningEngine:
     @property
     def _to_train(self) -> list[PlannedTrial]:
         """The planned trials that no earlier run has trained."""
-        return self._reused.left(self._plan.trials)
+        return self._reused.not_reused(self._plan.trials)
 
     def _announce_reused(self) -> None:
         plan = self._plan
         if plan.options.reuse:
-            for_search = plan.search is not None and plan.search.left
-            tell = self._reused.announce_to_search if for_search else self._reused.announce
-            tell(plan.trials, self._console)
+            self._reused.announce(plan.trials, self._console, for_search=plan.has_search_left)
 
     def _adopt(self, trials: Sequence[PlannedTrial]) -> None:
         keep_model = self._plan.options.keep_models != "none"

@@ -1,4 +1,7 @@
-"""Which trials of a plan are trained as one, and how long they take. Trains and writes nothing."""
+"""Which trials of a plan are trained as one, and how long they take.
+
+Times training steps, but trains no trial and writes nothing to the run.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ class FleetPlanner:
         )
 
     def estimate(self, trials: Sequence[PlannedTrial]) -> Estimate:
-        """Estimate how long packed `trials` take."""
+        """Estimate how long `trials`, in their fleets or alone, take."""
         return estimate(
             [planned.config for planned in trials],
             self._datasets,
@@ -98,7 +101,9 @@ class FleetPlanner:
     def estimate_search(
         self, search: Search, samples: Sequence[TrainConfig], follow_up: int
     ) -> Estimate:
-        """Estimate what `search` has left, by some points of its space, and `follow_up` trials."""
+        """Estimate the proposals that `search` has left, by sampled configs, and `follow_up` trials
+        of this kind.
+        """
         sampled = estimate(
             samples,
             self._datasets,
@@ -106,6 +111,7 @@ class FleetPlanner:
             threads=self._resources.threads,
             use_gpu=self._on_gpu,
             fleets={config.id: search.packing.share(config) for config in samples},
+            memory=self._timed,
         )
         return estimate_unknown(
             sampled, search.left * search.seeds + follow_up, self._resources.side_by_side

@@ -13,43 +13,42 @@ from study.tuning.reuse import EarlierTrial, Reuse, sources
 
 
 class ReusedTrials:
-    """The trials of a plan that `reuse` holds. Looking them up writes nothing."""
+    """The trials of a plan that earlier runs have trained. Looking them up writes nothing."""
 
-    def __init__(self, reuse: Reuse, planned: Sequence[PlannedTrial]) -> None:
+    def __init__(self, reuse: Reuse, trials: Sequence[PlannedTrial]) -> None:
         self.reuse = reuse
-        found = {each.name: self._find(each) for each in planned}
+        """all trials of the earlier runs, also for those that are planned later"""
+        found = {planned.name: self._find(planned) for planned in trials}
         self._matches = {name: match for name, match in found.items() if match is not None}
 
-    def left(self, planned: Iterable[PlannedTrial]) -> list[PlannedTrial]:
-        """Return the `planned` trials that no earlier run has trained."""
-        return [each for each in planned if each.name not in self._matches]
+    def not_reused(self, trials: Iterable[PlannedTrial]) -> list[PlannedTrial]:
+        """Return those of `trials` that no earlier run has trained."""
+        return [planned for planned in trials if planned.name not in self._matches]
 
-    def announce(self, planned: Sequence[PlannedTrial], console: Console) -> None:
-        """Print how many are reused, from which runs, and why other equal ones are not."""
-        runs = sources(match.run for match in self._matches.values())
-        of = f"{len(self._matches)} of {len(planned)} trials"
-        console.print(f"  reused       {of}{', from ' if runs else ''}{runs}")
-        self._announce_problems(planned, console)
-
-    def announce_to_search(self, planned: Sequence[PlannedTrial], console: Console) -> None:
-        """Print how many trials a search may meet again."""
-        earlier = pluralize(sum(map(len, self.reuse.trials.values())), "earlier trial")
-        console.print(f"  reuse        {earlier}, where the search proposes the same")
-        self._announce_problems(planned, console)
-
-    def adopt(
-        self, planned: Iterable[PlannedTrial], folder: RunFolder, *, keep_model: bool
+    def announce(
+        self, trials: Sequence[PlannedTrial], console: Console, *, for_search: bool
     ) -> None:
-        """Copy the trials that an earlier run has trained into `folder`."""
-        for each in planned:
-            if match := self._find(each):
-                match.adopt_into(folder.trial(each.name), keep_model=keep_model)
+        """Print how many of `trials` are reused, from which runs, and why other equal ones are not.
+
+        If a search is still to propose trials, print how many earlier ones it may meet.
+        """
+        if for_search:
+            earlier = pluralize(sum(map(len, self.reuse.trials.values())), "earlier trial")
+            console.print(f"  reuse        {earlier}, where the search proposes the same")
+        else:
+            runs = sources(match.run for match in self._matches.values())
+            of = f"{len(self._matches)} of {len(trials)} trials"
+            console.print(f"  reused       {of}{', from ' if runs else ''}{runs}")
+        misses = self.reuse.near_misses(planned.config for planned in trials)
+        for line in (*misses, *self.reuse.problems):
+            console.print(f"               not reused: {line}")
+
+    def adopt(self, trials: Iterable[PlannedTrial], folder: RunFolder, *, keep_model: bool) -> None:
+        """Copy those of `trials` that an earlier run has trained into `folder`."""
+        for planned in trials:
+            if match := self._find(planned):
+                match.adopt_into(folder.trial(planned.name), keep_model=keep_model)
 
     def _find(self, planned: PlannedTrial) -> EarlierTrial | None:
         """Return the earlier trial to reuse; None for a trial that its fleet trains anyway."""
         return None if planned.fleet else self.reuse.find(planned.config)
-
-    def _announce_problems(self, planned: Iterable[PlannedTrial], console: Console) -> None:
-        misses = self.reuse.near_misses(each.config for each in planned)
-        for line in (*misses, *self.reuse.problems):
-            console.print(f"               not reused: {line}")

@@ -38,27 +38,35 @@ def evidence(*trials, stochastic=True, published=()):
     return Evidence(results, stochastic=stochastic, published=published)
 
 
-def seeds(curves, **settings):
+def trials_of_seeds(curves, **settings):
+    """Return a trial of these settings for each curve, with seeds 0, 1, ..."""
     return [{**settings, "seed": seed, "curve": curve} for seed, curve in enumerate(curves)]
 
 
 def claim_of(kind, **options):
+    """Return a claim of this kind that nobody made."""
     return Claim(
         name="odd", source="?", statement="?", published="none", kind=kind, options=options
     )
 
 
 def verdict(kind, of, **options):
+    """Judge a claim of this kind by the evidence `of` it."""
     return judge.judge(claim_of(kind, **options), of)
 
 
 ORDERED = {"where": {}, "setting": "lr", "best_first": (0.1, 0.01)}
 ORDERED |= {"quantity": "validation_accuracy"}
+"""options of a claim that 0.1 is the better of two learning rates"""
 
 
 def two_rates(one, other, **settings):
-    return evidence(*seeds(one, lr=0.1, **settings), *seeds(other, lr=0.01))
+    """Return evidence of curves at the learning rates 0.1, with these settings, and 0.01."""
+    return evidence(*trials_of_seeds(one, lr=0.1, **settings), *trials_of_seeds(other, lr=0.01))
 
 
 def losses(*curves, **settings):
-    return seeds([[{"test_loss": loss} for loss in curve] for curve in curves], **settings)
+    """Return a trial of these settings for each curve of test losses."""
+    return trials_of_seeds(
+        [[{"test_loss": loss} for loss in curve] for curve in curves], **settings
+    )

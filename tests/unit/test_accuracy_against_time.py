@@ -101,6 +101,28 @@ def test_a_wide_range_of_times_takes_a_log_scale() -> None:
     assert draw_one(results).axes[0].get_xscale() == "log"
 
 
+def test_good_accuracies_are_drawn_by_their_errors() -> None:
+    axes = draw_one(made_up_run(), quantity="validation_accuracy").axes[0]
+    assert axes.get_yscale() == "function"
+    assert axes.get_ylabel().endswith("log scale of errors")
+    assert draw_one(made_up_run(), above=0.95).axes[0].get_yscale() == "linear"
+
+
+def test_the_frame_holds_intervals_unless_they_reach_far_beyond_all_marks() -> None:
+    near = draw_one(made_up_run(seeds=3, choices=SMALL))
+    low, high = near.axes[0].get_ylim()
+    ends = [y for group in near.axes[0].containers for y in group.lines[2][0].get_segments()]
+    assert all(low <= y <= high for segment in ends for _, y in segment)
+    assert "The frame cuts off" not in written_on(near)
+    wide = made_up_run(seeds=2, choices=SMALL)
+    one = wide.trials["seed"] == 0
+    wide.trials.loc[one, "test_accuracy"] = wide.trials.loc[one, "test_accuracy"] - 0.2
+    wide.records["test_accuracy"] = wide.records["trial"].map(
+        wide.trials.set_index("trial")["test_accuracy"]
+    )
+    assert "The frame cuts off those that reach far beyond all marks." in written_on(draw_one(wide))
+
+
 def test_footer_states_provenance_and_omissions() -> None:
     status = {"sgd_lr0.1_batch32": "diverged", "sgd_lr0.1_batch64": "failed"}
     figure = draw_one(made_up_run(choices=SMALL, status=status))

@@ -7,11 +7,7 @@ import pytest
 from study.analysis.statistics import UNBOUNDED
 from study.claims import verdict as rule
 from study.claims.verdict import EQUIVALENT, REPRODUCED, UNDECIDED
-from tests.unit.made_up_evidence import (
-    evidence,
-    seeds,
-    verdict,
-)
+from tests.unit.made_up_evidence import evidence, trials_of_seeds, verdict
 
 
 def test_an_undecided_claim_says_how_many_seeds_would_decide_it():
@@ -94,7 +90,7 @@ def test_claims_of_a_difference_take_a_band(kind, options):
             for optimizer, step in (("sgd", 0.001), ("adam", 0.003))
             if kind == "steadier" or optimizer == "sgd"
             for lr, rank in ((0.1, 0), (0.01, 1))
-            for trial in seeds(
+            for trial in trials_of_seeds(
                 [[0.900, 0.901 - step * rank], [0.910, 0.911 - step * rank]],
                 lr=lr,
                 optimizer=optimizer,

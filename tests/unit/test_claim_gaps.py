@@ -6,12 +6,19 @@ from search_spaces.fan import FAN
 from study.claims import judge
 from study.claims.evidence import PublishedPoint
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
-from tests.unit.made_up_evidence import ORDERED, evidence, losses, seeds, two_rates, verdict
+from tests.unit.made_up_evidence import (
+    ORDERED,
+    evidence,
+    losses,
+    trials_of_seeds,
+    two_rates,
+    verdict,
+)
 from tests.unit.made_up_run import made_up_run
 
 
 def test_a_claim_about_a_moment_without_a_record_is_not_tested():
-    of = evidence(*seeds([[0.1, 0.9], [0.1, 0.9]]))
+    of = evidence(*trials_of_seeds([[0.1, 0.9], [0.1, 0.9]]))
     options = {"where": {}, "quantity": "validation_accuracy", "above": 0.5}
     assert verdict("within", of, at={"epoch": 2}, **options).verdict == REPRODUCED
     assert verdict("within", of, at={"step": 10}, **options).verdict == NOT_REPRODUCED
@@ -20,8 +27,8 @@ def test_a_claim_about_a_moment_without_a_record_is_not_tested():
 
 def test_a_diverged_trial_is_behind():
     of = evidence(
-        *seeds([[{"test_loss": 1.0}], [{"test_loss": 2.0}]], lr=0.1),
-        *seeds([[{"test_loss": 0.1}]] * 2, lr=0.01, status="diverged"),
+        *trials_of_seeds([[{"test_loss": 1.0}], [{"test_loss": 2.0}]], lr=0.1),
+        *trials_of_seeds([[{"test_loss": 0.1}]] * 2, lr=0.01, status="diverged"),
     )
     sides = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": "test_loss"}
     assert verdict("compared", of, **sides).verdict == REPRODUCED
@@ -30,7 +37,7 @@ def test_a_diverged_trial_is_behind():
 def test_a_run_without_the_published_values_of_a_setting_lacks_a_point():
     """The column of the run has no value at all, the published one has numbers."""
     of = evidence(
-        *seeds([[0.9], [0.92]], momentum=None),
+        *trials_of_seeds([[0.9], [0.92]], momentum=None),
         published=[PublishedPoint({"momentum": momentum}) for momentum in (None, 0.5)],
     )
     options = {"quantity": "validation_accuracy", "above": 0.5}
@@ -42,8 +49,8 @@ def test_a_run_without_the_published_values_of_a_setting_lacks_a_point():
 
 def test_a_seed_that_is_not_trained_yet_is_left_out_and_one_that_failed_is_not():
     rows = [
-        *seeds([[0.9], [0.92], [0.91]], momentum=0.1),
-        *seeds([[0.9], [0.92]], momentum=0.5),
+        *trials_of_seeds([[0.9], [0.92], [0.91]], momentum=0.1),
+        *trials_of_seeds([[0.9], [0.92]], momentum=0.5),
     ]
     published = [PublishedPoint({"momentum": momentum}) for momentum in (0.1, 0.5)]
     options = {"where": {}, "quantity": "validation_accuracy", "above": 0.5, "per": ("momentum",)}
@@ -51,7 +58,7 @@ def test_a_seed_that_is_not_trained_yet_is_left_out_and_one_that_failed_is_not()
     assert (found.verdict, found.seeds) == (REPRODUCED, 2)
 
     for status, tested in (("unfinished", True), ("failed", False), ("stopped", False)):
-        last = {**seeds([[0.1]], momentum=0.5)[0], "seed": 2, "status": status}
+        last = {**trials_of_seeds([[0.1]], momentum=0.5)[0], "seed": 2, "status": status}
         found = verdict("within", evidence(*rows, last, published=published), **options)
         assert (found.seeds == 2) is tested
         if not tested:
@@ -85,8 +92,8 @@ def test_two_groups_that_both_diverge_are_neither_ahead_nor_alike(options, quant
     sides = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": quantity}
     curve = [{quantity: 0.9}]
     of = evidence(
-        *seeds([curve] * 3, lr=0.1, status="diverged"),
-        *seeds([curve] * 3, lr=0.01, status="diverged"),
+        *trials_of_seeds([curve] * 3, lr=0.1, status="diverged"),
+        *trials_of_seeds([curve] * 3, lr=0.01, status="diverged"),
     )
     found = verdict("compared", of, **sides, **options)
     assert (found.verdict, found.evidence) == (NOT_REPRODUCED, "against it: it. both diverged")

@@ -9,14 +9,14 @@ from study.analysis.results import Results
 from study.claims import judge
 from study.claims.evidence import PublishedPoint
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
-from tests.unit.made_up_evidence import ORDERED, evidence, seeds, two_rates, verdict
+from tests.unit.made_up_evidence import ORDERED, evidence, trials_of_seeds, two_rates, verdict
 
 
 def test_an_accuracy_within_bounds():
     of = evidence(
-        *seeds([[0.10], [0.11], [0.12]], lr=0.1),
-        *seeds([[0.94], [0.95], [0.97]], lr=0.01),
-        *seeds([[0.2], [0.5], [0.8]], lr=0.001),
+        *trials_of_seeds([[0.10], [0.11], [0.12]], lr=0.1),
+        *trials_of_seeds([[0.94], [0.95], [0.97]], lr=0.01),
+        *trials_of_seeds([[0.2], [0.5], [0.8]], lr=0.001),
     )
     options = {"quantity": "validation_accuracy", "below": 0.5}
     assert verdict("within", of, where={"lr": 0.1}, **options).verdict == REPRODUCED
@@ -30,19 +30,24 @@ def test_an_accuracy_within_bounds():
 
 def test_one_seed_decides_nothing_unless_the_study_is_deterministic():
     options = {"where": {}, "quantity": "validation_accuracy", "below": 0.5}
-    one = seeds([[0.1]])
+    one = trials_of_seeds([[0.1]])
     assert verdict("within", evidence(*one), **options).verdict == UNDECIDED
     assert verdict("within", evidence(*one, stochastic=False), **options).verdict == REPRODUCED
 
 
 def test_at_best_takes_the_best_of_each_seed():
-    of = evidence(*seeds([[0.5], [0.5]], lr=0.1), *seeds([[0.9], [0.91]], lr=0.01))
+    of = evidence(
+        *trials_of_seeds([[0.5], [0.5]], lr=0.1), *trials_of_seeds([[0.9], [0.91]], lr=0.01)
+    )
     options = {"where": {}, "quantity": "validation_accuracy", "above": 0.8, "per": ("optimizer",)}
     assert verdict("within", of, at_best=True, **options).verdict == REPRODUCED
 
 
 def compared(fast, slow, **options):
-    of = evidence(*seeds([[a] for a in fast], lr=0.1), *seeds([[a] for a in slow], lr=0.01))
+    of = evidence(
+        *trials_of_seeds([[a] for a in fast], lr=0.1),
+        *trials_of_seeds([[a] for a in slow], lr=0.01),
+    )
     sides = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": "validation_accuracy"}
     return verdict("compared", of, **sides, **options).verdict
 
@@ -65,9 +70,9 @@ def test_two_equivalent_groups():
 
 def test_values_in_order():
     of = evidence(
-        *seeds([[0.9], [0.91]], lr=0.1),
-        *seeds([[0.8], [0.81]], lr=0.01),
-        *seeds([[0.5], [0.52]], lr=0.001),
+        *trials_of_seeds([[0.9], [0.91]], lr=0.1),
+        *trials_of_seeds([[0.8], [0.81]], lr=0.01),
+        *trials_of_seeds([[0.5], [0.52]], lr=0.001),
     )
     options = {"where": {}, "setting": "lr", "quantity": "validation_accuracy"}
     assert verdict("ordered", of, best_first=(0.1, 0.01, 0.001), **options).verdict == REPRODUCED
@@ -78,10 +83,10 @@ def test_values_in_order():
 
 def test_the_best_value_over_all_else():
     of = evidence(
-        *seeds([[0.9], [0.91]], optimizer="adam", lr=0.01),
-        *seeds([[0.1], [0.1]], optimizer="adam", lr=0.1),
-        *seeds([[0.8], [0.81]], optimizer="sgd", lr=0.1),
-        *seeds([[0.7], [0.71]], optimizer="ftrl", lr=0.1),
+        *trials_of_seeds([[0.9], [0.91]], optimizer="adam", lr=0.01),
+        *trials_of_seeds([[0.1], [0.1]], optimizer="adam", lr=0.1),
+        *trials_of_seeds([[0.8], [0.81]], optimizer="sgd", lr=0.1),
+        *trials_of_seeds([[0.7], [0.71]], optimizer="ftrl", lr=0.1),
     )
     options = {"where": {}, "quantity": "validation_accuracy"}
     assert verdict("best_value", of, best={"optimizer": "adam"}, **options).verdict == REPRODUCED
@@ -122,7 +127,7 @@ def test_a_shorter_published_trial_counts_with_its_end():
     published = [PublishedPoint({"lr": 0.1}, {"epoch": 1}), PublishedPoint({"lr": 0.01})]
     options = {"where": {}, "best": {"lr": 0.1}, "quantity": "validation_accuracy"}
     options |= {"at": {"epoch": 3}}
-    trials = *seeds(short, lr=0.1), *seeds(long, lr=0.01)
+    trials = *trials_of_seeds(short, lr=0.1), *trials_of_seeds(long, lr=0.01)
     of = evidence(*trials, published=published)
     assert verdict("best_value", of, **options).verdict == REPRODUCED
     # A trial of another budget did not reach that end, or went on from it.
@@ -138,8 +143,8 @@ def test_the_most_improved_since_a_moment():
         return [{"test_loss": loss} for loss in losses]
 
     steep, flat = [falling(2, 1, 0.5), falling(2.1, 1, 0.5)], [falling(0.6, 0.5, 0.4)] * 2
-    diverging = seeds([falling(1.0)] * 2, lr=1.0, status="diverged")
-    of = evidence(*seeds(steep, lr=0.1), *seeds(flat, lr=0.01), *diverging)
+    diverging = trials_of_seeds([falling(1.0)] * 2, lr=1.0, status="diverged")
+    of = evidence(*trials_of_seeds(steep, lr=0.1), *trials_of_seeds(flat, lr=0.01), *diverging)
     options = {"where": {}, "quantity": "test_loss", "at": {"epoch": 3}, "since": {"epoch": 1}}
     assert verdict("best_value", of, best={"lr": 0.1}, **options).verdict == REPRODUCED
     assert verdict("best_value", of, best={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
@@ -151,10 +156,10 @@ def test_the_most_improved_since_a_moment():
 
 def test_one_group_depends_less_on_a_setting():
     of = evidence(
-        *seeds([[0.90], [0.91]], optimizer="adam", lr=0.1),
-        *seeds([[0.91], [0.90]], optimizer="adam", lr=0.01),
-        *seeds([[0.90], [0.91]], optimizer="sgd", lr=0.1),
-        *seeds([[0.20], [0.21]], optimizer="sgd", lr=0.01),
+        *trials_of_seeds([[0.90], [0.91]], optimizer="adam", lr=0.1),
+        *trials_of_seeds([[0.91], [0.90]], optimizer="adam", lr=0.01),
+        *trials_of_seeds([[0.90], [0.91]], optimizer="sgd", lr=0.1),
+        *trials_of_seeds([[0.20], [0.21]], optimizer="sgd", lr=0.01),
     )
     sides = {"over": "lr", "quantity": "validation_accuracy"}
     adam, sgd = {"optimizer": "adam"}, {"optimizer": "sgd"}
@@ -164,7 +169,7 @@ def test_one_group_depends_less_on_a_setting():
 
 def test_settled_by_an_early_moment():
     quick, late = [[0.5, 0.97, 0.98], [0.5, 0.98, 0.98]], [[0.1, 0.3, 0.9], [0.1, 0.301, 0.9]]
-    of = evidence(*seeds(quick, lr=0.1), *seeds(late, lr=0.01))
+    of = evidence(*trials_of_seeds(quick, lr=0.1), *trials_of_seeds(late, lr=0.01))
     options = {"quantity": "validation_accuracy", "by": {"epoch": 2}, "within": 0.1, "beyond": 0.5}
     assert verdict("settled_by", of, where={"lr": 0.1}, **options).verdict == REPRODUCED
     assert verdict("settled_by", of, where={"lr": 0.01}, **options).verdict == NOT_REPRODUCED
@@ -179,16 +184,16 @@ def ramp(*losses):
 
 def test_a_range_test():
     # The minimum is at 0.1, so the rule suggests 0.01.
-    of = evidence(*seeds([ramp(4, 3, 2, 1, 9), ramp(4, 3, 2, 1, 8)]))
+    of = evidence(*trials_of_seeds([ramp(4, 3, 2, 1, 9), ramp(4, 3, 2, 1, 8)]))
     assert verdict("range_test", of, where={}, lr=0.01).verdict == REPRODUCED
     assert verdict("range_test", of, where={}, lr=0.1).verdict == NOT_REPRODUCED
     assert verdict("range_test", of, where={}, lr=None).verdict == NOT_REPRODUCED
-    never = evidence(*seeds([ramp(1, 2, 3, 4, 9), ramp(1, 2, 3, 4, 8)]))
+    never = evidence(*trials_of_seeds([ramp(1, 2, 3, 4, 9), ramp(1, 2, 3, 4, 8)]))
     assert verdict("range_test", never, where={}, lr=None).verdict == REPRODUCED
     assert verdict("range_test", never, where={}, lr=0.01).verdict == NOT_REPRODUCED
-    once = evidence(*seeds([ramp(1, 2, 3, 4, 9)]))
+    once = evidence(*trials_of_seeds([ramp(1, 2, 3, 4, 9)]))
     assert verdict("range_test", once, where={}, lr=0.01).verdict == UNDECIDED
-    mixed = evidence(*seeds([ramp(1, 2, 3, 4, 9), ramp(4, 3, 2, 1, 8)]))
+    mixed = evidence(*trials_of_seeds([ramp(1, 2, 3, 4, 9), ramp(4, 3, 2, 1, 8)]))
     undecided = verdict("range_test", mixed, where={}, lr=0.01)
     assert undecided.verdict == UNDECIDED
     assert undecided.certainty.endswith("no number of seeds up to 1,000 is known to decide it")
@@ -198,7 +203,7 @@ def test_a_range_test():
 def test_rises_are_summed():
     smooth, rough = [[0.5, 0.4, 0.3]] * 2, [[0.5, 0.9, 0.3]] * 2
     curves = [
-        seeds([[{"test_loss": x} for x in c] for c in curve], lr=lr)
+        trials_of_seeds([[{"test_loss": x} for x in c] for c in curve], lr=lr)
         for curve, lr in ((smooth, 0.1), (rough, 0.01))
     ]
     of = evidence(*curves[0], *curves[1])
@@ -213,13 +218,13 @@ def test_the_test_accuracy_at_the_best_validation():
         {"validation_accuracy": 0.9, "test_accuracy": 0.8},
         {"validation_accuracy": 0.7, "test_accuracy": 0.95},
     ]
-    of = evidence(*seeds([curve, curve]))
+    of = evidence(*trials_of_seeds([curve, curve]))
     options = {"where": {}, "quantity": "test_accuracy_at_best"}
     assert verdict("within", of, above=0.79, below=0.81, **options).verdict == REPRODUCED
 
 
 def test_an_invalid_claim_is_refused():
-    of = evidence(*seeds([[0.1]]))
+    of = evidence(*trials_of_seeds([[0.1]]))
     with pytest.raises(ConfigError, match="did you mean 'within'"):
         verdict("withing", of)
     with pytest.raises(ConfigError, match="claim odd, of kind within"):
@@ -241,7 +246,7 @@ def test_other_kinds_are_undecided_where_seeds_disagree():
             ("sgd", [[[0.8], [0.9]], [[0.5], [0.9]]]),
         )
         for lr, curve in zip((0.1, 0.01), curves, strict=True)
-        for trial in seeds(curve, lr=lr)
+        for trial in trials_of_seeds(curve, lr=lr)
     ]
     sides = {"over": "lr", "quantity": "validation_accuracy"}
     sides |= {"steadier": {"optimizer": "adam"}, "other": {"optimizer": "sgd"}}
@@ -253,7 +258,7 @@ def test_a_moment_in_seconds_is_the_last_record_by_then():
         {"test_accuracy": accuracy, "train_seconds": seconds}
         for accuracy, seconds in ((0.5, 1.9), (0.9, 4.2), (None, 4.5), (0.8, 9.0))
     ]
-    of = evidence(*seeds([curve, curve]))
+    of = evidence(*trials_of_seeds([curve, curve]))
     options = {"where": {}, "quantity": "test_accuracy", "above": 0.85}
     assert verdict("within", of, **options, at={"train_seconds": 5}).verdict == REPRODUCED
     assert verdict("within", of, **options, at={"train_seconds": 60}).verdict == NOT_REPRODUCED

@@ -67,34 +67,78 @@ def keep_model(folder, trial):
     return path.relative_to(folder)
 
 
+def best_setting(results):
+    """Return the trials of the best setting, the best first."""
+    settings = leaderboard(results).iloc[0][settings_of(leaderboard(results), results.objective)]
+    trials = select(results.trials, settings.to_dict())
+    return trials.sort_values("validation_accuracy", ascending=False)
+
+
+def with_accuracies(results, accuracies):
+    """Return results in which the named trials have these validation accuracies."""
+    trials = results.trials
+    found = trials["trial"].map(accuracies).fillna(trials["validation_accuracy"])
+    return replace(results, trials=trials.assign(validation_accuracy=found))
+
+
+def config_of(trial):
+    settings = {name: trial[name] for name in TrainConfig().to_dict() if name in trial}
+    unset = {name: None if value != value else value for name, value in settings.items()}
+    return TrainConfig.from_dict(unset)
+
+
 @pytest.mark.parametrize(
     "choices", [{}, {"dropout": [0.25, 0.5]}, {"dataset": ["digits"], "optimizer": ["rmsprop"]}]
 )
-def test_the_best_setting_has_a_model_and_a_command_for_all_its_seeds(tmp_path, choices):
-    results = made_up_run(seeds=2, choices=choices)
-    board = leaderboard(results)
-    trials = select(results.trials, board.iloc[0][settings_of(board, results.objective)].to_dict())
-    best = trials.sort_values("validation_accuracy").iloc[-1]
-    model = keep_model(tmp_path, best["trial"])
-    (found,) = winners(results, board, tmp_path)
+def test_the_best_setting_has_the_model_of_its_best_seed_and_a_command_for_all(tmp_path, choices):
+    results = made_up_run(seeds=3, choices=choices)
+    first_seed = best_setting(results).query("seed == 0")["trial"].item()
+    results = with_accuracies(results, {first_seed: 1.0})
+    model = keep_model(tmp_path, first_seed)
+    (found,) = found_in(results, tmp_path)
     assert (found.what, found.model) == ("the best setting", model)
-    settings = {name: best[name] for name in TrainConfig().to_dict() if name in best}
-    unset = {name: None if value != value else value for name, value in settings.items()}
-    wanted = TrainConfig.from_dict(unset)
-    assert planned_by(found.command) == [wanted.replace(seed=0), wanted.replace(seed=1)]
+    wanted = config_of(best_setting(results).iloc[0])
+    assert planned_by(found.command) == [wanted.replace(seed=seed) for seed in range(3)]
 
 
 def test_a_lucky_seed_of_another_setting_is_the_best_trial_but_not_the_best_setting(tmp_path):
     results = made_up_run(seeds=3)
-    best, trials = leaderboard(results).iloc[0], results.trials
-    lucky = trials.sort_values("validation_accuracy").iloc[0]["trial"]
-    accuracies = trials["validation_accuracy"].where(trials["trial"] != lucky, 1.0)
-    results = replace(results, trials=trials.assign(validation_accuracy=accuracies))
+    wanted = config_of(best_setting(results).iloc[0])
+    lucky = results.trials.sort_values("validation_accuracy").iloc[0]["trial"]
     model = keep_model(tmp_path, lucky)
-    setting, trial = found_in(results, tmp_path)
+    setting, trial = found_in(with_accuracies(results, {lucky: 1.0}), tmp_path)
     assert (setting.what, setting.model) == ("the best setting", None)
-    assert {config.lr for config in planned_by(setting.command)} == {best["lr"]}
+    assert planned_by(setting.command) == [wanted.replace(seed=seed) for seed in range(3)]
     assert trial == Winner("the best trial", model, None)
+
+
+def test_each_data_set_has_a_best_setting():
+    results = made_up_run(choices={"dataset": ["digits", "mnist"]})
+    found = found_in(results)
+    assert [each.what for each in found] == [
+        "the best setting on digits",
+        "the best setting on mnist",
+    ]
+    assert [planned_by(each.command)[0].dataset for each in found] == ["digits", "mnist"]
+
+
+def test_a_seed_that_was_stopped_is_trained_again_too(tmp_path):
+    results = made_up_run(seeds=3)
+    best = best_setting(results)
+    first_seed, last_seed = (best.query(f"seed == {seed}")["trial"].item() for seed in (0, 2))
+    model = keep_model(tmp_path, first_seed)
+    stopped = results.trials["status"].where(results.trials["trial"] != last_seed, "stopped")
+    results = replace(results, trials=results.trials.assign(status=stopped))
+    (found,) = found_in(with_accuracies(results, {first_seed: 1.0}), tmp_path)
+    assert found.model == model
+    assert found.command.endswith("--seeds 3")
+
+
+def test_a_stopped_trial_that_leads_has_the_command():
+    """Trial 2 was stopped at 0.99 and leads the leaderboard; trial 1 is the best to the end."""
+    (found,) = found_in(made_up_search(ENDS))
+    wanted = SPACE_OF_SEARCH.config(point(2))
+    assert planned_by(found.command) == [wanted]
 
 
 def test_the_setting_that_a_search_confirmed_has_a_command_up_to_its_last_fresh_seed():

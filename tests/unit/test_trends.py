@@ -6,12 +6,7 @@ import pytest
 
 from lenet.config import ConfigError
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
-from tests.unit.made_up_evidence import (
-    evidence,
-    losses,
-    seeds,
-    verdict,
-)
+from tests.unit.made_up_evidence import evidence, losses, trials_of_seeds, verdict
 
 
 def four_rates(*rankings, **options):
@@ -144,7 +139,7 @@ def test_a_trend_needs_three_values_and_all_of_them():
 
 
 def test_a_change_between_two_moments():
-    of = evidence(*seeds([[0.5, 0.9, 0.8], [0.5, 0.9, 0.79], [0.5, 0.91, 0.8]]))
+    of = evidence(*trials_of_seeds([[0.5, 0.9, 0.8], [0.5, 0.9, 0.79], [0.5, 0.91, 0.8]]))
     options = {"where": {}, "quantity": "validation_accuracy"}
     decline = options | {"since": {"epoch": 2}, "below": 0.0}
     found = verdict("changed", of, **decline)
