@@ -68,9 +68,10 @@ def winners(results: Results, board: pd.DataFrame, directory: Path) -> list[Winn
     found = []
     for dataset, trials in finished.groupby("dataset"):
         on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
-        first = board.loc[board["dataset"] == dataset, settings].iloc[0].to_dict()
+        first = board[board["dataset"] == dataset].iloc[0]
         # A search leaves some settings of a trial out of the table that it ranks.
-        of_first = completed["trial"].isin(select(ranked, first)["trial"])
+        same = select(ranked, {name: first[name] for name in settings})
+        of_first = completed["trial"].isin(same["trial"])
         found.append(_best_setting(results, completed[of_first], on_dataset, directory))
         model = _model(_best_trial(trials, results.objective), directory)
         if model and model not in (winner.model for winner in found):
