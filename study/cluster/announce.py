@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,6 +18,12 @@ from lenet.run_length import RunLength
 from search_spaces.length import LENGTH, samples_factor, training_samples
 from study.runs.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from lenet.datasets import Dataset
+
+_SHOWN_CLASSES = 5
+"""classes without a training sample that are listed"""
+
 
 def datasets(datasets: Mapping[str, AnyDataset], console: Console) -> None:
     """Print the data sets of a run."""
@@ -24,6 +31,27 @@ def datasets(datasets: Mapping[str, AnyDataset], console: Console) -> None:
         train, test = dataset.sizes
         sizes = f"{train:,} + {test:,} samples"
         console.print(f"  data set     {dataset.name}, {sizes}, from {dataset.source}")
+        if is_own(dataset.name):
+            _classes(dataset.load(), console)
+
+
+def _classes(own: Dataset, console: Console) -> None:
+    """Print the number of classes, and those that no training sample has: a mapping may be wrong.
+
+    A map-style data set is not read for that.
+    """
+    from lenet.samples import Samples  # imports torch, as the user's data has done
+
+    if not own.classifies:
+        return
+    found = set(own.train.targets.unique().tolist()) if isinstance(own.train, Samples) else None
+    missing = [] if found is None else [c for c in range(own.classes) if c not in found]
+    line = f"  classes      {own.classes}"
+    if missing:
+        shown = ", ".join(map(str, missing[:_SHOWN_CLASSES]))
+        more = ", ..." if len(missing) > _SHOWN_CLASSES else ""
+        line += f"; no training sample has class {shown}{more}"
+    console.print(line)
 
 
 def batch_sizes(
