@@ -41,8 +41,8 @@ def _parser() -> commandline.Parser:
     parser.add_argument(
         "--by",
         metavar="QUANTITY",
-        help="what to compare, such as test_accuracy or train_seconds (default: what the first run "
-        "ranks by)",
+        help="what to compare, such as test_accuracy, train_seconds or test_accuracy_at_best, at "
+        "the record with the best validation accuracy (default: what the first run ranks by)",
     )
     parser.add_argument(
         "--out",

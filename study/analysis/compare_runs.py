@@ -24,6 +24,7 @@ from lenet.config import ConfigError, TrainConfig, settings_in
 from study.analysis import packing, paired, unpaired
 from study.analysis.leaderboard import without_ramps_and_confirmations
 from study.analysis.points import ALWAYS_NAMED, distinguishing_settings
+from study.analysis.quantity import Quantity
 from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.wording import format_setting, format_value
@@ -69,8 +70,9 @@ class RunComparison:
     first: Side
     second: Side
     quantity: str
-    """the column of `trials` that is compared, at the last record; a trial that diverged counts
-    with the worst value, see `study.analysis.quantity.Quantity.worst`"""
+    """what is compared: a column of `trials`, at the last record, or what
+    `study.analysis.quantity.Quantity` measures on the records; a trial that diverged counts with
+    the worst value, see `Quantity.worst`"""
     settings: list[str]
     """the columns that distinguish the points"""
     points: pd.DataFrame
@@ -95,7 +97,7 @@ class RunComparison:
 def compare_runs(sides: Sequence[Side], quantity: str | None = None) -> list[RunComparison]:
     """Compare every other run with the first one.
 
-    `quantity`: a column of measurements; None: the one by which the first run ranks its points.
+    `quantity`: that of a `RunComparison`; None: the one by which the first run ranks its points.
 
     Raises: ConfigError if a run shares no point with the first, or lacks the quantity.
     """
@@ -103,7 +105,8 @@ def compare_runs(sides: Sequence[Side], quantity: str | None = None) -> list[Run
     if not others:
         raise ConfigError(f"one run, {first.name}, compares nothing: name two or more")
     chosen = first.results.objective if quantity is None else quantity
-    for side in sides:
+    first, *others = (_measured(side, chosen) for side in sides)
+    for side in (first, *others):
         _check_measured(side, chosen)
     found = [_compare(first, other, chosen) for other in others]
     corrected = paired.holm([comparison.overall.p for comparison in found])
@@ -111,6 +114,17 @@ def compare_runs(sides: Sequence[Side], quantity: str | None = None) -> list[Run
         replace(comparison, overall=replace(comparison.overall, p=p))
         for comparison, p in zip(found, corrected, strict=True)
     ]
+
+
+def _measured(side: Side, quantity: str) -> Side:
+    """Return the run with `quantity` as a column of its trials, if its records have it."""
+    results, parsed = side.results, Quantity.parse(quantity)
+    if quantity in results.trials or parsed.column not in results.records:
+        return side
+    values = parsed.of_trials(results.trials, results.records.sort_values("step"))
+    return replace(
+        side, results=replace(results, trials=results.trials.assign(**{quantity: values}))
+    )
 
 
 def measured_quantities(results: Results) -> list[str]:

@@ -87,6 +87,17 @@ class Quantity:
             return f"{self.column}_at_best"
         return f"{self.reduction}_{self.column}" if self.reduction else self.column
 
+    def of_trials(
+        self, trials: pd.DataFrame, records: pd.DataFrame, moment: Moment = END
+    ) -> pd.Series[float]:
+        """Return the value of each trial, measured on its own `records`, sorted by step."""
+        curves = dict(tuple(records.groupby("trial")))
+        values = [
+            self.measure(curves.get(trial, records.iloc[:0]), moment, kept)
+            for trial, kept in zip(trials["trial"], self.unthinned(trials), strict=True)
+        ]
+        return pd.Series(values, index=trials.index, dtype=float)
+
     def unthinned(self, trials: pd.DataFrame) -> pd.Series[float]:
         """Return the value of each trial from before its records were thinned.
 

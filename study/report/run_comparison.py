@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from study.analysis.compare_runs import RunComparison, Side
+from study.analysis.quantity import Quantity
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.wording import (
     describe_settings,
@@ -48,7 +49,7 @@ def sentence(comparison: RunComparison, first: str = "", second: str = "") -> st
     what, points = label(comparison.quantity), pluralize(count, "point")
     if overall.is_equal and comparison.points["difference"].eq(0).all():
         return f"{other} and {one} have the same {what} at {points}, digit for digit."
-    quantity = comparison.quantity
+    quantity = _column(comparison)
     size = format_interval(
         overall.mean, overall.low, overall.high, lambda value: format_measurement(quantity, value)
     )
@@ -77,13 +78,18 @@ def print_comparisons(comparisons: Sequence[RunComparison], console: Console) ->
         _print_comparison(comparison, names[0], letter, console)
 
 
+def _column(comparison: RunComparison) -> str:
+    """Return the column of the records that has the unit of what is compared."""
+    return Quantity.parse(comparison.quantity).column
+
+
 def _sides(comparisons: Sequence[RunComparison]) -> list[Side]:
     return [comparisons[0].first, *(comparison.second for comparison in comparisons)]
 
 
 def _print_comparison(comparison: RunComparison, first: str, second: str, console: Console) -> None:
     headers, rows = _point_table(comparison, first, second)
-    unit = " in %" if comparison.quantity.endswith("_accuracy") else ""
+    unit = " in %" if _column(comparison).endswith("_accuracy") else ""
     print_table(
         console,
         f"{first} and {second}: {label(comparison.quantity)}{unit}",
@@ -112,7 +118,7 @@ def _point_table(
     comparison: RunComparison, first: str, second: str
 ) -> tuple[list[str], list[list[str]]]:
     """Return the headers and the cells of the table of points, as text."""
-    settings, quantity = comparison.settings, comparison.quantity
+    settings, quantity = comparison.settings, _column(comparison)
     headers = [*map(label, settings), first, second, f"{second} - {first}", "p", "seeds"]
     rows = []
     for row in comparison.points.to_dict("records"):

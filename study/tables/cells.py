@@ -118,13 +118,8 @@ def measure(
     if step is not None:
         diverged = diverged[diverged.map(records.groupby("trial")["step"].max()) <= step]
     moment = END if step is None else {"step": step}
-    curves = dict(tuple(records.groupby("trial")))
     measured = Quantity.parse(quantity)
-    others = trials[~trials["trial"].isin(diverged)]
-    values = [
-        measured.measure(curves.get(trial, records.iloc[:0]), moment, kept)
-        for trial, kept in zip(others["trial"], measured.unthinned(others), strict=True)
-    ]
+    values = measured.of_trials(trials[~trials["trial"].isin(diverged)], records, moment)
     finite = [value if math.isfinite(value) else math.nan for value in values]
     return Measurement(
         over_seeds=statistics.mean(finite, measured.support) if finite else None,

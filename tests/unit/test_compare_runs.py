@@ -197,6 +197,22 @@ def test_a_trial_that_diverged_counts_with_the_worst_value():
     assert in_loss.points["p"][0] == 1
 
 
+def test_quantities_of_whole_curves_are_compared_too():
+    first, second = made_up_run(3, ONE_LR), made_up_run(3, ONE_LR)
+    accuracies = second.records["validation_accuracy"]
+    second.records["validation_accuracy"] = accuracies.where(second.records["epoch"] != 2, 0.999)
+    found = compared(first, second, "validation_loss_at_best")
+    losses = second.records.set_index(["trial", "epoch"])["validation_loss"]
+    expected = losses.xs(2, level="epoch").mean() - losses.xs(5, level="epoch").mean()
+    assert expected > 0.03
+    assert found.points["difference"].mean() == pytest.approx(expected)
+    at_best = compared(first, second, "train_accuracy_at_best")
+    assert "Train accuracy at best" in sentence(at_best)
+    assert "percentage points" in sentence(at_best)
+    with pytest.raises(ConfigError, match="a has not measured f1_at_best"):
+        compared(first, second, "f1_at_best")
+
+
 def test_several_runs_share_the_error():
     runs = [made_up_run(3), gained(made_up_run(3)), gained(made_up_run(3))]
     found = compare_runs([Side(name, run) for name, run in zip("abc", runs, strict=True)])
