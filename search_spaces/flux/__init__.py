@@ -204,7 +204,7 @@ STUDY = Study(
                 name=name,
                 kind="accuracy_against_time",
                 title=title,
-                options={"colour": "model", "marker": "optimizer", "where": CONCLUDED} | more,
+                options={"color": "model", "marker": "optimizer", "where": CONCLUDED} | more,
             )
             for name, title, more in (
                 ("accuracy-time", "Test accuracy against training time", {}),
@@ -215,7 +215,7 @@ STUDY = Study(
             name="effort",
             kind="effort",
             title="Ranking by effort",
-            options={"colour": "optimizer", "where": CONCLUDED},
+            options={"color": "optimizer", "where": CONCLUDED},
         ),
     ),
     tables=(

@@ -23,7 +23,7 @@ def draw(
     results: Results,
     title: str,
     *,
-    colour: str,
+    color: str,
     marker: str,
     where: Mapping[str, Any] | None = None,
     above: float | None = None,
@@ -31,14 +31,14 @@ def draw(
 ) -> dict[str, Figure]:
     """Draw accuracy (%) against seconds of training: means over seeds with 95% intervals.
 
-    The trials in `where` are drawn. The settings `colour` and `marker` choose how a mark looks.
+    The trials in `where` are drawn. The settings `color` and `marker` choose how a mark looks.
     Accuracies up to `above`, in [0, 1], and diverged trials are left out. The axes have the scales
     of `scales.set_scale`.
 
     Returns: one figure, keyed by an empty file suffix; none if there are no marks.
     Raises: ConfigError if a setting is unknown, or `quantity` is not an accuracy.
     """
-    for setting in (colour, marker, *(where or ())):
+    for setting in (color, marker, *(where or ())):
         check_setting(setting)
     accuracies = [str(name) for name in results.records if str(name).endswith("_accuracy")]
     if quantity not in accuracies:
@@ -51,7 +51,7 @@ def draw(
     if marks.empty:
         return {}
     # The table has no columns for settings with a single value.
-    single = {name: results.values_of(name)[0] for name in (colour, marker) if name not in marks}
+    single = {name: results.values_of(name)[0] for name in (color, marker) if name not in marks}
     marks = marks.assign(**single)
     trials = results.completed[results.completed["status"] != "diverged"]
     ends = [100 * end for name in ("low", "high") for end in marks[name] if np.isfinite(end)]
@@ -59,9 +59,9 @@ def draw(
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 4.4)
         # Looks follow all values of the run, so that a value looks the same in all figures.
-        colors = style.colors(whole.values_of(colour))
+        colors = style.colors(whole.values_of(color))
         markers = style.markers(whole.values_of(marker))
-        legend = _scatter(axes, marks, (colour, colors), (marker, markers))
+        legend = _scatter(axes, marks, (color, colors), (marker, markers))
         heights = (100 * marks["mean"]).tolist()
         scales.set_scale(axes, "y", quantity, heights, optional=ends)
         scales.set_scale(axes, "x", "train_seconds", marks["train_seconds"].tolist())

@@ -22,7 +22,7 @@ def draw(
     results: Results,
     title: str,
     *,
-    colour: str,
+    color: str,
     where: Mapping[str, Any] | None = None,
     quantity: str = "test_accuracy",
     above: float = 0.9,
@@ -30,13 +30,13 @@ def draw(
     """Draw the effort of the points in `where` whose accuracy exceeds `above` (in [0, 1]).
 
     The effort is seconds of training per percentage point; see `study.analysis.effort.ranking`. The
-    setting `colour` chooses the color of a bar. The accuracy (%) and the step stand at its end. Of
+    setting `color` chooses the color of a bar. The accuracy (%) and the step stand at its end. Of
     more than thirty points, only those with the least effort are drawn, and the title says so.
 
     Returns: one figure, keyed by an empty file suffix; none if no point is above `above`.
     Raises: ConfigError if a setting is unknown, or `quantity` is not an accuracy.
     """
-    for setting in (colour, *(where or ())):
+    for setting in (color, *(where or ())):
         check_setting(setting)
     grid = replace(results, trials=select(results.trials, where or {}))
     ranked = ranking(grid, quantity, above)
@@ -46,13 +46,13 @@ def draw(
     if len(ranked) > len(shown):
         title += f", least {len(shown)} of {len(ranked)} points"
     settings = distinguishing_settings(grid)
-    colors = style.colors(results.values_of(colour))
+    colors = style.colors(results.values_of(color))
     with style.styled():
         figure, (axes,) = style.panels(1)
         figure.set_size_inches(7.6, 1.0 + 0.27 * max(3, len(shown)))
         names = []
         for place, row in enumerate(shown.to_dict("records")):
-            value = row.get(colour, results.values_of(colour)[0])
+            value = row.get(color, results.values_of(color)[0])
             axes.barh(place, row["effort"], height=0.7, color=colors[value], alpha=0.85)
             text = f" {format_percent(row['mean'])}% at {row['step']:,}"
             axes.text(row["effort"], place, text, va="center", size=7.5, color=style.GREY)
@@ -70,9 +70,9 @@ def draw(
             axes.set_xlim(0, 1.35 * high)
         axes.set_xlabel("effort (seconds of training per percentage point of accuracy)")
         legend = [
-            style.color_entry(style.setting_value(colour, value), colors[value])
-            for value in results.values_of(colour)
-            if not (colour in shown and select(shown, {colour: value}).empty)
+            style.color_entry(style.setting_value(color, value), colors[value])
+            for value in results.values_of(color)
+            if not (color in shown and select(shown, {color: value}).empty)
         ]
         trials = grid.completed[grid.completed["status"] != "diverged"]
         note = (

@@ -20,7 +20,7 @@ SMALL = {"batch_size": [32, 64], "lr": [0.1, 0.01]}
 
 
 def draw_one(results: Results, **options: Any) -> Figure:
-    options = {"colour": "optimizer", "marker": "batch_size"} | options
+    options = {"color": "optimizer", "marker": "batch_size"} | options
     (figure,) = draw(results, "A title", **options).values()
     return figure
 
@@ -81,7 +81,7 @@ def test_colors_and_markers_follow_their_settings() -> None:
 
 
 def test_a_setting_that_does_not_vary_has_one_color() -> None:
-    figure = draw_one(made_up_run(choices=SMALL), colour="model")
+    figure = draw_one(made_up_run(choices=SMALL), color="model")
     assert legend_of(figure)[0] == "model lenet"
 
 
@@ -90,7 +90,7 @@ def test_lower_accuracies_can_be_left_out() -> None:
     assert sorted(y for _, y in marks(figure.axes[0])) == pytest.approx([96.0, 97.0])
     assert legend_of(figure)[0] == "optimizer sgd"
     assert "Only accuracies above 95% are shown." in written_on(figure)
-    assert draw(made_up_run(), "A title", colour="optimizer", marker="batch_size", above=0.99) == {}
+    assert draw(made_up_run(), "A title", color="optimizer", marker="batch_size", above=0.99) == {}
 
 
 def test_a_wide_range_of_times_takes_a_log_scale() -> None:
@@ -136,14 +136,14 @@ def test_footer_states_provenance_and_omissions() -> None:
 def test_runs_without_a_result_make_no_figure() -> None:
     for status in ("failed", "diverged"):
         results = made_up_run(choices=SMALL, status={"sgd": status, "adam": status})
-        assert draw(results, "A title", colour="optimizer", marker="batch_size") == {}
+        assert draw(results, "A title", color="optimizer", marker="batch_size") == {}
 
 
 def test_nothing_overlaps(tmp_path: Path) -> None:
     results = made_up_run(seeds=2)
     seconds = [0.5 * 3 ** (i % 5) for i in range(len(results.records))]
     results.records["train_seconds"] = seconds
-    figure = draw_one(results, quantity="validation_accuracy", colour="lr")
+    figure = draw_one(results, quantity="validation_accuracy", color="lr")
     figure.draw_without_rendering()
     boxes = [ax.get_tightbbox() for ax in figure.axes]
     boxes += [thing.get_window_extent() for thing in (*figure.legends, *figure.texts)]
@@ -163,7 +163,7 @@ def test_nothing_overlaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"colour": "optimiser"}, ConfigError, "did you mean 'optimizer'"),
+        ({"color": "optimiser"}, ConfigError, "did you mean 'optimizer'"),
         ({"marker": "batchsize"}, ConfigError, "did you mean 'batch_size'"),
         ({"quantity": "test_loss"}, ConfigError, "unknown accuracy 'test_loss'"),
     ],

@@ -173,7 +173,7 @@ def test_panels_without_records_are_left_out() -> None:
 
 def test_a_bar_per_point_in_the_order_of_the_effort() -> None:
     results = made_up_run(seeds=2, choices=CHOICES)
-    (figure,) = effort.draw(results, "A title", colour="optimizer").values()
+    (figure,) = effort.draw(results, "A title", color="optimizer").values()
     (axes,) = figure.axes
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx([12.5 / 97.1, 12.5 / 94.1, 12.5 / 94.1, 12.5 / 91.1])
@@ -186,7 +186,7 @@ def test_a_bar_per_point_in_the_order_of_the_effort() -> None:
 
 def test_the_ranking_has_the_trials_in_where_alone() -> None:
     results = made_up_run(choices=CHOICES)
-    options = {"colour": "optimizer", "where": {"lr": 0.1}}
+    options = {"color": "optimizer", "where": {"lr": 0.1}}
     (figure,) = effort.draw(results, "A title", **options).values()
     assert len(figure.axes[0].patches) == 2
-    assert effort.draw(results, "A title", colour="optimizer", above=0.99) == {}
+    assert effort.draw(results, "A title", color="optimizer", above=0.99) == {}

@@ -23,7 +23,7 @@ def four_rates(*rankings, **options):
     return verdict("trend", of, quantity="validation_accuracy", **options)
 
 
-def test_a_trend_allows_swapped_neighbours():
+def test_a_trend_allows_swapped_neighbors():
     found = four_rates([0.9, 0.8, 0.7, 0.1], [0.9, 0.7, 0.8, 0.1], [0.9, 0.8, 0.7, 0.2])
     assert found.verdict == REPRODUCED
     # Page's L is 30, 29, 30: 1 + 3 * 3 of the 24 ** 3 orders are as good.
