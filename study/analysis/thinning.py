@@ -6,7 +6,7 @@ of a trial are measured first and kept in the trial's row, under the names of `U
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from study.runs.trial_folder import UNTHINNED
 _RECORDS_PER_TRIAL = (1000, 700, 500, 350, 250, 175, 125, 90, 60, 40)
 """How many records of a trial to keep at its start, and into how many to merge the rest: each is
 tried until the table is small enough."""
+_EVALUATIONS = (2, 3, 4, 5, 7, 10, 20)
+"""How many evaluations become one if that is not enough; tried in turn, too."""
 
 _POSITION = ("trial", "step", "epoch", "samples", "diverged")
 _HELD_OUT = ("validation_", "test_")
@@ -37,13 +39,16 @@ def thin(
 
     These records stay as they are: the first ones and the last one of a trial, those with held-out
     data, and those at the moments that the claims of `study` name or that its figures average over.
-    Between them, neighbors are merged. The seeds of a point are merged at the same steps.
+    Between them, neighbors are merged. If that is not enough, so are evaluations: every second one
+    stays, or every fourth, ... The seeds of a point are merged at the same steps.
 
-    A merged record has the step, the time and the learning rate of its last one; the training loss
-    and accuracy as means over samples; and the lowest and the highest loss of a step.
+    A merged record has the step, the time, the learning rate and the evaluation of its last one;
+    the training loss and accuracy as means over samples; and the lowest and the highest loss of a
+    step.
 
     Returns: the records; and a row per trial, in the order of `results.trials`, with its number of
-        records and the quantities over all of them, under names that begin with `UNTHINNED`.
+        records and quantities over all of them, under names that begin with `UNTHINNED`: those of
+        training, or, if evaluations were merged, those that `study` names.
     Raises: ConfigError if the records that must stay are too many, or cannot be merged: those of
         range tests, of a model that was observed, and of the user's own metrics.
     """
@@ -63,16 +68,50 @@ def thin(
             f"{len(records):,} records are too many, and a range test needs each of them: train "
             "with a larger record_every"
         )
-    is_kept = _is_kept(results, study, records) | records[held_out].notna().any(axis=1)
+    is_needed = _is_kept(results, study, records)
+    is_evaluated = records[held_out].notna().any(axis=1)
     most = _most_records_of_point(results, records)
     for count in _RECORDS_PER_TRIAL:
-        thinned = _merged(records, is_kept, most, count, training)
+        index = records.groupby("trial").cumcount()
+        length = np.ceil((most - count).clip(lower=1) / count)
+        blocks = (index - count).floordiv(length)
+        is_single = is_needed | is_evaluated | index.lt(count)
+        thinned = _merged(records, is_single, blocks, training)
         if fits(thinned):
-            return thinned, _unthinned(results.trials, records, training)
+            names = [f"{reduction}_{column}" for reduction in WHOLE_CURVE for column in training]
+            return thinned, _unthinned(results.trials, records, names)
+    evaluations = is_evaluated.astype(int)
+    earlier = evaluations.groupby(records["trial"]).cumsum() - evaluations
+    for count in _EVALUATIONS if is_evaluated.any() else ():
+        thinned = _merged(records, is_needed, earlier.floordiv(count), training)
+        if fits(thinned):
+            return thinned, _unthinned(results.trials, records, _named(study, measured))
     raise ConfigError(
-        f"{len(thinned):,} records are too many, and claims, figures and evaluations need each of "
-        "them: train with a larger record_every"
+        f"{len(thinned):,} records are too many, and claims and figures need each of them: train "
+        "with a larger record_every"
     )
+
+
+def _named(study: Study, measured: Sequence[str]) -> list[str]:
+    """Return the quantities over whole curves that the claims, tables and figures name."""
+    declared = [
+        *(claim.options for claim in study.claims),
+        *(table.options for table in study.tables),
+        *(figure.options for figure in study.figures),
+    ]
+    found = {name for options in declared for name in _quantities(options)}
+    parsed = [Quantity.parse(name) for name in sorted(found)]
+    return [each.name for each in parsed if each.reduction and each.column in measured]
+
+
+def _quantities(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _quantities(value)
+        elif name == "quantity":
+            yield value
+        elif name == "quantities":
+            yield from value
 
 
 def _is_kept(results: Results, study: Study, records: pd.DataFrame) -> pd.Series[bool]:
@@ -113,20 +152,14 @@ def _most_records_of_point(results: Results, records: pd.DataFrame) -> pd.Series
 
 
 def _merged(
-    records: pd.DataFrame,
-    is_kept: pd.Series[bool],
-    most: pd.Series[int],
-    count: int,
-    training: list[str],
+    records: pd.DataFrame, is_kept: pd.Series[bool], blocks: pd.Series[int], training: list[str]
 ) -> pd.DataFrame:
+    """Merge the records of a trial that lie in one of its blocks, up to those that are kept."""
     by_trial = records.groupby("trial")
-    index = by_trial.cumcount()
-    is_last = index.eq(by_trial["step"].transform("size") - 1)
-    length = np.ceil((most - count).clip(lower=1) / count)
-    block = (index - count).floordiv(length)
-    is_single = is_kept | is_last | index.lt(count)
+    is_last = by_trial.cumcount().eq(by_trial["step"].transform("size") - 1)
+    is_single = is_kept | is_last
     # A kept record splits its block in two.
-    begins = is_single | is_single.shift(fill_value=True) | block.ne(block.shift())
+    begins = is_single | is_single.shift(fill_value=True) | blocks.ne(blocks.shift())
     group = begins.cumsum()
     thinned = records[~group.duplicated(keep="last")].set_axis(group.unique())
     merged_rows = records[group.duplicated(keep=False)]
@@ -152,9 +185,8 @@ def _merged(
     return thinned.reset_index(drop=True)
 
 
-def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, training: list[str]) -> pd.DataFrame:
+def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     curves = dict(tuple(records.groupby("trial")))
-    names = [f"{reduction}_{column}" for reduction in WHOLE_CURVE for column in training]
     rows = [
         {f"{UNTHINNED}records": len(curve)}
         | {f"{UNTHINNED}{name}": Quantity.parse(name).measure(curve) for name in names}
@@ -162,8 +194,5 @@ def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, training: list[str])
     ]
     new = pd.DataFrame(rows, index=trials.index)
     # A reused trial may have been thinned before: what was measured then stays.
-    if (records_before := f"{UNTHINNED}records") in trials:
-        before = trials[trials[records_before].notna()].reindex(columns=new.columns)
-        new = new.astype(float)
-        new.loc[before.index] = before.astype(float)
-    return new
+    before = trials.reindex(columns=new.columns).astype(float)
+    return new.astype(float).where(before.isna(), before)

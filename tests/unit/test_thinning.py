@@ -15,7 +15,7 @@ from study.analysis.thinning import thin
 from study.claims.judge import judge_all
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.tables.cells import measure
-from tests.unit.made_up_run import write
+from tests.unit.made_up_run import made_up_run, write
 
 FLUX = search_spaces.find("flux").with_grids(["stochastic"])
 EVERY = 1_000
@@ -132,7 +132,7 @@ def test_quantities_over_all_records_are_those_of_before(quantity, whole, thinne
 
 
 def test_too_many_to_keep_and_records_without_a_rule_are_refused(whole):
-    with pytest.raises(ConfigError, match="claims, figures and evaluations need each"):
+    with pytest.raises(ConfigError, match="claims and figures need each of them"):
         thin(whole, FLUX, at_most(100))
     strange = whole.records.assign(observed_W=1.0)
     with pytest.raises(ConfigError, match="no rule merges those of observed_W"):
@@ -140,6 +140,45 @@ def test_too_many_to_keep_and_records_without_a_rule_are_refused(whole):
     ramps = whole.trials.assign(schedule="ramp-exponential")
     with pytest.raises(ConfigError, match="a range test needs each of them"):
         thin(replace(whole, trials=ramps), FLUX, at_most(100))
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> Results:
+    """Two seeds of Valério's softmax regression, with an evaluation at each of 20 records."""
+    study = search_spaces.find("upc-optimizers").with_grids(["softmax"])
+    results = made_up_run(2, {"optimizer": ["sgd"], "batch_size": ["100"], "lr": ["0.5", "0.1"]})
+    curves = []
+    random = np.random.default_rng(0)
+    for trial in results.trials["trial"]:
+        columns = {name: random.random(20) for name in _CURVES}
+        step = np.arange(25, 501, 25)
+        curves.append(pd.DataFrame({"trial": trial, "step": step, "samples": 100 * step} | columns))
+    records = pd.concat(curves).assign(epoch=lambda r: r["step"] / 550, diverged=False)
+    return replace(results, records=records), study
+
+
+_CURVES = ("train_loss", "validation_accuracy", "test_accuracy", "test_loss", "train_seconds")
+
+
+@pytest.mark.parametrize(("rows", "every"), [(45, 2), (25, 4)])
+def test_evaluations_are_merged_if_nothing_else_is_enough(evaluated, rows, every):
+    results, study = evaluated
+    claim = replace(study.claims[0], options={"quantity": "test_loss_at_best"})
+    thinned, unthinned = thin(results, replace(study, claims=(claim,)), at_most(rows))
+    for trial, curve in thinned.groupby("trial"):
+        before = results.records[results.records["trial"] == trial]
+        wanted = sorted({*range(25 * every, 500, 25 * every), 475, 500})
+        assert list(curve["step"]) == wanted
+        stays = before[before["step"].isin(wanted)]
+        for name in ("validation_accuracy", "test_loss", "train_seconds"):
+            assert list(curve[name]) == list(stays[name])
+        assert curve["train_loss"].iloc[0] == pytest.approx(before["train_loss"][:every].mean())
+    at_best = [
+        Quantity.parse("test_loss_at_best").measure(results.records_of([trial]))
+        for trial in results.trials["trial"]
+    ]
+    assert unthinned["unthinned_test_loss_at_best"].tolist() == at_best
+    assert list(unthinned) == ["unthinned_records", "unthinned_test_loss_at_best"]
 
 
 def test_what_a_run_did_not_measure_stays_unmeasured(whole):
