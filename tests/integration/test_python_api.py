@@ -87,6 +87,7 @@ def test_every_job_runs(tmp_path):
         workers=[1, 2],
         budget="smoke",
         settings={**SMALL, "model": "4ls"},
+        devices="cpu",  # the cluster of earlier tests may have a made-up GPU
         results=tmp_path / "scaling",
     ).run(quiet=True)
     assert set(scaling.trials["workers"]) == {1, 2}
