@@ -35,9 +35,9 @@ from study.analysis.wording import pluralize
 from study.claims.judge import judge_all
 from study.report.summary import summarize
 from study.runs import layout
-from study.runs.collect import collect
+from study.runs.collect import collect, refresh
 from study.runs.run_folder import RunFolder
-from study.runs.trial_folder import COMPLETE
+from study.runs.trial_folder import TrialFolder
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 _DOCUMENTED = "results/reproduction"
@@ -69,19 +69,18 @@ def of_ended_seeds(run: Path, temporary: Path) -> Path:
     These are the seeds whose trials have all ended. One that failed has ended: to leave out its
     seed could change a verdict.
 
-    Raises: ConfigError if no seed has ended, or the run is the copy of one in a bucket.
+    Raises: ConfigError if no seed has ended, or the trials are not here.
     """
-    if not (run / layout.TRIALS).is_dir():  # moved without its trials
+    folder = RunFolder(run)
+    if not folder.is_copy:
+        refresh(folder)
+    if not (Results.load(run).trials["status"] == "unfinished").any():
         return run
-    folder = RunFolder.open(run)
-    if folder.is_copy:
-        raise ConfigError(f"{run} is the copy of a run in a bucket: copy its trials there, too")
-    states = folder.map_trials(lambda planned, trial: (planned, trial.state().get("status")))
-    ended = {*COMPLETE, "failed"}
-    interrupted = {planned.config.seed for planned, status in states if status not in ended}
+    if folder.is_copy or not (run / layout.TRIALS).is_dir():
+        raise ConfigError(f"{run} has unfinished trials, but not their folders: name the whole run")
+    states = folder.map_trials(lambda planned, trial: (planned, _has_ended(trial)))
+    interrupted = {planned.config.seed for planned, has_ended in states if not has_ended}
     trials = [planned for planned, _ in states if planned.config.seed not in interrupted]
-    if not interrupted:
-        return run
     if not trials:
         raise ConfigError(f"no seed of {run} has ended: train it further")
     seeds = sorted({planned.config.seed for planned in trials})
@@ -95,6 +94,10 @@ def of_ended_seeds(run: Path, temporary: Path) -> Path:
     collect(RunFolder.open(copy))
     summarize(copy, Console(quiet=True))
     return copy
+
+
+def _has_ended(trial: TrialFolder) -> bool:
+    return trial.complete or trial.state().get("status") == "failed"
 
 
 def _add(run: Path, local_folders: Sequence[Path]) -> int:

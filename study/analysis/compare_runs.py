@@ -27,8 +27,10 @@ from study.analysis.points import ALWAYS_NAMED, distinguishing_settings
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results
 from study.analysis.statistics import CONFIDENCE
+from study.analysis.thinning import HELD_OUT
 from study.analysis.wording import format_setting, format_value
 from study.analysis.workloads import values_by_seed
+from study.runs.trial_folder import UNTHINNED_EVALUATIONS, UNTHINNED_RECORDS
 
 _WORKERS = ("processor", "launcher", "workers", "strategy")
 """The columns that describe the workers of a scaling run's trials, besides its settings."""
@@ -117,14 +119,34 @@ def compare_runs(sides: Sequence[Side], quantity: str | None = None) -> list[Run
 
 
 def _measured(side: Side, quantity: str) -> Side:
-    """Return the run with `quantity` as a column of its trials, if its records have it."""
+    """Return the run with `quantity` as a column of its trials, if its records have it.
+
+    Raises: ConfigError if the records of some trials do not tell its value.
+    """
     results, parsed = side.results, Quantity.parse(quantity)
-    if quantity in results.trials or parsed.column not in results.records:
+    if quantity in results.trials or parsed.column not in results.records.select_dtypes("number"):
         return side
     values = parsed.of_trials(results.trials, results.records.sort_values("step"))
-    return replace(
-        side, results=replace(results, trials=results.trials.assign(**{quantity: values}))
-    )
+    trials = results.trials.assign(**{quantity: values})
+    measured = replace(side, results=replace(results, trials=trials))
+    ranked = _ranked(measured.results)
+    ended = ranked[ranked["status"] != "diverged"]
+    if ended[quantity].isna().all():
+        return side  # which `_check_measured` refuses
+    if ended[quantity].isna().any():
+        raise ConfigError(
+            f"{side.name} has not measured {parsed.column} at the records that {quantity} needs: "
+            "train with --set test_curve=true, or choose another quantity with --by"
+        )
+    # While evaluations are whole, so is what is measured on them.
+    is_held_out = parsed.column.startswith(HELD_OUT)
+    count = UNTHINNED_EVALUATIONS if is_held_out else UNTHINNED_RECORDS
+    if count in ended and (ended[count].notna() & parsed.unthinned(ended).isna()).any():
+        raise ConfigError(
+            f"the records of {side.name} were thinned, so its {quantity} is lost: choose another "
+            f"quantity with --by, such as {parsed.column}"
+        )
+    return measured
 
 
 def measured_quantities(results: Results) -> list[str]:

@@ -16,16 +16,16 @@ from lenet.config import ConfigError, settings_in
 from search_spaces.study import Study
 from study.analysis.quantity import WHOLE_CURVE, Quantity
 from study.analysis.results import Results, select
-from study.runs.trial_folder import UNTHINNED
+from study.runs.trial_folder import UNTHINNED, UNTHINNED_EVALUATIONS, UNTHINNED_RECORDS
 
-_RECORDS_PER_TRIAL = (1000, 700, 500, 350, 250, 175, 125, 90, 60, 40)
+_RECORDS_PER_TRIAL = (1000, 700, 500, 350, 250, 175, 125, 90, 60, 40, 25, 15, 10)
 """How many records of a trial to keep at its start, and into how many to merge the rest: each is
 tried until the table is small enough."""
 _EVALUATIONS = (2, 3, 4, 5, 7, 10, 20)
-"""How many evaluations become one if that is not enough; tried in turn, too."""
+"""How many evaluations become one if that is not enough: tried in turn, too."""
 
 _POSITION = ("trial", "step", "epoch", "samples", "diverged")
-_HELD_OUT = ("validation_", "test_")
+HELD_OUT = ("validation_", "test_")
 _LAST = ("lr", "train_seconds")
 _MEANS = ("train_loss", "train_accuracy")
 _LOWEST, _HIGHEST = "lowest_train_loss", "highest_train_loss"
@@ -39,8 +39,11 @@ def thin(
 
     These records stay as they are: the first ones and the last one of a trial, those with held-out
     data, and those at the moments that the claims of `study` name or that its figures average over.
-    Between them, neighbors are merged. If that is not enough, so are evaluations: every second one
-    stays, or every fourth, ... The seeds of a point are merged at the same steps.
+    Between them, neighbors are merged. The seeds of a point are merged at the same steps.
+
+    If that is not enough, records with held-out data are merged, too: every second, third, ... of
+    them stays, besides the last one, those at the moments, and the last record. Such a trial cannot
+    be reused.
 
     A merged record has the step, the time, the learning rate and the evaluation of its last one;
     the training loss and accuracy as means over samples; and the lowest and the highest loss of a
@@ -48,7 +51,8 @@ def thin(
 
     Returns: the records; and a row per trial, in the order of `results.trials`, with its number of
         records and quantities over all of them, under names that begin with `UNTHINNED`: those of
-        training, or, if evaluations were merged, those that `study` names.
+        training; or, if evaluations were merged, their number and the quantities that `study`
+        names.
     Raises: ConfigError if the records that must stay are too many, or cannot be merged: those of
         range tests, of a model that was observed, and of the user's own metrics.
     """
@@ -56,7 +60,7 @@ def thin(
     measured = [
         str(name) for name in records if name not in _POSITION and records[name].notna().any()
     ]
-    held_out = [name for name in measured if name.startswith(_HELD_OUT)]
+    held_out = [name for name in measured if name.startswith(HELD_OUT)]
     training = [name for name in measured if name not in held_out]
     if unknown := {*training} - {*_LAST, *_MEANS, _LOWEST, _HIGHEST, *_RATES}:
         raise ConfigError(
@@ -82,10 +86,13 @@ def thin(
             return thinned, _unthinned(results.trials, records, names)
     evaluations = is_evaluated.astype(int)
     earlier = evaluations.groupby(records["trial"]).cumsum() - evaluations
+    is_needed[records[is_evaluated].groupby("trial").tail(1).index] = True
     for count in _EVALUATIONS if is_evaluated.any() else ():
         thinned = _merged(records, is_needed, earlier.floordiv(count), training)
         if fits(thinned):
-            return thinned, _unthinned(results.trials, records, _named(study, measured))
+            unthinned = _unthinned(results.trials, records, _named(study, measured))
+            counts = results.trials["trial"].map(evaluations.groupby(records["trial"]).sum())
+            return thinned, unthinned.assign(**{UNTHINNED_EVALUATIONS: counts.fillna(0)})
     raise ConfigError(
         f"{len(thinned):,} records are too many, and claims and figures need each of them: train "
         "with a larger record_every"
@@ -188,7 +195,7 @@ def _merged(
 def _unthinned(trials: pd.DataFrame, records: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     curves = dict(tuple(records.groupby("trial")))
     rows = [
-        {f"{UNTHINNED}records": len(curve)}
+        {UNTHINNED_RECORDS: len(curve)}
         | {f"{UNTHINNED}{name}": Quantity.parse(name).measure(curve) for name in names}
         for curve in (curves.get(trial, records.iloc[:0]) for trial in trials["trial"])
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -36,21 +37,23 @@ def datasets(datasets: Mapping[str, AnyDataset], console: Console) -> None:
 
 
 def _classes(own: Dataset, console: Console) -> None:
-    """Print the number of classes, and those that no training sample has: a mapping may be wrong.
-
-    A map-style data set is not read for that.
+    """Print the number of classes, and those that no training sample has: labels may be mapped
+    wrongly. The labels of a map-style data set are not read for that.
     """
     from lenet.samples import Samples  # imports torch, as the user's data has done
 
     if not own.classifies:
         return
     found = set(own.train.targets.unique().tolist()) if isinstance(own.train, Samples) else None
-    missing = [] if found is None else [c for c in range(own.classes) if c not in found]
+    absent = (c for c in range(own.classes) if found is not None and c not in found)
+    missing = list(itertools.islice(absent, _SHOWN_CLASSES + 1))
     line = f"  classes      {own.classes}"
     if missing:
         shown = ", ".join(map(str, missing[:_SHOWN_CLASSES]))
         more = ", ..." if len(missing) > _SHOWN_CLASSES else ""
-        line += f"; no training sample has class {shown}{more}"
+        line += (
+            f"; no training sample has {'class' if len(missing) == 1 else 'classes'} {shown}{more}"
+        )
     console.print(line)
 
 

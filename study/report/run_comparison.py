@@ -46,7 +46,7 @@ def sentence(comparison: RunComparison, first: str = "", second: str = "") -> st
     """
     overall, count = comparison.overall, len(comparison.points)
     one, other = first or comparison.first.name, second or comparison.second.name
-    what, points = label(comparison.quantity), pluralize(count, "point")
+    what, points = _label(comparison), pluralize(count, "point")
     if overall.is_equal and comparison.points["difference"].eq(0).all():
         return f"{other} and {one} have the same {what} at {points}, digit for digit."
     quantity = _column(comparison)
@@ -83,6 +83,16 @@ def _column(comparison: RunComparison) -> str:
     return Quantity.parse(comparison.quantity).column
 
 
+def _label(comparison: RunComparison) -> str:
+    """Return what is compared, in words."""
+    quantity = Quantity.parse(comparison.quantity)
+    if comparison.quantity == quantity.column or quantity.reduction in ("best", "mean"):
+        return label(comparison.quantity)
+    if quantity.reduction == "rises":
+        return f"sum of the rises of the {label(quantity.column)}"
+    return f"{label(quantity.column)} at the best validation accuracy"
+
+
 def _sides(comparisons: Sequence[RunComparison]) -> list[Side]:
     return [comparisons[0].first, *(comparison.second for comparison in comparisons)]
 
@@ -92,7 +102,7 @@ def _print_comparison(comparison: RunComparison, first: str, second: str, consol
     unit = " in %" if _column(comparison).endswith("_accuracy") else ""
     print_table(
         console,
-        f"{first} and {second}: {label(comparison.quantity)}{unit}",
+        f"{first} and {second}: {_label(comparison)}{unit}",
         headers,
         rows[:_MAX_ROWS],
     )

@@ -68,11 +68,11 @@ def winners(results: Results, board: pd.DataFrame, directory: Path) -> list[Winn
     found = []
     for dataset, trials in finished.groupby("dataset"):
         on_dataset = f" on {dataset}" if finished["dataset"].nunique() > 1 else ""
-        first = board[board["dataset"] == dataset].iloc[0]
+        best_point = board[board["dataset"] == dataset].iloc[0]
         # A search leaves some settings of a trial out of the table that it ranks.
-        same = select(ranked, {name: first[name] for name in settings})
-        of_first = completed["trial"].isin(same["trial"])
-        found.append(_best_setting(results, completed[of_first], on_dataset, directory))
+        its_trials = select(ranked, {name: best_point[name] for name in settings})["trial"]
+        of_best = completed[completed["trial"].isin(its_trials)]
+        found.append(_best_setting(results, of_best, on_dataset, directory))
         model = _model(_best_trial(trials, results.objective), directory)
         if model and model not in (winner.model for winner in found):
             found.append(Winner(f"the best trial{on_dataset}", model, None))

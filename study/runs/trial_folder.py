@@ -25,6 +25,10 @@ COMPLETE = frozenset({"finished", "diverged", "stopped"})
 UNTHINNED = "unthinned_"
 """The prefix of quantities in a trial's state that were measured over all its records before some
 of these were merged; see `study.analysis.thinning`."""
+UNTHINNED_RECORDS = f"{UNTHINNED}records"
+"""the number of records before"""
+UNTHINNED_EVALUATIONS = f"{UNTHINNED}evaluations"
+"""the number of records with held-out data before, if those were merged, too"""
 
 STEP_TIMING = np.dtype(
     [

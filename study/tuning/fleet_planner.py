@@ -101,8 +101,8 @@ class FleetPlanner:
     def estimate_search(
         self, search: Search, samples: Sequence[TrainConfig], follow_up: int
     ) -> Estimate:
-        """Estimate the proposals that `search` has left, by sampled configs, and `follow_up` trials
-        of this kind.
+        """Estimate the time of the proposals that `search` has left and of `follow_up` more trials,
+        from sampled configs.
         """
         sampled = estimate(
             samples,

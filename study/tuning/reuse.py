@@ -23,7 +23,12 @@ from study.runs import layout
 from study.runs.find import find_runs
 from study.runs.metadata import RunMetadata
 from study.runs.run_folder import RunFolder
-from study.runs.trial_folder import UNTHINNED, TrialFolder
+from study.runs.trial_folder import (
+    UNTHINNED,
+    UNTHINNED_EVALUATIONS,
+    UNTHINNED_RECORDS,
+    TrialFolder,
+)
 
 _BY_THEMSELVES = frozenset({"finished", "diverged"})
 """Statuses of trials that ended where their config says."""
@@ -119,14 +124,21 @@ class Reuse:
     def find(self, config: TrainConfig) -> EarlierTrial | None:
         """Return an earlier trial whose records `config` would reproduce, or None.
 
-        One whose records were thinned (see `study.analysis.thinning`) is the last choice.
+        One whose records were thinned (see `study.analysis.thinning`) is the last choice. One whose
+        evaluations were merged is none.
         """
         if config.names_own_code:
             return None
         equal = self.trials.get(config, ())
-        alike = [t for t in equal if not self.conditions.difference(t.conditions)]
-        alike.sort(key=lambda trial: f"{UNTHINNED}records" in trial.facts)
+        alike = [t for t in equal if not self._obstacle(t)]
+        alike.sort(key=lambda trial: UNTHINNED_RECORDS in trial.facts)
         return next((trial for trial in alike if trial.read_records()), None)
+
+    def _obstacle(self, trial: EarlierTrial) -> str:
+        """Say in a few words why the records of `trial` are not what training gives; else empty."""
+        if UNTHINNED_EVALUATIONS in trial.facts:
+            return "in runs whose evaluations were merged"
+        return self.conditions.difference(trial.conditions)
 
     def near_misses(self, configs: Iterable[TrainConfig]) -> list[str]:
         """Say why trials of equal configs are not reused, the most frequent reason first."""
@@ -138,8 +150,8 @@ class Reuse:
             if config.names_own_code:
                 reasons["with code of your own, which may have changed since"] += 1
             else:
-                difference = self.conditions.difference(equal[0].conditions)
-                reasons[difference or "in runs whose records are damaged"] += 1
+                obstacle = self._obstacle(equal[0])
+                reasons[obstacle or "in runs whose records are damaged"] += 1
         return [
             f"{pluralize(count, 'equal config')} {'was' if count == 1 else 'were'} trained {reason}"
             for reason, count in reasons.most_common()

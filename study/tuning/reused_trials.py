@@ -17,7 +17,7 @@ class ReusedTrials:
 
     def __init__(self, reuse: Reuse, trials: Sequence[PlannedTrial]) -> None:
         self.reuse = reuse
-        """all trials of the earlier runs, also for those that are planned later"""
+        """all trials of the earlier runs, also used for trials that are planned later"""
         found = {planned.name: self._find(planned) for planned in trials}
         self._matches = {name: match for name, match in found.items() if match is not None}
 

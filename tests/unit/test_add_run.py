@@ -55,10 +55,29 @@ def test_a_run_that_has_ended_is_copied_as_it_is(run, tmp_path):
     assert of_ended_seeds(run.path, tmp_path / "copies") == run.path
 
 
-def test_a_run_that_was_moved_without_its_trials_is_copied_as_it_is(run, tmp_path):
+def test_a_trial_with_damaged_records_has_not_ended(run, tmp_path):
+    (run.path / "trials" / run.plan[0].name / "records.jsonl").write_text("{")
+    assert statuses(of_ended_seeds(run.path, tmp_path / "copies"))[0] == ["unfinished"]
+
+
+def test_a_run_that_was_moved_without_its_trials_must_have_ended(run, tmp_path):
+    collect(run)
+    trials = shutil.move(run.path / "trials", tmp_path / "trials")
+    with pytest.raises(ConfigError, match="unfinished trials, but not their folders"):
+        of_ended_seeds(run.path, tmp_path / "copies")
+    shutil.move(trials, run.path / "trials")
+    run.trial(run.plan[5].name).begin({})
+    run.trial(run.plan[5].name).mark("failed")
     collect(run)
     shutil.rmtree(run.path / "trials")
     assert of_ended_seeds(run.path, tmp_path / "copies") == run.path
+
+
+def test_the_copy_of_a_run_in_a_bucket_is_refused(run, tmp_path):
+    collect(run)
+    (run.path / "storage.url").write_text("s3://somewhere/fan")
+    with pytest.raises(ConfigError, match="not their folders: name the whole run"):
+        of_ended_seeds(run.path, tmp_path / "copies")
 
 
 def test_a_run_without_a_complete_seed_is_refused(run, tmp_path):

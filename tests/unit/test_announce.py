@@ -49,9 +49,10 @@ def announced(labels):
 def test_classes_of_own_data_are_counted_and_those_without_a_sample_named():
     assert announced([0, 1, 2]) == ["  classes      3"]
     assert announced([0, 3, 7, 7]) == [
-        "  classes      8; no training sample has class 1, 2, 4, 5, 6"
+        "  classes      8; no training sample has classes 1, 2, 4, 5, 6"
     ]
     assert announced([0, 9]) == [
-        "  classes      10; no training sample has class 1, 2, 3, 4, 5, ..."
+        "  classes      10; no training sample has classes 1, 2, 3, 4, 5, ..."
     ]
+    assert announced([0, 2]) == ["  classes      3; no training sample has class 1"]
     assert announced([[0.5], [1.5]]) == []  # a regression

@@ -206,11 +206,51 @@ def test_quantities_of_whole_curves_are_compared_too():
     expected = losses.xs(2, level="epoch").mean() - losses.xs(5, level="epoch").mean()
     assert expected > 0.03
     assert found.points["difference"].mean() == pytest.approx(expected)
-    at_best = compared(first, second, "train_accuracy_at_best")
-    assert "Train accuracy at best" in sentence(at_best)
-    assert "percentage points" in sentence(at_best)
-    with pytest.raises(ConfigError, match="a has not measured f1_at_best"):
-        compared(first, second, "f1_at_best")
+    at_best = sentence(compared(first, second, "train_accuracy_at_best"))
+    assert "Train accuracy at the best validation accuracy of b less a" in at_best
+    assert "percentage points" in at_best
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reduced"),
+    [
+        ("mean_train_loss", lambda curve: curve.mean()),
+        ("best_train_loss", lambda curve: curve.min()),
+        ("rises_train_loss", lambda curve: curve.diff().clip(lower=0).sum()),
+    ],
+)
+def test_reductions_are_those_of_the_records(quantity, reduced):
+    first, second = made_up_run(3, ONE_LR), made_up_run(3, ONE_LR)
+    wave = 0.1 * np.sin(second.records["epoch"] + second.records["trial"].str[-1].astype(int))
+    second.records["train_loss"] += wave
+    found = compared(first, second, quantity)
+    means = [r.records.groupby("trial")["train_loss"].agg(reduced).mean() for r in (first, second)]
+    assert found.points["difference"].mean() == pytest.approx(means[1] - means[0])
+    rises = sentence(compared(first, second, "rises_train_loss"))
+    assert "Sum of the rises of the training loss of b less a" in rises
+
+
+def test_a_curve_that_was_not_measured_or_was_thinned_is_refused():
+    """The made-up run is tested at its end, which is the best record of some seeds only."""
+    run, other = made_up_run(3, ONE_LR), made_up_run(3, ONE_LR)
+    last = run.records["epoch"] == 5
+    falls = last & run.records["trial"].str.endswith("seed1")
+    run.records.loc[falls, "validation_accuracy"] = 0.5
+    with pytest.raises(ConfigError, match=r"a has not measured test_accuracy at .*test_curve=true"):
+        compared(run, other, "test_accuracy_at_best")
+    for missing in ("f1_at_best", "best_trial", "mean_test_f1"):
+        with pytest.raises(ConfigError, match=f"a has not measured {missing}"):
+            compared(run, other, missing)
+    thinned = replace(run, trials=run.trials.assign(unthinned_records=40))
+    with pytest.raises(ConfigError, match="a were thinned, so its mean_train_loss is lost"):
+        compared(thinned, other, "mean_train_loss")
+    assert compared(thinned, other, "best_validation_loss").points["paired"].eq(3).all()
+    merged = replace(thinned, trials=thinned.trials.assign(unthinned_evaluations=20))
+    with pytest.raises(ConfigError, match="such as validation_loss"):
+        compared(merged, other, "best_validation_loss")
+    stored = merged.trials.assign(unthinned_best_validation_loss=0.25)
+    known = compared(replace(merged, trials=stored), other, "best_validation_loss")
+    assert known.points["first"].eq(0.25).all()
 
 
 def test_several_runs_share_the_error():

@@ -120,6 +120,20 @@ def test_a_thinned_trial_keeps_what_was_measured_over_all_its_records(tmp_path):
     assert not [name for name in other.trial("mine").state() if name.startswith("unthinned")]
 
 
+def test_a_trial_whose_evaluations_were_merged_is_not_reused(tmp_path):
+    source = earlier_run(tmp_path / "a", {"theirs": LINE, "other": LINE.replace(seed=1)})
+    collect(source)
+    shutil.rmtree(source.path / layout.TRIALS)
+    table = source.path / layout.TRIALS_TABLE
+    merged = {"unthinned_records": [400, None], "unthinned_evaluations": [20, None]}
+    pd.read_parquet(table).assign(**merged).to_parquet(table)
+    reuse = Reuse.load([str(source.path)], HERE)
+    assert reuse.find(LINE) is None
+    assert reuse.find(LINE.replace(seed=1)) is not None
+    reason = "1 equal config was trained in runs whose evaluations were merged"
+    assert reuse.near_misses([LINE, LINE.replace(seed=1)]) == [reason]
+
+
 def test_a_trial_reused_twice_names_the_run_that_trained_it(tmp_path):
     source = earlier_run(tmp_path / "a", {"theirs": LINE})
     adopted(Reuse.load([str(source.path)], HERE), LINE, tmp_path / "b")

@@ -142,43 +142,63 @@ def test_too_many_to_keep_and_records_without_a_rule_are_refused(whole):
         thin(replace(whole, trials=ramps), FLUX, at_most(100))
 
 
+SOFTMAX = search_spaces.find("upc-optimizers").with_grids(["softmax"])
+CLAIMS = {"quantity": "test_loss_at_best", "at": {"step": 50}}
+
+
 @pytest.fixture(scope="module")
 def evaluated() -> Results:
-    """Two seeds of Valério's softmax regression, with an evaluation at each of 20 records."""
-    study = search_spaces.find("upc-optimizers").with_grids(["softmax"])
+    """Two seeds of two points with a record every 25 of 500 steps, all but the first evaluated."""
     results = made_up_run(2, {"optimizer": ["sgd"], "batch_size": ["100"], "lr": ["0.5", "0.1"]})
     curves = []
     random = np.random.default_rng(0)
     for trial in results.trials["trial"]:
-        columns = {name: random.random(20) for name in _CURVES}
         step = np.arange(25, 501, 25)
-        curves.append(pd.DataFrame({"trial": trial, "step": step, "samples": 100 * step} | columns))
-    records = pd.concat(curves).assign(epoch=lambda r: r["step"] / 550, diverged=False)
-    return replace(results, records=records), study
+        names = ("train_loss", "validation_accuracy", "test_loss", "train_seconds")
+        curve = pd.DataFrame({name: random.random(20) for name in names})
+        curve.loc[0, ["validation_accuracy", "test_loss"]] = math.nan
+        curves.append(curve.assign(trial=trial, step=step, samples=100 * step, diverged=False))
+    return replace(results, records=pd.concat(curves).assign(epoch=lambda r: r["step"] / 550))
 
 
-_CURVES = ("train_loss", "validation_accuracy", "test_accuracy", "test_loss", "train_seconds")
-
-
-@pytest.mark.parametrize(("rows", "every"), [(45, 2), (25, 4)])
-def test_evaluations_are_merged_if_nothing_else_is_enough(evaluated, rows, every):
-    results, study = evaluated
-    claim = replace(study.claims[0], options={"quantity": "test_loss_at_best"})
-    thinned, unthinned = thin(results, replace(study, claims=(claim,)), at_most(rows))
+@pytest.mark.parametrize(
+    ("rows", "steps"),
+    [
+        # Pairs of evaluations; the claim's step 50 is the first evaluation, and stays alone.
+        (50, [25, 50, 75, 125, 175, 225, 275, 325, 375, 425, 475, 500]),
+        # Fives.
+        (30, [25, 50, 150, 275, 400, 475, 500]),
+    ],
+)
+def test_evaluations_are_merged_if_nothing_else_is_enough(
+    evaluated: Results, rows: int, steps: list[int]
+) -> None:
+    claim = replace(SOFTMAX.claims[0], options=CLAIMS)
+    thinned, unthinned = thin(evaluated, replace(SOFTMAX, claims=(claim,)), at_most(rows))
     for trial, curve in thinned.groupby("trial"):
-        before = results.records[results.records["trial"] == trial]
-        wanted = sorted({*range(25 * every, 500, 25 * every), 475, 500})
-        assert list(curve["step"]) == wanted
-        stays = before[before["step"].isin(wanted)]
+        before = evaluated.records[evaluated.records["trial"] == trial]
+        assert list(curve["step"]) == steps
+        stays = before[before["step"].isin(steps)]
         for name in ("validation_accuracy", "test_loss", "train_seconds"):
-            assert list(curve[name]) == list(stays[name])
-        assert curve["train_loss"].iloc[0] == pytest.approx(before["train_loss"][:every].mean())
+            np.testing.assert_array_equal(curve[name], stays[name])
+        merged = before[before["step"].between(steps[-4] + 1, steps[-3])]["train_loss"]
+        assert len(merged) > 1
+        assert curve["train_loss"].iloc[-3] == pytest.approx(merged.mean())
     at_best = [
-        Quantity.parse("test_loss_at_best").measure(results.records_of([trial]))
-        for trial in results.trials["trial"]
+        Quantity.parse("test_loss_at_best").measure(evaluated.records_of([trial]))
+        for trial in evaluated.trials["trial"]
     ]
     assert unthinned["unthinned_test_loss_at_best"].tolist() == at_best
-    assert list(unthinned) == ["unthinned_records", "unthinned_test_loss_at_best"]
+    assert unthinned["unthinned_evaluations"].tolist() == [19] * 4
+    assert len(unthinned.columns) == 3
+
+
+def test_the_last_evaluation_stays_if_a_trial_diverges_after_it(evaluated: Results) -> None:
+    records = evaluated.records.copy()
+    late = records["step"] > 450
+    records.loc[late, ["validation_accuracy", "test_loss"]] = math.nan
+    thinned, _ = thin(replace(evaluated, records=records), SOFTMAX, at_most(20))
+    assert set(thinned.groupby("trial")["step"].apply(lambda s: {450, 500} <= set(s))) == {True}
 
 
 def test_what_a_run_did_not_measure_stays_unmeasured(whole):
