@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lenet.config import settings_in
+from lenet.config import TrainConfig, settings_in
 from study.runs.metadata import RunMetadata
 
 _LABELS = {
@@ -120,9 +120,9 @@ def describe_settings(settings: Mapping[str, Any]) -> str:
 def provenance(run: RunMetadata, trials: pd.DataFrame) -> str:
     """Return one line on where the numbers of these trials come from.
 
-    It has the data set, budget, seeds and device. Where they apply, it adds the machines of
-    data-parallel workers, a resumption on other machines, and a limit on training data or steps. It
-    also says if nothing was held out for validation.
+    It has the data set, budget, seeds and device. Where they apply, it adds a reduced precision,
+    the machines of data-parallel workers, a resumption on other machines, and a limit on training
+    data or steps. It also says if nothing was held out for validation.
 
     `trials`: rows of `Results.trials`, at least one.
     """
@@ -134,6 +134,8 @@ def provenance(run: RunMetadata, trials: pd.DataFrame) -> str:
         _seeds(trials),
         _devices(trials),
     ]
+    if "precision" in trials and (trials["precision"] != TrainConfig.precision).any():
+        facts.append(_unique_values(trials["precision"]))
     if workers_on := describe_machines(trials):
         facts.append(f"workers {workers_on}")
     if run.resumed_on:

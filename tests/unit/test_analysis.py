@@ -283,6 +283,14 @@ def test_provenance_does_not_mention_the_whole_training_set() -> None:
     )
 
 
+def test_provenance_names_a_reduced_precision() -> None:
+    results = made_up_run()
+    results.trials["precision"] = "bf16"
+    assert "1 thread a trial; bf16; " in provenance(results.run, results.trials)
+    results.trials.loc[0, "precision"] = "fp32"
+    assert "1 thread a trial; bf16 / fp32; " in provenance(results.run, results.trials)
+
+
 def test_provenance_of_a_run_with_a_length_in_steps() -> None:
     results = made_up_run(choices={"train_samples": ["none"], "steps": [2000]})
     ending = "1 thread a trial; 5 epochs; at most 2,000 steps"
