@@ -8,8 +8,9 @@ depend on the other members, so a reused trial keeps the columns that name its f
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,6 @@ def _from_tables(run: Path) -> Iterator[EarlierTrial]:
             continue
         try:
             config = TrainConfig.from_dict({name: values[name] for name in known})
-            curve = _records(config, records[str(values["trial"])])
         except (ConfigError, KeyError, TypeError):
             continue
         yield EarlierTrial(
@@ -213,7 +213,8 @@ def _from_tables(run: Path) -> Iterator[EarlierTrial]:
             status=values["status"],
             conditions=_conditions(results.run, values),
             facts=_facts(values),
-            read_records=lambda curve=curve: curve,  # type: ignore[misc]
+            # Read when needed: the records of thousands of trials take most of the time.
+            read_records=partial(_records, config, records.get(str(values["trial"]))),
             read_model=lambda: None,
         )
 
@@ -235,24 +236,32 @@ def _conditions(metadata: RunMetadata, state: dict[str, Any]) -> Conditions:
     )
 
 
-def _records(config: TrainConfig, table: pd.DataFrame) -> list[Record]:
-    """Return the records in the rows of one trial."""
+def _records(config: TrainConfig, table: pd.DataFrame | None) -> list[Record]:
+    """Return the records in the rows of one trial; none if they cannot be read."""
+    if table is None:
+        return []
     measured = {parse_metric(metric)[0] for metric in config.metrics or ()}
     fields = [name for name in Record.__dataclass_fields__ if name in table]
     others = [str(name) for name in table if name not in fields and name != "trial"]
-    return [
-        Record(
-            **{name: row[name] for name in fields},
-            observed={
-                name.removeprefix(_OBSERVED): row[name]
-                for name in others
-                if name.startswith(_OBSERVED) and row[name] == row[name]
-            },
-            metrics={
-                name: row[name]
-                for name in others
-                if name.partition("_")[2] in measured and row[name] == row[name]
-            },
-        )
-        for row in table.to_dict("records")
-    ]
+    try:
+        return [_record(row, fields, others, measured) for row in table.to_dict("records")]
+    except TypeError:  # of an older version
+        return []
+
+
+def _record(
+    row: Mapping[Any, Any], fields: Sequence[str], others: Sequence[str], measured: set[str]
+) -> Record:
+    return Record(
+        **{name: row[name] for name in fields},
+        observed={
+            name.removeprefix(_OBSERVED): row[name]
+            for name in others
+            if name.startswith(_OBSERVED) and row[name] == row[name]
+        },
+        metrics={
+            name: row[name]
+            for name in others
+            if name.partition("_")[2] in measured and row[name] == row[name]
+        },
+    )
