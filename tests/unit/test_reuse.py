@@ -99,13 +99,19 @@ def test_a_trial_of_a_fleet_keeps_the_columns_that_say_so(tmp_path, from_tables)
         assert row["reused"] == str(source.path)
 
 
-def test_a_thinned_trial_keeps_what_was_measured_over_all_its_records(tmp_path):
-    source = earlier_run(tmp_path / "a", {"theirs": LINE, "other": LINE.replace(seed=1)})
+def thinned_run(place, **columns):
+    """Return a run of LINE with seeds 0 and 1 as its tables alone, with `columns` for seed 0."""
+    source = earlier_run(place, {"theirs": LINE, "other": LINE.replace(seed=1)})
     collect(source)
     shutil.rmtree(source.path / layout.TRIALS)
     table = source.path / layout.TRIALS_TABLE
-    before = {"unthinned_records": [400, None], "unthinned_mean_train_loss": [5.5, None]}
-    pd.read_parquet(table).assign(**before).to_parquet(table)
+    added = {f"unthinned_{name}": [value, None] for name, value in columns.items()}
+    pd.read_parquet(table).assign(**added).to_parquet(table)
+    return source
+
+
+def test_a_thinned_trial_keeps_what_was_measured_over_all_its_records(tmp_path):
+    source = thinned_run(tmp_path / "a", records=400, mean_train_loss=5.5)
     reuse = Reuse.load([str(source.path)], HERE)
     folder = adopted(reuse, LINE, tmp_path / "new")
     collect(folder)
@@ -121,12 +127,7 @@ def test_a_thinned_trial_keeps_what_was_measured_over_all_its_records(tmp_path):
 
 
 def test_a_trial_whose_evaluations_were_merged_is_not_reused(tmp_path):
-    source = earlier_run(tmp_path / "a", {"theirs": LINE, "other": LINE.replace(seed=1)})
-    collect(source)
-    shutil.rmtree(source.path / layout.TRIALS)
-    table = source.path / layout.TRIALS_TABLE
-    merged = {"unthinned_records": [400, None], "unthinned_evaluations": [20, None]}
-    pd.read_parquet(table).assign(**merged).to_parquet(table)
+    source = thinned_run(tmp_path / "a", records=400, evaluations=20)
     reuse = Reuse.load([str(source.path)], HERE)
     assert reuse.find(LINE) is None
     assert reuse.find(LINE.replace(seed=1)) is not None
