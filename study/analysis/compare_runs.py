@@ -14,31 +14,34 @@ difference is first averaged over the points.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from lenet.config import ConfigError, TrainConfig, settings_in
-from study.analysis import packing, paired, unpaired
-from study.analysis.leaderboard import without_ramps_and_confirmations
-from study.analysis.points import ALWAYS_NAMED, distinguishing_settings
+from lenet.config import ConfigError, settings_in
+from study.analysis import paired, unpaired
+from study.analysis.points import ALWAYS_NAMED
 from study.analysis.quantity import Quantity
 from study.analysis.results import Results
+from study.analysis.run_differences import differing_facts
+from study.analysis.run_points import (
+    Key,
+    point_key,
+    point_names,
+    ranked_trials,
+    setting_column,
+    values_as_text,
+)
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.thinning import HELD_OUT
-from study.analysis.wording import format_setting, format_value
 from study.analysis.workloads import values_by_seed
 from study.runs.trial_folder import UNTHINNED_EVALUATIONS, UNTHINNED_RECORDS
 
-_WORKERS = ("processor", "launcher", "workers", "strategy")
-"""The columns that describe the workers of a scaling run's trials, besides its settings."""
 _LEAST_SEEDS = 2
 _MAX_NAMED = 6
 """The most settings that the message on runs without a common point names."""
-
-_Key = tuple[Hashable, ...]
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,8 @@ def _measured(side: Side, quantity: str) -> Side:
     values = parsed.of_trials(results.trials, results.records.sort_values("step"))
     trials = results.trials.assign(**{quantity: values})
     measured = replace(side, results=replace(results, trials=trials))
-    ranked = _ranked(measured.results)
-    ended = ranked[ranked["status"] != "diverged"]
+    trials = ranked_trials(measured.results)
+    ended = trials[trials["status"] != "diverged"]
     if ended[quantity].isna().all():
         return side  # which `_check_measured` refuses
     if ended[quantity].isna().any():
@@ -166,7 +169,7 @@ def _share_data(names: Sequence[str], one: Results, other: Results) -> bool:
 def _check_measured(side: Side, quantity: str) -> None:
     if side.results.completed.empty:
         raise ConfigError(f"no trial of {side.name} has a result: omit this run")
-    if _ranked(side.results).empty:
+    if ranked_trials(side.results).empty:
         raise ConfigError(
             f"{side.name} has only ramps of a range test, whose last values belong to no setting: "
             "omit this run"
@@ -180,13 +183,14 @@ def _check_measured(side: Side, quantity: str) -> None:
 
 
 def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
-    names = _point_names(first.results, second.results)
+    names = point_names(first.results, second.results)
     ours, theirs = (dict(_points(side.results, names, quantity)) for side in (first, second))
     shared = [key for key in ours if key in theirs]
     if not shared:
+        tables = [ranked_trials(side.results) for side in (first, second)]
         raise ConfigError(
             f"{first.name} and {second.name} have no point in common: "
-            f"{_apart(names, ours, theirs, [_ranked(first.results), _ranked(second.results)])}"
+            f"{_apart(names, ours, theirs, tables)}"
         )
     if not _share_data(names, first.results, second.results):
         # Equal seeds have nothing in common then. Renumber one side, so that no seeds are paired.
@@ -203,36 +207,17 @@ def _compare(first: Side, second: Side, quantity: str) -> RunComparison:
         points=points,
         only_first=_settings_frame(names, [key for key in ours if key not in theirs]),
         only_second=_settings_frame(names, [key for key in theirs if key not in ours]),
-        differing=_differing(first.results, second.results, names),
+        differing=differing_facts(first.results, second.results, names),
         overall=_overall([(ours[key], theirs[key]) for key in shared]),
     )
 
 
-def _ranked(results: Results) -> pd.DataFrame:
-    return without_ramps_and_confirmations(results).completed
-
-
-def _point_names(*runs: Results) -> list[str]:
-    """Return the columns that tell points apart: settings that vary within a run, and workers."""
-    # Trials that are no points, such as those that confirm a search, may vary other settings.
-    ranked = map(without_ramps_and_confirmations, runs)
-    varied = {name for results in ranked for name in distinguishing_settings(results)}
-    known = dict.fromkeys(name for results in runs for name in settings_in(results.trials))
-    workers = [
-        name
-        for name in _WORKERS
-        if any(name in results.trials for results in runs)
-        and any(results.trials[name].nunique() > 1 for results in runs if name in results.trials)
-    ]
-    return [*workers, *(name for name in known if name in varied)]
-
-
 def _points(
     results: Results, names: Sequence[str], quantity: str
-) -> Iterator[tuple[_Key, pd.Series]]:
+) -> Iterator[tuple[Key, pd.Series]]:
     """Yield the points of a run, each with its values by seed."""
-    trials = _ranked(results)
-    keys = [_key(row, names) for row in trials.to_dict("records")]
+    trials = ranked_trials(results)
+    keys = [point_key(row, names) for row in trials.to_dict("records")]
     for key in dict.fromkeys(keys):
         point = trials[[other == key for other in keys]]
         values = values_by_seed(point.drop_duplicates("seed"), quantity).dropna()
@@ -240,26 +225,7 @@ def _points(
             yield key, values.sort_index()
 
 
-def _key(row: dict[Any, Any], names: Sequence[str]) -> _Key:
-    return tuple(_cell(row.get(name, _default(name))) for name in names)
-
-
-def _default(name: str) -> Any:
-    """Return the value that a run had before the setting existed."""
-    field = TrainConfig.__dataclass_fields__.get(name)
-    return None if field is None else field.default
-
-
-def _cell(value: Any) -> Hashable:
-    if value is None or value != value:
-        return None
-    if isinstance(value, tuple | list):
-        return "+".join(map(str, value))
-    # A column with missing values holds whole numbers as floats.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _settings_frame(names: Sequence[str], keys: Sequence[_Key]) -> pd.DataFrame:
+def _settings_frame(names: Sequence[str], keys: Sequence[Key]) -> pd.DataFrame:
     return pd.DataFrame(keys, columns=list(names), dtype=object)
 
 
@@ -328,8 +294,8 @@ def _common(indices: Sequence[pd.Index]) -> pd.Index:
 
 def _apart(
     names: Sequence[str],
-    ours: Iterable[_Key],
-    theirs: Iterable[_Key],
+    ours: Iterable[Key],
+    theirs: Iterable[Key],
     tables: Sequence[pd.DataFrame],
 ) -> str:
     """Say which settings have no common value, and with which runs points would match.
@@ -344,7 +310,7 @@ def _apart(
     separating = [name for name, (one, other) in values.items() if not set(one) & set(other)]
     for name in ALWAYS_NAMED:
         if name not in values:
-            values[name] = [_column(table, name) for table in tables]
+            values[name] = [setting_column(table, name) for table in tables]
     order = [*ALWAYS_NAMED, *(name for name in separating if name not in ALWAYS_NAMED)]
     differing = [name for name in order if not set(values[name][0]) & set(values[name][1])]
     listed = [
@@ -362,112 +328,5 @@ def _apart(
 
 def _few(name: str, column: pd.Series) -> str:
     """Return the values of a setting, at most three of those that are no numbers."""
-    texts = _listed(name, column).split(", ")
+    texts = values_as_text(name, column).split(", ")
     return ", ".join(texts[:3]) + (", ..." if texts[3:] else "")
-
-
-def _differing(first: Results, second: Results, names: Sequence[str]) -> pd.DataFrame:
-    rows = [
-        (what, one or "none", other or "none")
-        for what, one, other in [
-            *_facts(first, second),
-            *_packing(first, second, names),
-            *_workers(first, second, names),
-            *_settings(first, second, names),
-        ]
-        if one != other
-    ]
-    return pd.DataFrame(rows, columns=["what", "first", "second"])
-
-
-def _facts(first: Results, second: Results) -> Iterator[tuple[str, str, str]]:
-    """Yield (what, first, second) of the metadata of both runs."""
-    one, other = first.run, second.run
-    yield "study", one.study, other.study
-    yield "command", one.tool, other.tool
-    yield "budget", one.budget, other.budget
-    yield "scheduler", one.scheduler, other.scheduler
-    yield "data source", one.dataset.source, other.dataset.source
-    seeds = [_listed("seed", results.completed["seed"]) for results in (first, second)]
-    yield "seeds", seeds[0], seeds[1]
-    yield "reused trials", _reused(first), _reused(second)
-    yield "device", _devices(first), _devices(second)
-    for name in sorted({*one.versions, *other.versions}):
-        yield f"version of {name}", one.versions.get(name, ""), other.versions.get(name, "")
-    yield "records version", str(one.records_version), str(other.records_version)
-    yield "code", _commit(one.commit), _commit(other.commit)
-
-
-def _packing(
-    first: Results, second: Results, names: Sequence[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield how both runs packed their trials: the last digits of a trial depend on its fleet."""
-    tables = [_ranked(first), _ranked(second)]
-    one, other = map(packing.describe, tables)
-    fleets = [set(packing.fleets(table, _members(table, names))) for table in tables]
-    if one == other and fleets[0] != fleets[1]:
-        other = f"{other}, with other members"
-    yield "packing", one, other
-
-
-def _members(trials: pd.DataFrame, names: Sequence[str]) -> list[_Key]:
-    """Return what identifies each trial in both runs: its point and its seed."""
-    return [_key(row, [*names, "seed"]) for row in trials.to_dict("records")]
-
-
-def _workers(
-    first: Results, second: Results, names: Sequence[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield the workers of each trial of scaling runs, if they do not distinguish points."""
-    tables = [_ranked(first), _ranked(second)]
-    for name in _WORKERS:
-        if name not in names and any(name in table for table in tables):
-            one, other = (_listed(name, table[name]) if name in table else "" for table in tables)
-            yield name, one, other
-
-
-def _settings(
-    first: Results, second: Results, names: Sequence[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield (what, first, second) of the settings that do not distinguish points."""
-    tables = [_ranked(first), _ranked(second)]
-    known = dict.fromkeys(name for table in tables for name in settings_in(table))
-    for name in known:
-        if name != "seed" and name not in names:
-            one, other = (_listed(name, _column(table, name)) for table in tables)
-            yield name, one, other
-
-
-def _column(table: pd.DataFrame, name: str) -> pd.Series:
-    return table[name] if name in table else pd.Series([_default(name)], dtype=object)
-
-
-def _listed(name: str, column: pd.Series) -> str:
-    values = sorted(column.dropna().unique().tolist(), key=lambda value: (str(type(value)), value))
-    texts = [format_setting(name, value) for value in values]
-    if column.isna().any():
-        texts.insert(0, format_setting(name, None))
-    if len(texts) > 4 and all(isinstance(value, int | float) for value in values):
-        return f"{texts[0]} to {texts[-1]} ({len(texts)})"
-    return ", ".join(texts)
-
-
-def _reused(results: Results) -> str:
-    """Return how many trials come from other runs; empty if none do."""
-    trials = results.completed
-    count = int(trials["reused"].notna().sum()) if "reused" in trials else 0
-    return str(count) if count else ""
-
-
-def _devices(results: Results) -> str:
-    begun = results.completed.dropna(subset="device")
-    pairs = begun[["device", "threads"]].drop_duplicates().sort_values(["device", "threads"])
-    return " / ".join(
-        f"{device}, {format_value(threads)} threads" for device, threads in pairs.to_numpy()
-    )
-
-
-def _commit(commit: str | None) -> str:
-    if not commit:
-        return ""
-    return commit[:10] + ("+changes" if commit.endswith("+changes") else "")
