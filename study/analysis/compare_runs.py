@@ -139,7 +139,7 @@ def _measured(side: Side, quantity: str) -> Side:
     if ended[quantity].isna().any():
         raise ConfigError(
             f"{side.name} has not measured {parsed.column} at the records that {quantity} needs: "
-            "train with --set test_curve=true, or choose another quantity with --by"
+            "choose another quantity with --by; --set test_curve=true would test at every record"
         )
     # While evaluations are whole, so is what is measured on them.
     is_held_out = parsed.column.startswith(HELD_OUT)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +213,8 @@ def _from_tables(run: Path) -> Iterator[EarlierTrial]:
             status=values["status"],
             conditions=_conditions(results.run, values),
             facts=_facts(values),
-            # Read when needed: the records of thousands of trials take most of the time.
-            read_records=partial(_records, config, records.get(str(values["trial"]))),
+            # Read when needed, and once: the records of thousands of trials take most of the time.
+            read_records=cache(partial(_records, config, records.get(str(values["trial"])))),
             read_model=lambda: None,
         )
 
