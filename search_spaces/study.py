@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from lenet.config import (
     unknown_name,
 )
 from lenet.records import Record
+from search_spaces.grid_names import trial_name
 from search_spaces.length import as_many_steps, check_batch_size
 from search_spaces.objective import declare_metric
 from search_spaces.space import (
@@ -305,6 +305,7 @@ class Study:
         different settings.
         """
         trials: dict[str, PlannedTrial] = {}
+        dimensions = self.dimensions
         for seed in range(seeds):
             for grid in self.grids:
                 for values in itertools.product(*grid.space.values()):
@@ -319,7 +320,7 @@ class Study:
                     # In a study's own values, a batch that exceeds the data means all of them.
                     if "batch_size" in self.chosen:
                         check_batch_size(settings)
-                    name = self.trial_name(config)
+                    name = trial_name(config, dimensions)
                     first = trials.setdefault(name, PlannedTrial(name=name, config=config))
                     if first.config != config:
                         raise ConfigError(
@@ -408,23 +409,8 @@ class Study:
         return self.budgets[budget]
 
     def trial_name(self, config: TrainConfig) -> str:
-        """Return a readable name, unique in the run: the coordinates of the point, then the seed.
-
-        A dimension with one value that is the default is omitted, and so is a setting that the
-        trial leaves unset. A name that file systems may refuse is shortened; see `_shortened`.
-        """
-        default = TrainConfig()
-        coordinates = []
-        for name, values in self.dimensions.items():
-            value = config.get(name)
-            if value is None or ([value] == values and value == default.get(name)):
-                continue
-            if isinstance(value, tuple):
-                value = "+".join(map(str, value))
-            prefix = "" if isinstance(value, str) else _SHORT_NAMES.get(name, name)
-            coordinates.append(f"{prefix}{value}")
-        name = "_".join([*coordinates, f"seed{config.seed}"])
-        return _shortened(name.replace("/", "-").replace(":", "-"))
+        """Return the name of the trial of `config`, unique in the run."""
+        return trial_name(config, self.dimensions)
 
 
 def _differing(one: TrainConfig, other: TrainConfig) -> str:
@@ -432,25 +418,5 @@ def _differing(one: TrainConfig, other: TrainConfig) -> str:
     return ", ".join(name for name in ours if ours[name] != theirs[name])
 
 
-def _shortened(name: str) -> str:
-    """Return `name`, or its beginning, a hash of it and its seed if it has too many bytes.
-
-    The same name is always shortened alike, so a resumed run finds its trials. Distinct names stay
-    distinct.
-    """
-    encoded = name.encode(errors="surrogateescape")
-    if len(encoded) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.blake2b(encoded, digest_size=6).hexdigest()
-    ending = f"_{digest}_{name.rpartition('_')[2]}"
-    beginning = encoded[: _LONGEST_NAME - len(ending.encode())].decode(errors="ignore")
-    return f"{beginning}{ending}"
-
-
 def _without(name: str, settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != name}
-
-
-_SHORT_NAMES = {"batch_size": "batch"}
-_LONGEST_NAME = 120
-"""bytes of a trial's name; eCryptfs, which encrypts home folders, takes 143"""
