@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from search_spaces.flux.values import LABELS, adam_points, descent_points
+from search_spaces.flux.values import LABELS, STEPS, adam_points, descent_points
 from search_spaces.study import Claim, Settings
 
 ARTICLE = "Schätzle, Flux.jl on MNIST - What about ADAM?, "
@@ -47,6 +47,48 @@ def accuracy_claim(
     quantity = "best_test_accuracy" if step is None else "test_accuracy"
     options = {"where": where, "quantity": quantity, **moment, **bounds}
     return claim(name, source, statement, published, "within", **options)
+
+
+def printed_claim(
+    name: str,
+    where: Settings,
+    source: str,
+    subject: str,
+    published: float,
+    *,
+    step: int,
+    within: float = 3,
+    why: str = "the nets are a reconstruction",
+) -> Claim:
+    """Claim that the test accuracy at a step is `within` so many points of the printed percentage.
+
+    `subject`: the net, its optimizer and variant. `why`: the reason for this many points.
+    """
+    return accuracy_claim(
+        name,
+        where,
+        source,
+        f"{subject} is at {published:g} % after {step:,} steps (within {within:g} points here, "
+        f"{why}).",
+        f"{published:g} %",
+        step=step,
+        above=(published - within) / 100,
+        below=(published + within) / 100,
+    )
+
+
+def end_claim(optimizer: str, variant: str, model: str, published: float) -> Claim:
+    """Claim that a net reaches its printed percentage at the last of `STEPS`."""
+    is_adam = optimizer == "adam"
+    label = adam_label(variant, model) if is_adam else optimizer.capitalize()
+    return printed_claim(
+        f"{optimizer}-in-the-end-{model}-{variant}",
+        adam_points(variant, model) if is_adam else descent_points(variant, model),
+        source_of(variant, model),
+        f"{LABELS[model]} by {variant} gradient descent with {label}",
+        published,
+        step=STEPS[-1],
+    )
 
 
 def change_claim(

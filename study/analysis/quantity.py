@@ -26,6 +26,9 @@ END: Moment = {}
 WHOLE_CURVE = ("best", "mean", "rises")
 """The reductions over all records of a trial."""
 
+OSCILLATION = "oscillation"
+"""The reduction over all records of a trial that needs the extremes within each of them."""
+
 
 def support_of(column: str) -> Support:
     """Return the values that a column of the records can take.
@@ -50,17 +53,19 @@ class Quantity:
     - `best_test_loss`: its best value over all records
     - `mean_test_loss`: its mean over all records
     - `rises_test_loss`: the sum of its increases from record to record
+    - `oscillation_train_loss`: the highest minus the lowest loss of a step within a record, mean
+      over all records
     """
 
     column: str
     reduction: str = ""
-    """`at_best`, `best`, `mean` or `rises`; empty for the value itself"""
+    """`at_best`, `best`, `mean`, `rises` or `oscillation`; empty for the value itself"""
 
     @classmethod
     def parse(cls, text: str) -> Quantity:
         """Read a quantity as claims and tables name it. Every text is one; its column may not
         exist."""
-        for reduction in WHOLE_CURVE:
+        for reduction in (*WHOLE_CURVE, OSCILLATION):
             if text.startswith(f"{reduction}_"):
                 return cls(text.removeprefix(f"{reduction}_"), reduction)
         if text.endswith("_at_best"):
@@ -78,7 +83,8 @@ class Quantity:
     @property
     def support(self) -> Support:
         """The values that the quantity of a trial can take."""
-        return NON_NEGATIVE if self.reduction == "rises" else support_of(self.column)
+        is_amount = self.reduction in {"rises", OSCILLATION}
+        return NON_NEGATIVE if is_amount else support_of(self.column)
 
     @property
     def name(self) -> str:
@@ -134,6 +140,10 @@ class Quantity:
                 return float(values.mean())
             case "rises":
                 return float(values.diff().clip(lower=0).sum()) if len(values) > 1 else math.nan
+            case "oscillation":
+                return float(
+                    (curve[f"highest_{self.column}"] - curve[f"lowest_{self.column}"]).mean()
+                )
             case "at_best":
                 accuracies = curve["validation_accuracy"].to_numpy(dtype=float)
                 if np.isnan(accuracies).all():

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lenet.config import ConfigError, settings_in
 from search_spaces.study import Study
-from study.analysis.quantity import WHOLE_CURVE, Quantity
+from study.analysis.quantity import OSCILLATION, WHOLE_CURVE, Quantity
 from study.analysis.results import Results, select
 from study.runs.trial_folder import UNTHINNED, UNTHINNED_EVALUATIONS, UNTHINNED_RECORDS
 
@@ -83,6 +83,8 @@ def thin(
         thinned = _merged(records, is_single, blocks, training)
         if fits(thinned):
             names = [f"{reduction}_{column}" for reduction in WHOLE_CURVE for column in training]
+            if {_LOWEST, _HIGHEST} <= {*training}:
+                names.append(f"{OSCILLATION}_train_loss")
             return thinned, _unthinned(results.trials, records, names)
     evaluations = is_evaluated.astype(int)
     earlier = evaluations.groupby(records["trial"]).cumsum() - evaluations

@@ -43,11 +43,23 @@ def verdict(
         trials["value"] -= earlier.mask(trials["diverged_before"], 0.0)
     for combination in besides:
         trials = trials.drop(select(trials, combination).index)
-    settings = list(best)
-    claimed = _best_per_seed(select(trials, best), quantity)
+    return evidence.judge_difference(
+        leads_over_others(trials, best, quantity), Bounds(low=by), quantity, band
+    )
+
+
+def leads_over_others(
+    trials: pd.DataFrame, chosen: Mapping[str, Any], quantity: str
+) -> list[SeedValues]:
+    """Return how far the best of the trials `chosen` is ahead of that of each other combination.
+
+    Combinations are of the settings in `chosen`. A negative lead means that the other one is ahead.
+    """
+    settings = list(chosen)
+    claimed = _best_per_seed(select(trials, chosen), quantity)
     points: list[SeedValues] = []
     for key, group in trials.groupby(settings, dropna=False):
-        if not select(group, best).empty:
+        if not select(group, chosen).empty:
             continue
         rival = _best_per_seed(group, quantity)
         one, other = (claimed, rival) if maximized(quantity) else (rival, claimed)
@@ -56,7 +68,7 @@ def verdict(
             replace(point, name=name)
             for point in paired_differences(one, other, (), averaged=False)
         ]
-    return evidence.judge_difference(points, Bounds(low=by), quantity, band)
+    return points
 
 
 def _best_per_seed(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:

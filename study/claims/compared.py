@@ -20,6 +20,7 @@ def verdict(
     quantity: str,
     per: Sequence[str] = (),
     at: Moment = END,
+    since: Moment | None = None,
     by: float = 0.0,
     less_than: float = math.inf,
     alike: float | None = None,
@@ -31,9 +32,14 @@ def verdict(
     The difference must be more than `by` and less than `less_than`. It is paired by seed and by the
     settings `per`, and tested for each of their combinations, or for their mean if `averaged`.
     Differences of less than `band` count as none. With `alike`, judge instead whether the two
-    differ by less than that, in either direction.
+    differ by less than that, in either direction. With `since`, compare how much the two have
+    changed since that moment.
     """
     sides = [evidence.measure(where, quantity, at) for where in (ahead, behind)]
+    if since is not None:
+        for side, where in zip(sides, (ahead, behind), strict=True):
+            earlier = evidence.measure(where, quantity, since)["value"]
+            side["value"] -= earlier.mask(side["diverged_before"], 0.0)
     one, other = sides if maximized(quantity) else sides[::-1]
     points = paired_differences(one, other, per, averaged=averaged)
     allowed = Bounds(by, less_than) if alike is None else Bounds(-alike, alike)

@@ -23,7 +23,7 @@ def verdict(
     *,
     steadier: Mapping[str, Any],
     other: Mapping[str, Any],
-    over: str,
+    over: str | Sequence[str],
     quantity: str,
     per: Sequence[str] = (),
     at: Moment = END,
@@ -32,16 +32,17 @@ def verdict(
 ) -> Verdict:
     """Judge whether `quantity` varies less among the trials `steadier` than among `other`.
 
-    The standard deviations over the values of the setting `over` are paired by seed and by the
-    settings `per`. They are tested for each combination of these, or for their mean if `averaged`.
-    Differences of less than `band` count as none. Where a loss is infinite, because a trial
-    diverged, so is the deviation.
+    The standard deviations over the values of the setting `over`, or over all combinations of
+    several, are paired by seed and by the settings `per`. They are tested for each combination of
+    these, or for their mean if `averaged`. Differences of less than `band` count as none. Where a
+    loss is infinite, because a trial diverged, so is the deviation.
     """
     keys = [*per, "seed"]
+    settings = [over] if isinstance(over, str) else [*over]
 
     def spread(where: Mapping[str, Any]) -> pd.DataFrame:
         trials = evidence.measure(where, quantity, at)
-        require_one_trial_per_seed(trials, [*per, over])
+        require_one_trial_per_seed(trials, [*per, *settings])
         deviations = trials.groupby(keys)["value"].agg(_deviation).reset_index()
         return deviations.assign(diverged_before=np.isinf(deviations["value"]))
 

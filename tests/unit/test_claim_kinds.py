@@ -1,5 +1,7 @@
 """Each kind of claim, on made-up results for each verdict."""
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -9,7 +11,14 @@ from study.analysis.results import Results
 from study.claims import judge
 from study.claims.evidence import PublishedPoint
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
-from tests.unit.made_up_evidence import ORDERED, evidence, trials_of_seeds, two_rates, verdict
+from tests.unit.made_up_evidence import (
+    ORDERED,
+    evidence,
+    losses,
+    trials_of_seeds,
+    two_rates,
+    verdict,
+)
 
 
 def test_an_accuracy_within_bounds():
@@ -43,6 +52,44 @@ def test_at_best_takes_the_best_of_each_seed():
     assert verdict("within", of, at_best=True, **options).verdict == REPRODUCED
 
 
+def test_all_but_the_worst_of_each_seed():
+    of = evidence(
+        *trials_of_seeds([[0.9], [0.2], [0.9]], lr=0.1),
+        *trials_of_seeds([[0.3], [0.9], [0.9]], lr=0.01),
+        *trials_of_seeds([[0.9], [0.9], [0.1]], lr=0.001),
+    )
+    options = {"where": {}, "quantity": "validation_accuracy", "per": ("lr",), "above": 0.8}
+    assert verdict("within", of, **options).verdict == UNDECIDED
+    assert verdict("within", of, all_but=1, **options).verdict == REPRODUCED
+    strict = options | {"above": 0.95}
+    assert verdict("within", of, all_but=1, **strict).verdict == NOT_REPRODUCED
+    losses_of = {"quantity": "test_loss", "where": {}, "per": ("lr",), "below": 0.5, "all_but": 1}
+    of = evidence(*losses([0.29], [9.0], lr=0.1), *losses([9.0], [0.3], lr=0.01))
+    assert verdict("within", of, **losses_of).verdict == REPRODUCED
+    of = evidence(*losses([0.29], [9.0], lr=0.1), *losses([math.nan], [0.3], lr=0.01))
+    assert verdict("within", of, **losses_of).verdict == NOT_TESTED
+
+
+def test_a_level_passed_between_two_moments():
+    of = evidence(
+        *trials_of_seeds([[0.900, 0.970], [0.901, 0.971]], lr=0.1),
+        *trials_of_seeds([[0.990, 0.995], [0.991, 0.996]], lr=0.01),
+        *trials_of_seeds([[0.500, 0.940], [0.501, 0.941]], lr=0.001),
+    )
+    options = {"quantity": "validation_accuracy", "level": 0.96}
+    options |= {"since": {"epoch": 1}, "to": {"epoch": 2}}
+    found = verdict("crosses", of, where={"lr": 0.1}, **options)
+    assert found.verdict == REPRODUCED
+    assert "short of 96.00 % at epoch 1: +5.95 points" in found.evidence
+    found = verdict("crosses", of, where={"lr": 0.01}, **options)
+    assert found.verdict == NOT_REPRODUCED
+    assert "against it: short of 96.00 % at epoch 1" in found.evidence
+    assert verdict("crosses", of, where={"lr": 0.001}, **options).verdict == NOT_REPRODUCED
+    of = evidence(*losses([0.50, 0.100], [0.51, 0.101]))
+    options |= {"quantity": "test_loss", "level": 0.3}
+    assert verdict("crosses", of, where={}, **options).verdict == REPRODUCED
+
+
 def compared(fast, slow, **options):
     of = evidence(
         *trials_of_seeds([[a] for a in fast], lr=0.1),
@@ -60,6 +107,18 @@ def test_one_group_ahead_of_another():
     assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89]) == REPRODUCED
     assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89], by=0.05) == NOT_REPRODUCED
     assert compared([0.1, 0.5, 0.9], [0.09, 0.49, 0.89], less_than=0.005) == NOT_REPRODUCED
+
+
+def test_one_group_that_gains_more_than_another():
+    of = evidence(
+        *trials_of_seeds([[0.700, 0.900], [0.701, 0.902]], lr=0.1),
+        *trials_of_seeds([[0.950, 0.960], [0.951, 0.961]], lr=0.01),
+    )
+    options = {"ahead": {"lr": 0.1}, "behind": {"lr": 0.01}, "quantity": "validation_accuracy"}
+    assert verdict("compared", of, **options).verdict == NOT_REPRODUCED
+    found = verdict("compared", of, since={"epoch": 1}, at={"epoch": 2}, by=0.02, **options)
+    assert found.verdict == REPRODUCED
+    assert "+19.05 points" in found.evidence
 
 
 def test_two_equivalent_groups():
@@ -99,6 +158,35 @@ def test_the_best_value_over_all_else():
     assert verdict("best_value", of, **second).verdict == REPRODUCED
     third = second | {"best": {"optimizer": "ftrl"}}
     assert verdict("best_value", of, **third).verdict == NOT_REPRODUCED
+
+
+def test_the_worst_value_over_all_else():
+    of = evidence(
+        *trials_of_seeds([[0.9], [0.91]], optimizer="adam", lr=0.01),
+        *trials_of_seeds([[0.1], [0.1]], optimizer="adam", lr=0.1),
+        *trials_of_seeds([[0.8], [0.81]], optimizer="sgd", lr=0.1),
+        *trials_of_seeds([[0.7], [0.71]], optimizer="ftrl", lr=0.1),
+    )
+    options = {"where": {}, "quantity": "validation_accuracy"}
+    assert verdict("worst_value", of, worst={"optimizer": "ftrl"}, **options).verdict == REPRODUCED
+    found = verdict("worst_value", of, worst={"optimizer": "sgd"}, **options)
+    assert found.verdict == NOT_REPRODUCED
+    assert "against it: over optimizer ftrl" in found.evidence
+
+
+def test_the_oscillation_within_records():
+    def of_ranges(ranges, **settings):
+        curves = [
+            [{"train_loss": 1.0, "lowest_train_loss": 0.5, "highest_train_loss": 0.5 + width}] * 2
+            for width in ranges
+        ]
+        return trials_of_seeds(curves, **settings)
+
+    of = evidence(*of_ranges([2.00, 2.01], lr=0.1), *of_ranges([1.00, 1.03], lr=0.01))
+    options = {"ahead": {"lr": 0.01}, "behind": {"lr": 0.1}, "quantity": "oscillation_train_loss"}
+    found = verdict("compared", of, **options)
+    assert found.verdict == REPRODUCED
+    assert "+0.99" in found.evidence
 
 
 def test_one_pass_ends_before_the_steps_of_its_study():
@@ -165,6 +253,27 @@ def test_one_group_depends_less_on_a_setting():
     adam, sgd = {"optimizer": "adam"}, {"optimizer": "sgd"}
     assert verdict("steadier", of, steadier=adam, other=sgd, **sides).verdict == REPRODUCED
     assert verdict("steadier", of, steadier=sgd, other=adam, **sides).verdict == NOT_REPRODUCED
+
+
+def test_less_spread_over_all_combinations_of_two_settings():
+    def grid(optimizer, values):
+        points = [(lr, size) for lr in (0.1, 0.01) for size in (32, 64)]
+        return [
+            trial
+            for (lr, batch_size), value in zip(points, values, strict=True)
+            for trial in trials_of_seeds(
+                [[value], [value + 0.001]], optimizer=optimizer, lr=lr, batch_size=batch_size
+            )
+        ]
+
+    # Sgd varies less over rates at each batch size, but more over both.
+    of = evidence(*grid("sgd", [0.9, 0.1, 0.9, 0.1]), *grid("adam", [0.8, 0.8, 0.6, 0.6]))
+    sides = {"steadier": {"optimizer": "adam"}, "other": {"optimizer": "sgd"}}
+    options = sides | {"quantity": "validation_accuracy"}
+    both = verdict("steadier", of, over=("lr", "batch_size"), **options)
+    assert both.verdict == REPRODUCED
+    one = verdict("steadier", of, over="lr", per=("batch_size",), **options)
+    assert one.verdict == NOT_REPRODUCED
 
 
 def test_settled_by_an_early_moment():

@@ -119,7 +119,7 @@ def test_seeds_stay_at_the_same_steps_and_averaged_curves_whole(thinned):
         assert (set(range(EVERY, 128_001, EVERY)) <= steps[0]) is is_averaged
 
 
-@pytest.mark.parametrize("quantity", ["mean_highest_train_loss", "rises_train_loss"])
+@pytest.mark.parametrize("quantity", ["oscillation_train_loss", "rises_train_loss"])
 def test_quantities_over_all_records_are_those_of_before(quantity, whole, thinned):
     point = (whole.trials["model"] == "3ls") & (whole.trials["lr"] == 0.1)
     before, after = (
