@@ -21,7 +21,7 @@ statement says "here" where the threshold is ours.
 
 from search_spaces import hardware
 from search_spaces.fan.adam_claims import ADAM_CLAIMS
-from search_spaces.fan.hardware_claims import HARDWARE_CLAIMS, MORE_GPUS_CLAIM
+from search_spaces.fan.hardware_claims import HARDWARE_CLAIMS
 from search_spaces.fan.sensitivity_claims import SENSITIVITY_CLAIMS
 from search_spaces.fan.sgd_claims import SGD_CLAIMS
 from search_spaces.fan.table_1_claims import TABLE_1_CLAIMS
@@ -125,7 +125,6 @@ FAN = Study(
         *ADAM_CLAIMS,
         *SENSITIVITY_CLAIMS,
         *TABLE_1_CLAIMS,
-        MORE_GPUS_CLAIM,
     ),
 )
 

@@ -66,12 +66,3 @@ HARDWARE_CLAIMS = (
         )
     ),
 )
-
-MORE_GPUS_CLAIM = Claim(
-    name="more-gpus-do-not-help",
-    source="Fan, section 4, figures 5-6",
-    statement="One GPU beats the CPU; two to four are no faster than one.",
-    published="none",
-    kind="untested",
-    options={"why": "it is the question of fan-hardware: python -m study.scaling fan-hardware"},
-)

@@ -27,6 +27,7 @@ def verdict(
     since: Moment | None = None,
     band: float | None = None,
     besides: Sequence[Mapping[str, Any]] = (),
+    mean_of_best: bool = False,
 ) -> Verdict:
     """Judge whether trials with `best` beat every other combination of the same settings.
 
@@ -36,6 +37,9 @@ def verdict(
     since that moment; a trial that diverged has the worst change. Differences of less than `band`
     count as none. The combinations in `besides` may be better: with one combination, the claim is
     that `best` comes second.
+
+    If `best` names several values of a setting, the better one of each seed counts, which is
+    higher by noise alone. With `mean_of_best`, their mean does.
     """
     trials = evidence.measure(where, quantity, at)
     if since is not None:
@@ -44,24 +48,29 @@ def verdict(
     for combination in besides:
         trials = trials.drop(select(trials, combination).index)
     return evidence.judge_difference(
-        leads_over_others(trials, best, quantity), Bounds(low=by), quantity, band
+        leads_over_others(trials, best, quantity, mean_of_chosen=mean_of_best),
+        Bounds(low=by),
+        quantity,
+        band,
     )
 
 
 def leads_over_others(
-    trials: pd.DataFrame, chosen: Mapping[str, Any], quantity: str
+    trials: pd.DataFrame, chosen: Mapping[str, Any], quantity: str, *, mean_of_chosen: bool = False
 ) -> list[SeedValues]:
     """Return how far the best of the trials `chosen` is ahead of that of each other combination.
 
-    Combinations are of the settings in `chosen`. A negative lead means that the other one is ahead.
+    With `mean_of_chosen`, their mean counts instead of their best. Combinations are of the settings
+    in `chosen`. A negative lead means that the other one is ahead.
     """
     settings = list(chosen)
-    claimed = _best_per_seed(select(trials, chosen), quantity)
+    summary = "mean" if mean_of_chosen else _best_of(quantity)
+    claimed = _per_seed(select(trials, chosen), summary)
     points: list[SeedValues] = []
     for key, group in trials.groupby(settings, dropna=False):
         if not select(group, chosen).empty:
             continue
-        rival = _best_per_seed(group, quantity)
+        rival = _per_seed(group, _best_of(quantity))
         one, other = (claimed, rival) if maximized(quantity) else (rival, claimed)
         name = f"over {describe_settings(dict(zip(settings, key, strict=True)))}"
         points += [
@@ -71,10 +80,14 @@ def leads_over_others(
     return points
 
 
-def _best_per_seed(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return a row per seed with its best value; missing if the value of any trial is missing."""
+def _best_of(quantity: str) -> str:
+    return "max" if maximized(quantity) else "min"
+
+
+def _per_seed(trials: pd.DataFrame, summary: str) -> pd.DataFrame:
+    """Return a row per seed with this summary of its values; missing if any of them is missing."""
     seeds = trials.groupby("seed")
-    best = seeds["value"].max if maximized(quantity) else seeds["value"].min
-    measured = best().where(seeds["value"].count() == seeds.size())
+    values = seeds["value"].agg(summary)
+    measured = values.where(seeds["value"].count() == seeds.size())
     lost = seeds["diverged_before"].all()
     return pd.DataFrame({"value": measured, "diverged_before": lost}).reset_index()

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from lenet.config import settings_in
 from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
 from study.claims.evidence import Evidence, require_one_trial_per_seed, values_per_seed
@@ -21,21 +24,19 @@ def verdict(
     above: float = -math.inf,
     below: float = math.inf,
     at: Moment = END,
-    at_best: bool = False,
+    best_by: str = "",
     all_but: int = 0,
 ) -> Verdict:
     """Judge whether `quantity` is more than `above` and less than `below`.
 
     The test covers each combination of the settings in `per`, on the trials with the settings in
-    `where`. With `at_best`, each seed contributes its best value over all other settings. With
-    `all_but`, a seed contributes a single value, for a claim with one bound: the worst of its
-    combinations but for so many that are worse still.
+    `where`. With `best_by`, only the best of all other settings count: those with the best mean of
+    this quantity over seeds, at the same moment. With `all_but`, a seed contributes a single value,
+    for a claim with one bound: the worst of its combinations but for so many that are worse still.
     """
     trials = evidence.measure(where, quantity, at)
-    if at_best and len(trials):
-        values = trials.groupby([*per, "seed"], dropna=False)["value"]
-        best = values.max() if maximized(quantity) else values.min()
-        trials = best.reset_index().assign(diverged_before=False)
+    if best_by:
+        trials = trials[_is_best(evidence.measure(where, best_by, at), per, best_by)]
     if all_but and len(trials):
         require_one_trial_per_seed(trials, per)
         ascending = maximized(quantity)
@@ -48,3 +49,15 @@ def verdict(
         )
         trials, per = rest.reset_index().assign(diverged_before=False), ()
     return evidence.judge_quantity(values_per_seed(trials, per), Bounds(above, below), quantity)
+
+
+def _is_best(trials: pd.DataFrame, per: Sequence[str], quantity: str) -> pd.Series[bool]:
+    """Return which trials have, among those with equal settings `per`, the best other settings."""
+    others = [name for name in settings_in(trials) if name not in {*per, "seed"}]
+    varied = [name for name in others if trials[name].nunique(dropna=False) > 1]
+    if not varied:
+        return pd.Series(data=True, index=trials.index)
+    means = trials.groupby([*per, *varied], dropna=False)["value"].transform("mean")
+    groups = means.groupby([trials[name] for name in per], dropna=False) if per else means
+    best = "max" if maximized(quantity) else "min"
+    return means == (groups.transform(best) if per else getattr(means, best)())

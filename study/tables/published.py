@@ -30,26 +30,28 @@ def make(
     panel: str | None,
     quantity: str = "test_accuracy_at_best",
     beside: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    also: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return a row per published value of the setting `by`, for the trials with settings `where`.
 
-    `published` maps each value of `by` to an accuracy in percent, or, with `panel`, the values of
-    that setting to such mappings.
+    `published` maps each value of `by` to an accuracy in percent, or to None if none is published;
+    with `panel`, it maps the values of that setting to such mappings.
 
     `measured %` is the mean over seeds with its 95% interval, or `not run`.
     `difference` is measured minus published, in percentage points. `within interval` is whether the
     published accuracy lies in the interval; one seed has no interval. Each heading in `beside` adds
-    a column for the trials with its settings instead of `where`.
+    a column for the trials with its settings instead of `where`, and each one in `also` a column
+    for another quantity of the same trials.
 
     By default, the accuracy is the test accuracy at the record with the best validation accuracy:
     the reports select the best epoch on data that they do not name.
     """
     settings = [panel, by] if panel else [by]
     sides = [name for side in (where, *beside.values()) for name in side]
-    check_names(results, settings=(*sides, *settings), quantities=[quantity])
+    check_names(results, settings=(*sides, *settings), quantities=[quantity, *also.values()])
     if not Quantity.parse(quantity).column.endswith("_accuracy"):
         raise ConfigError(f"quantity {quantity} is not a percentage: name an accuracy")
-    accuracies: dict[tuple[Any, ...], float]
+    accuracies: dict[tuple[Any, ...], float | None]
     if panel:
         accuracies = {
             (coerce(panel, outer), coerce(by, inner)): accuracy
@@ -73,12 +75,15 @@ def make(
         if select(trials, where).empty:
             continue
         for point, (key, accuracy) in zip(points, accuracies.items(), strict=True):
-            measured = measure(results, select(trials, {**where, **point}), quantity)
+            found = select(trials, {**where, **point})
+            measured = measure(results, found, quantity)
             cells = {
-                "published %": f"{accuracy:g}",
+                "published %": "-" if accuracy is None else f"{accuracy:g}",
                 "measured %": _text(measured, quantity),
                 **_comparison(measured, accuracy),
             }
+            for heading, other_quantity in also.items():
+                cells[heading] = _text(measure(results, found, other_quantity), other_quantity)
             for heading, side in beside.items():
                 other = measure(results, select(trials, {**side, **point}), quantity)
                 cells[heading] = _text(other, quantity)
@@ -90,9 +95,9 @@ def _text(measured: Measurement, quantity: str) -> str:
     return measured.text(quantity) if measured.seeds else "not run"
 
 
-def _comparison(measured: Measurement, published: float) -> dict[str, str]:
+def _comparison(measured: Measurement, published: float | None) -> dict[str, str]:
     mean = measured.over_seeds
-    if mean is None or math.isnan(mean.mean):
+    if published is None or mean is None or math.isnan(mean.mean):
         return {"difference": "-", "within interval": "-"}
     difference = 100 * mean.mean - published
     if mean.n == 1:

@@ -44,12 +44,45 @@ def test_one_seed_decides_nothing_unless_the_study_is_deterministic():
     assert verdict("within", evidence(*one, stochastic=False), **options).verdict == REPRODUCED
 
 
-def test_at_best_takes_the_best_of_each_seed():
+def test_best_by_takes_the_settings_with_the_best_mean_of_another_quantity():
+    def both(validation, test, **settings):
+        curves = [
+            [{"validation_accuracy": v, "test_accuracy": t}]
+            for v, t in zip(validation, test, strict=True)
+        ]
+        return trials_of_seeds(curves, **settings)
+
     of = evidence(
-        *trials_of_seeds([[0.5], [0.5]], lr=0.1), *trials_of_seeds([[0.9], [0.91]], lr=0.01)
+        # Each rate is ahead with one seed.
+        *both([0.95, 0.95], [0.90, 0.90], optimizer="sgd", lr=0.1),
+        *both([0.96, 0.90], [0.70, 0.70], optimizer="sgd", lr=0.01),
+        *both([0.90, 0.90], [0.95, 0.95], optimizer="adam", lr=0.1),
+        *both([0.80, 0.80], [0.10, 0.10], optimizer="adam", lr=0.01),
     )
-    options = {"where": {}, "quantity": "validation_accuracy", "above": 0.8, "per": ("optimizer",)}
-    assert verdict("within", of, at_best=True, **options).verdict == REPRODUCED
+    options = {"where": {}, "quantity": "test_accuracy", "per": ("optimizer",), "above": 0.8}
+    best = options | {"best_by": "validation_accuracy"}
+    assert verdict("within", of, **best).verdict == REPRODUCED
+    of_sgd = best | {"where": {"optimizer": "sgd"}, "per": ()}
+    assert "90.00 %" in verdict("within", of, **of_sgd).evidence
+    one = best | {"where": {"optimizer": "sgd", "lr": 0.01}}
+    assert verdict("within", of, **one).verdict == NOT_REPRODUCED
+    assert verdict("within", of, **options).verdict == NOT_TESTED
+
+
+def test_values_as_printed():
+    of = evidence(
+        *trials_of_seeds([[0.910], [0.911]], lr=0.1), *trials_of_seeds([[0.850], [0.851]], lr=0.01)
+    )
+    options = {"where": {}, "quantity": "validation_accuracy", "within": 0.02}
+    points = (({"lr": 0.1}, 0.91), ({"lr": 0.01}, 0.84))
+    assert verdict("as_printed", of, printed=points, **options).verdict == REPRODUCED
+    points = (({"lr": 0.1}, 0.91), ({"lr": 0.01}, 0.80))
+    found = verdict("as_printed", of, printed=points, **options)
+    assert found.verdict == NOT_REPRODUCED
+    assert "against it: learning rate 0.01" in found.evidence
+    assert "learning rate 0.01: +5.05 points" in found.evidence
+    points = (({"lr": 7.0}, 0.91),)
+    assert verdict("as_printed", of, printed=points, **options).verdict == NOT_TESTED
 
 
 def test_all_but_the_worst_of_each_seed():
@@ -156,6 +189,15 @@ def test_the_best_value_over_all_else():
     assert verdict("best_value", of, best=either, **options).verdict == REPRODUCED
     second = {"best": {"optimizer": "sgd"}, "besides": ({"optimizer": "adam"},), **options}
     assert verdict("best_value", of, **second).verdict == REPRODUCED
+    # Of two claimed values, the better one of each seed is ahead by noise alone; their mean is not.
+    noisy = evidence(
+        *trials_of_seeds([[0.8], [0.6], [0.8], [0.6]], optimizer="adam"),
+        *trials_of_seeds([[0.6], [0.8], [0.6], [0.8]], optimizer="sgd"),
+        *trials_of_seeds([[0.71], [0.71], [0.71], [0.71]], optimizer="ftrl"),
+    )
+    assert verdict("best_value", noisy, best=either, **options).verdict == REPRODUCED
+    mean = verdict("best_value", noisy, best=either, mean_of_best=True, **options)
+    assert mean.verdict == NOT_REPRODUCED
     third = second | {"best": {"optimizer": "ftrl"}}
     assert verdict("best_value", of, **third).verdict == NOT_REPRODUCED
 

@@ -63,6 +63,12 @@ def test_the_best_record_is_selected_on_validation_data() -> None:
     assert rows(published.make(results, **options))[0][2] == "93.00"
     last = published.make(results, **options, quantity="test_accuracy")
     assert rows(last)[0][2] == "98.00"
+    options |= {"quantity": "best_test_accuracy", "also": {"last %": "test_accuracy"}}
+    best = published.make(results, **options)
+    assert list(best.columns)[-1] == "last %"
+    assert rows(best) == [["0.1", "93", "99.00", "+6.00", "one seed", "98.00"]]
+    unpublished = published.make(results, **options | {"published": {0.1: None}})
+    assert rows(unpublished) == [["0.1", "-", "99.00", "-", "-", "98.00"]]
 
 
 def test_other_trials_stand_beside_the_published_ones() -> None:

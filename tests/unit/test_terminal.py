@@ -49,8 +49,13 @@ def hostile_studies(monkeypatch):
         source=f"{HOSTILE} source",
         statement=f"{HOSTILE} claim",
         published=HOSTILE,
-        kind="untested",
-        options={"why": f"{HOSTILE} reason"},
+        kind="ordered",
+        options={
+            "where": {},
+            "setting": "optimizer",
+            "best_first": (f"{HOSTILE} rule", f"{HOSTILE} other"),
+            "quantity": "validation_accuracy",
+        },
     )
     studies = {
         name: replace(study, question=f"{HOSTILE} question", source=HOSTILE, claims=(claim,))
@@ -108,7 +113,7 @@ def test_a_report_prints_hostile_text(tmp_path, capsys, monkeypatch, hostile_stu
     assert f"Files in {directory}: " in printed
     assert f"{HOSTILE} claim\n" in printed
     assert f"{HOSTILE} source. Published: {HOSTILE}.\n" in printed
-    assert f"Here: {HOSTILE} reason.\n" in printed
+    assert f"Here: no trial of this run has optimizer {HOSTILE} rule.\n" in printed
 
 
 @pytest.mark.parametrize("run", ["fan", "search", "scaling", "upc-line"])
