@@ -58,6 +58,7 @@ def _is_best(trials: pd.DataFrame, per: Sequence[str], quantity: str) -> pd.Seri
     if not varied:
         return pd.Series(data=True, index=trials.index)
     means = trials.groupby([*per, *varied], dropna=False)["value"].transform("mean")
-    groups = means.groupby([trials[name] for name in per], dropna=False) if per else means
-    best = "max" if maximized(quantity) else "min"
-    return means == (groups.transform(best) if per else getattr(means, best)())
+    groups = [trials[name] for name in per] or [pd.Series("all", index=trials.index)]
+    compared = means.groupby(groups, dropna=False)
+    best = compared.transform("max") if maximized(quantity) else compared.transform("min")
+    return means == best
