@@ -119,6 +119,12 @@ SEEDS_SEEN = {
             "all-but-adadelta-under-0.34",
             "adadelta-behind",
             "accuracies-as-printed",
+            "momentum-best-at-0.05-and-0.1",
+            "adam-best-at-0.005-and-0.01",
+            "adagrad-best-at-0.1-and-0.5",
+            "rmsprop-best-at-0.005-and-0.01",
+            "ftrl-best-at-0.1-and-0.5",
+            "proximal-adagrad-best-at-0.1-and-0.5",
         )
     },
 }

@@ -62,7 +62,7 @@ def _best_lrs(model: str, number: int, optimizer: str) -> Claim:
         name=f"{short}-best-at-{'-and-'.join(map(str, lrs))}-{model}",
         source=f"Valério, exercise 2, figure 3.{number}",
         statement=f"{_NAMES.get(optimizer, short.capitalize())} learns most at "
-        f"{' or '.join(map(str, lrs))} ({model}).",
+        f"{' and '.join(map(str, lrs))} ({'their mean, here; ' * (len(lrs) > 1)}{model}).",
         published=f"{accuracy}, loss {loss}",
         kind="best_value",
         options={
@@ -70,6 +70,7 @@ def _best_lrs(model: str, number: int, optimizer: str) -> Claim:
             "best": {"lr": frozenset(lrs)},
             "quantity": "validation_accuracy",
             "at": {"step": 500},
+            "mean_of_best": True,
         },
     )
 
