@@ -80,7 +80,7 @@ class Verdict:
         if self.verdict != UNDECIDED:
             return f"{seeds}; holds up to the {_percent(self.confidence)} level"
         if self.seeds < LEAST_SEEDS:
-            return f"{seeds}; {LEAST_SEEDS} are the least that can decide"
+            return f"{seeds}; it takes {LEAST_SEEDS} to decide"
         if self.confidence is not None:
             seeds += f"; decided only up to the {_percent(self.confidence)} level"
         if self.seeds_needed is None:

@@ -21,7 +21,7 @@ from study.claims.verdict import (
 from study.report.comparisons import lead_line
 from study.runs import layout
 
-ONE_SEED = f"one seed has no interval; {LEAST_SEEDS} are the least that can decide"
+ONE_SEED = f"one seed has no interval; it takes {LEAST_SEEDS} to decide"
 
 _MAX_OTHERS = 3
 """The most optimizers, besides the best one, whose settings the answer names."""

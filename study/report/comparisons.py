@@ -24,7 +24,7 @@ def lead_line(lead: Lead) -> str:
     """Say whether the best point is a winner, and how many more seeds would decide."""
     others = pluralize(lead.rivals, "other")
     if lead.seeds < LEAST_SEEDS:
-        return f"No clear winner: one seed has no interval; {LEAST_SEEDS} are the least for one"
+        return f"No clear winner: one seed has no interval; it takes {LEAST_SEEDS}"
     if lead.is_winner:
         return f"Clear winner: ahead of {_all(lead.rivals)} at the 95% level"
     if lead.tied:
@@ -75,12 +75,14 @@ def _pair_line(pair: OptimizerPair, quantity: str) -> str:
         return f"{pair.better} and {pair.worse} are equal in all seeds"
     unit = " points" if quantity.endswith("_accuracy") else ""
     text = f"{pair.better} ahead of {pair.worse} by {difference}{unit}"
+    if comparison.mean == 0:
+        text = f"{pair.better} and {pair.worse} equal on the mean ({difference}{unit})"
     if pair.is_decided:
         return f"{text}: told apart"
     if comparison.seeds_needed is None:
         return f"{text}: not told apart, and no number of seeds is known to decide"
     more = _more_seeds(comparison.seeds_needed - comparison.seeds)
-    return f"{text}: not told apart; {more} would decide"
+    return f"{text}: not told apart; {more} would tell them apart"
 
 
 def _all(rivals: int) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from study.analysis.compare_runs import RunComparison, Side
-from study.analysis.quantity import Quantity
+from study.analysis.quantity import OSCILLATION, Quantity
 from study.analysis.statistics import CONFIDENCE
 from study.analysis.wording import (
     describe_settings,
@@ -72,8 +72,12 @@ def print_comparisons(comparisons: Sequence[RunComparison], console: Console) ->
     """Print the runs, and for each comparison its points, its other differences and a sentence."""
     names = letters(len(comparisons) + 1)
     for letter, side in zip(names, _sides(comparisons), strict=True):
-        run = side.results.run
-        console.print(f"  {letter:12} {side.name} ({run.dataset.name}, budget {run.budget})")
+        run, trials = side.results.run, side.results.trials
+        unfinished = int((trials["status"] == "unfinished").sum())
+        what = f"{run.dataset.name}, budget {run.budget}"
+        if unfinished:
+            what += f"; {unfinished:,} of {pluralize(len(trials), 'trial')} unfinished"
+        console.print(f"  {letter:12} {side.name} ({what})")
     for letter, comparison in zip(names[1:], comparisons, strict=True):
         _print_comparison(comparison, names[0], letter, console)
 
@@ -90,6 +94,8 @@ def _label(comparison: RunComparison) -> str:
         return label(comparison.quantity)
     if quantity.reduction == "rises":
         return f"sum of the rises of the {label(quantity.column)}"
+    if quantity.reduction == OSCILLATION:
+        return f"oscillation of the {label(quantity.column)} within a record"
     return f"{label(quantity.column)} at the best validation accuracy"
 
 

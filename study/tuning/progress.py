@@ -108,6 +108,10 @@ class ProgressCallback(tune.Callback):
         if self._live:
             self._live.stop()
 
+    def print(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line)
+
     def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
         """Print a line now and then even if nothing happens: trials may wait long for machines."""
         if not self._live:

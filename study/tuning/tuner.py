@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -176,7 +177,7 @@ def run_trials(
                 callbacks=[callbacks],
             ),
         )
-        with restored_ctrl_c():
+        with restored_ctrl_c(), _ctrl_c_acknowledged(progress):
             tuner.fit()  # returns early on Ctrl-C
     folder.check_held()  # before writing: another process may have taken the run over
     if statuses.out_of_reach is not None:
@@ -186,6 +187,33 @@ def run_trials(
     for name, error in statuses.failed.items():
         folder.trial(name).mark("failed", error)
     return _outcome(folder, proposals, frozenset(statuses.failed), callbacks.broken)
+
+
+@contextlib.contextmanager
+def _ctrl_c_acknowledged(progress: ProgressCallback) -> Iterator[None]:
+    """Acknowledge Ctrl-C at once: Tune takes up to half a minute to stop its trials.
+
+    Tune 2.60 has its own handler of SIGINT, which logs a warning, and no other hook.
+    """
+
+    def acknowledge(record: logging.LogRecord) -> bool:
+        if record.getMessage().startswith("Stop signal received"):
+            # The signal may arrive while the same stream is written to, which Python refuses.
+            with contextlib.suppress(RuntimeError):
+                progress.print(
+                    "Ctrl-C: stopping the trials, then reporting on them. Ctrl-C again skips that."
+                )
+        return False
+
+    logger = logging.getLogger("ray.tune.tune")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    logger.addFilter(acknowledge)
+    try:
+        yield
+    finally:
+        logger.removeFilter(acknowledge)
+        logger.setLevel(level)
 
 
 def _trainable(

@@ -241,6 +241,7 @@ def test_ctrl_c_ends_the_run_and_prints_how_to_resume(sent, grid_command, tmp_pa
         driver.send_signal(sent)
         printed, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130
+    assert "Ctrl-C: stopping the trials" in printed
     assert f"--resume {shlex.quote(str(folder))}" in unwrapped(printed)
     assert "unfinished" in set(statuses(folder))
     assert progress(folder)[1]
@@ -281,6 +282,8 @@ def test_sigterm_to_the_group_ends_a_local_run_soon_and_prints_how_to_resume(
         # Ray would wait 60 s for its dead server and then abort.
         printed += driver.communicate(timeout=45)[0]
     assert driver.returncode == 130
+    if when == "while it trains":
+        assert "Ctrl-C: stopping the trials" in printed
     assert f"--resume {shlex.quote(str(folder))}" in unwrapped(printed)
     assert "Failed to connect" not in printed
     assert "Traceback" not in printed

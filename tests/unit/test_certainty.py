@@ -50,7 +50,7 @@ def test_a_verdict_says_up_to_which_level_it_holds():
 
 
 def test_certainty_without_an_interval():
-    assert judged([1.0]).certainty == "1 seed; 2 are the least that can decide"
+    assert judged([1.0]).certainty == "1 seed; it takes 2 to decide"
     assert judged([1.0], stochastic=False).certainty == "nothing is random, so one trial decides"
     assert judged([1.0, 1.0]).certainty == "2 seeds; holds up to the 99.9% level"
     lost = judged([1.0, math.inf])

@@ -228,6 +228,8 @@ def test_reductions_are_those_of_the_records(quantity, reduced):
     assert found.points["difference"].mean() == pytest.approx(means[1] - means[0])
     rises = sentence(compared(first, second, "rises_train_loss"))
     assert "Sum of the rises of the training loss of b less a" in rises
+    oscillation = sentence(compared(first, second, "oscillation_train_loss"))
+    assert "the same oscillation of the training loss within a record at 4 points" in oscillation
 
 
 def test_a_curve_that_was_not_measured_or_was_thinned_is_refused():
@@ -337,6 +339,7 @@ def test_the_command_prints_80_columns_and_writes_tables(tmp_path, capsys, monke
     printed = capsys.readouterr().out
     lines = [line for line in printed.splitlines() if str(tmp_path) not in line]
     assert max(map(len, lines)) <= 80
+    assert "  B            b (mnist, budget quick)\n" in printed
     assert "Only in A: 16 points (" in printed
     assert "Only in B: 8 points (" in printed
     points = pd.read_csv(out / "points.csv")
@@ -345,6 +348,15 @@ def test_the_command_prints_80_columns_and_writes_tables(tmp_path, capsys, monke
     assert "| sgd | 0.1 | 32 |" in (out / "points.md").read_text("utf-8")
     assert pd.read_csv(out / "only-in-one.csv")["run"].value_counts().to_dict() == {"a": 16, "b": 8}
     assert (out / "differing.tex").is_file()
+
+
+def test_the_command_says_which_run_is_unfinished(tmp_path, capsys):
+    first = write(made_up_run(), tmp_path / "a")
+    second = write(made_up_run(status={"sgd_lr0.1": "unfinished"}), tmp_path / "b")
+    assert compare.main([str(first), str(second)]) == 0
+    printed = capsys.readouterr().out
+    assert "  A            a (mnist, budget quick)\n" in printed
+    assert "  B            b (mnist, budget quick; 4 of 24 trials unfinished)\n" in printed
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_one_seed_announces_nothing() -> None:
     results = made_up_run()
     (found,) = leads(results, leaderboard(results))
     assert found.undecided == found.rivals == 23
-    expected = "No clear winner: one seed has no interval; 2 are the least for one"
+    expected = "No clear winner: one seed has no interval; it takes 2"
     assert lead_line(found) == expected
 
 

@@ -361,7 +361,7 @@ def test_the_answer_comes_last_and_the_question_first(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_one_seed_is_one_line_for_all_undecided_claims(tmp_path: Path) -> None:
     text = " ".join(printed(write(made_up_run(), tmp_path / "run")).split())
-    assert text.count("one seed has no interval; 2 are the least that can decide") == 2
+    assert text.count("one seed has no interval; it takes 2 to decide") == 2
     assert "UNDECIDED, 41 claims: one seed has no interval" in text
     assert "UNDECIDED (" not in text
     # The page and claims.csv have all names.
