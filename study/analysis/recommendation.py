@@ -15,6 +15,10 @@ _AGREEMENT = 3.0
 times apart, so such suggestions differ by about one step."""
 
 
+SHOWS_NONE = "The ramp shows no learning rate"
+"""How a reason begins if there is no recommendation."""
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """The learning rate to use for one optimizer."""
@@ -51,7 +55,7 @@ def recommend(case: RangeTestCase) -> Recommendation:
         count = f"{len(missing)} of {pluralize(len(suggestions), 'suggestion')} missing"
         sentences.append(f"{count}: {_advice(missing)}.")
     if not usable:
-        sentences.append(f"The ramp shows no learning rate: {_advice(flagged + missing)}.")
+        sentences.append(f"{SHOWS_NONE}: {_advice(flagged + missing)}.")
         if flagged:
             lrs = [s.lr for s in flagged if s.lr is not None]
             span = f"{min(lrs):.2g} to {max(lrs):.2g}"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from search_spaces.study import Claim
 from study.analysis.leader import Lead
+from study.analysis.recommendation import SHOWS_NONE
 from study.analysis.wording import format_mean, format_measurement, format_value, label, pluralize
 from study.claims.verdict import (
     EQUIVALENT,
@@ -20,6 +21,7 @@ from study.claims.verdict import (
 )
 from study.report.comparisons import lead_line
 from study.runs import layout
+from study.tables.range_recommendation import NONE as NO_RATE
 
 ONE_SEED = f"one seed has no interval; it takes {LEAST_SEEDS} to decide"
 
@@ -72,6 +74,23 @@ def best_lines(
             which = "in the search" if confirmed else f"of the others{on_dataset}"
             where = f" (settings in {layout.BEST_PER_OPTIMIZER})" if has_tables else ""
             lines.append(f"Best {label(name)} {which}: {found}{where}")
+    return lines
+
+
+def range_test_lines(recommended: pd.DataFrame) -> list[str]:
+    """Name the learning rate that a range test recommends, or why there is none.
+
+    `recommended`: the table of `study.tables.range_recommendation`.
+    """
+    lines = []
+    for row in recommended.astype(str).to_dict("records"):
+        use, reason = row.pop("use"), row.pop("reason")
+        where = f" for {', '.join(row.values())}" if row else ""
+        if use == NO_RATE:
+            why, _, _ = reason.removeprefix(f"{SHOWS_NONE}: ").partition(". ")
+            lines.append(f"No learning rate{where}: {why.removesuffix('.')}")
+        else:
+            lines.append(f"Learning rate{where}: {use}")
     return lines
 
 

@@ -23,7 +23,7 @@ from study.analysis.wording import provenance
 from study.claims.judge import judge_all
 from study.claims.verdict import Verdict
 from study.kinds import problem_of
-from study.report.answer import best_lines, verdict_lines
+from study.report.answer import best_lines, range_test_lines, verdict_lines
 from study.report.winner import Winner, winners
 from study.tables.make import make_all
 
@@ -107,6 +107,9 @@ class Findings:
         if results.completed.empty:
             return ["No trial has ended yet."]
         lines = []
+        for declared, table in self.tables.values():
+            if declared.kind == "range_recommendation":
+                lines += range_test_lines(table)
         if is_scaling(results):
             lines += measured_speedups(results)
         if len(self.best):

@@ -21,6 +21,7 @@ from study.analysis.range_test import (
 from study.analysis.results import Results
 from study.analysis.verification import range_test_cases, verification_lrs
 from study.figures import range_test
+from study.report.answer import range_test_lines
 from study.runs.metadata import DatasetInfo, RunMetadata
 from study.tables import range_recommendation, range_regret, range_suggestions
 from study.tuning.verification import constant_rate
@@ -272,6 +273,17 @@ def test_the_table_of_recommendations_has_one_learning_rate_per_optimizer():
     (row,) = range_recommendation.make(results(trained), quantity="train_loss").to_dict("records")
     assert (row["optimizer"], row["use"]) == ("sgd", "0.1")
     assert row["reason"].startswith("Best of 3 learning rates trained: 98.50 % over 2 seeds. Rules")
+
+
+def test_the_answer_names_the_learning_rate_or_why_there_is_none():
+    of = results({})
+    table = range_recommendation.make(of, quantity="train_loss")
+    assert range_test_lines(table) == [f"Learning rate for sgd: {table['use'].item()}"]
+    rising = of.records["train_loss"].groupby(of.records["trial"]).cummax() + of.records["step"]
+    of.records["train_loss"] = rising
+    (line,) = range_test_lines(range_recommendation.make(of, quantity="train_loss"))
+    assert line.startswith("No learning rate for sgd: ")
+    assert "These rules answer" not in line
 
 
 def test_a_ramp_that_diverges_at_once_does_not_affect_other_panels():
