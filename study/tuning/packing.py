@@ -176,7 +176,10 @@ def even_chunks(group: Sequence[PlannedTrial], count: int) -> list[Sequence[Plan
 
 def _name(config: TrainConfig) -> str:
     """Return the name of a kind of trial in its line."""
-    every = f", a record every {config.record_every} steps" if config.record_every else ""
+    every = ""
+    if config.record_every:
+        steps = "step" if config.record_every == 1 else f"{config.record_every} steps"
+        every = f", a record every {steps}"
     return f"{config.model}, batch {config.batch_size}{every}"
 
 
@@ -184,7 +187,8 @@ def _own_keywords(config: TrainConfig, alike: Sequence[TrainConfig]) -> str:
     """Return the values of `config` for the user's own keywords in which `alike` differ."""
     names = dict.fromkeys(name for other in alike for name, _ in other.own)
     differing = [name for name in names if len({other.get(name) for other in alike}) > 1]
-    return "".join(f", {name} {config.get(name)}" for name in differing)
+    own = dict(config.own)
+    return "".join(f", {name} {own[name]}" for name in differing if name in own)
 
 
 def _fleets(chunks: Sequence[Sequence[PlannedTrial]]) -> str:
