@@ -101,7 +101,8 @@ class HardwareComparison:
             if planned.fleet:
                 fleets[planned.fleet] = fleets.get(planned.fleet, 0) + 1
         if not fleets:
-            return Choice(PACKED, "fleets", None, missing="no two of these trials can share one: see `fleets` above")
+            missing = "no two of these trials can share one: see `fleets` above"
+            return Choice(PACKED, "fleets", None, missing=missing)
         sizes = sorted({min(fleets.values()), max(fleets.values())})
         how = f"{pluralize(len(fleets), 'fleet')} of {' to '.join(map(str, sizes))}"
         if single := len(packed) - sum(fleets.values()):
