@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from search_spaces import objective
 from search_spaces.space import Choice, Dimension, Range
 from study.report.findings import Findings
 from study.report.page.write import write_page
@@ -192,6 +193,78 @@ def test_scales_are_logarithmic_on_request(made_up: Path, open_page: Open) -> No
     expect(names.get_by_text("training loss", exact=True).first).to_be_attached()
     scale.select_option("log")
     expect(names.get_by_text("training loss, log", exact=True).first).to_be_attached()
+
+
+RECALLS = {0.1: ([0.05, 0.05], [0.5, 0.5], [1.0, 1.0]), 0.01: ([0.0, 0.0], [0.0, 0.4], [0.0, 0.8])}
+"""By learning rate: the metric of two seeds after the first, the second and all later epochs."""
+
+
+def recalls(folder: Path, monkeypatch: pytest.MonkeyPatch, of: tuple[float, float]) -> Path:
+    """Return the page of a run whose objective is a metric of the user's, from `of` low to high."""
+    monkeypatch.setitem(objective._RANGES, "recall", of)
+    monkeypatch.setitem(objective._MAXIMIZED, "recall", True)
+    choices = {"lr": list(RECALLS), "batch_size": [32], "optimizer": ["sgd"]}
+    results = made_up_run(seeds=2, choices=choices)
+    of_trial = results.trials.set_index("trial")
+    for table in (results.trials, results.records):
+        table["validation_recall"] = [
+            RECALLS[of_trial["lr"][trial]][min(int(epoch), 3) - 1][of_trial["seed"][trial]]
+            for trial, epoch in zip(table["trial"], table["epoch"], strict=True)
+        ]
+    run = replace(results.run, objective="validation_recall")
+    return write_page([Findings(replace(results, run=run), folder)], folder / "report.html")
+
+
+def ends_of_bands(page: Page) -> list[list[tuple[float, float]]]:
+    """Return the corners of each band of the learning curves, in pixels of the chart."""
+    paths = page.locator(f"{CURVES} .band").evaluate_all(
+        "all => all.map(at => at.getAttribute('d'))"
+    )
+    pairs = [re.findall(r"([\d.]+),([\d.]+)", path) for path in paths]
+    return [[(float(x), float(y)) for x, y in path] for path in pairs]
+
+
+def test_an_own_metric_from_0_to_1_has_a_linear_axis_with_its_zeros(
+    tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(recalls(tmp_path, monkeypatch, (0.0, 1.0)))
+    expect(page.locator(f"{CURVES} .axis-name", has_text="log")).to_have_count(0)
+    for line in page.locator(f"{CURVES} .line").all():
+        assert (line.get_attribute("d") or "").count(",") == EPOCHS  # no epoch is missing
+    band = max(ends_of_bands(page), key=lambda path: max(y for _, y in path))
+    lowest, highest = band[:EPOCHS], band[: -EPOCHS - 1 : -1]
+    assert len({y for _, y in lowest}) == 1  # the lowest seed stays at 0
+    rises = [lowest[0][1] - y for _, y in highest]
+    assert rises[0] == 0
+    assert rises[1] == pytest.approx(rises[2] / 2, abs=0.2)  # 0.4 and 0.8
+    expect(page.locator(f"{CURVES} .note")).not_to_contain_text("logarithmic")
+
+
+def test_a_logarithmic_axis_says_that_it_has_no_zeros(
+    tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(recalls(tmp_path, monkeypatch, (0.0, 1.0)))
+    for figure in (CURVES, "#final-1"):
+        scale = page.locator(f"{figure} label", has_text="scale").locator("select")
+        scale.select_option("log")
+        expect(page.locator(f"{figure} .note")).to_contain_text("no place for 0 and below")
+    # The frame ends where the grid does; the clip path cuts off the rest.
+    grid = page.locator(f"{CURVES} .axes line").evaluate_all(
+        "all => Math.max(...all.map(line => Number(line.getAttribute('y2'))))"
+    )
+    lowest = [max(y for _, y in path) for path in ends_of_bands(page)]
+    assert max(lowest) > grid
+
+
+def test_the_page_says_where_the_frame_cuts_off_intervals(tmp_path: Path, open_page: Open) -> None:
+    path = write_page([small_validation_set("run", tmp_path)], tmp_path / "report.html")
+    note = open_page(path).locator("#final-1 .note")
+    expect(note).to_contain_text("Intervals need two seeds. Measured:")
+    results = made_up_run(seeds=2, choices={"lr": [0.1], "batch_size": [32], "optimizer": ["sgd"]})
+    # Two seeds 0.2 points apart: the interval is 12.7 times as wide as their distance.
+    wide = write_page([Findings(results, tmp_path / "wide")], tmp_path / "wide.html")
+    note = open_page(wide).locator("#final-1 .note")
+    expect(note).to_contain_text("The frame cuts off those that reach far beyond all seeds.")
 
 
 def test_the_data_of_a_figure_are_one_click_away(

@@ -14,6 +14,7 @@ from study.analysis.results import Results
 from study.analysis.search import is_search, searched_space
 from study.analysis.speedup import is_scaling
 from study.analysis.wording import label
+from study.figures.scales import is_bounded
 from study.report.page.columns import number, numbers, packed
 
 _WORKERS = ("launcher", "strategy", "processor", "workers", "width", "batch_size")
@@ -131,7 +132,12 @@ def _records(results: Results, names: list[str]) -> dict[str, Any]:
     return {
         "counts": counts.tolist(),
         "columns": [
-            {"name": name, "label": label(name.removeprefix("observed_"))} for name in shown
+            {
+                "name": name,
+                "label": label(name.removeprefix("observed_")),
+                "isBounded": is_bounded(name),
+            }
+            for name in shown
         ],
         "packed": {name: packed(records[name].to_numpy(dtype=float)) for name in shown},
     }

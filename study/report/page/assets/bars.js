@@ -44,7 +44,7 @@ function finalFigure(host, run) {
       seeds: run.finals(point, name), kind: group ? kinds.indexOf(run.columns[group.name][point]) : 0,
     }));
     const values = rows.flatMap((row) => [...row.seeds.map(({ value }) => value), row.mean]).filter((v) => v !== null);
-    const kind = state.scale === "auto" ? fittingScale(percent, values) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
+    const kind = state.scale === "auto" ? fittingScale(percent, values, run.isBounded(name)) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
     const without = run.varied.length > 5 ? run.varied.slice(5).map((s) => s.name) : [];
     const texts = rows.map(({ point }) => run.nameOf(point, without));
     const narrow = width < 560;
@@ -100,8 +100,11 @@ function finalFigure(host, run) {
     if (rows.some((row) => row.low !== null)) legend.push(entry("mean and 95% interval", { color: "var(--ink-soft)", marker: "circle" }));
     if (rows.some((row) => row.mean === null)) legend.push(entry("all seeds diverged", { color: "var(--ink-soft)", marker: "cross", line: false }));
     parts.legend.replaceChildren(...legend);
-    const some = points.length > shown.length ? `The best ${MOST_FINAL} of ${points.length.toLocaleString("en-US")} points, and those you select. ` : "";
-    parts.caption.textContent = `${some}Measured: ${run.provenance}.`;
+    const some = points.length > shown.length ? `The best ${MOST_FINAL} of ${points.length.toLocaleString("en-US")} points, and those you select.` : "";
+    const isCut = ends.some((end) => scale.holds(end) && (scale.at(end) < left + 9.5 || scale.at(end) > width - 13.5));
+    const cut = `Intervals need two seeds.${isCut ? " The frame cuts off those that reach far beyond all seeds." : ""}`;
+    const notes = [some, cut, unplacedNote(kind, [...values, ...ends]), `Measured: ${run.provenance}.`];
+    parts.caption.textContent = notes.filter(Boolean).join(" ");
   };
   parts.data = () => {
     const [points] = ranked();
@@ -161,7 +164,7 @@ function heatFigure(host, run) {
     const [ys, xs] = [run.valuesOf(state.rows), run.valuesOf(state.columns)];
     const cells = grid();
     const found = [...cells.values()].map((point) => run.columns[name][point]).filter((v) => v !== null);
-    const kind = fittingScale(percent, found);
+    const kind = fittingScale(percent, found, run.isBounded(name));
     const shade = axisScale(transformOf(kind, found), [Math.min(...found), Math.max(...found)], run.maximized ? [0, 1] : [1, 0]);
     const left = 28 + Math.max(...ys.map((v) => textWidth(formatSetting(v))));
     const cell = Math.min(130, (width - left - 10) / xs.length);

@@ -106,7 +106,8 @@ function curveFigure(host, run) {
     }
     const shown = panels.filter(({ series }) => series.length);
     const values = shown.flatMap(({ series }) => series.flatMap((s) => s.y));
-    const kind = state.scale === "auto" ? fittingScale(percent, values) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
+    const isBounded = quantity.columns.some((column) => run.isBounded(column));
+    const kind = state.scale === "auto" ? fittingScale(percent, values, isBounded) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
     const isNamed = shown.every(({ series }) => series.every((s) => s.faint || s.label));
     const legend = [];
     if (state.color && !isNamed) {
@@ -126,14 +127,16 @@ function curveFigure(host, run) {
     }
     const seeds = Math.max(1, ...shown.flatMap(({ series }) => series.map((s) => s.seeds)));
     const drawn = points.length < total
-      ? `${points.length} of ${total.toLocaleString("en-US")} points are drawn: the best, some of every rank, and those you select in the leaderboard. ` : "";
-    parts.caption.textContent = `${drawn}${seeds > 1 ? "Lines are means over seeds; bands reach from the lowest to the highest seed. " : ""}Measured: ${run.provenance}.`;
+      ? `${points.length} of ${total.toLocaleString("en-US")} points are drawn: the best, some of every rank, and those you select in the leaderboard.` : "";
+    const bands = seeds > 1 ? "Lines are means over seeds; bands reach from the lowest to the highest seed." : "";
     const xLabel = { epoch: "epoch", step: "step", train_seconds: "training seconds" }[state.x];
     return {
       x: { label: xLabel, kind: "linear" },
       y: { label: quantity.label, kind, percent },
       panels: shown.length ? shown : [{ title: "", series: [] }],
       legend,
+      notes: [drawn, bands],
+      source: `Measured: ${run.provenance}.`,
       summary: `${points.length} lines of ${quantity.label} by ${xLabel}.`,
     };
   };

@@ -68,6 +68,11 @@ class Run {
     return { train_seconds: "training seconds", train_loss: "training loss" }[name] || words;
   }
 
+  /** Whether a quantity has a lowest and a highest value. */
+  isBounded(name) {
+    return this.records.columns.some((column) => column.name === name && column.isBounded);
+  }
+
   /** The values of a setting: unset first, then in order. */
   valuesOf(name) {
     const values = [...new Set(this.columns[name] || [])];
