@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from search_spaces import objective
 from search_spaces.space import Choice, Dimension, Range
+from study.analysis.results import Results
 from study.report.findings import Findings
 from study.report.page.write import write_page
 from tests.unit.made_up_run import EPOCHS, made_up_run
@@ -358,6 +359,24 @@ def test_a_sampled_number_makes_no_panels_by_itself(tmp_path: Path, open_page: O
     page = open_page(write_page([findings], tmp_path / "report.html"))
     panels = page.locator(f"{CURVES} label", has_text="panels").locator("select")
     expect(panels).to_have_value("dropout")
+
+
+def test_a_search_has_no_heat_map_and_names_what_a_trial_does_not_use(
+    tmp_path: Path, open_page: Open
+) -> None:
+    run = Path(__file__).parents[2] / "docs" / "results" / "search"
+    results = Results.load(run)
+    page = open_page(write_page([Findings(results, run)], tmp_path / "report.html"))
+    expect(page.locator("#final-1")).to_be_attached()
+    expect(page.locator("#heat-1")).to_have_count(0)
+    used = dict.fromkeys(zip(column(page, "schedule"), column(page, "gamma"), strict=True))
+    assert {gamma for schedule, gamma in used if schedule == "constant"} == {"not used"}
+    assert all(re.fullmatch(r"0\.\d+", gamma) for s, gamma in used if s == "exponential")
+    expect(page.locator(".board")).not_to_contain_text("default")
+
+
+def test_a_grid_has_a_heat_map(made_up: Path, open_page: Open) -> None:
+    expect(open_page(made_up).locator("#heat-1 .cell")).not_to_have_count(0)
 
 
 def test_every_control_is_reached_with_tab(made_up: Path, open_page: Open) -> None:

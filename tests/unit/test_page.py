@@ -125,6 +125,9 @@ def test_the_page_knows_which_settings_a_search_sampled(tmp_path: Path) -> None:
     (run,) = data_of(page_of(results, tmp_path / "run"))
     sampled = {one["name"] for one in run["settings"] if one["isSampled"]}
     assert sampled == {"lr", "dropout", "weight_decay", "momentum", "gamma"}
+    unset = {one["name"]: one["unset"] for one in run["settings"]}
+    assert unset["gamma"] == unset["momentum"] == "not used"
+    assert unset["dropout"] == "default"
     (run,) = data_of(page_of(made_up_run(choices=SMALL), tmp_path / "grid"))
     assert not any(one["isSampled"] for one in run["settings"])
 

@@ -95,7 +95,7 @@ function finalFigure(host, run) {
     });
     inspect(chart, { marks: () => marks, pick: (point) => selection.toggle(run, point) });
     parts.panels.replaceChildren(chart);
-    const legend = group ? kinds.map((value, i) => entry(formatSetting(value), { color: paint(i, kinds.length), marker: MARKERS[i], line: false })) : [];
+    const legend = group ? kinds.map((value, i) => entry(run.settingText(group.name, value), { color: paint(i, kinds.length), marker: MARKERS[i], line: false })) : [];
     if (rows.some((row) => row.seeds.length > 1)) legend.push(entry("one seed", { color: "var(--ink-faint)", marker: "circle", line: false }));
     if (rows.some((row) => row.low !== null)) legend.push(entry("mean and 95% interval", { color: "var(--ink-soft)", marker: "circle" }));
     if (rows.some((row) => row.mean === null)) legend.push(entry("all seeds diverged", { color: "var(--ink-soft)", marker: "cross", line: false }));
@@ -110,7 +110,7 @@ function finalFigure(host, run) {
     const [points] = ranked();
     const columns = ["rank", ...run.varied.map(({ label }) => label), run.label, "low", "high", "seeds", "diverged"];
     const rows = points.map((point) => [
-      run.columns.rank[point], ...run.varied.map((s) => formatSetting(run.columns[s.name][point])),
+      run.columns.rank[point], ...run.varied.map((s) => run.settingText(s.name, run.columns[s.name][point])),
       ...["", "_low", "_high"].map((end) => run.columns[name + end][point]), run.columns.seeds[point], run.columns.diverged[point],
     ]);
     return { columns, rows };
@@ -142,6 +142,8 @@ function densestPair(run, dimensions) {
 }
 
 function heatFigure(host, run) {
+  // A search trains each sampled value once, and no two settings of it have a grid.
+  if (run.settings.some(({ isSampled }) => isSampled)) return;
   const dimensions = run.varied.filter(({ name }) => name !== "dataset" && run.valuesOf(name).length <= MOST_CELLS);
   const pair = densestPair(run, dimensions);
   if (!pair) return;
@@ -166,7 +168,7 @@ function heatFigure(host, run) {
     const found = [...cells.values()].map((point) => run.columns[name][point]).filter((v) => v !== null);
     const kind = fittingScale(percent, found, run.isBounded(name));
     const shade = axisScale(transformOf(kind, found), [Math.min(...found), Math.max(...found)], run.maximized ? [0, 1] : [1, 0]);
-    const left = 28 + Math.max(...ys.map((v) => textWidth(formatSetting(v))));
+    const left = 28 + Math.max(...ys.map((v) => textWidth(run.settingText(state.rows, v))));
     const cell = Math.min(130, (width - left - 10) / xs.length);
     const cellHeight = Math.min(40, Math.max(22, cell));
     const height = ys.length * cellHeight + 50;
@@ -197,7 +199,7 @@ function heatFigure(host, run) {
     let free = -Infinity;
     xs.forEach((value, i) => {
       const label = svg("text", { x: left + (i + 0.5) * cell, y: height - 28, "text-anchor": "middle" });
-      label.textContent = formatSetting(value);
+      label.textContent = run.settingText(state.columns, value);
       const half = textWidth(label.textContent) / 2;
       if (left + (i + 0.5) * cell - half < free) return;
       free = left + (i + 0.5) * cell + half + 4;
@@ -205,7 +207,7 @@ function heatFigure(host, run) {
     });
     ys.forEach((value, i) => {
       const label = svg("text", { x: left - 6, y: 6 + (ys.length - 0.5 - i) * cellHeight + 4, "text-anchor": "end" });
-      label.textContent = formatSetting(value);
+      label.textContent = run.settingText(state.rows, value);
       axes.append(label);
     });
     const across = svg("text", { x: left + (xs.length * cell) / 2, y: height - 8, "text-anchor": "middle", class: "axis-name" });
@@ -223,7 +225,7 @@ function heatFigure(host, run) {
   parts.data = () => ({
     columns: [run.labelOf(state.rows), run.labelOf(state.columns), run.label, "rank"],
     rows: [...grid().values()].map((point) => [
-      formatSetting(run.columns[state.rows][point]), formatSetting(run.columns[state.columns][point]),
+      ...[state.rows, state.columns].map((key) => run.settingText(key, run.columns[key][point])),
       run.columns[name][point], run.columns.rank[point],
     ]),
   });

@@ -72,7 +72,7 @@ function curveFigure(host, run) {
     const thirds = third ? run.valuesOf(third.name) : [];
     const facets = state.panel ? run.valuesOf(state.panel) : [null];
     const panels = facets.map((value) => ({
-      title: state.panel ? (typeof value === "string" ? value : `${run.labelOf(state.panel)} ${formatSetting(value)}`) : "",
+      title: state.panel ? (typeof value === "string" ? value : `${run.labelOf(state.panel)} ${run.settingText(state.panel, value)}`) : "",
       series: [],
     }));
     for (const point of points) {
@@ -112,12 +112,12 @@ function curveFigure(host, run) {
     const legend = [];
     if (state.color && !isNamed) {
       legend.push(html("li", { class: "legend-title" }, run.labelOf(state.color)));
-      if (isOrdered && colors.length > COLORS) legend.push(rampEntry(formatSetting(colors[0]), formatSetting(colors.at(-1))));
-      else colors.forEach((value, i) => legend.push(entry(formatSetting(value), { color: paint(i, colors.length), dash: isOrdered ? "" : dashOf(i) })));
+      if (isOrdered && colors.length > COLORS) legend.push(rampEntry(...[colors[0], colors.at(-1)].map((value) => run.settingText(state.color, value))));
+      else colors.forEach((value, i) => legend.push(entry(run.settingText(state.color, value), { color: paint(i, colors.length), dash: isOrdered ? "" : dashOf(i) })));
     }
     if (third && thirds.length > 1 && !isNamed) {
       legend.push(html("li", { class: "legend-title" }, third.label));
-      thirds.forEach((value, i) => legend.push(entry(formatSetting(value), { color: "var(--ink-soft)", marker: MARKERS[i], line: false })));
+      thirds.forEach((value, i) => legend.push(entry(run.settingText(third.name, value), { color: "var(--ink-soft)", marker: MARKERS[i], line: false })));
     }
     if (quantity.columns.length > 1) {
       quantity.columns.forEach((column, i) => legend.push(entry(SPLIT_NAMES[column.split("_")[0]], { color: "var(--ink-soft)", dash: DASHES[i] })));
@@ -163,5 +163,5 @@ function curveFigure(host, run) {
 function shortName(run, point, without, colorName) {
   const name = run.nameOf(point, without);
   if (name.length <= 18) return name;
-  return colorName ? formatSetting(run.columns[colorName][point]) : name.slice(0, 17) + "…";
+  return colorName ? run.settingText(colorName, run.columns[colorName][point]) : name.slice(0, 17) + "…";
 }

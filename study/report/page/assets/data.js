@@ -68,6 +68,12 @@ class Run {
     return { train_seconds: "training seconds", train_loss: "training loss" }[name] || words;
   }
 
+  /** The value of a setting as text; a missing one says what leaving it out means. */
+  settingText(name, value) {
+    const setting = this.settings.find((each) => each.name === name);
+    return value === null && setting ? setting.unset : formatSetting(value);
+  }
+
   /** Whether a quantity has a lowest and a highest value. */
   isBounded(name) {
     return this.records.columns.some((column) => column.name === name && column.isBounded);

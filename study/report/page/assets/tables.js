@@ -65,7 +65,9 @@ class Leaderboard {
     for (const column of this.columns.filter((c) => c.setting || c.key === "run")) {
       const values = column.key === "run" ? this.runs.map((run) => run.name) : [...new Set(this.runs.flatMap((run) => run.valuesOf(column.key)))];
       if (values.length < 2 || values.length > MOST_CHOICES) continue;
-      const options = [["", "all"], ...values.map((value, i) => [String(i), formatSetting(value)])];
+      const owner = this.runs.find((run) => run.columns[column.key]);
+      const settingText = (value) => (owner ? owner.settingText(column.key, value) : formatSetting(value));
+      const options = [["", "all"], ...values.map((value, i) => [String(i), settingText(value)])];
       controls.append(select(column.label, options, "", (i) => {
         this.filters[column.key] = i === "" ? undefined : { value: values[Number(i)] };
         this.page = 0;
@@ -90,7 +92,7 @@ class Leaderboard {
     if (typeof column.text === "function") return column.text(run, point);
     const value = column.of(run, point);
     if (column.key === "rank") return value === null ? "–" : String(value);
-    if (column.setting || column.key === "run") return value === undefined ? "–" : formatSetting(value);
+    if (column.setting || column.key === "run") return value === undefined ? "–" : run.settingText(column.key, value);
     return column.key === "train_seconds" && Number.isFinite(value) ? value.toFixed(1) : formatNumber(value);
   }
 
