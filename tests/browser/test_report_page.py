@@ -239,6 +239,8 @@ def test_an_own_metric_from_0_to_1_has_a_linear_axis_with_its_zeros(
     assert rises[0] == 0
     assert rises[1] == pytest.approx(rises[2] / 2, abs=0.2)  # 0.4 and 0.8
     expect(page.locator(f"{CURVES} .note")).not_to_contain_text("logarithmic")
+    assert column(page, "validation recall")[0] == "1 ± 0"  # as in the answer
+    expect(page.locator("#answer .lead")).to_contain_text("validation recall 1 ± 0")
 
 
 def test_a_logarithmic_axis_says_that_it_has_no_zeros(

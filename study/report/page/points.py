@@ -13,7 +13,7 @@ from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import is_search, searched_space
 from study.analysis.speedup import is_scaling
-from study.analysis.wording import format_setting, label
+from study.analysis.wording import format_mean, format_setting, label
 from study.figures.scales import is_bounded
 from study.figures.search_trials import NOT_USED
 from study.report.page.columns import number, numbers, packed
@@ -40,7 +40,8 @@ def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
     """Return the points of a run, best first, with their trials and records.
 
     `settings`: the columns that distinguish points, whether a search sampled their values from a
-    range, and what a missing value means; `columns`: a list per setting and measurement;
+    range, and what a missing value means; `columns`: a list per setting and measurement; `means`:
+    the text of each measurement with its interval, for the ranked points;
     `trials`: `name`, `status`, `seed` and the index of the `point` of each trial that has records;
     `records`: `counts` per trial, and packed columns. Points without a rank have no trial with a
     result yet; ramps of a range test and trials that confirm a search belong to no point.
@@ -74,6 +75,7 @@ def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
             for name in settings
         ],
         "columns": columns,
+        "means": _means(board),
         "trials": {
             "name": trials["trial"].tolist(),
             "point": trials["point"].tolist(),
@@ -116,6 +118,20 @@ def _ranked(board: pd.DataFrame, settings: list[str]) -> dict[str, list[Any]]:
         if name in settings
         else numbers(board[name])
         for name in board
+    }
+
+
+def _means(board: pd.DataFrame) -> dict[str, list[str | None]]:
+    """Return the text of each mean with its interval, as on the terminal; None if unmeasured."""
+    return {
+        str(name): [
+            None if mean != mean else format_mean(str(name), mean, low, high)
+            for mean, low, high in zip(
+                board[name], board[f"{name}_low"], board[f"{name}_high"], strict=True
+            )
+        ]
+        for name in board
+        if f"{name}_low" in board
     }
 
 

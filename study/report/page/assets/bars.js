@@ -14,12 +14,9 @@ function shortened(text, width) {
 
 function finalSummary(run, point) {
   const name = run.objective;
-  const percent = isPercent(name);
-  const [mean, low, high] = ["", "_low", "_high"].map((end) => (run.columns[name + end] || [])[point]);
-  const range = low === null || low === undefined ? "" : ` [${formatNumber(low, percent)}, ${formatNumber(high, percent)}]`;
   const seeds = run.columns.seeds[point];
   const diverged = run.columns.diverged[point] ? `, ${run.columns.diverged[point]} diverged` : "";
-  return [`${run.label} ${formatNumber(mean, percent)}${range}`, `rank ${run.columns.rank[point]}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}${diverged}`];
+  return [`${run.label} ${withInterval(run, name, point)}${isPercent(name) ? " %" : ""}`, `rank ${run.columns.rank[point]}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}${diverged}`];
 }
 
 function finalFigure(host, run) {

@@ -28,12 +28,9 @@ function boardColumns(runs) {
   return columns;
 }
 
+/** The mean with its interval, as the terminal and the answer write it. */
 function withInterval(run, key, point) {
-  const [mean, low, high] = ["", "_low", "_high"].map((end) => (run.columns[key + end] || [])[point]);
-  const percent = isPercent(key);
-  const plain = (value) => (percent ? (100 * value).toFixed(2) : formatNumber(value));
-  if (mean === null || mean === undefined) return "–";
-  return low === null || low === undefined ? plain(mean) : `${plain(mean)} [${plain(low)}, ${plain(high)}]`;
+  return (run.means[key] || [])[point] ?? "–";
 }
 
 class Leaderboard {
