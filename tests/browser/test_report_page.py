@@ -185,6 +185,26 @@ def test_a_line_shows_its_values_under_the_pointer(made_up: Path, open_page: Ope
     expect(page.locator("#tip")).to_contain_text("epoch 1")
 
 
+@pytest.mark.parametrize(
+    ("choices", "labels", "legend"),
+    [
+        ({"lr": [0.1, 0.01]}, ["learning rate 0.01", "learning rate 0.1"], ""),
+        ({"lr": [0.1, 0.001]}, ["0.001", "0.1"], "labels at the lines: learning rate"),
+    ],
+)
+def test_the_lines_of_a_figure_are_labeled_in_one_way(
+    choices: dict[str, list[float]],
+    labels: list[str],
+    legend: str,
+    tmp_path: Path,
+    open_page: Open,
+) -> None:
+    results = made_up_run(choices={**choices, "batch_size": [32], "optimizer": ["sgd"]})
+    page = open_page(write_page([Findings(results, tmp_path)], tmp_path / "report.html"))
+    assert sorted(page.locator(f"{CURVES} .line-label").all_text_contents()) == labels
+    assert page.locator(f"{CURVES} .legend").inner_text().strip() == legend
+
+
 def test_scales_are_logarithmic_on_request(made_up: Path, open_page: Open) -> None:
     page = open_page(made_up)
     page.locator(f"{CURVES} label", has_text="show").locator("select").select_option("train_loss")

@@ -141,9 +141,9 @@ def test_the_page_writes_means_as_the_terminal_does(tmp_path: Path) -> None:
             last = (table["trial"] == trial) & (table["epoch"] == EPOCHS)
             table.loc[last, "validation_accuracy"] = ends[lr][seed]
     (run,) = data_of(page_of(results, tmp_path / "run"))
-    # t(0.975, 1 degree of freedom) = 12.706; the half-width is 12.706 * 0.05 points.
-    assert run["means"]["validation_accuracy"][:2] == ["100.00 ± 0.00", "97.98 ± 0.00"]
-    assert run["means"]["validation_accuracy"][2].startswith("95.05")
+    # Log odds of 95 and 95.1% are 2.9444 and 2.9656; half the interval is 12.706 * 0.0106.
+    expected = ["100.00 ± 0.00", "97.98 ± 0.00", "95.05 [94.37, 95.65]"]
+    assert run["means"]["validation_accuracy"] == expected
     (run,) = data_of(page_of(made_up_run(choices=SMALL), tmp_path / "one"))
     assert all(re.fullmatch(r"\d\d\.\d\d", text) for text in run["means"]["test_accuracy"])
 
