@@ -111,7 +111,7 @@ function curveFigure(host, run) {
       if (isOrdered && colors.length > COLORS) legend.push(rampEntry(...[colors[0], colors.at(-1)].map((value) => run.settingText(state.color, value))));
       else colors.forEach((value, i) => legend.push(entry(run.settingText(state.color, value), { color: paint(i, colors.length), dash: isOrdered ? "" : dashOf(i) })));
     }
-    if (third && thirds.length > 1 && !isNamed) {
+    if (third && thirds.length > 1 && (!isNamed || isLabeledByColor)) {
       legend.push(html("li", { class: "legend-title" }, third.label));
       thirds.forEach((value, i) => legend.push(entry(run.settingText(third.name, value), { color: "var(--ink-soft)", marker: MARKERS[i], line: false })));
     }

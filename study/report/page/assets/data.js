@@ -34,7 +34,7 @@ function formatSetting(value) {
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value)) return String(value);
   const short = Number(value.toPrecision(4)) === value ? value : Number(value.toPrecision(3));
-  return Math.abs(short) < 1e-4 ? short.toExponential().replace("e+", "e") : String(short);
+  return Math.abs(short) < 1e-4 ? short.toExponential().replace(/e-(\d)$/, "e-0$1") : String(short);
 }
 
 class Run {
