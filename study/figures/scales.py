@@ -36,8 +36,8 @@ _LABEL_GAP = 0.2
 _REACH = 0.5
 """An axis grows at either end by at most this share of the range of its values to show optional
 ones."""
-_CHANCE = (0, (1, 2))
-"""Dashes of the line at chance level."""
+_CHANCE = (0, (7, 2, 1, 2))
+"""Dashes and dots of the line at chance level; other lines and outlined bands have only either."""
 
 
 def set_scale(
