@@ -367,8 +367,9 @@ def other_entries(trials: pd.DataFrame, panels: Sequence[Panel], options: Option
     if options.has_splits and len(options.parts) > 1:
         for part in options.parts:
             fill = style.GREY if part == "train" else "white"
+            marker = "o" if any(panel.has_markers for panel in panels) else ""
             entries.append(
-                style.entry(SPLITS[part], line=_DASHES[part], marker="o", size=4, mfc=fill)
+                style.entry(SPLITS[part], line=_DASHES[part], marker=marker, size=4, mfc=fill)
             )
     if trials.groupby(options.groups, dropna=False)["seed"].nunique().max() > 1:
         first, *others = [SPLITS[part] for part in options.parts if options.has_splits] or [""]

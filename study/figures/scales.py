@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from matplotlib.colors import FuncNorm, LogNorm, Normalize
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from study.analysis.chance import chance_accuracy
+from study.analysis.quantity import support_of
 from study.figures import style
 
 _WIDE = 10
@@ -34,8 +36,8 @@ _LABEL_GAP = 0.2
 _REACH = 0.5
 """An axis grows at either end by at most this share of the range of its values to show optional
 ones."""
-_CHANCE = (0, (1, 2))
-"""Dashes of the line at chance level."""
+_CHANCE = (0, (7, 2, 1, 2))
+"""Dashes and dots of the line at chance level; other lines and outlined bands have only either."""
 
 
 def set_scale(
@@ -49,8 +51,9 @@ def set_scale(
 ) -> None:
     """Scale one axis for the `values` that it must show, all of one `quantity` and finite.
 
-    Accuracies (in percent) have an `ErrorScale` if one fits. All else has a logarithmic scale if it
-    spans a factor of ten. `log` overrides this rule.
+    Accuracies (in percent) have an `ErrorScale` if one fits. Other quantities that are bounded at
+    both ends have a linear scale. All else has a logarithmic scale if it is positive and spans a
+    factor of ten. `log` overrides this rule.
 
     `optional`: values such as the ends of intervals or bands. The axis shows those that lie within
     half the range of `values` from them; an interval of two seeds can be a hundred times as wide.
@@ -62,7 +65,7 @@ def set_scale(
         errors.apply(axes, which)
         return
     if log is None:
-        log = not is_accuracy and low > 0 and high / low > _WIDE
+        log = not is_bounded(quantity) and low > 0 and high / low > _WIDE
     if log:
         if low <= 0:
             low = min((value for value in values if value > 0), default=1.0)
@@ -78,6 +81,13 @@ def set_scale(
     ceiling = 100 + margin / 2 if is_accuracy else np.inf
     floor = -margin / 2 if is_accuracy or quantity.endswith("loss") else -np.inf
     axes.set(**{f"{which}lim": (max(low - margin, floor), min(high + margin, ceiling))})
+
+
+def is_bounded(quantity: str) -> bool:
+    """Return True if a quantity has a lowest and a highest value: accuracies, and the user's own
+    metrics for which the study declares both."""
+    support = support_of(quantity)
+    return quantity.endswith("accuracy") or (isfinite(support.low) and isfinite(support.high))
 
 
 def _widened(ends: np.ndarray, optional: np.ndarray) -> np.ndarray:
@@ -203,6 +213,6 @@ def color_norm(quantity: str, values: Sequence[float]) -> tuple[Normalize, Seque
         norm = FuncNorm((errors.forward, errors.inverse), vmin=min(values), vmax=errors.high)
         return norm, [tick for tick in errors.ticks if tick >= min(values)]
     low, high = min(values), max(values)
-    if not quantity.endswith("accuracy") and low > 0 and high / low > _WIDE:
+    if not is_bounded(quantity) and low > 0 and high / low > _WIDE:
         return LogNorm(low, high), None
     return Normalize(low, high), None

@@ -10,7 +10,7 @@ from study.analysis.results import Results
 from study.analysis.search import search_provenance
 from study.analysis.wording import format_value, label
 from study.figures import style
-from study.figures.search_trials import Trials, coordinates
+from study.figures.search_trials import NOT_USED, Trials, coordinates
 
 _INACTIVE = -0.12
 """The height, below the axes, where a trial does not have a dimension."""
@@ -48,7 +48,7 @@ def draw(results: Results, title: str) -> dict[str, Figure]:
                     bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.6},
                 )
         ax.set_xticks(range(len(trials.space)), [label(d.setting) for d in trials.space])
-        ax.set_yticks([_INACTIVE] if has_inactive else [], ["not used"] if has_inactive else [])
+        ax.set_yticks([_INACTIVE] if has_inactive else [], [NOT_USED] if has_inactive else [])
         ax.grid(visible=False)
         ax.set_xlim(-0.1, len(trials.space) - 0.4)
         ax.set_ylim(_INACTIVE - 0.06 if has_inactive else -0.06, 1.06)

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from search_spaces.space import Choice, Dimension, Range
 from study.report.findings import Findings
 from study.report.page.write import write_page
-from tests.unit.made_up_run import EPOCHS, made_up_run
-
-Open = Callable[..., Page]
-BOARD = ".board tbody tr"
-CURVES = "#curves-1"
-
-
-def column(page: Page, name: str) -> list[str]:
-    """Return the cells of a column of the leaderboard, top to bottom."""
-    heads = [text.strip(" ▲▼") for text in page.locator(".board th").all_inner_texts()]
-    number = heads.index(name) + 1
-    return page.locator(f"{BOARD} td:nth-child({number})").all_inner_texts()
+from tests.browser.reading import BOARD, CURVES, Open, column, painted, small_validation_set
+from tests.unit.made_up_run import EPOCHS
 
 
 def fan_table(name: str) -> list[dict[str, str]]:
@@ -39,11 +29,6 @@ def x_ticks(page: Page, figure: str = CURVES) -> list[float]:
     """Return the numbers below the first chart of a figure."""
     texts = page.locator(f"{figure} .chart").first.locator(".axes text[text-anchor=middle]")
     return [float(t) for t in texts.all_text_contents() if re.fullmatch(r"[\d.]+", t)]
-
-
-def painted(page: Page) -> None:
-    """Wait until the browser has told the page what happened (scrolling, sizes) and drawn it."""
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def test_the_answer_comes_first(fan: Path, open_page: Open) -> None:
@@ -183,17 +168,6 @@ def test_a_line_shows_its_values_under_the_pointer(made_up: Path, open_page: Ope
     expect(page.locator("#tip")).to_contain_text("epoch 1")
 
 
-def test_scales_are_logarithmic_on_request(made_up: Path, open_page: Open) -> None:
-    page = open_page(made_up)
-    page.locator(f"{CURVES} label", has_text="show").locator("select").select_option("train_loss")
-    scale = page.locator(f"{CURVES} label", has_text="scale").locator("select")
-    names = page.locator(f"{CURVES} .axis-name")
-    scale.select_option("linear")
-    expect(names.get_by_text("training loss", exact=True).first).to_be_attached()
-    scale.select_option("log")
-    expect(names.get_by_text("training loss, log", exact=True).first).to_be_attached()
-
-
 def test_the_data_of_a_figure_are_one_click_away(
     made_up: Path, open_page: Open, tmp_path: Path
 ) -> None:
@@ -214,39 +188,6 @@ def test_the_data_of_a_figure_are_one_click_away(
     assert float(final["validation accuracy"]) == pytest.approx(0.981, rel=1e-6)
 
 
-def small_validation_set(name: str, folder: Path) -> Findings:
-    """Return a run on 33 validation samples: one point ends with 100, 100 and 97%."""
-    choices = {"lr": [0.1, 0.01], "batch_size": [32], "optimizer": ["sgd"]}
-    results = made_up_run(seeds=3, choices=choices)
-    good, bad = (1.0, 1.0, 0.9697), (0.87, 0.84, 0.85)
-    for lr, accuracies in ((0.1, good), (0.01, bad)):
-        trials = results.trials.loc[results.trials["lr"] == lr, "trial"]
-        for trial, accuracy in zip(trials, accuracies, strict=True):
-            for table in (results.trials, results.records):
-                last = (table["trial"] == trial) & (table["epoch"] >= EPOCHS - 1)
-                table.loc[last, "validation_accuracy"] = accuracy
-    return Findings(results, folder / name)
-
-
-@pytest.mark.parametrize(("figure", "which"), [("#curves-1", "y"), ("#final-1", "x")])
-def test_an_axis_of_errors_ends_at_100(
-    figure: str, which: str, tmp_path: Path, open_page: Open
-) -> None:
-    page = open_page(write_page([small_validation_set("run", tmp_path)], tmp_path / "report.html"))
-    read = f"""all => all.map(text => [text.textContent, Number(text.getAttribute('{which}'))])
-        .filter(([text]) => text !== '' && !isNaN(text))"""
-    texts = page.eval_on_selector_all(f"{figure} .axes text:not(.axis-name)", read)
-    other = "y" if which == "x" else "x"
-    read = f"all => all.map(text => Number(text.getAttribute('{other}')))"
-    across = page.eval_on_selector_all(f"{figure} .axes text:not(.axis-name)", read)
-    row = min(across) if which == "y" else max(across)
-    ticks = {text: at for (text, at), place in zip(texts, across, strict=False) if place == row}
-    assert set(ticks) >= {"90", "98", "100"}
-    assert "99.9" not in ticks
-    gaps = [abs(ticks[a] - ticks[b]) for a, b in (("100", "98"), ("98", "90"))]
-    assert gaps[0] < 1.5 * gaps[1]  # most of the axis belongs to values that 33 samples can have
-
-
 def test_the_board_of_several_runs_goes_by_data_set_and_fits(
     tmp_path: Path, open_page: Open
 ) -> None:
@@ -264,27 +205,6 @@ def test_the_board_of_several_runs_goes_by_data_set_and_fits(
     assert "batch size" not in heads  # the same in all rows
     region = page.locator("#board .scroll")
     assert region.evaluate("at => at.scrollWidth - at.clientWidth") <= 0
-
-
-def test_a_sampled_number_makes_no_panels_by_itself(tmp_path: Path, open_page: Open) -> None:
-    choices = {"lr": [0.1, 0.01], "batch_size": [32, 64, 128], "optimizer": ["sgd"]}
-    results = made_up_run(choices=choices)
-    numbers = {name: f"{i:04}_{name}" for i, name in enumerate(results.trials["trial"])}
-    for table in (results.trials, results.records):
-        table["trial"] = table["trial"].map(numbers)
-    results.trials["batch_size"] = [30, 40, 50, 60, 70, 80]
-    results.trials["dropout"] = [0.0, 0.0, 0.5, 0.5, 0.5, 0.0]
-    space = [
-        Dimension("lr", Range(0.001, 1, log=True)),
-        Dimension("batch_size", Range(30, 100)),
-        Dimension("dropout", Choice((0.0, 0.5))),
-    ]
-    options = {"space": [d.to_json() for d in space], "objectives": [results.objective]}
-    run = replace(results.run, tool="study.search", options=options)
-    findings = Findings(replace(results, run=run), tmp_path)
-    page = open_page(write_page([findings], tmp_path / "report.html"))
-    panels = page.locator(f"{CURVES} label", has_text="panels").locator("select")
-    expect(panels).to_have_value("dropout")
 
 
 def test_every_control_is_reached_with_tab(made_up: Path, open_page: Open) -> None:
@@ -310,6 +230,31 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width == 380
     assert page.locator(f"{CURVES} .chart").first.bounding_box()["width"] > 300  # type: ignore[index]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_shadow_shows_where_a_wide_table_goes_on(
+    scheme: str, made_up: Path, open_page: Open
+) -> None:
+    page = open_page(made_up, viewport={"width": 500, "height": 900}, color_scheme=scheme)
+    table = page.locator("#board .scroll")
+    assert table.evaluate("at => at.scrollWidth - at.clientWidth") > 100
+
+    def shadows() -> tuple[bool, bool]:
+        """Return whether there is a shadow at the left and at the right, below the heading."""
+        painted(page)
+        image = Image.open(BytesIO(table.screenshot(animations="disabled"))).convert("L")
+        pixels = np.asarray(image, dtype=float)
+        paper = np.median(pixels)
+        edges = pixels[:, 1], pixels[:, -2]
+        left, right = (abs(np.median(edge) - paper) > 20 for edge in edges)
+        return bool(left), bool(right)
+
+    assert shadows() == (False, True)
+    table.evaluate("at => at.scrollTo(at.scrollWidth / 2 - at.clientWidth / 2, 0)")
+    assert shadows() == (True, True)
+    table.evaluate("at => at.scrollTo(at.scrollWidth, 0)")
+    assert shadows() == (True, False)
 
 
 def test_dark_mode_follows_the_system_and_the_switch(made_up: Path, open_page: Open) -> None:

@@ -262,6 +262,34 @@ def test_a_line_is_at_chance() -> None:
     assert "chance (10%)" not in legend_of(draw_fan(results))
 
 
+def test_the_line_at_chance_has_dashes_of_its_own() -> None:
+    results = made_up_run(seeds=2)
+    results.records.loc[results.records["epoch"] == 1, "train_accuracy"] = 0.08
+    figure = draw_fan(results)
+    (handle,) = [h for h in figure.legends[0].legend_handles if h.get_label() == "chance (10%)"]
+    axes = figure.axes[0]
+    (chance,) = [line for line in axes.lines if list(line.get_ydata()) == [10, 10]]
+    others = [line for line in axes.lines if line is not chance]
+    assert {line.get_linestyle() for line in others} == {"-", "--"}
+    # Dash, gap, dot, gap: neither dashed as validation nor dotted as the edges of its range.
+    for line in (chance, handle):
+        _, pattern = line._unscaled_dash_pattern
+        assert len(pattern) == 4
+        assert pattern[0] > 3 * pattern[2]
+
+
+@pytest.mark.parametrize("epochs", [5, 40])
+def test_the_legend_has_the_markers_of_the_lines(epochs: int) -> None:
+    results = made_up_run()
+    whole = [results.records.assign(epoch=results.records["epoch"] + 5 * i) for i in range(8)]
+    longer = [each.assign(step=each["step"] + 500 * i) for i, each in enumerate(whole)]
+    figure = draw_fan(replace(results, records=pd.concat(longer[: epochs // 5])))
+    drawn = {line.get_marker() != "" for ax in figure.axes for line in curves_of(ax)}
+    handles = {h.get_label(): h.get_marker() for h in figure.legends[0].legend_handles}
+    of_lines = {marker not in {"", "None"} for name, marker in handles.items() if name.strip()}
+    assert drawn == of_lines == {epochs == 5}
+
+
 def test_chance_is_one_of_the_classes(digits: Dataset) -> None:
     assert (
         chance_accuracy(made_up_run(choices={"dataset": ["digits"]}).trials) == 1 / digits.classes

@@ -125,8 +125,27 @@ def test_the_page_knows_which_settings_a_search_sampled(tmp_path: Path) -> None:
     (run,) = data_of(page_of(results, tmp_path / "run"))
     sampled = {one["name"] for one in run["settings"] if one["isSampled"]}
     assert sampled == {"lr", "dropout", "weight_decay", "momentum", "gamma"}
+    unset = {one["name"]: one["unset"] for one in run["settings"]}
+    assert unset["gamma"] == unset["momentum"] == "not used"
+    assert unset["dropout"] == "default"
     (run,) = data_of(page_of(made_up_run(choices=SMALL), tmp_path / "grid"))
     assert not any(one["isSampled"] for one in run["settings"])
+
+
+def test_the_page_writes_means_as_the_terminal_does(tmp_path: Path) -> None:
+    choices = {"lr": [0.1, 0.01, 0.001], "batch_size": [32], "optimizer": ["sgd"]}
+    results = made_up_run(seeds=2, choices=choices)
+    ends = {0.1: (1.0, 1.0), 0.01: (0.9798, 0.9798), 0.001: (0.95, 0.951)}
+    for trial, lr, seed in results.trials[["trial", "lr", "seed"]].itertuples(index=False):
+        for table in (results.trials, results.records):
+            last = (table["trial"] == trial) & (table["epoch"] == EPOCHS)
+            table.loc[last, "validation_accuracy"] = ends[lr][seed]
+    (run,) = data_of(page_of(results, tmp_path / "run"))
+    # Log odds of 95 and 95.1% are 2.9444 and 2.9656; half the interval is 12.706 * 0.0106.
+    expected = ["100.00 ± 0.00", "97.98 ± 0.00", "95.05 [94.37, 95.65]"]
+    assert run["means"]["validation_accuracy"] == expected
+    (run,) = data_of(page_of(made_up_run(choices=SMALL), tmp_path / "one"))
+    assert all(re.fullmatch(r"\d\d\.\d\d", text) for text in run["means"]["test_accuracy"])
 
 
 def test_no_capital_follows_a_semicolon_in_the_answer(tmp_path: Path) -> None:

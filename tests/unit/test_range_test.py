@@ -301,7 +301,7 @@ def test_a_ramp_that_diverges_at_once_does_not_affect_other_panels():
     )
     drawn = range_test.draw(Results(run, trials, records), "made up", quantity="train_loss")
     (figure,) = drawn.values()
-    adam, sgd = figure.axes
+    adam, sgd, *_ = figure.axes
     assert [text.get_text() for text in adam.texts] == ["blows up at once"]
     assert sgd.get_ylim()[1] < 10
 
@@ -322,6 +322,29 @@ def test_no_mark_of_a_suggestion_is_clipped():
                 radius = line.get_markersize() / 2 * figure.dpi / 72
                 assert inside.x0 + radius <= x <= inside.x1 - radius
     assert marks > 40
+
+
+def test_suggestions_lie_in_a_strip_below_the_losses():
+    measured = Results.load(Path(__file__).parents[2] / "docs" / "results" / "cs5260-lenet5-tanh")
+    drawn = range_test.draw(measured, "measured", quantity="train_loss")
+    figure = drawn["-multistep"]
+    figure.draw_without_rendering()
+    panels, strips = figure.axes[:3], figure.axes[3:]
+    for panel, strip in zip(panels, strips, strict=True):
+        (loss,) = [line for line in panel.get_lines() if line.get_lw() > 1]
+        assert loss.get_marker() == "None"
+        assert panel.get_ylim()[0] < min(loss.get_ydata())
+        assert strip.get_window_extent().y1 <= panel.get_window_extent().y0
+        assert strip.get_xlim() == panel.get_xlim()
+        marks = [line for line in strip.get_lines() if line.get_marker() != "None"]
+        heights = [float(line.get_ydata()[0]) for line in marks]
+        assert len(set(heights)) == len(marks) >= 3  # a row per rule
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        *("training loss", "", ""),
+        *("suggestions", "", ""),
+    ]
+    widths = [ax.get_window_extent().width for ax in figure.axes]
+    assert max(widths) - min(widths) < 1
 
 
 @pytest.mark.parametrize(("chosen", "epochs"), [((), 22), (("epochs",), 3)])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import LogNorm
 
+from search_spaces import objective
 from study.figures import scales, style
 
 
@@ -29,6 +31,22 @@ def test_the_scale_fits_the_values(quantity: str, values: list[float], scale: st
     assert axes.get_yscale() == scale
     assert low <= min(values) < max(values) + 1e-9
     assert high >= max(values) - (1 if 100 in values else 0)  # 100% is at the edge of errors
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "scale"),
+    [("recall", 0.0, 1.0, "linear"), ("surprise", 0.0, None, "log"), ("score", None, None, "log")],
+)
+def test_an_own_metric_with_two_ends_has_a_linear_scale(
+    metric: str, low: float | None, high: float | None, scale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(objective._RANGES, metric, (low, high))
+    with style.styled():
+        _, (axes,) = style.panels(1)
+        scales.set_scale(axes, "y", f"validation_{metric}", [0.04, 0.9])
+    assert axes.get_yscale() == scale
+    norm, _ = scales.color_norm(f"validation_{metric}", [0.04, 0.9])
+    assert isinstance(norm, LogNorm) is (scale == "log")
 
 
 def test_each_accuracy_has_its_own_place_up_to_100() -> None:

@@ -27,7 +27,4 @@ def describe_figures(findings: Findings) -> list[dict[str, Any]]:
         figures = search.describe(results)
     elif len(ramp_trials(results)):
         figures = range_test.describe(results, range_test.quantity_of(findings.study))
-    return [
-        {**figure, "note": f"{figure['note']} Measured: {findings.provenance}."}
-        for figure in figures
-    ]
+    return list(figures)

@@ -7,13 +7,15 @@ from typing import Any
 import pandas as pd
 
 from lenet.records import Record
-from search_spaces.space import Range
+from search_spaces.space import Choice, Dimension, Range
 from study.analysis.leaderboard import point_settings, without_ramps_and_confirmations
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
 from study.analysis.search import is_search, searched_space
 from study.analysis.speedup import is_scaling
-from study.analysis.wording import label
+from study.analysis.wording import format_mean, format_setting, label
+from study.figures.scales import is_bounded
+from study.figures.search_trials import NOT_USED
 from study.report.page.columns import number, numbers, packed
 
 _WORKERS = ("launcher", "strategy", "processor", "workers", "width", "batch_size")
@@ -37,15 +39,18 @@ _RECORDED = (
 def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
     """Return the points of a run, best first, with their trials and records.
 
-    `settings`: the columns that distinguish points, and whether a search sampled their values from
-    a range; `columns`: a list per setting and measurement;
+    `settings`: the columns that distinguish points, whether a search sampled their values from a
+    range, and what a missing value means; `columns`: a list per setting and measurement; `means`:
+    the text of each measurement with its interval, for the ranked points;
     `trials`: `name`, `status`, `seed` and the index of the `point` of each trial that has records;
     `records`: `counts` per trial, and packed columns. Points without a rank have no trial with a
     result yet; ramps of a range test and trials that confirm a search belong to no point.
     """
     trials = _own_trials(results)
     settings = _settings(results, board)
-    sampled = _sampled_settings(results)
+    space = searched_space(results) if is_search(results) else []
+    sampled = {each.setting for each in space if isinstance(each.domain, Range)}
+    unset = {each.setting: _words_for_unset(each) for each in space if each.condition}
     columns = _ranked(board, settings)
     index = {key: row for row, key in enumerate(_keys(board, settings))} if len(board) else {}
     points = []
@@ -61,9 +66,16 @@ def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
     trials = trials.assign(point=points)[has_records]
     return {
         "settings": [
-            {"name": name, "label": label(name), "isSampled": name in sampled} for name in settings
+            {
+                "name": name,
+                "label": label(name),
+                "isSampled": name in sampled,
+                "unset": unset.get(name, format_setting(name, None)),
+            }
+            for name in settings
         ],
         "columns": columns,
+        "means": _means(board),
         "trials": {
             "name": trials["trial"].tolist(),
             "point": trials["point"].tolist(),
@@ -90,9 +102,11 @@ def _settings(results: Results, board: pd.DataFrame) -> list[str]:
     return [name for name in names if name in results.trials]
 
 
-def _sampled_settings(results: Results) -> set[str]:
-    space = searched_space(results) if is_search(results) else []
-    return {dimension.setting for dimension in space if isinstance(dimension.domain, Range)}
+def _words_for_unset(dimension: Dimension) -> str:
+    """Return what a missing value of a conditional dimension means."""
+    if isinstance(dimension.domain, Choice) and None in dimension.domain.values:
+        return f"{NOT_USED} or {format_setting(dimension.setting, None)}"
+    return NOT_USED
 
 
 def _ranked(board: pd.DataFrame, settings: list[str]) -> dict[str, list[Any]]:
@@ -104,6 +118,20 @@ def _ranked(board: pd.DataFrame, settings: list[str]) -> dict[str, list[Any]]:
         if name in settings
         else numbers(board[name])
         for name in board
+    }
+
+
+def _means(board: pd.DataFrame) -> dict[str, list[str | None]]:
+    """Return the text of each mean with its interval, as on the terminal; None if unmeasured."""
+    return {
+        str(name): [
+            None if mean != mean else format_mean(str(name), mean, low, high)
+            for mean, low, high in zip(
+                board[name], board[f"{name}_low"], board[f"{name}_high"], strict=True
+            )
+        ]
+        for name in board
+        if f"{name}_low" in board
     }
 
 
@@ -131,7 +159,12 @@ def _records(results: Results, names: list[str]) -> dict[str, Any]:
     return {
         "counts": counts.tolist(),
         "columns": [
-            {"name": name, "label": label(name.removeprefix("observed_"))} for name in shown
+            {
+                "name": name,
+                "label": label(name.removeprefix("observed_")),
+                "isBounded": is_bounded(name),
+            }
+            for name in shown
         ],
         "packed": {name: packed(records[name].to_numpy(dtype=float)) for name in shown},
     }

@@ -19,6 +19,7 @@ from study.analysis.search import (
     searched_space,
 )
 from study.analysis.wording import describe_settings, format_value, label
+from study.figures.scales import is_bounded
 from study.report.page.series import places, series
 
 
@@ -38,7 +39,9 @@ def describe(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def _axis(name: str) -> dict[str, Any]:
-    return {"label": label(name), "percent": name.endswith("accuracy")}
+    percent = name.endswith("accuracy")
+    kind = {"kind": "linear"} if is_bounded(name) and not percent else {}
+    return {"label": label(name), "percent": percent, **kind}
 
 
 def _rows(trials: pd.DataFrame) -> list[dict[str, Any]]:

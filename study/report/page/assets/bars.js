@@ -14,12 +14,9 @@ function shortened(text, width) {
 
 function finalSummary(run, point) {
   const name = run.objective;
-  const percent = isPercent(name);
-  const [mean, low, high] = ["", "_low", "_high"].map((end) => (run.columns[name + end] || [])[point]);
-  const range = low === null || low === undefined ? "" : ` [${formatNumber(low, percent)}, ${formatNumber(high, percent)}]`;
   const seeds = run.columns.seeds[point];
   const diverged = run.columns.diverged[point] ? `, ${run.columns.diverged[point]} diverged` : "";
-  return [`${run.label} ${formatNumber(mean, percent)}${range}`, `rank ${run.columns.rank[point]}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}${diverged}`];
+  return [`${run.label} ${withInterval(run, name, point)}${isPercent(name) ? " %" : ""}`, `rank ${run.columns.rank[point]}, ${seeds} ${seeds === 1 ? "seed" : "seeds"}${diverged}`];
 }
 
 function finalFigure(host, run) {
@@ -44,7 +41,7 @@ function finalFigure(host, run) {
       seeds: run.finals(point, name), kind: group ? kinds.indexOf(run.columns[group.name][point]) : 0,
     }));
     const values = rows.flatMap((row) => [...row.seeds.map(({ value }) => value), row.mean]).filter((v) => v !== null);
-    const kind = state.scale === "auto" ? fittingScale(percent, values) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
+    const kind = state.scale === "auto" ? fittingScale(percent, values, run.isBounded(name)) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
     const without = run.varied.length > 5 ? run.varied.slice(5).map((s) => s.name) : [];
     const texts = rows.map(({ point }) => run.nameOf(point, without));
     const narrow = width < 560;
@@ -95,19 +92,22 @@ function finalFigure(host, run) {
     });
     inspect(chart, { marks: () => marks, pick: (point) => selection.toggle(run, point) });
     parts.panels.replaceChildren(chart);
-    const legend = group ? kinds.map((value, i) => entry(formatSetting(value), { color: paint(i, kinds.length), marker: MARKERS[i], line: false })) : [];
+    const legend = group ? kinds.map((value, i) => entry(run.settingText(group.name, value), { color: paint(i, kinds.length), marker: MARKERS[i], line: false })) : [];
     if (rows.some((row) => row.seeds.length > 1)) legend.push(entry("one seed", { color: "var(--ink-faint)", marker: "circle", line: false }));
     if (rows.some((row) => row.low !== null)) legend.push(entry("mean and 95% interval", { color: "var(--ink-soft)", marker: "circle" }));
     if (rows.some((row) => row.mean === null)) legend.push(entry("all seeds diverged", { color: "var(--ink-soft)", marker: "cross", line: false }));
     parts.legend.replaceChildren(...legend);
-    const some = points.length > shown.length ? `The best ${MOST_FINAL} of ${points.length.toLocaleString("en-US")} points, and those you select. ` : "";
-    parts.caption.textContent = `${some}Measured: ${run.provenance}.`;
+    const some = points.length > shown.length ? `The best ${MOST_FINAL} of ${points.length.toLocaleString("en-US")} points, and those you select.` : "";
+    const isCut = ends.some((end) => scale.holds(end) && (scale.at(end) < left + 9.5 || scale.at(end) > width - 13.5));
+    const cut = `Intervals need two seeds.${isCut ? " The frame cuts off those that reach far beyond all seeds." : ""}`;
+    const notes = [some, cut, unplacedNote(kind, [...values, ...ends]), `Measured: ${run.provenance}.`];
+    parts.caption.textContent = notes.filter(Boolean).join(" ");
   };
   parts.data = () => {
     const [points] = ranked();
     const columns = ["rank", ...run.varied.map(({ label }) => label), run.label, "low", "high", "seeds", "diverged"];
     const rows = points.map((point) => [
-      run.columns.rank[point], ...run.varied.map((s) => formatSetting(run.columns[s.name][point])),
+      run.columns.rank[point], ...run.varied.map((s) => run.settingText(s.name, run.columns[s.name][point])),
       ...["", "_low", "_high"].map((end) => run.columns[name + end][point]), run.columns.seeds[point], run.columns.diverged[point],
     ]);
     return { columns, rows };
@@ -139,6 +139,8 @@ function densestPair(run, dimensions) {
 }
 
 function heatFigure(host, run) {
+  // A search trains each sampled value once, and no two settings of it have a grid.
+  if (run.settings.some(({ isSampled }) => isSampled)) return;
   const dimensions = run.varied.filter(({ name }) => name !== "dataset" && run.valuesOf(name).length <= MOST_CELLS);
   const pair = densestPair(run, dimensions);
   if (!pair) return;
@@ -161,9 +163,9 @@ function heatFigure(host, run) {
     const [ys, xs] = [run.valuesOf(state.rows), run.valuesOf(state.columns)];
     const cells = grid();
     const found = [...cells.values()].map((point) => run.columns[name][point]).filter((v) => v !== null);
-    const kind = fittingScale(percent, found);
+    const kind = fittingScale(percent, found, run.isBounded(name));
     const shade = axisScale(transformOf(kind, found), [Math.min(...found), Math.max(...found)], run.maximized ? [0, 1] : [1, 0]);
-    const left = 28 + Math.max(...ys.map((v) => textWidth(formatSetting(v))));
+    const left = 28 + Math.max(...ys.map((v) => textWidth(run.settingText(state.rows, v))));
     const cell = Math.min(130, (width - left - 10) / xs.length);
     const cellHeight = Math.min(40, Math.max(22, cell));
     const height = ys.length * cellHeight + 50;
@@ -194,7 +196,7 @@ function heatFigure(host, run) {
     let free = -Infinity;
     xs.forEach((value, i) => {
       const label = svg("text", { x: left + (i + 0.5) * cell, y: height - 28, "text-anchor": "middle" });
-      label.textContent = formatSetting(value);
+      label.textContent = run.settingText(state.columns, value);
       const half = textWidth(label.textContent) / 2;
       if (left + (i + 0.5) * cell - half < free) return;
       free = left + (i + 0.5) * cell + half + 4;
@@ -202,7 +204,7 @@ function heatFigure(host, run) {
     });
     ys.forEach((value, i) => {
       const label = svg("text", { x: left - 6, y: 6 + (ys.length - 0.5 - i) * cellHeight + 4, "text-anchor": "end" });
-      label.textContent = formatSetting(value);
+      label.textContent = run.settingText(state.rows, value);
       axes.append(label);
     });
     const across = svg("text", { x: left + (xs.length * cell) / 2, y: height - 8, "text-anchor": "middle", class: "axis-name" });
@@ -220,7 +222,7 @@ function heatFigure(host, run) {
   parts.data = () => ({
     columns: [run.labelOf(state.rows), run.labelOf(state.columns), run.label, "rank"],
     rows: [...grid().values()].map((point) => [
-      formatSetting(run.columns[state.rows][point]), formatSetting(run.columns[state.columns][point]),
+      ...[state.rows, state.columns].map((key) => run.settingText(key, run.columns[key][point])),
       run.columns[name][point], run.columns.rank[point],
     ]),
   });

@@ -3,6 +3,7 @@
 const MOST_LINES = 48;
 const MOST_PANELS = 9;
 const MOST_COLORED = 24;
+const MOST_LETTERS = 18; // of a line's label
 const SPLITS = ["train", "validation", "test"];
 const SPLIT_NAMES = { train: "training", validation: "validation", test: "test" };
 
@@ -72,7 +73,7 @@ function curveFigure(host, run) {
     const thirds = third ? run.valuesOf(third.name) : [];
     const facets = state.panel ? run.valuesOf(state.panel) : [null];
     const panels = facets.map((value) => ({
-      title: state.panel ? (typeof value === "string" ? value : `${run.labelOf(state.panel)} ${formatSetting(value)}`) : "",
+      title: state.panel ? (typeof value === "string" ? value : `${run.labelOf(state.panel)} ${run.settingText(state.panel, value)}`) : "",
       series: [],
     }));
     for (const point of points) {
@@ -95,28 +96,24 @@ function curveFigure(host, run) {
         });
       });
     }
-    for (const { series } of panels) {
-      series.sort((a, b) => Number(a.strong) - Number(b.strong));
-      const named = series.filter((s) => !s.faint);
-      if (named.length && named.length <= MOST_LABELS && quantity.columns.length === 1 && total <= MOST_LINES) {
-        const without = state.panel ? [state.panel] : [];
-        const labels = named.map((s) => shortName(run, s.point, without, state.color));
-        if (new Set(labels).size === labels.length) named.forEach((s, i) => (s.label = labels[i]));
-      }
-    }
+    panels.forEach(({ series }) => series.sort((a, b) => Number(a.strong) - Number(b.strong)));
+    const labeled = panels.map(({ series }) => series.filter((s) => !s.faint)).filter((named) => named.length && named.length <= MOST_LABELS);
+    const without = state.panel ? [state.panel] : [];
+    const isLabeledByColor = labelLines(run, quantity.columns.length === 1 && total <= MOST_LINES ? labeled : [], without, state.color);
     const shown = panels.filter(({ series }) => series.length);
     const values = shown.flatMap(({ series }) => series.flatMap((s) => s.y));
-    const kind = state.scale === "auto" ? fittingScale(percent, values) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
+    const isBounded = quantity.columns.some((column) => run.isBounded(column));
+    const kind = state.scale === "auto" ? fittingScale(percent, values, isBounded) : state.scale === "log" ? (percent ? "error" : "log") : "linear";
     const isNamed = shown.every(({ series }) => series.every((s) => s.faint || s.label));
-    const legend = [];
+    const legend = isLabeledByColor && isNamed ? [html("li", { class: "legend-title" }, `labels at the lines: ${run.labelOf(state.color)}`)] : [];
     if (state.color && !isNamed) {
       legend.push(html("li", { class: "legend-title" }, run.labelOf(state.color)));
-      if (isOrdered && colors.length > COLORS) legend.push(rampEntry(formatSetting(colors[0]), formatSetting(colors.at(-1))));
-      else colors.forEach((value, i) => legend.push(entry(formatSetting(value), { color: paint(i, colors.length), dash: isOrdered ? "" : dashOf(i) })));
+      if (isOrdered && colors.length > COLORS) legend.push(rampEntry(...[colors[0], colors.at(-1)].map((value) => run.settingText(state.color, value))));
+      else colors.forEach((value, i) => legend.push(entry(run.settingText(state.color, value), { color: paint(i, colors.length), dash: isOrdered ? "" : dashOf(i) })));
     }
-    if (third && thirds.length > 1 && !isNamed) {
+    if (third && thirds.length > 1 && (!isNamed || isLabeledByColor)) {
       legend.push(html("li", { class: "legend-title" }, third.label));
-      thirds.forEach((value, i) => legend.push(entry(formatSetting(value), { color: "var(--ink-soft)", marker: MARKERS[i], line: false })));
+      thirds.forEach((value, i) => legend.push(entry(run.settingText(third.name, value), { color: "var(--ink-soft)", marker: MARKERS[i], line: false })));
     }
     if (quantity.columns.length > 1) {
       quantity.columns.forEach((column, i) => legend.push(entry(SPLIT_NAMES[column.split("_")[0]], { color: "var(--ink-soft)", dash: DASHES[i] })));
@@ -126,14 +123,16 @@ function curveFigure(host, run) {
     }
     const seeds = Math.max(1, ...shown.flatMap(({ series }) => series.map((s) => s.seeds)));
     const drawn = points.length < total
-      ? `${points.length} of ${total.toLocaleString("en-US")} points are drawn: the best, some of every rank, and those you select in the leaderboard. ` : "";
-    parts.caption.textContent = `${drawn}${seeds > 1 ? "Lines are means over seeds; bands reach from the lowest to the highest seed. " : ""}Measured: ${run.provenance}.`;
+      ? `${points.length} of ${total.toLocaleString("en-US")} points are drawn: the best, some of every rank, and those you select in the leaderboard.` : "";
+    const bands = seeds > 1 ? "Lines are means over seeds; bands reach from the lowest to the highest seed." : "";
     const xLabel = { epoch: "epoch", step: "step", train_seconds: "training seconds" }[state.x];
     return {
       x: { label: xLabel, kind: "linear" },
       y: { label: quantity.label, kind, percent },
       panels: shown.length ? shown : [{ title: "", series: [] }],
       legend,
+      notes: [drawn, bands],
+      source: `Measured: ${run.provenance}.`,
       summary: `${points.length} lines of ${quantity.label} by ${xLabel}.`,
     };
   };
@@ -157,8 +156,20 @@ function curveFigure(host, run) {
   return plot;
 }
 
-function shortName(run, point, without, colorName) {
-  const name = run.nameOf(point, without);
-  if (name.length <= 18) return name;
-  return colorName ? formatSetting(run.columns[colorName][point]) : name.slice(0, 17) + "…";
+/**
+ * Label the lines of panels, where no two would have the same label: all by their settings, or, if
+ * one name is too long, all by the setting that gives the color. Return whether it is the latter.
+ */
+function labelLines(run, panels, without, colorName) {
+  const names = panels.map((named) => named.map((s) => run.nameOf(s.point, without)));
+  const areShort = names.flat().every((name) => name.length <= MOST_LETTERS);
+  const textOf = (s, name) => {
+    if (areShort) return name;
+    return colorName ? run.settingText(colorName, run.columns[colorName][s.point]) : `${name.slice(0, MOST_LETTERS - 1)}…`;
+  };
+  panels.forEach((named, panel) => {
+    const labels = named.map((s, i) => textOf(s, names[panel][i]));
+    if (new Set(labels).size === labels.length) named.forEach((s, i) => (s.label = labels[i]));
+  });
+  return !areShort && Boolean(colorName);
 }

@@ -34,7 +34,7 @@ function formatSetting(value) {
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value)) return String(value);
   const short = Number(value.toPrecision(4)) === value ? value : Number(value.toPrecision(3));
-  return Math.abs(short) < 1e-4 ? short.toExponential().replace("e+", "e") : String(short);
+  return Math.abs(short) < 1e-4 ? short.toExponential().replace(/e-(\d)$/, "e-0$1") : String(short);
 }
 
 class Run {
@@ -66,6 +66,17 @@ class Run {
     if (found) return found.label;
     const words = name.replaceAll("_", " ");
     return { train_seconds: "training seconds", train_loss: "training loss" }[name] || words;
+  }
+
+  /** The value of a setting as text; a missing one says what leaving it out means. */
+  settingText(name, value) {
+    const setting = this.settings.find((each) => each.name === name);
+    return value === null && setting ? setting.unset : formatSetting(value);
+  }
+
+  /** Whether a quantity has a lowest and a highest value. */
+  isBounded(name) {
+    return this.records.columns.some((column) => column.name === name && column.isBounded);
   }
 
   /** The values of a setting: unset first, then in order. */

@@ -46,6 +46,8 @@ function declaredFigure(host, run, figure) {
         })),
       })),
       legend: unique.length > 1 ? unique.map((s) => entry(s.name, { ...look(s), line: s.mode !== "points" })) : [],
+      notes: [figure.note],
+      source: `Measured: ${run.provenance}.`,
       summary: figure.note,
     };
   };

@@ -60,10 +60,17 @@ function rampEntry(first, last) {
   return html("li", {}, [first, html("span", { class: "ramp", "aria-hidden": "true" }), last]);
 }
 
+/** Where the end of a band or an interval lies: below the frame if the axis has no place for it. */
+function endAt(scale, end, box, otherwise) {
+  if (scale.holds(end)) return scale.at(end);
+  return scale.kind === "log" && end <= 0 ? box.bottom + 20 : otherwise;
+}
+
 /**
  * A chart. `spec()` returns what to draw now:
  *   x, y: { label, kind (linear, log, error), percent, ticks: [[value, text]] };
- *   panels: [{ title, series, marks }]; legend: elements; summary: text for screen readers.
+ *   panels: [{ title, series, marks }]; legend: elements; summary: text for screen readers;
+ *   notes: sentences to read below the title; source: where the numbers come from, after them.
  * A series has name, x, y, and maybe low, high, color, dash, marker, mode (line, points, step),
  * point (to select), faint (drawn behind, cannot be inspected), and texts for each sample.
  */
@@ -168,6 +175,12 @@ class Plot {
       ...panels.map((panel) => this.panel(panel, width, xRange, yRange)),
     );
     this.parts.legend.replaceChildren(...(drawn.legend || []));
+    const ends = panels.flatMap(({ series }) => series.flatMap((s) => (s.low ? [...s.low, ...s.high] : [])));
+    const frame = axisScale(this.transforms.y, yRange, [0, 1]);
+    const isCut = !this.zoomed && ends.some((end) => frame.holds(end) && (frame.at(end) < -1e-3 || frame.at(end) > 1.001));
+    const cut = isCut ? "The frame cuts off bands and intervals that reach far beyond all lines and marks." : "";
+    const notes = [...drawn.notes, cut, unplacedNote(y.kind, [...ys, ...ends]), drawn.source];
+    this.parts.caption.textContent = notes.filter(Boolean).join(" ");
     this.parts.figure.classList.toggle("zoomed", Boolean(this.zoomed));
     this.parts.refresh();
   }
@@ -260,10 +273,7 @@ class Plot {
     const drawn = decimated(wx, wy, box.right - box.left);
     const point = (v) => v.toFixed(1);
     if (s.low && s.high && s.mode !== "points") {
-      const edge = (ends) => drawn.map((k) => {
-        const end = ends[window[k]];
-        return `${point(wx[k])},${point(yScale.holds(end) ? yScale.at(end) : wy[k])}`;
-      });
+      const edge = (ends) => drawn.map((k) => `${point(wx[k])},${point(endAt(yScale, ends[window[k]], box, wy[k]))}`);
       g.append(svg("path", { class: "band", d: `M${edge(s.low).join("L")}L${edge(s.high).reverse().join("L")}Z` }));
     }
     if (s.mode !== "points") {
@@ -276,8 +286,8 @@ class Plot {
     if (s.marker && (s.mode === "points" || isSparse)) {
       for (const k of drawn) {
         if (s.mode === "points" && s.low && Number.isFinite(s.low[window[k]])) {
-          g.append(svg("path", { class: "interval",
-            d: `M${point(wx[k])},${point(yScale.at(s.low[window[k]]))}V${point(yScale.at(s.high[window[k]]))}` }));
+          const [low, high] = [s.low, s.high].map((ends) => point(endAt(yScale, ends[window[k]], box, wy[k])));
+          g.append(svg("path", { class: "interval", d: `M${point(wx[k])},${low}V${high}` }));
         }
         g.append(svg("path", { class: "mark", d: markerPath(s.marker, s.mode === "points" ? 3.6 : 2.8),
           transform: `translate(${point(wx[k])},${point(wy[k])})` }));

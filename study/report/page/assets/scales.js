@@ -69,17 +69,26 @@ function widened(domain, transform, ends, percent) {
   ];
 }
 
-/** The scale that shows most of the values: errors of good accuracies, logarithms of wide ranges. */
-function fittingScale(percent, values) {
-  let [low, high, isNegative] = [Infinity, -Infinity, false];
+/**
+ * The scale that shows most of the values: errors of good accuracies, logarithms of wide ranges. A
+ * metric with a lowest and a highest value, and values of 0 or below, have a linear one, as in
+ * study/figures/scales.py.
+ */
+function fittingScale(percent, values, isBounded = false) {
+  let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
     if (!Number.isFinite(value)) continue;
-    isNegative ||= value < 0;
-    if (value < low && (percent || value > 0)) low = value;
+    if (value < low) low = value;
     if (value > high) high = value;
   }
   if (percent) return high > 0.9 && (1 - low) / Math.max(1 - high, 1e-6) > 3 ? "error" : "linear";
-  return !isNegative && high / low > 10 ? "log" : "linear";
+  return !isBounded && low > 0 && high / low > 10 ? "log" : "linear";
+}
+
+/** What to say below a figure whose axis has no place for some of the values. */
+function unplacedNote(kind, values) {
+  if (kind !== "log" || !values.some((value) => value !== null && value <= 0)) return "";
+  return "A logarithmic axis has no place for 0 and below: such values are not drawn, and bands and intervals that reach there end at the frame.";
 }
 
 function linearTicks(low, high, count) {

@@ -28,12 +28,9 @@ function boardColumns(runs) {
   return columns;
 }
 
+/** The mean with its interval, as the terminal and the answer write it. */
 function withInterval(run, key, point) {
-  const [mean, low, high] = ["", "_low", "_high"].map((end) => (run.columns[key + end] || [])[point]);
-  const percent = isPercent(key);
-  const plain = (value) => (percent ? (100 * value).toFixed(2) : formatNumber(value));
-  if (mean === null || mean === undefined) return "–";
-  return low === null || low === undefined ? plain(mean) : `${plain(mean)} [${plain(low)}, ${plain(high)}]`;
+  return (run.means[key] || [])[point] ?? "–";
 }
 
 class Leaderboard {
@@ -65,7 +62,9 @@ class Leaderboard {
     for (const column of this.columns.filter((c) => c.setting || c.key === "run")) {
       const values = column.key === "run" ? this.runs.map((run) => run.name) : [...new Set(this.runs.flatMap((run) => run.valuesOf(column.key)))];
       if (values.length < 2 || values.length > MOST_CHOICES) continue;
-      const options = [["", "all"], ...values.map((value, i) => [String(i), formatSetting(value)])];
+      const owner = this.runs.find((run) => run.columns[column.key]);
+      const settingText = (value) => (owner ? owner.settingText(column.key, value) : formatSetting(value));
+      const options = [["", "all"], ...values.map((value, i) => [String(i), settingText(value)])];
       controls.append(select(column.label, options, "", (i) => {
         this.filters[column.key] = i === "" ? undefined : { value: values[Number(i)] };
         this.page = 0;
@@ -90,7 +89,7 @@ class Leaderboard {
     if (typeof column.text === "function") return column.text(run, point);
     const value = column.of(run, point);
     if (column.key === "rank") return value === null ? "–" : String(value);
-    if (column.setting || column.key === "run") return value === undefined ? "–" : formatSetting(value);
+    if (column.setting || column.key === "run") return value === undefined ? "–" : run.settingText(column.key, value);
     return column.key === "train_seconds" && Number.isFinite(value) ? value.toFixed(1) : formatNumber(value);
   }
 
