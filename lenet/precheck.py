@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import torch
 
 from lenet.config import ConfigError
 from lenet.evaluation import EVALUATION_BATCH
 from lenet.loading import describe_failure, place_of
+from lenet.metrics import Metric
 from lenet.registry import is_own
 from lenet.samples import Samples
 from lenet.training import Run
 
+Ends = tuple[float | None, float | None]
+"""The lowest and the highest value of a metric. None: there is no such end."""
+
+_MOST_TARGETS = 1_000
+"""The most held-out samples of which a metric gets perfect outputs."""
+_ROUNDING = 1e-5
+"""A metric in single precision may exceed its range by this share."""
+
+
+def _no_ends(_: str) -> Ends:
+    return None, None
+
 
 @torch.no_grad()
-def check_batches(run: Run) -> None:
+def check_batches(run: Run, range_of: Callable[[str], Ends] = _no_ends) -> None:
     """Check the model's outputs on the kinds of batches that `run` will meet.
 
     These are the first batch of an epoch and its last one, which may be shorter, and those of the
-    evaluation. The run must not be trained afterwards.
+    evaluation. `range_of` returns the declared range of a metric by its name. The run must not be
+    trained afterwards.
 
-    Raises: ConfigError if the model fails on one of them, or its outputs have the wrong shape or
-    are not finite.
+    Raises: ConfigError if the model fails on one of them, its outputs have the wrong shape or are
+    not finite, or a metric is never finite or leaves its range.
     """
     samples, size = run.train_samples, run.length.batch_size
     few = min(size, EVALUATION_BATCH)
@@ -29,7 +46,7 @@ def check_batches(run: Run) -> None:
     outputs = _check_outputs(run, first, "", f"check its forward, and batch_size={size}")
     _check_loss(run, outputs, first)
     for metric in run.metrics:
-        metric.measure(outputs, first.targets)
+        _check_metric(run, metric, outputs, first.targets, range_of(metric.name))
     if last := len(samples) % size:
         _check_outputs(
             run,
@@ -106,3 +123,42 @@ def _check_loss(run: Run, outputs: torch.Tensor, batch: Samples) -> None:
         )
     if not torch.isfinite(loss):
         raise ConfigError(f"{failure} is {loss.item():g} before the first step, for {given}")
+
+
+def _check_metric(
+    run: Run, metric: Metric, outputs: torch.Tensor, targets: torch.Tensor, ends: Ends
+) -> None:
+    """Raise `ConfigError` if a metric is out of its range, or NaN even for perfect outputs.
+
+    Before the first step, a good metric may be NaN, such as the precision of a class that is never
+    predicted.
+    """
+    value = metric.measure(outputs, targets)
+    if math.isnan(value):
+        held_out = run.validation_samples if len(run.validation_samples) else run.test_samples
+        targets = held_out[:_MOST_TARGETS].load().targets
+        value = metric.measure(_perfect_outputs(targets, run.classes), targets)
+        if math.isnan(value):
+            raise ConfigError(
+                f"{metric} is not finite, neither for the model's outputs nor for outputs that "
+                "equal the targets: return a finite number, such as 0 where a ratio has no "
+                "denominator"
+            )
+    low, high = ends
+    margin = _ROUNDING * max(1.0, abs(value))
+    for end, number, is_outside in (
+        ("low", low, low is not None and value < low - margin),
+        ("high", high, high is not None and value > high + margin),
+    ):
+        if is_outside:
+            raise ConfigError(
+                f"{metric} returns {value:g}, but {end}={number:g} is declared: correct the "
+                f"function, or declare the {end}est value that it can return, or no {end}"
+            )
+
+
+def _perfect_outputs(targets: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return the outputs of a model that is always right, float32 (n, classes)."""
+    if targets.is_floating_point():
+        return targets.reshape(-1, classes)
+    return torch.nn.functional.one_hot(targets, classes).to(torch.float32)

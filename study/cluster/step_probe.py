@@ -21,6 +21,7 @@ from lenet.evaluation import evaluate
 from lenet.loading import describe_failure
 from lenet.precheck import check_batches
 from lenet.training import Run
+from search_spaces.objective import range_of
 from study.cluster.timing import Timing, model_of
 
 _WARM_UP_STEPS = 2
@@ -63,7 +64,7 @@ def measure(
                     run = Run(config, dataset, device)
                     if shardable is not None:
                         check_shardable(run.model, config.model, sync_batch_norm=shardable)
-                    check_batches(run)
+                    check_batches(run, range_of)
                     checked.add(split)
                 if kind not in step_seconds:
                     step_seconds[kind], sample = _time_probe(

@@ -77,6 +77,10 @@ MISTAKES = {
         r"returns a Tensor of shape \(128,\) instead of a number",
     ),
     "metric raises": ({"metrics": (f"x:max={OWN}:failing_metric",)}, "AttributeError.* it gets"),
+    "metric never finite": (
+        {"metrics": (f"q:max={OWN}:nan_metric",)},
+        "metric q=.*nan_metric .* is not finite, neither .*: return a finite number, such as 0",
+    ),
     "metric unnamed": ({"metrics": (f"{OWN}:failing_metric",)}, "type NAME:max=package.module"),
     "metric called loss": ({"metrics": (f"loss:min={OWN}:worst_error",)}, "cannot be called loss"),
     # The optimizer and the schedule
@@ -105,6 +109,23 @@ def test_a_mistake_is_one_line_that_names_file_and_line(name):
         place = re.search(r"tests/own_parts\.py, line (\d+)", text)
         assert place, text
         assert 0 < int(place[1]) <= len(Path("tests/own_parts.py").read_text().splitlines())
+
+
+def test_a_metric_may_be_undefined_before_the_first_step():
+    metrics = (f"precision:max={OWN}:precision_of_all",)
+    run = make_run(model=f"{OWN}:Zero", metrics=metrics)
+    outputs, targets = training.predict(run.model, run.validation_samples)
+    assert np.isnan(run.metrics[0].measure(outputs, targets))
+    check_batches(run)
+
+
+def test_a_metric_out_of_its_declared_range_is_refused():
+    run = make_run(metrics=(f"m:max={OWN}:large_metric",))
+    check_batches(run, lambda _: (0.0, 42.0))
+    with pytest.raises(ConfigError, match=r"line \d+\) returns 42, but high=1 is declared: corr"):
+        check_batches(run, lambda name: {"m": (0.0, 1.0)}[name])
+    with pytest.raises(ConfigError, match=r"returns 42, but low=50 is declared: .* the lowest val"):
+        check_batches(run, lambda _: (50.0, None))
 
 
 @pytest.mark.parametrize(
