@@ -277,6 +277,39 @@ class Zero(Flat):
         nn.init.zeros_(self.layer.bias)
 
 
+def whole_numbers():
+    train, test = table()
+    return tuple((np.round(inputs).astype(np.int64), targets) for inputs, targets in (train, test))
+
+
+def float_classes():
+    train, test = table()
+    return tuple((inputs, targets.astype(np.float32)) for inputs, targets in (train, test))
+
+
+class Deep(Flat):
+    """Takes a number of layers."""
+
+    def __init__(self, input_shape, classes, depth=1):
+        super().__init__(input_shape, classes)
+        self.layers = [self.layer] * depth
+
+
+instance = nn.Linear(6, 2)
+
+
+class StepsWithGradients(Signs):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(group["lr"] * p.grad)
+
+
+class NoStep(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+
 class NoOptimizer:
     def __init__(self, params, lr):
         pass

@@ -102,9 +102,10 @@ def _time_probe(
     except ConfigError:
         raise
     except Exception as error:  # the user's own code may raise anything
+        width = f", width={config.width}" if config.width != TrainConfig.width else ""
         raise ConfigError(
-            f"model={config.model} cannot be trained with batch_size={config.batch_size}, "
-            f"width={config.width}: {describe_failure(error)}"
+            f"model={config.model} cannot be trained with batch_size={config.batch_size}{width}: "
+            f"{describe_failure(error)}"
         ) from error
 
 
