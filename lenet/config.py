@@ -378,6 +378,10 @@ def coerce(name: str, value: Any) -> Any:
         raise ConfigError(f"{name}={value} is invalid: {name} must be {wanted}") from None
 
 
+METRICS_MEASURED_ANYWAY = ("loss", "accuracy", "seconds")
+"""names that a metric of the user's own cannot have"""
+
+
 def parse_metric(text: str) -> tuple[str, bool, str]:
     """Return (name, whether higher is better, path of the function) of an item of `metrics`.
 
@@ -390,6 +394,6 @@ def parse_metric(text: str) -> tuple[str, bool, str]:
             f"metrics={text} is invalid: type NAME:max=package.module:function, or NAME:min=... if "
             "lower is better"
         )
-    if name in ("loss", "accuracy", "seconds"):
+    if name in METRICS_MEASURED_ANYWAY:
         raise ConfigError(f"a metric cannot be called {name}, which is measured anyway: rename it")
     return name, direction == "max", path

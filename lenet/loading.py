@@ -6,20 +6,37 @@ here and in the workers.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lenet.config import ConfigError, TrainConfig
 
 _PROJECT = str(Path(__file__).parents[1])
-_PARTS_OF_PROJECT = tuple(os.path.join(_PROJECT, name) for name in ("lenet", "study"))
+_PARTS_OF_PROJECT = tuple(
+    os.path.join(_PROJECT, name)
+    for name in (
+        "lenet",
+        "study",
+        *(f"search_spaces/{n}.py" for n in ("declaration", "parts", "study")),
+    )
+)
+_POSITIONAL = {"model": 0, "loss": 2, "optimizer": 1, "schedule": 1}
+"""the number of parameters of each part that are no keywords, such as a loss's outputs"""
+_GIVEN: Mapping[str, Collection[str]] = {
+    "model": (),
+    "loss": (),
+    "optimizer": ("lr",),
+    "schedule": ("lr", "steps_per_epoch", "total_steps"),
+}
+"""parameters that come from other settings"""
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platlib", "purelib"))
 
 
@@ -107,6 +124,19 @@ def place_of(thing: Any) -> str:
     return f" ({_shown(file)}, line {line})" if file and _is_users(file) else ""
 
 
+def path_of(setting: str, thing: Any) -> str:
+    """Return the path of a class or function that is the value of a setting, "module:name".
+
+    Raises: ConfigError if workers cannot import it by a path.
+    """
+    module, name = getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")
+    if not name.isidentifier() or not module:
+        raise ConfigError(
+            f"{setting}={thing!r} cannot be imported by workers: define it at the top of a module"
+        )
+    return f"{module}:{name}"
+
+
 def load_own(config: TrainConfig, part: str) -> Callable[..., Any]:
     """Import the user's own `part` of a config, such as its loss.
 
@@ -136,13 +166,28 @@ def own_keywords(
     own = config.keywords_of(part)
     for keyword in own:
         if keyword not in parameters and not takes_all:
-            raise ConfigError(
-                f"{part}.{keyword} is set, but {part}={getattr(config, part)}"
-                f"{place_of(function)} takes no {keyword}: its keywords are "
-                f"{', '.join(parameters) or 'none'}"
-            )
+            raise unknown_keyword(part, keyword, getattr(config, part), function, parameters)
     taken = {k: v for k, v in offered.items() if k in parameters or takes_all}
     return taken | own
+
+
+def unknown_keyword(
+    part: str, keyword: str, path: str, function: object, parameters: Iterable[str]
+) -> ConfigError:
+    """Return the error for a setting, such as `model.depht`, that the user's `part` lacks."""
+    taken = [name for name in list(parameters)[_POSITIONAL[part] :] if name not in _GIVEN[part]]
+    close = difflib.get_close_matches(keyword, taken, n=1, cutoff=0.5)
+    hint = f"; did you mean {part}.{close[0]}?" if close else ""
+    return ConfigError(
+        f"{part}.{keyword} is set, but {part}={path}{place_of(function)} takes no {keyword}: its "
+        f"keywords are {', '.join(taken) or 'none'}{hint}"
+    )
+
+
+def with_keywords(part: str, own: Mapping[str, Any]) -> str:
+    """Return the user's own keywords for a message, such as ` with model.depth=2`."""
+    shown = ", ".join(f"{part}.{keyword}={value}" for keyword, value in own.items())
+    return f" with {shown}" if shown else ""
 
 
 def _place_of_error(error: BaseException) -> str:
@@ -164,6 +209,9 @@ def _shown(file: str) -> str:
 
 
 def _import_error(typed: str, module: str, error: BaseException) -> ConfigError:
+    if isinstance(error, ConfigError):  # it says what to type
+        place = _place_of_error(error)
+        return ConfigError(f"cannot load {typed}{f' ({place})' if place else ''}: {error}")
     return ConfigError(
         f"cannot load {typed}: importing {module} raises "
         f"{describe_failure(error)}; mend that module"

@@ -21,6 +21,9 @@ class Metric:
     path: str
     function: Callable[[torch.Tensor, torch.Tensor], Any]
 
+    def __str__(self) -> str:
+        return f"metric {self.name}={self.path}{place_of(self.function)}"
+
     def measure(self, outputs: torch.Tensor, targets: torch.Tensor) -> float:
         """Return the metric on all samples of a split; NaN if it is not finite.
 
@@ -28,12 +31,11 @@ class Metric:
 
         Raises: ConfigError if the function fails or does not return a number.
         """
-        shown = f"metric {self.name}={self.path}{place_of(self.function)}"
         try:
             value = self.function(outputs, targets)
         except Exception as error:  # the user's function may raise anything
             raise ConfigError(
-                f"{shown} raises {describe_failure(error)}; it gets outputs of shape "
+                f"{self} raises {describe_failure(error)}; it gets outputs of shape "
                 f"{tuple(outputs.shape)} and targets of shape {tuple(targets.shape)}"
             ) from error
         try:
@@ -41,7 +43,7 @@ class Metric:
         except (TypeError, ValueError, RuntimeError):
             shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
             raise ConfigError(
-                f"{shown} returns a {type(value).__name__}{shape} instead of a number: return one "
+                f"{self} returns a {type(value).__name__}{shape} instead of a number: return one "
                 "number for the whole split, such as its mean"
             ) from None
         return number if math.isfinite(number) else math.nan

@@ -115,7 +115,8 @@ def _samples(name: str, split: str, pair: Any) -> Samples:
         targets = targets.unsqueeze(1) if targets.dim() == 1 else targets
         expected = "(samples,) or (samples, values)"
     else:
-        targets, expected = targets.to(torch.int64), "(samples,)"
+        targets = targets.to(torch.int64)
+        expected = "(samples,), such as targets.argmax(1) for one-hot rows"
     if targets.dim() != (2 if targets.is_floating_point() else 1):
         raise ConfigError(
             f"{name}: its {split} targets have shape {tuple(targets.shape)}: return {expected}"

@@ -147,7 +147,7 @@ class Run:
             else contextlib.nullcontext()
         )
         self._classifies = dataset.classifies
-        self._check_loss()
+        self._check_loss(dataset.source)
 
         self.step = 0
         self.train_seconds = 0.0
@@ -162,15 +162,24 @@ class Run:
         assert self.config.clip_norm is not None
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
 
-    def _check_loss(self) -> None:
+    def _check_loss(self, source: str) -> None:
         if registry.is_own(self.config.loss) or self.config.loss == "mse":
             return
         fits = [k for k in registry.LOSSES if (k in registry.REGRESSIONS) != self._classifies]
         if self.config.loss not in fits:
-            targets = "classes" if self._classifies else "the values of a regression"
+            data, name = "the data", self.config.dataset
+            if registry.is_own(name):
+                data = f"dataset={name} ({source})"
+            targets, remedy = "classes", ""
+            if not self._classifies:
+                targets = "the values of a regression"
+                remedy = (
+                    " or mse; or, if they are classes, return whole numbers: targets.long(), or "
+                    "targets.argmax(1) for one-hot rows"
+                )
             raise ConfigError(
-                f"loss={self.config.loss} does not fit the data, whose targets are {targets}: use "
-                f"loss={' or '.join(fits)}{'' if self._classifies else ' or mse'}"
+                f"loss={self.config.loss} does not fit {data}, whose targets are {targets}: use "
+                f"loss={' or '.join(fits)}{remedy}"
             )
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -53,6 +54,11 @@ def name_of_object(study: Study) -> str:
     text = json.dumps(to_json(study), sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     return f"{_IN_MEMORY}{study.name}-{digest}"
+
+
+def typed_name(name: str, study: Study) -> str:
+    """Return what a user types for the study that `search_spaces.find` finds by `name`."""
+    return shlex.quote(name) if is_own(name) and not is_in_memory(name) else study.name
 
 
 def whole_path(name: str) -> str:

@@ -269,6 +269,12 @@ def _parse_domain(name: str, values: Sequence[Any], own: Sequence[Any]) -> Range
     ranges = [value for value in values if isinstance(value, str) and ".." in value]
     if ranges:
         low, _, high = ranges[0].partition("..")
+        if high.startswith(".") and len(values) == 1:
+            rest = high.lstrip(".")
+            raise ConfigError(
+                f"{name}={ranges[0]} has more than two dots in a row: type {name}={low}..{rest} or "
+                f"{name}={low}..0.{rest}"
+            )
         if len(values) > 1 or ".." in high:
             raise ConfigError(f"{name} takes either one range LOW..HIGH or a list of values")
         if not low or not high:

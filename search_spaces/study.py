@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lenet.config import (
@@ -12,15 +12,23 @@ from lenet.config import (
     TrainConfig,
     check_setting,
     coerce,
-    parse_metric,
     unknown_name,
 )
-from lenet.records import Record
+from search_spaces.declaration import (
+    BUDGETS,
+    check_name,
+    check_objective,
+    check_several,
+    with_paths,
+    with_paths_by_budget,
+)
 from search_spaces.grid_names import trial_name
 from search_spaces.length import as_many_steps, check_batch_size
 from search_spaces.objective import declare_metric
+from search_spaces.parts import Claim, Figure, Grid, Metric, Settings, Table
 from search_spaces.space import (
     Choice,
+    Dimension,
     SearchSpace,
     Space,
     apply_choices,
@@ -28,106 +36,7 @@ from search_spaces.space import (
     without_foreign,
 )
 
-Settings = Mapping[str, Any]
-
-BUDGETS = ("smoke", "quick", "paper")
-"""`smoke`: seconds, for tests; `quick`: minutes on two cores; `paper`: as published."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """A space whose every point is a trial."""
-
-    name: str = ""
-    """the name by which a command selects it, such as `python -m study.grid --grids NAME`; grids
-    that share a name are selected together"""
-    space: Mapping[str, Sequence[Any]]
-    """each dimension with its values"""
-    settings: Settings = field(default_factory=dict)
-    """settings shared by all trials of this grid"""
-    budgets: Mapping[str, Settings] = field(default_factory=dict)
-    """settings of this grid by budget; they override those of the whole study"""
-
-    def __post_init__(self) -> None:
-        for name, values in self.space.items():
-            if isinstance(values, str) or not isinstance(values, Sequence):
-                raise ConfigError(f"{name}={values!r} in a grid is no list: type ({values!r},)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A figure of a study.
-
-    `kind` is the name of the module in `study.figures` that draws it; `options` are its keywords.
-    """
-
-    name: str
-    kind: str
-    title: str
-    options: Settings
-    source: str = ""
-    """the published figure that it repeats, such as `Fan, figure 3`. The title names it only where
-    the run trained what the study declares; other runs have default figures in its place"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of a study.
-
-    `kind` is the name of the module in `study.tables` that makes it; `options` are its keywords.
-    """
-
-    name: str
-    kind: str
-    title: str
-    options: Settings = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A sentence of a published report, and how to test it.
-
-    `kind` is the name of the module in `study.claims` whose `verdict` judges it; `options` are its
-    keywords.
-    """
-
-    name: str
-    source: str
-    """author, section or figure"""
-    statement: str
-    """the claim, paraphrased"""
-    published: str
-    """the printed numbers; `none` if there are only words"""
-    kind: str
-    options: Settings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """The user's own metric: a number for all outputs and targets of a held-out split."""
-
-    name: str
-    """records hold it as `validation_NAME` and `test_NAME`"""
-    function: str
-    """path of a function of outputs and targets, "package.module:function" """
-    maximize: bool
-    """whether higher is better"""
-    low: float | None = None
-    """the lowest value that it can take, which no interval goes below; None: there is none"""
-    high: float | None = None
-    """the highest value that it can take"""
-
-    def __post_init__(self) -> None:
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ConfigError(
-                f"metric {self.name} ranges from low={self.low:g} to high={self.high:g}: declare "
-                "low below high"
-            )
-
-    @property
-    def setting(self) -> str:
-        """The metric as `TrainConfig.metrics` holds it."""
-        return f"{self.name}:{'max' if self.maximize else 'min'}={self.function}"
+__all__ = ["Claim", "Figure", "Grid", "Metric", "PlannedTrial", "Settings", "Study", "Table"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +95,20 @@ class Study:
     """the user's own, besides loss and accuracy"""
 
     def __post_init__(self) -> None:
+        check_name("study", self.name)
+        check_several(self, _SEVERAL)
+        if not self.grids:
+            raise ConfigError(
+                f'study {self.name} has no grid: give it grids=(Grid(space={{"lr": (0.1, 0.01)}}),)'
+            )
+        object.__setattr__(self, "fixed", with_paths("fixed", self.fixed))
+        object.__setattr__(self, "budgets", with_paths_by_budget(self.name, self.budgets))
+        pairs = [
+            tuple(with_paths("conditional_settings", part) for part in pair)
+            for pair in self.conditional_settings
+        ]
+        object.__setattr__(self, "conditional_settings", tuple(pairs))
         for metric in self.metrics:
-            parse_metric(metric.setting)
             declare_metric(
                 metric.name,
                 maximize=metric.maximize,
@@ -195,7 +116,7 @@ class Study:
                 high=metric.high,
                 study=self.name,
             )
-        self._check_objective()
+        check_objective(self.name, self.objective, [metric.name for metric in self.metrics])
         # Remembered here, because a choice of the user may replace it in `fixed`.
         made_for = self.made_for or self.fixed.get("dataset", TrainConfig.dataset)
         object.__setattr__(self, "made_for", made_for)
@@ -393,24 +314,32 @@ class Study:
             **grid.budgets.get(budget, {}),
         }
 
-    def _check_objective(self) -> None:
-        own = [f"{split}_{m.name}" for split in ("validation", "test") for m in self.metrics]
-        known = [*Record.__dataclass_fields__, *own]
-        if self.objective not in known:
-            raise ConfigError(unknown_name(self.objective, known, f"objective of {self.name}"))
-
     def _settings_of_budget(self, budget: str) -> Settings:
         if budget not in self.budgets:
             known = ", ".join(self.budgets) or "none"
-            raise ConfigError(
-                f"{self.name} has no budget {budget} (it has {known}): add it to `budgets`, or "
-                "choose another with --budget"
-            )
+            remedy = "add it to `budgets`, or choose another with --budget"
+            if budget not in BUDGETS:
+                remedy = f"choose from {', '.join(BUDGETS)}"
+            raise ConfigError(f"{self.name} has no budget {budget} (it has {known}): {remedy}")
         return self.budgets[budget]
 
     def trial_name(self, config: TrainConfig) -> str:
         """Return the name of the trial of `config`, unique in the run."""
         return trial_name(config, self.dimensions)
+
+
+_SEVERAL: Mapping[str, type] = {
+    "grids": Grid,
+    "extra_grids": Grid,
+    "conditional_settings": tuple,
+    "space": Dimension,
+    "workers": int,
+    "figures": Figure,
+    "tables": Table,
+    "claims": Claim,
+    "metrics": Metric,
+}
+"""The fields of a study that hold several items, each with their class."""
 
 
 def _differing(one: TrainConfig, other: TrainConfig) -> str:

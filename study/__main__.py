@@ -1,12 +1,15 @@
 """List the commands and the studies, or describe one study.
 
-python -m study
-python -m study NAME
+    python -m study         list them
+    python -m study NAME    describe a study
+
+Your own study is named by its file: FILE.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 import search_spaces
-from search_spaces.study import BUDGETS, Study
+from search_spaces.declaration import BUDGETS
+from search_spaces.study import Study
 from study import commandline
 from study.terminal import make_console
 
@@ -43,14 +47,17 @@ def _parser() -> commandline.Parser:
 def _print(options: argparse.Namespace, _: Sequence[str]) -> int:
     console = make_console()
     if options.study is not None:
-        _describe(search_spaces.find(options.study), console)
+        _describe(search_spaces.find(options.study), console, options.study)
     else:
         _print_lists(console)
     return 0
 
 
-def _describe(study: Study, console: Console) -> None:
-    """Print a study's question, source, dimensions and trials, and how to run it."""
+def _describe(study: Study, console: Console, typed: str = "") -> None:
+    """Print a study's question, source, dimensions and trials, and how to run it.
+
+    `typed`: the path of the user's own study.
+    """
     console.print(f"{study.name}: {study.question}")
     console.print(f"  source       {study.source}")
     for name, values in study.dimensions.items():
@@ -74,7 +81,7 @@ def _describe(study: Study, console: Console) -> None:
     if study.claims:
         console.print(f"  claims       {len(study.claims)} of its report are tested")
     console.print("To run it, type")
-    console.print(f"  python -m study.{tool} {study.name}")
+    console.print(f"  python -m study.{tool} {shlex.quote(typed or study.name)}", soft_wrap=True)
 
 
 def _print_lists(console: Console) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lenet.config import ConfigError
 from lenet.registry import PRECISIONS
-from search_spaces.study import BUDGETS
+from search_spaces.declaration import BUDGETS
 from study.api import places
 from study.api.job import Job
 from study.interruption import ignore_further_signals, treat_signals_as_ctrl_c

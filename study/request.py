@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import search_spaces
 from lenet.config import ConfigError, unknown_name
+from search_spaces.kept import typed_name
 from search_spaces.study import PlannedTrial, Study
 from study.runs.metadata import RunMetadata
 from study.runs.storage import Location
@@ -57,7 +58,7 @@ class Request:
         if study.workers:
             raise ConfigError(
                 f"{study.name} compares numbers of data-parallel workers, not a grid of "
-                f"trials: type python -m study.scaling {study.name}"
+                f"trials: type python -m study.scaling {typed_name(self.study, study)}"
             )
         if self.seeds > 1 and not study.stochastic:
             raise ConfigError(
@@ -67,7 +68,7 @@ class Request:
         if study.space:
             raise ConfigError(
                 f"{study.name} is a search space without a grid: type python -m study.search "
-                f"{study.name}"
+                f"{typed_name(self.study, study)}"
             )
         study = self.restricted_study()
         plan = study.plan(self.budget, self.seeds, dataset)

@@ -253,6 +253,63 @@ def failing_metric(outputs, targets):
     return outputs.no_such_method()
 
 
+def nan_metric(outputs, targets):
+    return (outputs * math.nan).mean()
+
+
+def precision_of_all(outputs, targets):
+    """NaN unless each class is predicted."""
+    chosen = [outputs.argmax(1) == label for label in range(outputs.shape[1])]
+    hits = [(targets[c] == label).float().mean() for label, c in enumerate(chosen)]
+    return torch.stack(hits).mean()
+
+
+def large_metric(outputs, targets):
+    return 42
+
+
+class Zero(Flat):
+    """Predicts the first class before the first step."""
+
+    def __init__(self, input_shape, classes):
+        super().__init__(input_shape, classes)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+
+def whole_numbers():
+    train, test = table()
+    return tuple((np.round(inputs).astype(np.int64), targets) for inputs, targets in (train, test))
+
+
+def float_classes():
+    train, test = table()
+    return tuple((inputs, targets.astype(np.float32)) for inputs, targets in (train, test))
+
+
+class Deep(Flat):
+    """Takes a number of layers."""
+
+    def __init__(self, input_shape, classes, depth=1):
+        super().__init__(input_shape, classes)
+        self.layers = [self.layer] * depth
+
+
+instance = nn.Linear(6, 2)
+
+
+class StepsWithGradients(Signs):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(group["lr"] * p.grad)
+
+
+class NoStep(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+
 class NoOptimizer:
     def __init__(self, params, lr):
         pass

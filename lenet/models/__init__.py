@@ -11,7 +11,13 @@ from torch import nn
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig
-from lenet.loading import describe_failure, load_object, place_of
+from lenet.loading import (
+    describe_failure,
+    load_object,
+    place_of,
+    unknown_keyword,
+    with_keywords,
+)
 from lenet.seeds import seed_torch
 
 
@@ -47,6 +53,11 @@ def build_model(
     `width` although it is set.
     """
     model_class = load_object(registry.MODELS.get(name, name), "model")
+    if isinstance(model_class, nn.Module):
+        raise ConfigError(
+            f"model={name} is an instance of {type(model_class).__name__}"
+            f"{place_of(type(model_class))}: name its class, or a function that returns one"
+        )
     offered = {
         "input_shape": input_shape,
         "classes": classes,
@@ -67,15 +78,16 @@ def build_model(
             model = model_class(**keywords)
         except ConfigError:
             raise
-        except TypeError as error:
+        except (Exception, SystemExit) as error:  # the user's constructor may raise anything
+            if _takes(model_class, keywords):
+                raise ConfigError(
+                    f"model={name} cannot be built{with_keywords('model', own or {})}: its "
+                    f"constructor raises {describe_failure(error)}"
+                ) from error
             own_names = [f"model.{keyword}" for keyword in own or {}]
             raise ConfigError(
                 f"model={name}{place_of(model_class)} cannot be built: {error}; its keywords may "
                 f"be {', '.join([*offered, *own_names])}, or set as model.NAME"
-            ) from error
-        except (Exception, SystemExit) as error:  # the user's constructor may raise anything
-            raise ConfigError(
-                f"model={name} cannot be built: its constructor raises {describe_failure(error)}"
             ) from error
     if not isinstance(model, nn.Module):
         raise ConfigError(
@@ -85,6 +97,15 @@ def build_model(
     if not any(True for _ in model.parameters()):
         raise ConfigError(f"model={name} has no parameters to train: give it layers")
     return model
+
+
+def _takes(model_class: Callable[..., Any], keywords: Mapping[str, Any]) -> bool:
+    """Return True if the class has these keywords and requires no others."""
+    try:
+        inspect.signature(model_class).bind(**keywords)
+    except TypeError:
+        return False
+    return True
 
 
 def _select_keywords(
@@ -114,8 +135,5 @@ def _select_keywords(
             )
     for keyword in own:
         if keyword not in parameters and not takes_all:
-            raise ConfigError(
-                f"model.{keyword} is set, but model={name}{place_of(model_class)} takes no "
-                f"{keyword}: its keywords are {', '.join(parameters) or 'none'}"
-            )
+            raise unknown_keyword("model", keyword, name, model_class, parameters)
     return {keyword: offered[keyword] for keyword in taken} | dict(own)

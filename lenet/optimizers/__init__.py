@@ -8,7 +8,14 @@ import torch
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig
-from lenet.loading import describe_failure, load_object, load_own, own_keywords, place_of
+from lenet.loading import (
+    describe_failure,
+    load_object,
+    load_own,
+    own_keywords,
+    place_of,
+    with_keywords,
+)
 
 
 def build_optimizer(
@@ -79,5 +86,6 @@ def _build_own(
     try:
         optimizer: torch.optim.Optimizer = optimizer_class(parameters, **keywords)
     except Exception as error:  # the user's constructor may raise anything
-        raise ConfigError(f"{name} cannot be built: {describe_failure(error)}") from error
+        own = with_keywords("optimizer", config.keywords_of("optimizer"))
+        raise ConfigError(f"{name} cannot be built{own}: {describe_failure(error)}") from error
     return optimizer

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from lenet.config import ConfigError, settings_in
-from lenet.records import PHASES
+from lenet.records import PHASES, Record
+from study.analysis.wording import label
 from study.runs.layout import METADATA, RECORDS_TABLE, TIMINGS_TABLE, TRIALS_TABLE
 from study.runs.metadata import RunMetadata
 from study.runs.trial_folder import COMPLETE
@@ -98,11 +99,21 @@ class Results:
         have no validation data, so it ranks by a loss.
         """
         chosen = self.run.objective
-        loss = chosen.replace("_accuracy", "_loss")
+        loss = f"{chosen.partition('_')[0]}_loss"  # of the same split
         for name in (chosen, loss, "train_loss"):
             if name in self.completed and self.completed[name].notna().any():
                 return name
         return chosen
+
+    @property
+    def objective_note(self) -> str:
+        """Say why `objective` is not the study's own; empty if it is."""
+        declared, used = self.run.objective, self.objective
+        if used == declared:
+            return ""
+        is_own = declared in self.completed and declared not in Record.__dataclass_fields__
+        reason = "is NaN in all trials" if is_own else "was not measured"
+        return f"{label(declared)} {reason}, so points are ranked by {label(used)} instead"
 
     @property
     def completed(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 
 import search_spaces
 from lenet.config import ConfigError
+from lenet.loading import path_of
 from search_spaces import kept
 from search_spaces.study import Study
 
@@ -111,12 +112,7 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return "+".join(map(str, value))
     if callable(value):
-        module, attribute = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
-        if "." in attribute or not module or not attribute:
-            raise ConfigError(
-                f"{name}={value!r} cannot be imported by workers: define it at the top of a module"
-            )
-        return f"{module}:{attribute}"
+        return path_of(name, value)
     return str(value)
 
 

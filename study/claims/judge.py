@@ -5,8 +5,9 @@ from __future__ import annotations
 from lenet import registry
 from lenet.config import TrainConfig
 from lenet.run_length import RunLength
+from search_spaces.declaration import BUDGETS
 from search_spaces.length import training_samples
-from search_spaces.study import BUDGETS, Claim, Study
+from search_spaces.study import Claim, Study
 from study.analysis.quantity import Moment
 from study.analysis.results import Results
 from study.claims.evidence import Evidence, PublishedPoint, Untestable

@@ -21,6 +21,7 @@ from lenet.evaluation import evaluate
 from lenet.loading import describe_failure
 from lenet.precheck import check_batches
 from lenet.training import Run
+from search_spaces.objective import range_of
 from study.cluster.timing import Timing, model_of
 
 _WARM_UP_STEPS = 2
@@ -63,7 +64,7 @@ def measure(
                     run = Run(config, dataset, device)
                     if shardable is not None:
                         check_shardable(run.model, config.model, sync_batch_norm=shardable)
-                    check_batches(run)
+                    check_batches(run, range_of)
                     checked.add(split)
                 if kind not in step_seconds:
                     step_seconds[kind], sample = _time_probe(
@@ -101,9 +102,10 @@ def _time_probe(
     except ConfigError:
         raise
     except Exception as error:  # the user's own code may raise anything
+        width = f", width={config.width}" if config.width != TrainConfig.width else ""
         raise ConfigError(
-            f"model={config.model} cannot be trained with batch_size={config.batch_size}, "
-            f"width={config.width}: {describe_failure(error)}"
+            f"model={config.model} cannot be trained with batch_size={config.batch_size}{width}: "
+            f"{describe_failure(error)}"
         ) from error
 
 

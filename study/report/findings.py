@@ -113,6 +113,8 @@ class Findings:
         if is_scaling(results):
             lines += measured_speedups(results)
         if len(self.best):
+            if note := results.objective_note:
+                lines.append(f"Note: {note}.")
             confirmed = confirmed_lines(results) if is_search(results) else []
             lines += best_lines(
                 self.best, self._leads(), confirmed=confirmed, has_tables=self.has_tables

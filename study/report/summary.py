@@ -182,6 +182,8 @@ class _Report:
         rows = _MAX_ROWS_OF_SEARCH if is_search(self.results) else _MAX_ROWS
         unused = "" if objective.startswith("test") else "; the test set plays no part"
         say(f"Ranked by {label(objective)}{unused}.")
+        if note := self.results.objective_note:
+            say(f"Note: {note}.")
         if objective.startswith("test") and self.findings.is_stochastic:
             say("The best point is chosen on the test set, so its result there is optimistic.")
         say("± or [low, high]: the 95% interval of the mean over seeds; one seed has none.")

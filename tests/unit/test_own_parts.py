@@ -63,13 +63,40 @@ MISTAKES = {
         {"model.depth": 3},
         "takes no depth: its keywords are input_shape, classes",
     ),
+    "keyword of another type": (
+        {"model": f"{OWN}:Deep", "model.depth": "two"},
+        "model=.*Deep cannot be built with model.depth=two: its constructor raises TypeError",
+    ),
+    "misspelled keyword": (
+        {"model": f"{OWN}:Deep", "model.depht": 2},
+        r"takes no depht: its .* depth; did you mean model\.depth\?$",
+    ),
+    "an instance": (
+        {"model": f"{OWN}:instance"},
+        "instance is an instance of Linear: name its class, or a function that returns one",
+    ),
     "images wanted": ({"model": "lenet"}, r"takes images, and an input has shape \(6,\)"),
     "keyword of no own": ({"model": "4ls", "model.depth": 3}, "model=4ls is not: type depth if"),
     # The loss
     "loss per sample": ({"loss": f"{OWN}:loss_per_sample"}, r"shape \(128,\) instead of a scalar"),
-    "loss as number": ({"loss": f"{OWN}:loss_of_numbers"}, "instead of a scalar tensor"),
+    "loss as number": (
+        {"loss": f"{OWN}:loss_of_numbers"},
+        r"float 0\.\d+ instead of a scalar tensor, for .*: return the .*without .item",
+    ),
     "detached loss": ({"loss": f"{OWN}:detached_loss"}, "without gradients: .*without detach"),
     "loss of a regression": ({"loss": f"{OWN}:huber"}, "huber raises RuntimeError|gets outputs"),
+    "keyword of a loss": (
+        {"dataset": f"{OWN}:vectors", "loss": f"{OWN}:huber", "loss.delta": "x"},
+        r"huber \(tests/own_parts.py, line \d+\) with loss.delta=x raises",
+    ),
+    "float classes": (
+        {"dataset": f"{OWN}:float_classes"},
+        r"fit dataset=.*float_classes \(tests/own.* if they are classes, .*: targets.long\(\), or",
+    ),
+    "table of whole numbers": (
+        {"dataset": f"{OWN}:whole_numbers"},
+        "whole_numbers returns whole numbers, which count as token ids: .* return them as float32",
+    ),
     "loss does not fit": ({"dataset": f"{OWN}:vectors"}, "values of a regression: use loss=sum-of"),
     # The metric
     "metric per sample": (
@@ -77,6 +104,10 @@ MISTAKES = {
         r"returns a Tensor of shape \(128,\) instead of a number",
     ),
     "metric raises": ({"metrics": (f"x:max={OWN}:failing_metric",)}, "AttributeError.* it gets"),
+    "metric never finite": (
+        {"metrics": (f"q:max={OWN}:nan_metric",)},
+        "metric q=.*nan_metric .* is not finite, neither .*: return a finite number, such as 0",
+    ),
     "metric unnamed": ({"metrics": (f"{OWN}:failing_metric",)}, "type NAME:max=package.module"),
     "metric called loss": ({"metrics": (f"loss:min={OWN}:worst_error",)}, "cannot be called loss"),
     # The optimizer and the schedule
@@ -86,6 +117,20 @@ MISTAKES = {
     ),
     "no lr": ({"optimizer": f"{OWN}:NoRate"}, "must take the learning rate as lr"),
     "no momentum": ({"optimizer": f"{OWN}:Signs", "momentum": 0.9}, "takes no momentum: leave"),
+    "step without no_grad": (
+        {"optimizer": f"{OWN}:StepsWithGradients", "optimizer.k": 2},
+        r"^optimizer=.*StepsWithGradients \(.*\) with optimizer.k=2: its step raises RuntimeError"
+        r".*line \d+\): decorate step with @torch.no_grad\(\)$",
+    ),
+    "no step": ({"optimizer": f"{OWN}:NoStep"}, r"^optimizer=.*NoStep .* has no step\(\): define"),
+    "misspelled keyword of an optimizer": (
+        {"optimizer": f"{OWN}:Signs", "optimizer.kk": 1},
+        r"takes no kk: its keywords are k, weight_decay; did you mean optimizer\.k\?$",
+    ),
+    "keyword of an optimizer": (
+        {"optimizer": f"{OWN}:Signs", "optimizer.k": "x"},
+        r"optimizer.k=x: its step raises TypeError",
+    ),
     "no such keyword": ({"optimizer": f"{OWN}:Signs", "optimizer.q": 1}, "takes no q: its keyw"),
     "negative rate": ({"schedule": f"{OWN}:negative_schedule"}, r"returns -0\.0\d+ at step"),
 }
@@ -100,11 +145,28 @@ def test_a_mistake_is_one_line_that_names_file_and_line(name):
         check(**settings)
     text = str(error.value)
     assert "\n" not in text
-    typed = IN_CONFIG | {"no module", "no name", "no function", "images wanted"}
+    typed = IN_CONFIG | {"no module", "no name", "no function", "images wanted", "an instance"}
     if name not in typed | {"loss does not fit"}:
         place = re.search(r"tests/own_parts\.py, line (\d+)", text)
         assert place, text
         assert 0 < int(place[1]) <= len(Path("tests/own_parts.py").read_text().splitlines())
+
+
+def test_a_metric_may_be_undefined_before_the_first_step():
+    metrics = (f"precision:max={OWN}:precision_of_all",)
+    run = make_run(model=f"{OWN}:Zero", metrics=metrics)
+    outputs, targets = training.predict(run.model, run.validation_samples)
+    assert np.isnan(run.metrics[0].measure(outputs, targets))
+    check_batches(run)
+
+
+def test_a_metric_out_of_its_declared_range_is_refused():
+    run = make_run(metrics=(f"m:max={OWN}:large_metric",))
+    check_batches(run, lambda _: (0.0, 42.0))
+    with pytest.raises(ConfigError, match=r"line \d+\) returns 42, but high=1 is declared: corr"):
+        check_batches(run, lambda name: {"m": (0.0, 1.0)}[name])
+    with pytest.raises(ConfigError, match=r"returns 42, but low=50 is declared: .* the lowest val"):
+        check_batches(run, lambda _: (50.0, None))
 
 
 @pytest.mark.parametrize(

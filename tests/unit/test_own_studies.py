@@ -15,6 +15,7 @@ from search_spaces import lr_range as ranges
 from search_spaces.objective import maximized
 from search_spaces.space import Choice, Range
 from search_spaces.study import Metric, Table
+from study import __main__ as described
 from study import api, grid, lr_range
 from study.analysis.quantity import Quantity, support_of
 from study.analysis.results import Results
@@ -49,7 +50,7 @@ def test_a_definition_survives_json():
     [
         (["nowhere.py"], "nowhere.py is not a file"),
         (["tests.own_study:DATA"], "is a tuple instead of a search_spaces.study.Study"),
-        ([STUDY, "--set", "optimizer.q=1"], "takes no q: its keywords are params, lr, k"),
+        ([STUDY, "--set", "optimizer.q=1"], "takes no q: its keywords are k, weight_decay"),
         ([STUDY, "--set", "optimizer=adam", "--set", "optimizer.k=1"], "no trial has one"),
         ([STUDY, "--set", "clip_norm=0"], "clip_norm must be above 0"),
         ([STUDY, "--set", "q.k=1"], "the keywords of your own are model.NAME"),
@@ -74,6 +75,40 @@ def test_a_study_in_a_file_is_found_from_any_folder(tmp_path, monkeypatch):
     assert search_spaces.find(name).name == "own-data"
     with pytest.raises(ConfigError, match=r"has no STUDY \(.*some_own_study.py"):
         search_spaces.find(str(file))
+
+
+def test_a_slip_in_a_file_names_its_line_and_no_line_of_ours(tmp_path, monkeypatch):
+    file = tmp_path / "slip_study.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom tests.own_study import STUDY\n\n"
+        "STUDY = replace(STUDY, objective='spread')\n"
+    )
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setenv("PYTHONPATH", "before")
+    with pytest.raises(ConfigError, match=r"slip_study.py, line 4\): unknown objective") as error:
+        search_spaces.find(str(file))
+    assert "mend" not in str(error.value)
+    assert str(error.value).endswith("type objective='validation_spread' or 'test_spread'")
+
+
+def test_a_described_study_is_run_as_it_was_typed(capsys):
+    for typed, command in (
+        ("examples/diabetes.py", "python -m study.grid examples/diabetes.py"),
+        ("fan", "python -m study.grid fan"),
+        ("search", "python -m study.search search"),
+    ):
+        assert described.main([typed]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"  {command}"
+    own = replace(search_spaces.find(STUDY), workers=(1, 2))
+    assert search_spaces.kept.typed_name("a b/my.py:S", own) == "'a b/my.py:S'"
+    assert search_spaces.kept.typed_name("object:own-data-1", own) == "own-data"
+
+
+def test_the_help_shows_a_command_a_line(capsys):
+    with pytest.raises(SystemExit):
+        described.main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("    python -m study") for line in lines) == 2
 
 
 def test_a_file_with_the_name_of_another_module_is_refused(tmp_path):

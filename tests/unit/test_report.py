@@ -173,6 +173,24 @@ def test_a_ranking_by_the_test_set_says_so(tmp_path: Path) -> None:
     assert "the test set plays no part" in printed(write(results, tmp_path / "run"))
 
 
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("objective", "reason"),
+    [("validation_q", "is NaN in all trials"), ("validation_p", "was not measured")],
+)
+def test_an_objective_without_values_is_not_replaced_silently(
+    objective: str, reason: str, tmp_path: Path
+) -> None:
+    results = made_up_run(choices={"batch_size": [32]})
+    trials = results.trials.assign(validation_q=math.nan)
+    by_own = replace(results, trials=trials, run=replace(results.run, objective=objective))
+    assert by_own.objective == "validation_loss"
+    text = printed(write(by_own, tmp_path / "run"))
+    note = f"Note: validation {objective[-1]} {reason}, so points are ranked by validation loss"
+    assert " ".join(text.split()).count(note) == 2  # below the ranking and in the answer
+    assert "Note:" not in printed(write(results, tmp_path / "other"))
+
+
 def test_a_run_without_results_says_so(tmp_path: Path) -> None:
     text = printed(write(made_up_run(status={"": "unfinished"}), tmp_path / "run"))
     assert "Not counted: 24 unfinished of 24 trials" in text

@@ -71,6 +71,7 @@ def test_a_grid_becomes_ranges_and_choices():
         ({"lr": ["a..b"]}, "lr=a is invalid"),
         ({"lr": ["1e-5..1..2"]}, "one range"),
         ({"lr": ["1e-5..1e-3", "0.1..1"]}, "one range"),
+        ({"lr": ["1e-4...1"]}, r"two dots in a row: type lr=1e-4\.\.1 or lr=1e-4\.\.0\.1$"),
         ({"lr": ["0.1..0.1"]}, "a single value"),
         ({"batch_size": ["8..64"]}, "list its values"),
         ({"batch_size": ["8", "8"]}, "has a value twice"),

@@ -1,5 +1,6 @@
 """Studies: their plans, and the choices of the user."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ import search_spaces
 from lenet import ConfigError, TrainConfig, registry
 from lenet.run_length import RunLength
 from search_spaces.fan import FAN
-from search_spaces.study import Grid, Study
+from search_spaces.study import Figure, Grid, Metric, Study, Table
+from tests.own_parts import Flat, Signs, huber, table
 
 
 def test_fan_is_the_published_grid():
@@ -266,3 +268,79 @@ def test_a_study_with_a_slip_is_refused_when_it_is_declared():
         replace(FAN, objective="validation_acuracy")
     with pytest.raises(ConfigError, match=r"fan has no budget quick \(it has paper"):
         replace(FAN, budgets={"paper": {}}).plan("quick", 1)
+    with pytest.raises(ConfigError, match=r"no budget tiny .*: choose from smoke, quick, paper$"):
+        FAN.plan("tiny", 1)
+
+
+GRID = Grid(space={"lr": (0.1,)})
+METRIC = Metric(name="q", function=huber, maximize=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"grids": GRID}, r"^grids is one Grid: type grids=\(Grid\(\.\.\.\),\)$"),
+        ({"extra_grids": GRID}, "^extra_grids is one Grid: type"),
+        ({"figures": FAN.figures[0]}, r"figures is one Figure: type figures=\(Figure"),
+        ({"tables": FAN.tables[0]}, "tables is one Table"),
+        ({"claims": FAN.claims[0]}, "claims is one Claim"),
+        ({"metrics": METRIC}, "metrics is one Metric"),
+        ({"workers": 2}, r"workers is one int: type workers=\(2,\)"),
+        ({"conditional_settings": ({"lr": 1}, {"seed": 1})}, r"is one pair: .*=\(\(where, sett"),
+        ({"grids": ({"lr": (0.1,)},)}, "grids has a dict in it: type grids="),
+        ({"grids": None}, "grids is a NoneType: type grids="),
+        ({"grids": ()}, r"study fan has no grid: give it grids=\(Grid\(space="),
+        ({"fixed": {"dataset"}}, "fixed is a set: type a dict"),
+        ({"budgets": {"tiny": {}}}, "budget of fan 'tiny': choose from paper, quick, smoke"),
+        ({"name": "my study/x"}, "study cannot be called 'my study/x', .*: type name='my-study-x'"),
+        ({"name": ""}, "type name='mine'"),
+        ({"objective": "q", "metrics": (METRIC,)}, "so type objective='validation_q' or 'test_q'"),
+        ({"objective": "epoch"}, "choose from test_accuracy, test_loss, train_accuracy, train_lo"),
+    ],
+)
+def test_a_slip_in_a_study_says_what_to_type(changes, error):
+    with pytest.raises(ConfigError, match=error):
+        replace(FAN, **changes)
+
+
+@pytest.mark.parametrize(
+    ("declare", "error"),
+    [
+        (lambda: Grid(space={"lr": (1,)}, budgets={"tny": {}}), "budget of a grid 'tny': choose"),
+        (lambda: Grid(name="a b", space={"lr": (1,)}), "grid cannot be called 'a b'"),
+        (lambda: Grid(space=("lr",)), "space of a grid is a tuple: type a dict"),
+        (lambda: replace(FAN.figures[0], name="a/b"), "figure cannot be called .* name='a-b'"),
+        (lambda: Table(name="../x", kind="final", title=""), "table cannot be called"),
+        (lambda: replace(METRIC, name="my q"), r"'my q': .* such as Metric\(name='my_q', \.\.\.\)"),
+        (lambda: replace(METRIC, name="loss"), "measured anyway: rename it, such as Metric"),
+        (lambda: replace(METRIC, function="f"), r"Metric\(name='q', function='package.module:f"),
+        (lambda: replace(METRIC, function=lambda o, t: 0), "top of a module"),
+    ],
+)
+def test_a_slip_in_a_part_of_a_study_says_what_to_type(declare, error):
+    with pytest.raises(ConfigError, match=error):
+        declare()
+
+
+def test_objects_in_a_study_stand_for_their_paths():
+    net, loss = "tests.own_parts:Flat", "tests.own_parts:huber"
+    declared = Study(
+        name="objects",
+        question="?",
+        source="made up",
+        fixed={"dataset": table, "model": Flat},
+        grids=(Grid(space={"optimizer": ("sgd", Signs)}, settings={"loss": huber}),),
+        budgets={"smoke": {"model": Flat}},
+        conditional_settings=(({"optimizer": Signs}, {"optimizer.k": 2}),),
+        metrics=(METRIC,),
+        figures=(Figure(name="own", kind=huber, title="", options={}),),
+    )
+    plan = declared.plan("smoke", seeds=1)
+    assert [p.config.optimizer for p in plan] == ["sgd", "tests.own_parts:Signs"]
+    assert [p.config.get("optimizer.k") for p in plan] == [None, 2]
+    assert {(p.config.dataset, p.config.model, p.config.loss) for p in plan} == {
+        ("tests.own_parts:table", net, loss)
+    }
+    assert METRIC.function == declared.figures[0].kind == loss
+    document = json.loads(json.dumps(search_spaces.kept.to_json(declared)))
+    assert search_spaces.kept.from_json(document) == declared
