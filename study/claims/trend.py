@@ -149,8 +149,10 @@ def judge_trends(
     else:
         outcome, against = decide(points, ERROR)
     found = Verdict(outcome, evidence, seeds, None if seeds is None else _highest_level(points))
+    if against and len(points) == 1:
+        return found
     if against:
-        named = ", ".join(point.name or "it" for point in against[:MAX_LISTED])
+        named = ", ".join(point.name for point in against[:MAX_LISTED])
         return replace(found, evidence=f"against it: {named}. {evidence}")
     if outcome == UNDECIDED:
         return replace(

@@ -203,8 +203,10 @@ def judge(
         return Verdict(UNDECIDED, evidence, seeds, measured=measured)
     outcome, against = rule.decide(points)
     found = Verdict(outcome, evidence, seeds, _highest_level(points, rule), measured=measured)
+    if against and len(points) == 1:
+        return found
     if against:
-        named = ", ".join(point.name or "it" for point in against[:MAX_LISTED])
+        named = ", ".join(point.name for point in against[:MAX_LISTED])
         return replace(found, evidence=f"against it: {named}. {evidence}")
     if outcome == UNDECIDED:
         return replace(

@@ -96,7 +96,7 @@ def test_two_groups_that_both_diverge_are_neither_ahead_nor_alike(options, quant
         *trials_of_seeds([curve] * 3, lr=0.01, status="diverged"),
     )
     found = verdict("compared", of, **sides, **options)
-    assert (found.verdict, found.evidence) == (NOT_REPRODUCED, "against it: it. both diverged")
+    assert (found.verdict, found.evidence) == (NOT_REPRODUCED, "both diverged")
     # With some of the seeds, it says nothing.
     of.results.trials.loc[0, "status"] = "finished"
     of.results.trials.loc[3, "status"] = "finished"
