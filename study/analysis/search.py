@@ -24,12 +24,16 @@ from study.analysis.wording import (
     describe_settings,
     format_mean,
     format_measurement,
+    format_setting,
     label,
     pluralize,
     provenance,
 )
 from study.runs.metadata import SEARCH_TOOL
 from study.runs.trial_folder import COMPLETE
+
+NOT_USED = "not used"
+"""The word for a setting that a trial does not have, such as the decay of a constant schedule."""
 
 MIN_FOR_IMPORTANCES = 100
 """Below this number of finished trials, the importance of a setting is not shown.
@@ -62,6 +66,21 @@ def is_search(results: Results) -> bool:
 def searched_space(results: Results) -> list[Dimension]:
     """Return the space that was searched, as recorded in `run.json`."""
     return [Dimension.from_json(document) for document in results.run.options["space"]]
+
+
+def words_for_unset(results: Results) -> dict[str, str]:
+    """Return what a missing value means, for each setting that not every trial of a search has.
+
+    Empty for other runs.
+    """
+    space = searched_space(results) if is_search(results) else []
+    words = {}
+    for dimension in space:
+        if dimension.condition:
+            can_be_unset = isinstance(dimension.domain, Choice) and None in dimension.domain.values
+            default = f" or {format_setting(dimension.setting, None)}" if can_be_unset else ""
+            words[dimension.setting] = f"{NOT_USED}{default}"
+    return words
 
 
 def search_objectives(results: Results) -> list[str]:

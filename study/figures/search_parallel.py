@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 from search_spaces.space import Choice, Dimension
 from study.analysis.results import Results
-from study.analysis.search import search_provenance
+from study.analysis.search import NOT_USED, search_provenance
 from study.analysis.wording import format_value, label
 from study.figures import style
-from study.figures.search_trials import NOT_USED, Trials, coordinates
+from study.figures.search_trials import Trials, coordinates
 
 _INACTIVE = -0.12
 """The height, below the axes, where a trial does not have a dimension."""

@@ -23,8 +23,6 @@ from study.figures import style
 
 _BAR_LABELS = 5
 SPREAD_NOTE = "Points at a choice are spread, so that none hides another."
-NOT_USED = "not used"
-"""The word for a setting that a trial does not have, such as the decay of a constant schedule."""
 _SPREAD = 0.5
 """Width of the strip of points at one choice, whose neighbors are 1 apart."""
 

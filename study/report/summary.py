@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from search_spaces.study import Claim, Study, Table
 from study.analysis.leaderboard import count_excluded
 from study.analysis.optimizer_pairs import optimizer_pairs
 from study.analysis.results import Results
-from study.analysis.search import is_search
+from study.analysis.search import is_search, words_for_unset
 from study.analysis.wording import (
     column_heading,
     format_mean,
@@ -188,10 +188,11 @@ class _Report:
             say("The best point is chosen on the test set, so its result there is optimistic.")
         say("± or [low, high]: the 95% interval of the mean over seeds; one seed has none.")
         self._print_ranking("Leaderboard", board.head(rows))
+        unset = words_for_unset(self.results)
         for path, table in zip(paths, (board, best), strict=True):
             title = f"{'Leaderboard' if table is board else 'Best setting per optimizer'}. "
             title += f"Measured: {self.findings.provenance}."
-            write_text_tables(path, title, *_ranking(table))
+            write_text_tables(path, title, *_ranking(table, unset))
         if len(board) > rows:
             diverged = int((board["diverged"][rows:] > 0).sum())
             of_these = f", {diverged} of them diverged" if diverged else ""
@@ -199,7 +200,7 @@ class _Report:
         self._print_ranking("Best setting per optimizer", best)
 
     def _print_ranking(self, title: str, board: pd.DataFrame) -> None:
-        print_table(self.console, title, *_ranking(board))
+        print_table(self.console, title, *_ranking(board, words_for_unset(self.results)))
 
     def _tables(self) -> None:
         made = self.findings.tables
@@ -275,8 +276,11 @@ class _Report:
         self.files.append(layout.CONCLUSION)
 
 
-def _ranking(board: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return the headers and the cells of a ranking, as text."""
+def _ranking(board: pd.DataFrame, unset: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Return the headers and the cells of a ranking, as text.
+
+    `unset`: what a missing value of a setting means, where it is not its default.
+    """
     measured = [name for name in board.columns if f"{name}_low" in board]
     settings = list(board.columns[1 : list(board.columns).index(measured[0])])
     counts = ["seeds", *(name for name in ("diverged", "stopped") if board[name].any())]
@@ -284,7 +288,12 @@ def _ranking(board: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             str(row["rank"]),
-            *(format_setting(name, row[name]) for name in settings),
+            *(
+                unset[name]
+                if name in unset and pd.isna(row[name])
+                else format_setting(name, row[name])
+                for name in settings
+            ),
             *(
                 format_mean(name, row[name], row[f"{name}_low"], row[f"{name}_high"])
                 for name in measured

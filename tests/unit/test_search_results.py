@@ -19,10 +19,12 @@ from study.analysis.search import (
     rank_trials,
     search_notes,
     search_trials,
+    words_for_unset,
 )
 from study.figures import search_confirmed, search_history, search_parallel, search_slices
 from study.figures.draw import draw_all
 from study.figures.search_trials import Trials
+from study.report import summary
 from study.tables import confirmed as confirmed_table
 from study.tables import epochs_saved
 from study.tables import importances as importances_table
@@ -162,6 +164,18 @@ def test_importances_are_those_of_optuna_on_the_same_study(monkeypatch):
     assert next(iter(found)) == "lr"
     assert (found["lr"].trials, found["gamma"].trials) == (74, 35)
     assert found["gamma"].conditional
+
+
+def test_a_setting_that_a_trial_does_not_have_is_not_used():
+    results = made_up_search(ENDS)
+    words = words_for_unset(results)
+    assert words["gamma"] == "not used"
+    assert "lr" not in words
+    headers, rows = summary._ranking(leaderboard(results), words)
+    cells = [dict(zip(headers, row, strict=True)) for row in rows]
+    constant = [row["gamma"] for row in cells if row["schedule"] == "constant"]
+    assert set(constant) == {"not used"}
+    assert "default" not in {cell for row in rows for cell in row}
 
 
 THREE_SEEDS = [

@@ -7,15 +7,14 @@ from typing import Any
 import pandas as pd
 
 from lenet.records import Record
-from search_spaces.space import Choice, Dimension, Range
+from search_spaces.space import Range
 from study.analysis.leaderboard import point_settings, without_ramps_and_confirmations
 from study.analysis.range_test import RAMP
 from study.analysis.results import Results
-from study.analysis.search import is_search, searched_space
+from study.analysis.search import is_search, searched_space, words_for_unset
 from study.analysis.speedup import is_scaling
 from study.analysis.wording import format_mean, format_setting, label
 from study.figures.scales import is_bounded
-from study.figures.search_trials import NOT_USED
 from study.report.page.columns import number, numbers, packed
 
 _WORKERS = ("launcher", "strategy", "processor", "workers", "width", "batch_size")
@@ -50,7 +49,7 @@ def describe_points(results: Results, board: pd.DataFrame) -> dict[str, Any]:
     settings = _settings(results, board)
     space = searched_space(results) if is_search(results) else []
     sampled = {each.setting for each in space if isinstance(each.domain, Range)}
-    unset = {each.setting: _words_for_unset(each) for each in space if each.condition}
+    unset = words_for_unset(results)
     columns = _ranked(board, settings)
     index = {key: row for row, key in enumerate(_keys(board, settings))} if len(board) else {}
     points = []
@@ -100,13 +99,6 @@ def _settings(results: Results, board: pd.DataFrame) -> list[str]:
         return [str(name) for name in board.columns[1:measured]]
     names = _WORKERS if is_scaling(results) else point_settings(results)
     return [name for name in names if name in results.trials]
-
-
-def _words_for_unset(dimension: Dimension) -> str:
-    """Return what a missing value of a conditional dimension means."""
-    if isinstance(dimension.domain, Choice) and None in dimension.domain.values:
-        return f"{NOT_USED} or {format_setting(dimension.setting, None)}"
-    return NOT_USED
 
 
 def _ranked(board: pd.DataFrame, settings: list[str]) -> dict[str, list[Any]]:
