@@ -378,8 +378,17 @@ def coerce(name: str, value: Any) -> Any:
         raise ConfigError(f"{name}={value} is invalid: {name} must be {wanted}") from None
 
 
-METRICS_MEASURED_ANYWAY = ("loss", "accuracy", "seconds")
+RESERVED_METRIC_NAMES = ("loss", "accuracy", "seconds")
 """names that a metric of the user's own cannot have"""
+
+
+def check_metric_name(name: str) -> None:
+    """Raise `ConfigError` if a metric's name is reserved."""
+    if name in RESERVED_METRIC_NAMES:
+        raise ConfigError(
+            f"a metric cannot be called {name}, which is measured anyway: rename it, such as "
+            f"my_{name}"
+        )
 
 
 def parse_metric(text: str) -> tuple[str, bool, str]:
@@ -394,6 +403,5 @@ def parse_metric(text: str) -> tuple[str, bool, str]:
             f"metrics={text} is invalid: type NAME:max=package.module:function, or NAME:min=... if "
             "lower is better"
         )
-    if name in METRICS_MEASURED_ANYWAY:
-        raise ConfigError(f"a metric cannot be called {name}, which is measured anyway: rename it")
+    check_metric_name(name)
     return name, direction == "max", path

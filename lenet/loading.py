@@ -29,7 +29,7 @@ _PARTS_OF_PROJECT = tuple(
     )
 )
 _POSITIONAL = {"model": 0, "loss": 2, "optimizer": 1, "schedule": 1}
-"""the number of parameters of each part that are no keywords, such as a loss's outputs"""
+"""the number of leading positional parameters of each part, such as a loss's outputs and targets"""
 _GIVEN: Mapping[str, Collection[str]] = {
     "model": (),
     "loss": (),
@@ -184,7 +184,7 @@ def unknown_keyword(
     )
 
 
-def with_keywords(part: str, own: Mapping[str, Any]) -> str:
+def describe_keywords(part: str, own: Mapping[str, Any]) -> str:
     """Return the user's own keywords for a message, such as ` with model.depth=2`."""
     shown = ", ".join(f"{part}.{keyword}={value}" for keyword, value in own.items())
     return f" with {shown}" if shown else ""

@@ -10,7 +10,7 @@ import torch
 
 from lenet.config import ConfigError
 from lenet.evaluation import EVALUATION_BATCH
-from lenet.loading import describe_failure, place_of, with_keywords
+from lenet.loading import describe_failure, describe_keywords, place_of
 from lenet.metrics import Metric
 from lenet.registry import is_own
 from lenet.samples import Samples
@@ -48,7 +48,6 @@ def check_batches(run: Run, range_of: Callable[[str], Ends] = _no_ends) -> None:
     _check_loss(run, outputs, first)
     for metric in run.metrics:
         _check_metric(run, metric, outputs, first.targets, range_of(metric.name))
-    _check_optimizer(run, first)
     if last := len(samples) % size:
         _check_outputs(
             run,
@@ -61,6 +60,8 @@ def check_batches(run: Run, range_of: Callable[[str], Ends] = _no_ends) -> None:
         if rest := len(held_out) % EVALUATION_BATCH:
             where = f" in evaluation, on a batch of {rest}"
             _check_outputs(run, held_out[-rest:].load(), where, "check its forward in eval mode")
+    run.model.train()
+    _check_optimizer(run, first)  # at the end, since its step changes the weights
 
 
 def _check_outputs(run: Run, batch: Samples, where: str, remedy: str) -> torch.Tensor:
@@ -110,7 +111,7 @@ def _check_loss(run: Run, outputs: torch.Tensor, batch: Samples) -> None:
     if not is_own(config.loss):
         return
     failure = f"loss={config.loss}{place_of(getattr(function, 'func', function))}"
-    own = with_keywords("loss", config.keywords_of("loss"))
+    own = describe_keywords("loss", config.keywords_of("loss"))
     given = f"outputs of shape {tuple(outputs.shape)} and targets of shape " + str(
         tuple(batch.targets.shape)
     )
@@ -159,7 +160,7 @@ def _check_optimizer(run: Run, batch: Samples) -> None:
         try:
             run.optimizer.step()
         except Exception as error:  # the user's own optimizer may raise anything
-            own = with_keywords("optimizer", config.keywords_of("optimizer"))
+            own = describe_keywords("optimizer", config.keywords_of("optimizer"))
             in_place = "leaf Variable" in str(error)
             remedy = ": decorate step with @torch.no_grad()" if in_place else ""
             raise ConfigError(

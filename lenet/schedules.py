@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig
-from lenet.loading import describe_failure, load_own, own_keywords, place_of, with_keywords
+from lenet.loading import describe_failure, describe_keywords, load_own, own_keywords, place_of
 
 _ONE_CYCLE_START, _ONE_CYCLE_END = 25.0, 1e4
 """`OneCycleLR`'s: the peak is 25 times the first learning rate, which is 10,000 times the last."""
@@ -109,7 +109,7 @@ def _own_schedule(
     offered = {"lr": config.lr, "steps_per_epoch": steps_per_epoch, "total_steps": total_steps}
     keywords = own_keywords(config, "schedule", function, offered)
     name = f"schedule={config.schedule}{place_of(function)}"
-    own = with_keywords("schedule", config.keywords_of("schedule"))
+    own = describe_keywords("schedule", config.keywords_of("schedule"))
 
     def rate(step: int) -> float:
         try:

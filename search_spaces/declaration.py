@@ -6,24 +6,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lenet.config import METRICS_MEASURED_ANYWAY, ConfigError, unknown_name
+from lenet.config import ConfigError, check_metric_name, unknown_name
 from lenet.loading import path_of
 
 BUDGETS = ("smoke", "quick", "paper")
 """`smoke`: seconds, for tests; `quick`: minutes on two cores; `paper`: as published."""
 
 _NAME = re.compile(r"\w[\w.-]*")
+_MAIN_OBJECTIVES = tuple(
+    f"{split}_{what}" for split in ("validation", "test", "train") for what in ("accuracy", "loss")
+)
 _OBJECTIVES = (
-    *(
-        f"{split}_{what}"
-        for split in ("validation", "test", "train")
-        for what in ("accuracy", "loss")
-    ),
+    *_MAIN_OBJECTIVES,
     *("lowest_train_loss", "highest_train_loss"),
     *("train_seconds", "samples_per_second", "steps_per_second"),
 )
 """The fields of a record that can rank points."""
-_SHOWN_OBJECTIVES = _OBJECTIVES[:6]
 
 
 def check_name(what: str, name: object) -> None:
@@ -40,10 +38,10 @@ def check_name(what: str, name: object) -> None:
     )
 
 
-def check_several(what: object, kinds: Mapping[str, type]) -> None:
-    """Raise `ConfigError` unless fields of `what` are tuples or lists of these `kinds`."""
+def check_sequences(study: object, kinds: Mapping[str, type]) -> None:
+    """Raise `ConfigError` unless fields of `study` are tuples or lists of these `kinds`."""
     for name, kind in kinds.items():
-        value = getattr(what, name)
+        value = getattr(study, name)
         example = {tuple: "(where, settings)", int: "2"}.get(kind, f"{kind.__name__}(...)")
         expected = f"type {name}=({example},)"
         if kind is tuple and _are_pairs(value):
@@ -65,7 +63,7 @@ def _are_pairs(value: object) -> bool:
 
 
 def with_paths_by_budget(
-    of: str, budgets: Mapping[str, Mapping[str, Any]]
+    owner: str, budgets: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the settings by budget, with the paths of objects (`with_paths`).
 
@@ -73,26 +71,26 @@ def with_paths_by_budget(
     """
     if not isinstance(budgets, Mapping):
         raise ConfigError(
-            f"the budgets of {of} are a {type(budgets).__name__}: type "
+            f"the budgets of {owner} are a {type(budgets).__name__}: type "
             'budgets={"quick": {"epochs": 10}}'
         )
     for name in budgets:
         if name not in BUDGETS:
-            raise ConfigError(unknown_name(str(name), BUDGETS, f"budget of {of}"))
+            raise ConfigError(unknown_name(str(name), BUDGETS, f"budget of {owner}"))
     return {name: with_paths(f"budget {name}", settings) for name, settings in budgets.items()}
 
 
-def check_objective(of: str, objective: str, metrics: Iterable[str]) -> None:
+def check_objective(owner: str, objective: str, metrics: Iterable[str]) -> None:
     """Raise `ConfigError` unless points can be ranked by `objective`; `metrics` are the user's."""
     own = [f"{split}_{name}" for split in ("validation", "test") for name in metrics]
     if objective in (*_OBJECTIVES, *own):
         return
     if f"validation_{objective}" in own:
         raise ConfigError(
-            f"unknown objective of {of} {objective!r}: it is measured on a split, so type "
+            f"unknown objective of {owner} {objective!r}: it is measured on a split, so type "
             f"objective='validation_{objective}' or 'test_{objective}'"
         )
-    raise ConfigError(unknown_name(objective, [*_SHOWN_OBJECTIVES, *own], f"objective of {of}"))
+    raise ConfigError(unknown_name(objective, [*_MAIN_OBJECTIVES, *own], f"objective of {owner}"))
 
 
 def check_metric(name: object, function: object) -> None:
@@ -104,11 +102,7 @@ def check_metric(name: object, function: object) -> None:
             f"a metric cannot be called {name!r}: use letters, digits and '_', such as "
             f"Metric(name={suggestion!r}, ...)"
         )
-    if name in METRICS_MEASURED_ANYWAY:
-        raise ConfigError(
-            f"a metric cannot be called {name}, which is measured anyway: rename it, such as "
-            f"Metric(name='my_{name}', ...)"
-        )
+    check_metric_name(name)
     if not isinstance(function, str) or ":" not in function:
         raise ConfigError(
             f"metric {name} has function={function!r}: type "
@@ -116,14 +110,14 @@ def check_metric(name: object, function: object) -> None:
         )
 
 
-def with_paths(where: str, settings: object) -> Any:
+def with_paths(owner: str, settings: object) -> Any:
     """Return `settings` with the path of each class or function in its place.
 
     Raises: ConfigError if `settings` is no mapping, or workers cannot import an object.
     """
     if not isinstance(settings, Mapping):
         raise ConfigError(
-            f"{where} is a {type(settings).__name__}: type a dict of settings and values, such as "
+            f"{owner} is a {type(settings).__name__}: type a dict of settings and values, such as "
             '{"lr": 0.1}'
         )
     return {name: _with_paths(str(name), value) for name, value in settings.items()}
@@ -138,7 +132,7 @@ def _with_paths(name: str, value: Any) -> Any:
 
 
 def check_values(name: str, values: object) -> None:
-    """Raise `ConfigError` unless `values`, of a dimension of a grid, are several."""
+    """Raise `ConfigError` unless `values` of a grid's dimension are a list or tuple."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         shown = path_of(name, values) if callable(values) else values
         raise ConfigError(f"{name}={shown!r} in a grid is no list: type ({shown!r},)")

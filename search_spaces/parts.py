@@ -62,7 +62,7 @@ class Figure:
 
     def __post_init__(self) -> None:
         check_name("figure", self.name)
-        _name_kind(self)
+        _kind_as_path(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Table:
 
     def __post_init__(self) -> None:
         check_name("table", self.name)
-        _name_kind(self)
+        _kind_as_path(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +101,10 @@ class Claim:
     options: Settings
 
     def __post_init__(self) -> None:
-        _name_kind(self)
+        _kind_as_path(self)
 
 
-def _name_kind(declared: Figure | Table | Claim) -> None:
+def _kind_as_path(declared: Figure | Table | Claim) -> None:
     """Replace a function of the user's own, given as the kind, by its path."""
     if callable(declared.kind):
         object.__setattr__(declared, "kind", path_of("kind", declared.kind))

@@ -2,7 +2,8 @@
 
 The seeds are chosen before the runs. A claim that stays undecided says how many seeds would decide
 it, and a part may get more seeds for such claims: once, and at most about eight times as many in
-all. `docs/verdicts.md` has the rates of false verdicts under this rule.
+all. It may also get seeds for rules that were set anew, which they alone judge (`SEEDS_SEEN`).
+`docs/verdicts.md` has the rates of false verdicts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Part:
     seeds: int
     """all of them, the `added` ones included"""
     added: int = 0
-    """seeds added later, for claims that earlier ones had left undecided"""
+    """seeds added later, for undecided claims or for rules that were set anew"""
     reason: str
     """why this many seeds"""
 
@@ -90,7 +91,11 @@ PARTS = (
     ),
     Part(study="flux", grids=("mini-batch",), seeds=5, reason=_NO_SPREAD),
     # Some conclusions are about all variants. The trials of the two above are reused.
-    Part(study="flux", seeds=5, reason=_NO_SPREAD),
+    Part(
+        study="flux",
+        seeds=8,
+        reason=f"{_NO_SPREAD}; three of eight seeds judge the conclusions that were set anew",
+    ),
 )
 
 SEEDS_SEEN = {
@@ -110,6 +115,11 @@ SEEDS_SEEN = {
             "adam-oscillates-more-4ls",
             "adam-oscillates-more-3ls",
         )
+    },
+    # A third of the trials that these are about are those of stochastic gradient descent.
+    **{
+        ("flux", name): 5
+        for name in ("4ls-weakest", "adam-in-the-upper-left", "descent-has-the-broader-range")
     },
     ("upc-batches-4.6", "99.3-is-reachable"): 10,
     **{

@@ -18,7 +18,7 @@ from search_spaces.declaration import (
     BUDGETS,
     check_name,
     check_objective,
-    check_several,
+    check_sequences,
     with_paths,
     with_paths_by_budget,
 )
@@ -96,7 +96,7 @@ class Study:
 
     def __post_init__(self) -> None:
         check_name("study", self.name)
-        check_several(self, _SEVERAL)
+        check_sequences(self, _SEQUENCES)
         if not self.grids:
             raise ConfigError(
                 f'study {self.name} has no grid: give it grids=(Grid(space={{"lr": (0.1, 0.01)}}),)'
@@ -328,7 +328,7 @@ class Study:
         return trial_name(config, self.dimensions)
 
 
-_SEVERAL: Mapping[str, type] = {
+_SEQUENCES: Mapping[str, type] = {
     "grids": Grid,
     "extra_grids": Grid,
     "conditional_settings": tuple,

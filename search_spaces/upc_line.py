@@ -252,8 +252,8 @@ STUDY = Study(
         Claim(
             name="b-first-moves-away",
             source=_FIGURE_A,
-            statement="b, which ends at 1, first moves the other way from -0.3 (it is below -0.3 "
-            "after the first step, here).",
+            statement="b, which ends at 1, first moves the other way from -0.3 (after the first "
+            "step it is lower by more than float32 rounds, here).",
             published="none",
             kind="within",
             options={

@@ -13,10 +13,10 @@ from lenet import registry
 from lenet.config import ConfigError, TrainConfig
 from lenet.loading import (
     describe_failure,
+    describe_keywords,
     load_object,
     place_of,
     unknown_keyword,
-    with_keywords,
 )
 from lenet.seeds import seed_torch
 
@@ -81,7 +81,7 @@ def build_model(
         except (Exception, SystemExit) as error:  # the user's constructor may raise anything
             if _takes(model_class, keywords):
                 raise ConfigError(
-                    f"model={name} cannot be built{with_keywords('model', own or {})}: its "
+                    f"model={name} cannot be built{describe_keywords('model', own or {})}: its "
                     f"constructor raises {describe_failure(error)}"
                 ) from error
             own_names = [f"model.{keyword}" for keyword in own or {}]

@@ -10,11 +10,11 @@ from lenet import registry
 from lenet.config import ConfigError, TrainConfig
 from lenet.loading import (
     describe_failure,
+    describe_keywords,
     load_object,
     load_own,
     own_keywords,
     place_of,
-    with_keywords,
 )
 
 
@@ -86,6 +86,6 @@ def _build_own(
     try:
         optimizer: torch.optim.Optimizer = optimizer_class(parameters, **keywords)
     except Exception as error:  # the user's constructor may raise anything
-        own = with_keywords("optimizer", config.keywords_of("optimizer"))
+        own = describe_keywords("optimizer", config.keywords_of("optimizer"))
         raise ConfigError(f"{name} cannot be built{own}: {describe_failure(error)}") from error
     return optimizer

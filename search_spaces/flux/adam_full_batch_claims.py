@@ -133,7 +133,7 @@ ADAM_FULL_BATCH_CLAIMS = (
         "3ls-stagnates-sooner",
         _SOURCE_3LS,
         "With Adam, 3LS stagnates much sooner than 4LS (from step 500 to 1,000, its accuracy rises "
-        f"by at least 2 points less, here; {_LABEL_3LS} and {_LABEL_4LS}).",
+        f"by more than 2 points less, here; {_LABEL_3LS} and {_LABEL_4LS}).",
         "95.66 %, later over 96 %; 74.16 %, later over 91 %",
         "compared",
         ahead=_ADAM_ON_4LS,

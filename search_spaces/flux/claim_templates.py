@@ -60,7 +60,8 @@ def printed_claim(
     within: float = 3,
     why: str = "the nets are a reconstruction",
 ) -> Claim:
-    """Claim that the test accuracy at a step is `within` so many points of the printed percentage.
+    """Claim that the test accuracy at a step differs from the printed percentage by less than
+    `within` points.
 
     `subject`: the net, its optimizer and variant. `why`: the reason for this many points.
     """

@@ -34,7 +34,8 @@ DESCENT_CLAIMS = (
         "descent-fails-on-2lr-stochastic",
         descent_points("stochastic", "2lr"),
         source_of("stochastic", "2lr"),
-        "Descent fails on 2LR by stochastic gradient descent (below 20 % at each of its steps).",
+        "Descent fails on 2LR by stochastic gradient descent (below 20 % at each evaluated step, "
+        "here).",
         "below 20 %",
         below=0.2,
     ),
@@ -83,8 +84,8 @@ DESCENT_CLAIMS = (
         where=_DESCENT_ON_2LR,
         quantity="test_accuracy",
         level=0.96,
-        since={"step": 2_000},
-        to={"step": 4_000},
+        before={"step": 2_000},
+        after={"step": 4_000},
     ),
     *(
         end_claim("descent", variant, model, published)

@@ -73,6 +73,12 @@ class Quantity:
         return cls(text)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the records that it needs."""
+        extremes = (f"highest_{self.column}", f"lowest_{self.column}")
+        return (self.column, *extremes) if self.reduction == OSCILLATION else (self.column,)
+
+    @property
     def worst(self) -> float:
         """The value of a trial that diverged: an accuracy of 0, an infinite loss.
 

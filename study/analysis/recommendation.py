@@ -15,10 +15,6 @@ _AGREEMENT = 3.0
 times apart, so such suggestions differ by about one step."""
 
 
-SHOWS_NONE = "The ramp shows no learning rate"
-"""How a reason begins if there is no recommendation."""
-
-
 @dataclass(frozen=True)
 class Recommendation:
     """The learning rate to use for one optimizer."""
@@ -27,6 +23,8 @@ class Recommendation:
     """rounded to 1, 2 or 5 times a power of ten; None if no rule found any"""
     reason: str
     """a few sentences: which rules, how well they and the seeds agree, and what to change"""
+    advice: str = ""
+    """why there is no learning rate, and what to change; empty if there is one"""
 
 
 def recommend(case: RangeTestCase) -> Recommendation:
@@ -54,13 +52,14 @@ def recommend(case: RangeTestCase) -> Recommendation:
     if usable and missing:
         count = f"{len(missing)} of {pluralize(len(suggestions), 'suggestion')} missing"
         sentences.append(f"{count}: {_advice(missing)}.")
+    advice = "" if usable else _advice(flagged + missing)
     if not usable:
-        sentences.append(f"{SHOWS_NONE}: {_advice(flagged + missing)}.")
+        sentences.append(f"The ramp shows no learning rate: {advice}.")
         if flagged:
             lrs = [s.lr for s in flagged if s.lr is not None]
             span = f"{min(lrs):.2g} to {max(lrs):.2g}"
             sentences.append(f"These rules answer anyway, with {span}: {_names(case, flagged)}.")
-    return Recommendation(lr, " ".join(sentences))
+    return Recommendation(lr, " ".join(sentences), advice if lr is None else "")
 
 
 def _names(case: RangeTestCase, suggestions: list[Suggestion]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from study.analysis.quantity import END, Moment
 from study.analysis.wording import describe_settings
-from study.claims.evidence import Evidence, values_per_seed
+from study.claims.evidence import Evidence, Untestable, values_per_seed
 from study.claims.verdict import Bounds, Verdict
 
 
@@ -28,6 +28,8 @@ def verdict(
     points = []
     for settings, value in printed:
         trials = evidence.measure({**where, **settings}, quantity, at)
+        if trials.empty:
+            raise Untestable(f"no trial of this run has {describe_settings(settings)}")
         trials["value"] -= value
         points += [
             replace(point, name=describe_settings(settings))

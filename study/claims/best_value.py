@@ -34,17 +34,17 @@ def verdict(
     They must be ahead in `quantity` by more than `by`, among the trials with the settings `where`.
     For each side and seed, the best value over all other settings counts, so an optimizer is
     compared at its best learning rate. With `since`, the trials with `best` must have improved more
-    since that moment; a trial that diverged has the worst change. Differences of less than `band`
+    since that moment (see `Evidence.measure_change`). Differences of less than `band`
     count as none. The combinations in `besides` may be better: with one combination, the claim is
     that `best` comes second.
 
     If `best` names several values of a setting, the better one of each seed counts, which is
     higher by noise alone. With `mean_of_best`, their mean does.
     """
-    trials = evidence.measure(where, quantity, at)
-    if since is not None:
-        earlier = evidence.measure(where, quantity, since)["value"]
-        trials["value"] -= earlier.mask(trials["diverged_before"], 0.0)
+    if since is None:
+        trials = evidence.measure(where, quantity, at)
+    else:
+        trials = evidence.measure_change(where, quantity, since, at)
     for combination in besides:
         trials = trials.drop(select(trials, combination).index)
     return evidence.judge_difference(
@@ -89,5 +89,6 @@ def _per_seed(trials: pd.DataFrame, summary: str) -> pd.DataFrame:
     seeds = trials.groupby("seed")
     values = seeds["value"].agg(summary)
     measured = values.where(seeds["value"].count() == seeds.size())
-    lost = seeds["diverged_before"].all()
+    diverged = seeds["diverged_before"]
+    lost = diverged.any() if summary == "mean" else diverged.all()
     return pd.DataFrame({"value": measured, "diverged_before": lost}).reset_index()

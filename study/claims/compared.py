@@ -33,13 +33,14 @@ def verdict(
     settings `per`, and tested for each of their combinations, or for their mean if `averaged`.
     Differences of less than `band` count as none. With `alike`, judge instead whether the two
     differ by less than that, in either direction. With `since`, compare how much the two have
-    changed since that moment.
+    changed since that moment (see `Evidence.measure_change`).
     """
-    sides = [evidence.measure(where, quantity, at) for where in (ahead, behind)]
-    if since is not None:
-        for side, where in zip(sides, (ahead, behind), strict=True):
-            earlier = evidence.measure(where, quantity, since)["value"]
-            side["value"] -= earlier.mask(side["diverged_before"], 0.0)
+    sides = [
+        evidence.measure(where, quantity, at)
+        if since is None
+        else evidence.measure_change(where, quantity, since, at)
+        for where in (ahead, behind)
+    ]
     one, other = sides if maximized(quantity) else sides[::-1]
     points = paired_differences(one, other, per, averaged=averaged)
     allowed = Bounds(by, less_than) if alike is None else Bounds(-alike, alike)

@@ -1,8 +1,8 @@
-"""Claim: a trial passes a level between two moments."""
+"""Claim: a quantity is short of a level at one moment, and past it at a later one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,24 +19,19 @@ def verdict(
     where: Mapping[str, Any],
     quantity: str,
     level: float,
-    since: Moment,
-    to: Moment,
-    per: Sequence[str] = (),
+    before: Moment,
+    after: Moment,
 ) -> Verdict:
-    """Judge whether `quantity` is worse than `level` at the moment `since` and better at `to`.
+    """Judge whether `quantity` is worse than `level` at the moment `before`, and better at `after`.
 
-    The test covers both moments and each combination of the settings `per`, on the trials with the
-    settings `where`.
+    The test covers both moments, on the trials with the settings `where`.
     """
     points = []
-    for moment, is_passed in ((since, False), (to, True)):
+    for moment, is_past in ((before, False), (after, True)):
         trials = evidence.measure(where, quantity, moment)
         margin = trials["value"] - level
-        trials["value"] = margin if is_passed is maximized(quantity) else -margin
-        side = "past" if is_passed else "short of"
+        trials["value"] = margin if is_past is maximized(quantity) else -margin
+        side = "past" if is_past else "short of"
         name = f"{side} {format_quantity(quantity)(level)} at {describe_settings(moment)}"
-        points += [
-            replace(point, name=", ".join(filter(None, (name, point.name))))
-            for point in values_per_seed(trials, per)
-        ]
+        points += [replace(point, name=name) for point in values_per_seed(trials, ())]
     return evidence.judge_difference(points, Bounds(low=0.0), quantity)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lenet.config import ConfigError, settings_in
+from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment, Quantity
 from study.analysis.results import Results, select
 from study.analysis.statistics import Support
@@ -67,8 +68,9 @@ class Evidence:
         """
         trials = self._published_trials(where)
         measured = Quantity.parse(quantity)
-        if measured.column not in self.results.records:
-            raise ConfigError(f"no record has {measured.column}, which a claim is about")
+        for column in measured.columns:
+            if column not in self.results.records:
+                raise ConfigError(f"no record has {column}, which a claim is about")
         no_curve = self.results.records.iloc[:0]
         values, diverged = [], []
         ended = zip(trials["trial"], trials["status"], measured.unthinned(trials), strict=True)
@@ -82,6 +84,20 @@ class Evidence:
             value = measured.worst if diverged[-1] else measured.measure(curve, then, kept)
             values.append(value)
         return trials.assign(value=np.asarray(values, dtype=float), diverged_before=diverged)
+
+    def measure_change(
+        self, where: Mapping[str, Any], quantity: str, since: Moment, to: Moment
+    ) -> pd.DataFrame:
+        """Return `measure` at the moment `to`, with `value` less the value at `since`.
+
+        A trial that diverged in between changes to the worst value. One that had diverged before
+        has the worst change that there can be.
+        """
+        later, earlier = (self.measure(where, quantity, moment) for moment in (to, since))
+        differences = Quantity.parse(quantity).support.of_differences()
+        worst = differences.low if maximized(quantity) else differences.high
+        change = (later["value"] - earlier["value"]).mask(earlier["diverged_before"], worst)
+        return later.assign(value=change)
 
     def _published_trials(self, where: Mapping[str, Any]) -> pd.DataFrame:
         # A trial that a scheduler stopped has no final result to compare.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lenet.config import settings_in
+from lenet.config import ConfigError, settings_in
 from search_spaces.objective import maximized
 from study.analysis.quantity import END, Moment
 from study.claims.evidence import Evidence, require_one_trial_per_seed, values_per_seed
@@ -31,20 +31,22 @@ def verdict(
 
     The test covers each combination of the settings in `per`, on the trials with the settings in
     `where`. With `best_by`, only the best of all other settings count: those with the best mean of
-    this quantity over seeds, at the same moment. With `all_but`, a seed contributes a single value,
-    for a claim with one bound: the worst of its combinations but for so many that are worse still.
+    this quantity over seeds, at the same moment. With `all_but`, so many combinations of a seed
+    may lie outside, and the next one is judged; there must be only one bound.
     """
     trials = evidence.measure(where, quantity, at)
     if best_by:
         trials = trials[_is_best(evidence.measure(where, best_by, at), per, best_by)]
+    if all_but and (above > -math.inf) == (below < math.inf):
+        raise ConfigError("all_but needs one bound: set either above or below")
     if all_but and len(trials):
         require_one_trial_per_seed(trials, per)
-        ascending = maximized(quantity)
+        is_outside_first = above > -math.inf
         rest = trials.groupby("seed")["value"].agg(
             lambda values: (
                 math.nan
-                if values.isna().any()
-                else values.sort_values(ascending=ascending).iloc[all_but]
+                if values.isna().any() or len(values) <= all_but
+                else values.sort_values(ascending=is_outside_first).iloc[all_but]
             )
         )
         trials, per = rest.reset_index().assign(diverged_before=False), ()

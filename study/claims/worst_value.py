@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,14 +18,11 @@ def verdict(
     worst: Mapping[str, Any],
     quantity: str,
     at: Moment = END,
-    by: float = 0.0,
-    band: float | None = None,
 ) -> Verdict:
     """Judge whether trials with `worst` are behind every other combination of the same settings.
 
-    They must be behind in `quantity` by more than `by`, among the trials with the settings `where`.
-    For each side and seed, the best value over all other settings counts. Differences of less than
-    `band` count as none.
+    This is by `quantity`, among the trials with the settings `where`. For each side and seed, the
+    best value over all other settings counts.
     """
     leads = leads_over_others(evidence.measure(where, quantity, at), worst, quantity)
-    return evidence.judge_difference(leads, Bounds(-math.inf, -by), quantity, band)
+    return evidence.judge_difference(leads, Bounds(high=0.0), quantity)

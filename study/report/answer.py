@@ -8,8 +8,16 @@ import pandas as pd
 
 from search_spaces.study import Claim
 from study.analysis.leader import Lead
-from study.analysis.recommendation import SHOWS_NONE
-from study.analysis.wording import format_mean, format_measurement, format_value, label, pluralize
+from study.analysis.recommendation import recommend
+from study.analysis.verification import RangeTestCase
+from study.analysis.wording import (
+    describe_settings,
+    format_mean,
+    format_measurement,
+    format_value,
+    label,
+    pluralize,
+)
 from study.claims.verdict import (
     EQUIVALENT,
     LEAST_SEEDS,
@@ -21,7 +29,6 @@ from study.claims.verdict import (
 )
 from study.report.comparisons import lead_line
 from study.runs import layout
-from study.tables.range_recommendation import NONE as NO_RATE
 
 ONE_SEED = f"one seed has no interval; it takes {LEAST_SEEDS} to decide"
 
@@ -77,20 +84,17 @@ def best_lines(
     return lines
 
 
-def range_test_lines(recommended: pd.DataFrame) -> list[str]:
-    """Name the learning rate that a range test recommends, or why there is none.
-
-    `recommended`: the table of `study.tables.range_recommendation`.
-    """
+def range_test_lines(cases: Sequence[RangeTestCase]) -> list[str]:
+    """Name the learning rate that a range test recommends in each case, or why there is none."""
     lines = []
-    for row in recommended.astype(str).to_dict("records"):
-        use, reason = row.pop("use"), row.pop("reason")
-        where = f" for {', '.join(row.values())}" if row else ""
-        if use == NO_RATE:
-            why, _, _ = reason.removeprefix(f"{SHOWS_NONE}: ").partition(". ")
-            lines.append(f"No learning rate{where}: {why.removesuffix('.')}")
+    for case in cases:
+        found = recommend(case)
+        where = describe_settings(case.settings)
+        where = f" for {where}" if where else ""
+        if found.lr is None:
+            lines.append(f"No learning rate{where}: {found.advice}")
         else:
-            lines.append(f"Learning rate{where}: {use}")
+            lines.append(f"Learning rate{where}: {found.lr:g}")
     return lines
 
 

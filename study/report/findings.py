@@ -19,6 +19,7 @@ from study.analysis.leaderboard import best_per_optimizer, leaderboard, settings
 from study.analysis.results import Results
 from study.analysis.search import confirmed_lines, is_search, search_notes, search_objectives
 from study.analysis.speedup import is_scaling
+from study.analysis.verification import range_test_cases
 from study.analysis.wording import provenance
 from study.claims.judge import judge_all
 from study.claims.verdict import Verdict
@@ -107,9 +108,10 @@ class Findings:
         if results.completed.empty:
             return ["No trial has ended yet."]
         lines = []
-        for declared, table in self.tables.values():
+        for declared, _ in self.tables.values():
             if declared.kind == "range_recommendation":
-                lines += range_test_lines(table)
+                cases = range_test_cases(results, declared.options["quantity"])
+                lines += range_test_lines(cases)
         if is_scaling(results):
             lines += measured_speedups(results)
         if len(self.best):

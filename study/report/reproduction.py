@@ -336,9 +336,9 @@ def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
 def _plan(runs: Sequence[PublishedRun]) -> Iterable[str]:
     trained = {run.folder.name: run for run in runs}
     yield "The plan, made before the runs, with the measured time of a seed on one processor. Seeds"
-    yield "behind a plus were added later, for claims that earlier ones had left undecided ([what"
-    yield "that does to the error rate](verdicts.md#seeds-that-are-added-later)). Verdicts with"
-    yield "fewer seeds than planned are interim:"
+    yield "behind a plus were added later, for undecided claims or for rules that were set anew"
+    yield "([what that does to the error rate](verdicts.md#seeds-that-are-added-later)). Verdicts"
+    yield "with fewer seeds than planned are interim:"
     yield ""
     yield "| run | seeds planned | seeds so far | a seed takes | reason |"
     yield "| --- | --- | --- | --- | --- |"

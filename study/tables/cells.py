@@ -70,7 +70,7 @@ def check_names(
         check_setting(name)
     known = {*results.records} - _NO_QUANTITIES
     for quantity in quantities:
-        if Quantity.parse(quantity).column not in known:
+        if not known.issuperset(Quantity.parse(quantity).columns):
             raise ConfigError(unknown_name(quantity, known | {"test_accuracy_at_best"}, "quantity"))
     for column in columns:
         if column not in known:

@@ -9,9 +9,6 @@ from study.analysis.results import Results
 from study.analysis.verification import range_test_cases
 from study.tables.cells import check_names, setting_cells
 
-NONE = "none"
-"""What the column `use` has where no learning rate can be recommended."""
-
 
 def make(results: Results, *, quantity: str) -> pd.DataFrame:
     """Return a row per optimizer; see `study.analysis.recommendation.recommend`.
@@ -25,7 +22,7 @@ def make(results: Results, *, quantity: str) -> pd.DataFrame:
         rows.append(
             {
                 **setting_cells(list(case.settings), case.settings.values()),
-                "use": NONE if found.lr is None else f"{found.lr:g}",
+                "use": "none" if found.lr is None else f"{found.lr:g}",
                 "reason": found.reason,
             }
         )

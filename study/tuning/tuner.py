@@ -193,7 +193,8 @@ def run_trials(
 def _ctrl_c_acknowledged(progress: ProgressCallback) -> Iterator[None]:
     """Acknowledge Ctrl-C at once: Tune takes up to half a minute to stop its trials.
 
-    Tune 2.60 has its own handler of SIGINT, which logs a warning, and no other hook.
+    Tune 2.60 has its own handler of SIGINT, which logs a warning, and no other hook. Other records
+    stay hidden, as `study.cluster.connection` sets for all of Tune.
     """
 
     def acknowledge(record: logging.LogRecord) -> bool:

@@ -81,7 +81,7 @@ def test_values_as_printed():
     assert found.verdict == NOT_REPRODUCED
     assert "against it: learning rate 0.01" in found.evidence
     assert "learning rate 0.01: +5.05 points" in found.evidence
-    points = (({"lr": 7.0}, 0.91),)
+    points = (({"lr": 0.1}, 0.91), ({"lr": 7.0}, 0.91))
     assert verdict("as_printed", of, printed=points, **options).verdict == NOT_TESTED
 
 
@@ -101,6 +101,10 @@ def test_all_but_the_worst_of_each_seed():
     assert verdict("within", of, **losses_of).verdict == REPRODUCED
     of = evidence(*losses([0.29], [9.0], lr=0.1), *losses([math.nan], [0.3], lr=0.01))
     assert verdict("within", of, **losses_of).verdict == NOT_TESTED
+    of = evidence(*losses([0.29], [9.0], lr=0.1))
+    assert verdict("within", of, **losses_of).verdict == NOT_TESTED
+    with pytest.raises(ConfigError, match="all_but needs one bound"):
+        verdict("within", of, **losses_of, above=0.1)
 
 
 def test_a_level_passed_between_two_moments():
@@ -110,7 +114,7 @@ def test_a_level_passed_between_two_moments():
         *trials_of_seeds([[0.500, 0.940], [0.501, 0.941]], lr=0.001),
     )
     options = {"quantity": "validation_accuracy", "level": 0.96}
-    options |= {"since": {"epoch": 1}, "to": {"epoch": 2}}
+    options |= {"before": {"epoch": 1}, "after": {"epoch": 2}}
     found = verdict("crosses", of, where={"lr": 0.1}, **options)
     assert found.verdict == REPRODUCED
     assert "short of 96.00 % at epoch 1: +5.95 points" in found.evidence
@@ -152,6 +156,13 @@ def test_one_group_that_gains_more_than_another():
     found = verdict("compared", of, since={"epoch": 1}, at={"epoch": 2}, by=0.02, **options)
     assert found.verdict == REPRODUCED
     assert "+19.05 points" in found.evidence
+    # A trial that diverged after the first moment lost all that it had.
+    diverged = trials_of_seeds([[0.950], [0.951]], lr=0.01, status="diverged")
+    of = evidence(*trials_of_seeds([[0.700, 0.600], [0.702, 0.601]], lr=0.1), *diverged)
+    lost = options | {"since": {"epoch": 1}, "at": {"epoch": 2}}
+    assert verdict("compared", of, **lost).verdict == REPRODUCED
+    turned = lost | {"ahead": lost["behind"], "behind": lost["ahead"]}
+    assert verdict("compared", of, **turned).verdict == NOT_REPRODUCED
 
 
 def test_two_equivalent_groups():
@@ -216,6 +227,9 @@ def test_the_worst_value_over_all_else():
     assert "against it: over optimizer ftrl" in found.evidence
 
 
+OTHER = "oscillation_validation_accuracy"
+
+
 def test_the_oscillation_within_records():
     def of_ranges(ranges, **settings):
         curves = [
@@ -229,6 +243,8 @@ def test_the_oscillation_within_records():
     found = verdict("compared", of, **options)
     assert found.verdict == REPRODUCED
     assert "+0.99" in found.evidence
+    with pytest.raises(ConfigError, match="no record has highest_validation_accuracy"):
+        verdict("compared", two_rates([[0.9]], [[0.8]]), **options | {"quantity": OTHER})
 
 
 def test_one_pass_ends_before_the_steps_of_its_study():

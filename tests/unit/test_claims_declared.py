@@ -47,7 +47,7 @@ def test_every_moment_of_a_claim_is_recorded_under_the_published_budget(study):
     """A claim about another moment could never be decided."""
     configs = [trial.config for trial in study.with_all_grids.plan("paper", seeds=1)]
     for claim in study.claims:
-        for option in ("at", "by", "since", "to"):
+        for option in ("at", "by", "since", "to", "before", "after"):
             moment = claim.options.get(option)
             if not isinstance(moment, Mapping):  # a number, such as `best_value`'s margin
                 continue

@@ -18,6 +18,7 @@ from study.analysis.range_test import (
     smooth_losses,
     verification_lr,
 )
+from study.analysis.recommendation import recommend
 from study.analysis.results import Results
 from study.analysis.verification import range_test_cases, verification_lrs
 from study.figures import range_test
@@ -277,12 +278,12 @@ def test_the_table_of_recommendations_has_one_learning_rate_per_optimizer():
 
 def test_the_answer_names_the_learning_rate_or_why_there_is_none():
     of = results({})
-    table = range_recommendation.make(of, quantity="train_loss")
-    assert range_test_lines(table) == [f"Learning rate for sgd: {table['use'].item()}"]
+    (case,) = range_test_cases(of, "train_loss")
+    assert range_test_lines([case]) == [f"Learning rate for optimizer sgd: {recommend(case).lr:g}"]
     rising = of.records["train_loss"].groupby(of.records["trial"]).cummax() + of.records["step"]
     of.records["train_loss"] = rising
-    (line,) = range_test_lines(range_recommendation.make(of, quantity="train_loss"))
-    assert line.startswith("No learning rate for sgd: ")
+    (line,) = range_test_lines(range_test_cases(of, "train_loss"))
+    assert line.startswith("No learning rate for optimizer sgd: ")
     assert "These rules answer" not in line
 
 

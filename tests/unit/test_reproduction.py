@@ -196,6 +196,6 @@ def test_a_dry_run_says_which_trials_are_trained_once(tmp_path, monkeypatch, cap
     monkeypatch.setattr(reproduce.commandline, "train", lambda *_, **__: 0)
     assert reproduce.main(["flux", "upc-line", "--dry-run", "--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "135 of these trials are those of flux-stochastic, trained once.",
+        "216 of these trials are those of flux-stochastic, trained once.",
         "135 of these trials are those of flux-mini-batch, trained once.",
     ]

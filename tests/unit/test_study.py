@@ -312,7 +312,7 @@ def test_a_slip_in_a_study_says_what_to_type(changes, error):
         (lambda: replace(FAN.figures[0], name="a/b"), "figure cannot be called .* name='a-b'"),
         (lambda: Table(name="../x", kind="final", title=""), "table cannot be called"),
         (lambda: replace(METRIC, name="my q"), r"'my q': .* such as Metric\(name='my_q', \.\.\.\)"),
-        (lambda: replace(METRIC, name="loss"), "measured anyway: rename it, such as Metric"),
+        (lambda: replace(METRIC, name="loss"), "measured anyway: rename it, such as my_loss"),
         (lambda: replace(METRIC, function="f"), r"Metric\(name='q', function='package.module:f"),
         (lambda: replace(METRIC, function=lambda o, t: 0), "top of a module"),
     ],
