@@ -8,10 +8,11 @@ have the test accuracy at the record with the best validation accuracy beside it
 Table 4.1 is taken to be one pass over the training set in a fixed order, cut at 5,000 steps. The
 report says 5,000 steps for every batch size, but at 150 a pass has 367. Wrapping around to the
 first batch reaches 97.8 % there by step 1,500 (measured, one seed), and 94.1 % is printed; one pass
-is within a point of the whole row. So the study is one pass, and the counterfactual, wrapping around for 5,000
-steps, stands beside it. Table 4.2 is taken to be 5,000 steps with a new order of the training set
-every epoch, and both fixed orders stand beside it. At batches of 10 and less, 5,000 steps end
-within the first pass. There, all three orders are the same run, which is trained once.
+is within a point of the whole row. So the study is one pass, and the counterfactual, wrapping
+around for 5,000 steps, stands beside it. Table 4.2 is taken to be 5,000 steps with a new order of
+the training set every epoch, and both fixed orders stand beside it. At batches of 10 and less,
+5,000 steps end within the first pass. There, all three orders are the same run, which is trained
+once.
 
 The report also describes table 4.2 differently: a random batch size for each epoch. The table has a
 column for each batch size, so here the composition of the batches is random, not their size.
