@@ -315,6 +315,9 @@ _TYPES = typing.get_type_hints(TrainConfig)
 SETTINGS: tuple[str, ...] = tuple(_DEFAULTS)
 """The names of all settings, in the order of the fields."""
 
+_OTHERS_NAMES = {"learning_rate": "lr", "data_set": "dataset"}
+"""Settings by names that they have elsewhere and that no typo of the name here resembles."""
+
 
 def settings_in(columns: Iterable[object]) -> list[str]:
     """Return the names of settings among `columns`, the user's own keywords last."""
@@ -330,10 +333,11 @@ def check_setting(name: str) -> None:
         examples = ", ".join(f"{own}.NAME" for own in registry.OWN_PARTS)
         raise ConfigError(f"unknown setting {name!r}: the keywords of your own are {examples}")
     if not dot and name not in SETTINGS:
-        aliases = {"learning_rate": "lr", "learningrate": "lr", "data_set": "dataset"}
-        alias = aliases.get(name.replace("-", "_").lower())
-        if alias:
-            raise ConfigError(f"unknown setting {name!r}: it is called {alias} here")
+        spelled = name.replace("-", "_").lower()
+        close = difflib.get_close_matches(spelled, [*SETTINGS, *_OTHERS_NAMES], n=1, cutoff=0.5)
+        if close and close[0] in _OTHERS_NAMES:
+            here = _OTHERS_NAMES[close[0]]
+            raise ConfigError(f"unknown setting {name!r}: it is called {here} here")
         raise ConfigError(unknown_name(name, SETTINGS, "setting"))
 
 

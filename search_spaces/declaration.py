@@ -126,7 +126,7 @@ def with_paths(owner: str, settings: object) -> Any:
 def _with_paths(name: str, value: Any) -> Any:
     if callable(value):
         return path_of(name, value)
-    if isinstance(value, (tuple, list)) and any(map(callable, value)):
+    if isinstance(value, (tuple, list, frozenset)) and any(map(callable, value)):
         return type(value)(_with_paths(name, item) for item in value)
     return value
 

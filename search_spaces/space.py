@@ -9,6 +9,7 @@ from typing import Any
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
+from search_spaces.declaration import with_paths
 
 _LOG_SCALED = frozenset({"lr", "weight_decay", "eps", "l1", "l2"})
 """Settings whose ranges are sampled on a log scale."""
@@ -64,6 +65,13 @@ class Dimension:
     condition: Mapping[str, frozenset[Any]] = field(default_factory=dict)
     """the dimension is active only where each of these settings, which are fixed or earlier
     dimensions, has one of these values"""
+
+    def __post_init__(self) -> None:
+        condition = with_paths(f"the condition of {self.setting}", self.condition)
+        object.__setattr__(self, "condition", condition)
+        if isinstance(self.domain, Choice):
+            paths = with_paths("space", {self.setting: self.domain.values})
+            object.__setattr__(self, "domain", Choice(paths[self.setting]))
 
     def is_active(self, settings: Mapping[str, Any]) -> bool:
         """Return True if `settings`, those before this dimension, meet the condition."""

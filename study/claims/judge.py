@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lenet import registry
 from lenet.config import TrainConfig
 from lenet.run_length import RunLength
 from search_spaces.declaration import BUDGETS
 from search_spaces.length import training_samples
+from search_spaces.reproduction import SEEDS_SEEN
 from search_spaces.study import Claim, Study
 from study.analysis.quantity import Moment
 from study.analysis.results import Results
@@ -49,6 +52,38 @@ def judge_all(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
         },
     )
     return [(claim, judge(claim, evidence)) for claim in study.claims]
+
+
+def judge_by_fresh_seeds(study: Study, results: Results) -> list[tuple[Claim, Verdict]]:
+    """Judge all claims as `judge_all` does, but by the seeds that may judge them.
+
+    At the published budget, these are the seeds that had not been seen when the rule of a claim was
+    set (`SEEDS_SEEN`). A run with other settings or another budget is new in any case.
+    """
+    judged = judge_all(study, results)
+    if not results.run.is_as_published:
+        return judged
+    fresh: dict[int, dict[str, Verdict]] = {}
+
+    def by_later_seeds(claim: Claim, verdict: Verdict) -> Verdict:
+        seen = SEEDS_SEEN.get((study.name, claim.name), 0)
+        if not seen or verdict.verdict == NOT_TESTED:
+            return verdict
+        if seen not in fresh:
+            trials = results.trials[results.trials["seed"] >= seen]
+            later = judge_all(study, replace(results, trials=trials))
+            fresh[seen] = {other.name: found for other, found in later}
+        return _with_rule(fresh[seen][claim.name], seen)
+
+    return [(claim, by_later_seeds(claim, verdict)) for claim, verdict in judged]
+
+
+def _with_rule(verdict: Verdict, seen: int) -> Verdict:
+    """Return the verdict of later seeds, with the reason why they alone count."""
+    rule = f"its rule was set when seeds 0 to {seen - 1} had been seen, so only later seeds count"
+    if verdict.verdict == NOT_TESTED:
+        return Verdict(NOT_TESTED, f"{rule}: train them with --seeds {seen + 3} or more")
+    return replace(verdict, evidence=f"{verdict.evidence} ({rule})")
 
 
 def _end(config: TrainConfig) -> Moment:

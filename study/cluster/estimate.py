@@ -46,11 +46,17 @@ class Estimate:
 
     trial_seconds: Mapping[str, float]
     """by `TrainConfig.id`"""
-    total_seconds: float
+    training_seconds: float
+    """of all trials, without the start of Ray and the figures"""
     typical_seconds: float = 0.0
     """of a trial whose config is not known yet"""
     step_seconds: Mapping[str, float] = field(default_factory=dict)
     """the part of `trial_seconds` that training steps take"""
+
+    @property
+    def total_seconds(self) -> float:
+        """Of the whole run. It is 0 if nothing is trained, since Ray is not even started."""
+        return self.training_seconds + _START_UP_SECONDS if self.trial_seconds else 0.0
 
 
 def estimate(
@@ -124,9 +130,7 @@ def estimate(
         )
         unit = share.fleet or config.id
         unit_seconds[unit] = unit_seconds.get(unit, 0.0) + trial_seconds[config.id]
-    if not trial_seconds:  # Ray is not even started
-        return Estimate({}, 0.0)
-    total = training_seconds(unit_seconds.values(), side_by_side) + _START_UP_SECONDS
+    total = training_seconds(unit_seconds.values(), side_by_side) if unit_seconds else 0.0
     return Estimate(trial_seconds, total, step_seconds=step_seconds)
 
 
@@ -145,8 +149,7 @@ def _key(config: TrainConfig, conditions: Sequence[object]) -> str:
 def estimate_unknown(sampled: Estimate, trials: int, side_by_side: int) -> Estimate:
     """Extrapolate an estimate of sampled configs to `trials` trials whose configs are unknown."""
     typical = sum(sampled.trial_seconds.values()) / len(sampled.trial_seconds)
-    total = _START_UP_SECONDS + typical * trials / side_by_side
-    return Estimate(sampled.trial_seconds, total, typical)
+    return Estimate(sampled.trial_seconds, typical * trials / side_by_side, typical)
 
 
 def start_up_seconds(launcher: str, workers: int) -> float:

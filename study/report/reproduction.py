@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 import search_spaces
 from lenet.config import ConfigError
-from search_spaces.reproduction import PARTS, PUBLISHED, SEEDS_SEEN
+from search_spaces.reproduction import PARTS
 from search_spaces.study import Claim, Study
 from study.analysis.results import Results
 from study.analysis.wording import pluralize, provenance
-from study.claims.judge import judge_all
+from study.claims.judge import judge_by_fresh_seeds
 from study.claims.verdict import (
     EQUIVALENT,
     NOT_REPRODUCED,
@@ -99,8 +99,7 @@ def read_runs(folders: Iterable[Path]) -> list[PublishedRun]:
     for folder in folders:
         results = Results.load(folder)
         study = search_spaces.studies().get(results.run.study)
-        as_published = results.run.budget == PUBLISHED and not results.run.choices
-        if study is not None and as_published and not results.completed.empty:
+        if study is not None and results.run.is_as_published and not results.completed.empty:
             seeds, seconds = _whole_seeds(results.completed)
             runs.append(PublishedRun(folder, study, results, seeds, seconds))
     return runs
@@ -110,7 +109,7 @@ def judge_runs(runs: Iterable[PublishedRun]) -> list[JudgedClaim]:
     """Judge every claim of every report by the run that tests it with the most seeds."""
     best: dict[tuple[str, str], JudgedClaim] = {}
     for run in runs:
-        for claim, verdict in _judge(run.study, run.results):
+        for claim, verdict in judge_by_fresh_seeds(run.study, run.results):
             key = run.study.name, claim.name
             judged = JudgedClaim(run.study, claim, verdict, run)
             if key not in best or _rank(judged) > _rank(best[key]):
@@ -146,28 +145,6 @@ def _rounded_time(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
-
-
-def _judge(study: Study, results: Results) -> Iterable[tuple[Claim, Verdict]]:
-    """Yield each claim with its verdict, from the seeds that may judge it (`SEEDS_SEEN`)."""
-    fresh: dict[int, dict[str, Verdict]] = {}
-    for claim, verdict in judge_all(study, results):
-        seen = SEEDS_SEEN.get((study.name, claim.name), 0)
-        if not seen or verdict.verdict == NOT_TESTED:
-            yield claim, verdict
-            continue
-        if seen not in fresh:
-            trials = results.trials[results.trials["seed"] >= seen]
-            without = replace(results, trials=trials)
-            fresh[seen] = {judged.name: found for judged, found in judge_all(study, without)}
-        found = fresh[seen][claim.name]
-        rule = (
-            f"its rule was set when seeds 0 to {seen - 1} had been seen, so only later seeds count"
-        )
-        if found.verdict == NOT_TESTED:
-            yield claim, Verdict(NOT_TESTED, f"{rule}: none has been trained yet")
-        else:
-            yield claim, replace(found, evidence=f"{found.evidence} ({rule})")
 
 
 def _rank(judged: JudgedClaim) -> tuple[bool, float]:

@@ -12,6 +12,7 @@ from typing import Any
 import search_spaces
 from lenet.config import ConfigError
 from search_spaces import kept
+from search_spaces.reproduction import PUBLISHED
 
 GRID_TOOL = "study.grid"
 """`RunMetadata.tool` of a run that trains a study's grid"""
@@ -122,6 +123,14 @@ class RunMetadata:
         if values.get("definition"):
             search_spaces.keep(values["study"], kept.from_json(values["definition"]))
         return cls(**values)
+
+    @property
+    def is_as_published(self) -> bool:
+        """Whether a study of a report was trained at the published budget, with no setting changed.
+
+        A user's own study is none of the reports, though it may have the name of one.
+        """
+        return self.budget == PUBLISHED and not self.choices and not self.definition
 
     @property
     def is_from_event_files(self) -> bool:

@@ -47,6 +47,8 @@ ALLOWED_WITH_RESUME = {
         (["--set", "lr=0.1,,0.2"], "has an extra comma"),
         (["--set", ""], "'' sets nothing"),
         (["--set", "learning_rate=0.1"], "it is called lr here"),
+        (["--set", "leraning_rate=0.1"], "it is called lr here"),
+        (["--set", "batchsize=32"], "did you mean 'batch_size'?"),
         (["--set", "epochs=1_0"], "epochs must be a whole number"),
         (["--set", "batch_size=99999999999999999999"], "batch_size must be a whole number"),
         (["--set", "model=mynets.MyNet"], "type model=mynets:MyNet"),

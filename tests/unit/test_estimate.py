@@ -76,11 +76,16 @@ def test_two_estimates_of_a_command_agree_on_a_busy_machine(digits, monkeypatch)
 
 def test_trials_side_by_side_share_the_time(digits, fixed_speed):
     configs = [SHORT.replace(seed=seed) for seed in range(4)]
-    one, two = (seconds(digits, *configs, side_by_side=n).total_seconds for n in (1, 2))
-    fixed = module._START_UP_SECONDS
-    assert two - fixed == pytest.approx((one - fixed) / 2)
-    searched = estimate_unknown(seconds(digits, *configs), trials=8, side_by_side=2)
-    assert searched.total_seconds - fixed == pytest.approx(one - fixed)
+    one, two = (seconds(digits, *configs, side_by_side=n) for n in (1, 2))
+    assert two.training_seconds == pytest.approx(one.training_seconds / 2)
+    searched = estimate_unknown(one, trials=8, side_by_side=2)
+    assert searched.training_seconds == pytest.approx(one.training_seconds)
+
+
+def test_the_start_of_ray_counts_only_if_trials_are_left(digits, fixed_speed):
+    some, none = seconds(digits, SHORT), seconds(digits)
+    assert some.total_seconds - some.training_seconds == pytest.approx(module._START_UP_SECONDS)
+    assert none.total_seconds == 0.0
 
 
 def test_steps_are_timed_beside_busy_neighbors(digits, monkeypatch):

@@ -16,6 +16,7 @@ from study import reproduce
 from study.api.job import TuningJob
 from study.cluster.engine import Ending
 from study.report import reproduction
+from study.report.findings import Findings
 from study.runs.run_folder import RunFolder
 from tests.unit.made_up_run import made_up_run, write
 
@@ -67,13 +68,18 @@ def test_a_rule_set_after_some_seeds_is_judged_by_later_ones(tmp_path):
 
     def found(seeds):
         folder = tmp_path / str(seeds)
-        write(made_up_run(seeds=seeds, budget="paper"), folder)
+        run = made_up_run(seeds=seeds, budget="paper")
+        write(run, folder)
         judged = {row.claim.name: row.verdict for row in judged_by(folder)}
+        # The report of the run alone judges by the same seeds.
+        alone = {claim.name: verdict for claim, verdict in Findings(run, folder).judged}
+        assert alone == {claim: judged[claim] for claim in alone}
         return judged[name], judged["table-1-stability"]
 
     seen, other = found(3)
     assert (seen.verdict, other.seeds) == ("not tested", 3)
     assert "seeds 0 to 2 had been seen" in seen.evidence
+    assert "--seeds 6 or more" in seen.evidence
     fresh, other = found(5)
     assert (fresh.seeds, other.seeds) == (2, 5)
     assert "seeds 0 to 2 had been seen" in fresh.evidence

@@ -9,6 +9,7 @@ import search_spaces
 from lenet import ConfigError, TrainConfig, registry
 from lenet.run_length import RunLength
 from search_spaces.fan import FAN
+from search_spaces.space import Choice, Dimension, Range
 from search_spaces.study import Figure, Grid, Metric, Study, Table
 from tests.own_parts import Flat, Signs, huber, table
 
@@ -330,6 +331,10 @@ def test_objects_in_a_study_stand_for_their_paths():
         source="made up",
         fixed={"dataset": table, "model": Flat},
         grids=(Grid(space={"optimizer": ("sgd", Signs)}, settings={"loss": huber}),),
+        space=(
+            Dimension("optimizer", Choice(("sgd", Signs))),
+            Dimension("optimizer.k", Range(1, 5, whole=True), {"optimizer": frozenset({Signs})}),
+        ),
         budgets={"smoke": {"model": Flat}},
         conditional_settings=(({"optimizer": Signs}, {"optimizer.k": 2}),),
         metrics=(METRIC,),
@@ -342,5 +347,8 @@ def test_objects_in_a_study_stand_for_their_paths():
         ("tests.own_parts:table", net, loss)
     }
     assert METRIC.function == declared.figures[0].kind == loss
+    optimizer, k = declared.space
+    assert optimizer.domain == Choice(("sgd", "tests.own_parts:Signs"))
+    assert k.condition == {"optimizer": frozenset({"tests.own_parts:Signs"})}
     document = json.loads(json.dumps(search_spaces.kept.to_json(declared)))
     assert search_spaces.kept.from_json(document) == declared
