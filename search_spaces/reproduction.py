@@ -2,7 +2,7 @@
 
 The seeds are chosen before the runs. A claim that stays undecided says how many seeds would decide
 it, and a part may get more seeds for such claims: once, and at most about eight times as many in
-all. It may also get seeds for rules that were set anew, which they alone judge (`SEEDS_SEEN`).
+all. It may also get seeds for rules that were revised, which they alone judge (`SEEDS_SEEN`).
 `docs/verdicts.md` has the rates of false verdicts.
 """
 
@@ -27,7 +27,7 @@ class Part:
     seeds: int
     """all of them, the `added` ones included"""
     added: int = 0
-    """seeds added later, for undecided claims or for rules that were set anew"""
+    """seeds added later, for undecided claims or for revised rules"""
     reason: str
     """why this many seeds"""
 
@@ -94,7 +94,7 @@ PARTS = (
     Part(
         study="flux",
         seeds=8,
-        reason=f"{_NO_SPREAD}; three of eight seeds judge the conclusions that were set anew",
+        reason=f"{_NO_SPREAD}; three of eight seeds judge the conclusions whose rules were revised",
     ),
 )
 

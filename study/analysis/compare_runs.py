@@ -76,8 +76,8 @@ class RunComparison:
     second: Side
     quantity: str
     """what is compared: a column of `trials`, at the last record, or what
-    `study.analysis.quantity.Quantity` measures on the records; a trial that diverged counts with
-    the worst value, see `Quantity.worst`"""
+    `study.analysis.quantity.Quantity` measures on the records; a trial that diverged has the
+    worst value, see `Quantity.worst`"""
     settings: list[str]
     """the columns that distinguish the points"""
     points: pd.DataFrame

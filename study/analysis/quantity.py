@@ -17,8 +17,8 @@ Moment = Mapping[str, float]
 """Selects a record of a trial. `{"epoch": 2}` and `{"step": 500}` select the record of exactly this
 epoch or step, `{"train_seconds": 60}` the last record within this time, `{}` the last record.
 
-No run has a record at an exact time, so a time selects the last record up to it. A trial that
-ended before that time counts with its last record.
+No run has a record at an exact time, so a time selects the last record up to it. For a
+trial that ended before that time, the last record is used.
 """
 
 END: Moment = {}

@@ -91,7 +91,7 @@ def search_trials(results: Results) -> pd.DataFrame:
     """Return a row for each point of the search with a result, sorted by `number`.
 
     A point with several seeds has the values that Optuna was told: the mean of each objective over
-    its seeds, where a diverged seed counts with the worst value. Its `status` is `diverged` if a
+    its seeds, where a diverged seed has the worst value. Its `status` is `diverged` if a
     mean is infinite, or if all seeds diverged. Its other measurements are means over the seeds that
     did not diverge, and `trial` names its first seed. Columns `..._low` and `..._high` are the ends
     of the 95% interval of an objective, NaN for one seed or if a seed diverged. A point with a

@@ -58,7 +58,7 @@ class Evidence:
         trial has no record of `moment`; and `diverged_before`, whether the trial had diverged by
         then. Such a trial has the worst value: an accuracy of 0, an infinite loss.
 
-        A trial whose published length ends before `moment` counts with the record at that end. A
+        For a trial whose published length ends before `moment`, the record at that end is used. A
         shorter budget has no such record, so its trials are not measured.
 
         A seed whose trials have not all been trained yet is left out as a whole.
@@ -78,7 +78,7 @@ class Evidence:
             curve = self._curves.get(trial, no_curve)
             end = self.published[trials["point"].iloc[row]].end if self.published else END
             then = {name: min(value, end.get(name, value)) for name, value in moment.items()}
-            # Until it diverged, a trial counts with its measured values.
+            # Until it diverged, a trial has its measured values.
             continued = any(curve[name].max() > then[name] for name in then)
             diverged.append(status == "diverged" and not continued)
             value = measured.worst if diverged[-1] else measured.measure(curve, then, kept)

@@ -76,7 +76,7 @@ def draw(
         ]
         trials = grid.completed[grid.completed["status"] != "diverged"]
         note = (
-            "Each point counts with its most accurate record; the text is its accuracy and step. "
+            "Of each point, the most accurate record is shown, with its accuracy and step. "
             f"Only points above {100 * above:g}% are ranked."
         )
         style.finish(figure, title, [legend], [provenance(results.run, trials) + ".", note])

@@ -125,8 +125,8 @@ def judge_runs(runs: Iterable[PublishedRun]) -> list[JudgedClaim]:
 def _whole_seeds(trials: pd.DataFrame) -> tuple[int, float]:
     """Return the number of complete seeds, and the median processor time of one in seconds.
 
-    A member of a fleet counts with its share of the time. A trial that was resumed counts with its
-    training seconds if these are more. NaN if a trial does not say when it began.
+    Of a fleet's time, each member has its share. For a trial that was resumed, its training seconds
+    are taken if these are more. NaN if a trial does not say when it began.
     """
     counts = trials.groupby("seed").size()
     whole = counts[counts == counts.max()].index
@@ -313,7 +313,7 @@ def _counts(judged: Sequence[JudgedClaim]) -> Iterable[str]:
 def _plan(runs: Sequence[PublishedRun]) -> Iterable[str]:
     trained = {run.folder.name: run for run in runs}
     yield "The plan, made before the runs, with the measured time of a seed on one processor. Seeds"
-    yield "behind a plus were added later, for undecided claims or for rules that were set anew"
+    yield "behind a plus were added later, for undecided claims or for revised rules"
     yield "([what that does to the error rate](verdicts.md#seeds-that-are-added-later)). Verdicts"
     yield "with fewer seeds than planned are interim:"
     yield ""

@@ -92,8 +92,8 @@ def point_values(
 ) -> list[float] | None:
     """Return the mean of each objective over the seeds of a point; `curves` has their records.
 
-    A seed that diverged has no value and counts with the worst one: 0 for an accuracy, infinity
-    for a loss. Returns None if no seed has a value.
+    A seed that diverged has no value, so the worst one is taken: 0 for an accuracy, infinity for a
+    loss. Returns None if no seed has a value.
     """
     by_seed = [final_values(records, objectives) for records in curves]
     if not any(by_seed):

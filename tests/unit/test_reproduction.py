@@ -39,6 +39,16 @@ def test_the_committed_verdicts_are_those_of_the_committed_records(capsys):
     assert " ".join(counts.split()) in " ".join((DOCS.parent / "README.md").read_text().split())
 
 
+def test_each_committed_run_has_the_verdicts_of_the_reproduction():
+    columns = ["verdict", "seeds"]
+    verdicts = pd.read_csv(DOCS / reproduction.TABLE)
+    for run, rows in verdicts.groupby("run"):
+        alone = pd.read_csv(DOCS / run / "claims.csv").set_index("claim")
+        expected = rows[rows["verdict"] != "not tested"].set_index("claim")
+        found = alone.loc[expected.index, columns]
+        pd.testing.assert_frame_equal(found, expected[columns], check_dtype=False)
+
+
 def test_a_claim_is_judged_by_the_published_run_with_the_most_seeds(tmp_path, capsys):
     for seeds, budget in ((2, "paper"), (3, "paper"), (4, "quick")):
         write(made_up_run(seeds=seeds, budget=budget), tmp_path / "runs" / f"{budget}-{seeds}")
