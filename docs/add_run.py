@@ -32,7 +32,7 @@ from lenet.config import ConfigError
 from study.analysis.results import Results
 from study.analysis.thinning import thin
 from study.analysis.wording import pluralize
-from study.claims.judge import judge_by_fresh_seeds
+from study.claims.judge import judge_all
 from study.report.summary import summarize
 from study.runs import layout
 from study.runs.collect import collect, refresh
@@ -146,7 +146,7 @@ def _thinned(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     columns = [name for name in results.trials if name not in unthinned]
     thinned = replace(results, trials=results.trials[columns].join(unthinned), records=records)
     before, after = (
-        {claim.name: verdict for claim, verdict in judge_by_fresh_seeds(study, each)}
+        {claim.name: verdict for claim, verdict in judge_all(study, each)}
         for each in (results, thinned)
     )
     if changed := [name for name in before if before[name] != after[name]]:

@@ -315,9 +315,6 @@ _TYPES = typing.get_type_hints(TrainConfig)
 SETTINGS: tuple[str, ...] = tuple(_DEFAULTS)
 """The names of all settings, in the order of the fields."""
 
-_OTHERS_NAMES = {"learning_rate": "lr", "data_set": "dataset"}
-"""Settings by names that they have elsewhere and that no typo of the name here resembles."""
-
 
 def settings_in(columns: Iterable[object]) -> list[str]:
     """Return the names of settings among `columns`, the user's own keywords last."""
@@ -334,10 +331,11 @@ def check_setting(name: str) -> None:
         raise ConfigError(f"unknown setting {name!r}: the keywords of your own are {examples}")
     if not dot and name not in SETTINGS:
         spelled = name.replace("-", "_").lower()
-        close = difflib.get_close_matches(spelled, [*SETTINGS, *_OTHERS_NAMES], n=1, cutoff=0.5)
-        if close and close[0] in _OTHERS_NAMES:
-            here = _OTHERS_NAMES[close[0]]
-            raise ConfigError(f"unknown setting {name!r}: it is called {here} here")
+        # A typo only: `learning_rate_schedule` is no learning rate.
+        if difflib.get_close_matches(spelled, ["learning_rate"], cutoff=0.85):
+            raise ConfigError(f"unknown setting {name!r}: it is called lr here")
+        if spelled in SETTINGS:
+            raise ConfigError(f"unknown setting {name!r}: did you mean {spelled!r}?")
         raise ConfigError(unknown_name(name, SETTINGS, "setting"))
 
 

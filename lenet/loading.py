@@ -25,7 +25,7 @@ _PARTS_OF_PROJECT = tuple(
     for name in (
         "lenet",
         "study",
-        *(f"search_spaces/{n}.py" for n in ("declaration", "parts", "study")),
+        *(f"search_spaces/{n}.py" for n in ("declaration", "parts", "space", "study")),
     )
 )
 _POSITIONAL = {"model": 0, "loss": 2, "optimizer": 1, "schedule": 1}

@@ -120,19 +120,20 @@ def with_paths(owner: str, settings: object) -> Any:
             f"{owner} is a {type(settings).__name__}: type a dict of settings and values, such as "
             '{"lr": 0.1}'
         )
-    return {name: _with_paths(str(name), value) for name, value in settings.items()}
+    return {name: value_with_paths(str(name), value) for name, value in settings.items()}
 
 
-def _with_paths(name: str, value: Any) -> Any:
+def value_with_paths(name: str, value: Any) -> Any:
+    """Return `value` with the path of each class or function in it."""
     if callable(value):
         return path_of(name, value)
-    if isinstance(value, (tuple, list, frozenset)) and any(map(callable, value)):
-        return type(value)(_with_paths(name, item) for item in value)
+    if isinstance(value, (tuple, list)) and any(map(callable, value)):
+        return type(value)(value_with_paths(name, item) for item in value)
     return value
 
 
-def check_values(name: str, values: object) -> None:
-    """Raise `ConfigError` unless `values` of a grid's dimension are a list or tuple."""
+def check_values(name: str, values: object, owner: str = "a grid") -> None:
+    """Raise `ConfigError` unless the `values` of a dimension are a list or tuple."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         shown = path_of(name, values) if callable(values) else values
-        raise ConfigError(f"{name}={shown!r} in a grid is no list: type ({shown!r},)")
+        raise ConfigError(f"{name}={shown!r} in {owner} is no list: type ({shown!r},)")

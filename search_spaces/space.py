@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from lenet import registry
 from lenet.config import ConfigError, TrainConfig, check_setting, coerce
-from search_spaces.declaration import with_paths
+from search_spaces.declaration import check_values, value_with_paths
 
 _LOG_SCALED = frozenset({"lr", "weight_decay", "eps", "l1", "l2"})
 """Settings whose ranges are sampled on a log scale."""
@@ -67,11 +67,21 @@ class Dimension:
     dimensions, has one of these values"""
 
     def __post_init__(self) -> None:
-        condition = with_paths(f"the condition of {self.setting}", self.condition)
-        object.__setattr__(self, "condition", condition)
+        name = self.setting
         if isinstance(self.domain, Choice):
-            paths = with_paths("space", {self.setting: self.domain.values})
-            object.__setattr__(self, "domain", Choice(paths[self.setting]))
+            check_values(name, self.domain.values, "a Choice")
+            values = value_with_paths(name, tuple(self.domain.values))
+            object.__setattr__(self, "domain", Choice(values))
+        if not isinstance(self.condition, Mapping):
+            raise ConfigError(
+                f"the condition of {name} is a {type(self.condition).__name__}: type a dict such "
+                'as {"optimizer": {"sgd"}}'
+            )
+        condition = {
+            other: frozenset(_allowed(name, other, values))
+            for other, values in self.condition.items()
+        }
+        object.__setattr__(self, "condition", condition)
 
     def is_active(self, settings: Mapping[str, Any]) -> bool:
         """Return True if `settings`, those before this dimension, meet the condition."""
@@ -102,6 +112,20 @@ class Dimension:
             domain = Range(low, high, document["log"], document.get("whole", False))
         condition = {name: frozenset(values) for name, values in document["where"].items()}
         return cls(document["setting"], domain, condition)
+
+
+def _allowed(setting: str, other: str, values: Any) -> Iterator[Any]:
+    """Yield the values of `other` at which the dimension of `setting` is active.
+
+    Raises: ConfigError unless `values` are a set or a sequence.
+    """
+    if isinstance(values, str) or not isinstance(values, (Set, Sequence)):
+        shown = value_with_paths(other, values)
+        raise ConfigError(
+            f"the condition {other}={shown!r} of {setting} is no set: type {{{shown!r}}}"
+        )
+    for value in values:
+        yield value_with_paths(other, value)
 
 
 Space = tuple[Dimension, ...]

@@ -3,10 +3,10 @@
 Learning rates of different optimizers do not correspond, so optimizers are not compared rate by
 rate. The settings that vary split in two. Those that tune an optimizer are its learning rate, its
 own hyperparameters and the schedule. All others, such as the batch size, make up the workload. At
-each workload an optimizer is represented by its best tuning: the one with the smallest share of diverged
-seeds, then with the best mean over seeds of the run's objective. If the run ranks by validation,
-the test results of those trials are compared, because the best of several validation results is too
-good by chance.
+each workload an optimizer is represented by its best tuning: the one with the smallest share of
+diverged seeds, then with the best mean over seeds of the run's objective. If the run ranks by
+validation, the test results of those trials are compared, because the best of several validation
+results is too good by chance.
 """
 
 from __future__ import annotations

@@ -64,10 +64,18 @@ class Verdict:
     """the highest confidence level, in [0, 1], at which the verdict would still be this one: 0.95
     or more. For an undecided claim, the highest level at which it would be decided, below 0.95"""
     seeds_needed: int | None = None
-    """for an undecided claim, the number of seeds that would decide it if mean and spread stayed
-    as they are; None if a thousand would not, or if the spread is unknown"""
+    """for an undecided claim, the number of seeds, like those counted by `seeds`, that would decide
+    it if mean and spread stayed as they are; None if a thousand would not, or if the spread is
+    unknown"""
     measured: Measurement | None = None
     """the mean of the point nearest to contradicting the claim; None if the claim is about none"""
+
+    @property
+    def more_seeds(self) -> int | None:
+        """How many seeds would have to be added to decide the claim; None as for `seeds_needed`."""
+        if self.seeds_needed is None or self.seeds is None:
+            return None
+        return max(1, self.seeds_needed - self.seeds)
 
     @property
     def certainty(self) -> str:
@@ -83,9 +91,9 @@ class Verdict:
             return f"{seeds}; it takes {LEAST_SEEDS} to decide"
         if self.confidence is not None:
             seeds += f"; decided only up to the {_percent(self.confidence)} level"
-        if self.seeds_needed is None:
+        if self.more_seeds is None:
             return f"{seeds}; no number of seeds up to {MAX_SEEDS:,} is known to decide it"
-        return f"{seeds}; {self.seeds_needed} would decide at this spread"
+        return f"{seeds}; {self.more_seeds} more would decide at this spread"
 
 
 @dataclass(frozen=True)

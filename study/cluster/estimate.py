@@ -47,7 +47,8 @@ class Estimate:
     trial_seconds: Mapping[str, float]
     """by `TrainConfig.id`"""
     training_seconds: float
-    """of all trials, without the start of Ray and the figures"""
+    """by the clock, of all trials side by side; without the start of Ray, the workers' import of
+    torch, and the figures"""
     typical_seconds: float = 0.0
     """of a trial whose config is not known yet"""
     step_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Estimate:
 
     @property
     def total_seconds(self) -> float:
-        """Of the whole run. It is 0 if nothing is trained, since Ray is not even started."""
+        """The time of the whole run; 0 if it has no trial."""
         return self.training_seconds + _START_UP_SECONDS if self.trial_seconds else 0.0
 
 
@@ -130,11 +131,11 @@ def estimate(
         )
         unit = share.fleet or config.id
         unit_seconds[unit] = unit_seconds.get(unit, 0.0) + trial_seconds[config.id]
-    total = training_seconds(unit_seconds.values(), side_by_side) if unit_seconds else 0.0
-    return Estimate(trial_seconds, total, step_seconds=step_seconds)
+    training = side_by_side_seconds(unit_seconds.values(), side_by_side) if unit_seconds else 0.0
+    return Estimate(trial_seconds, training, step_seconds=step_seconds)
 
 
-def training_seconds(unit_seconds: Collection[float], side_by_side: int) -> float:
+def side_by_side_seconds(unit_seconds: Collection[float], side_by_side: int) -> float:
     """Return how long fleets and single trials of these seconds take, `side_by_side` at once."""
     return max(sum(unit_seconds) / side_by_side, *unit_seconds)
 

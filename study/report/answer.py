@@ -98,12 +98,9 @@ def range_test_lines(cases: Sequence[RangeTestCase]) -> list[str]:
     return lines
 
 
-def verdict_lines(
-    judged: Sequence[tuple[Claim, Verdict]], *, one_seed: bool, has_tables: bool = True
-) -> list[str]:
-    """Name the claims by verdict, and how many seeds would decide the undecided ones.
+def verdict_lines(judged: Sequence[tuple[Claim, Verdict]], *, has_tables: bool = True) -> list[str]:
+    """Name the claims by verdict, and how many more seeds would decide the undecided ones.
 
-    `one_seed`: whether the run has only one seed, and so no spread to estimate that number from.
     `has_tables`: whether files of tables accompany the lines.
     """
     names: dict[str, list[str]] = {}
@@ -119,13 +116,17 @@ def verdict_lines(
             _listed(f"{pluralize(len(names[outcome]), 'claim')} {outcome}: ", names[outcome])
             for outcome in outcomes
         ]
-    undecided = [verdict.seeds_needed for _, verdict in judged if verdict.verdict == UNDECIDED]
+    undecided = [verdict for _, verdict in judged if verdict.verdict == UNDECIDED]
     if undecided:
-        needed = [seeds for seeds in undecided if seeds]
-        decides = f"{max(needed, default=0)} seeds would decide "
-        decides += "all" if len(needed) == len(undecided) else f"{len(needed)} of them"
-        why = ONE_SEED if one_seed else f"{decides} at this spread"
-        if not one_seed and not needed:
+        known = [verdict.more_seeds for verdict in undecided if verdict.more_seeds is not None]
+        if known:
+            decided = "all" if len(known) == len(undecided) else f"{len(known)} of them"
+            why = f"{max(known)} more seeds would decide {decided} at this spread"
+        elif all(
+            verdict.seeds is not None and verdict.seeds < LEAST_SEEDS for verdict in undecided
+        ):
+            why = ONE_SEED
+        else:
             why = "no number of seeds is known to decide"
         lines.append(f"{pluralize(len(undecided), 'claim')} undecided: {why}")
     return lines

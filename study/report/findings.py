@@ -21,7 +21,7 @@ from study.analysis.search import confirmed_lines, is_search, search_notes, sear
 from study.analysis.speedup import is_scaling
 from study.analysis.verification import range_test_cases
 from study.analysis.wording import provenance
-from study.claims.judge import judge_by_fresh_seeds
+from study.claims.judge import judge_all
 from study.claims.verdict import Verdict
 from study.kinds import problem_of
 from study.report.answer import best_lines, range_test_lines, verdict_lines
@@ -71,7 +71,7 @@ class Findings:
         self.board = board = leaderboard(results) if is_ranked else pd.DataFrame()
         self.best = best_per_optimizer(board) if len(board) else board
         judged_by = self.study if has_results else None
-        self.judged = judge_by_fresh_seeds(judged_by, results) if judged_by else []
+        self.judged = judge_all(judged_by, results) if judged_by else []
         note = self.not_reported.append
         self.tables = make_all(judged_by, results, note) if judged_by else {}
         one_seed = results.trials["seed"].nunique() == 1
@@ -129,7 +129,7 @@ class Findings:
         if is_search(results):
             lines += search_notes(results)
         if self.judged:
-            lines += verdict_lines(self.judged, one_seed=self.one_seed, has_tables=self.has_tables)
+            lines += verdict_lines(self.judged, has_tables=self.has_tables)
         return lines
 
     @cached_property

@@ -19,7 +19,7 @@ from search_spaces.reproduction import PARTS
 from search_spaces.study import Claim, Study
 from study.analysis.results import Results
 from study.analysis.wording import pluralize, provenance
-from study.claims.judge import judge_by_fresh_seeds
+from study.claims.judge import judge_all
 from study.claims.verdict import (
     EQUIVALENT,
     NOT_REPRODUCED,
@@ -71,12 +71,11 @@ class JudgedClaim:
     def certainty(self) -> str:
         """How sure the verdict is, and how long it would take to be sure; empty if not tested."""
         verdict = self.verdict
-        missing = (verdict.seeds_needed or 0) - (verdict.seeds or 0)
         seconds = self.run.seed_seconds if self.run else math.nan
-        if verdict.verdict != UNDECIDED or missing <= 0 or math.isnan(seconds):
+        if verdict.verdict != UNDECIDED or verdict.more_seeds is None or math.isnan(seconds):
             return verdict.certainty
-        duration = _rounded_time(missing * seconds)
-        return f"{verdict.certainty}, in about {duration} more on one processor"
+        duration = _rounded_time(verdict.more_seeds * seconds)
+        return f"{verdict.certainty}, in about {duration} on one processor"
 
 
 def run_folders(places: Iterable[Path]) -> list[Path]:
@@ -109,7 +108,7 @@ def judge_runs(runs: Iterable[PublishedRun]) -> list[JudgedClaim]:
     """Judge every claim of every report by the run that tests it with the most seeds."""
     best: dict[tuple[str, str], JudgedClaim] = {}
     for run in runs:
-        for claim, verdict in judge_by_fresh_seeds(run.study, run.results):
+        for claim, verdict in judge_all(run.study, run.results):
             key = run.study.name, claim.name
             judged = JudgedClaim(run.study, claim, verdict, run)
             if key not in best or _rank(judged) > _rank(best[key]):

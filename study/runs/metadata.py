@@ -126,9 +126,9 @@ class RunMetadata:
 
     @property
     def is_as_published(self) -> bool:
-        """Whether a study of a report was trained at the published budget, with no setting changed.
+        """True for a run of a shipped study at the published budget with no `--set`.
 
-        A user's own study is none of the reports, though it may have the name of one.
+        False for a study of the user's own, even if it has the name of a shipped one.
         """
         return self.budget == PUBLISHED and not self.choices and not self.definition
 

@@ -219,7 +219,7 @@ class TuningEngine:
                 return Ending.SOME_FAILED if failed else Ending.COMPLETE
             self._console.print(
                 f"{pluralize(len(follow_up), 'follow-up trial')}: {plan.follow_up.description}, "
-                f"about {format_duration(expected.training_seconds)}"
+                f"about {format_duration(expected.training_seconds)} of training"
             )
             outcome = self._train_batch(follow_up, expected)
             failed |= outcome.failed

@@ -24,7 +24,7 @@ from study.analysis.hardware import (
     over_repeats,
 )
 from study.analysis.wording import pluralize
-from study.cluster.estimate import Estimate, estimate, training_seconds
+from study.cluster.estimate import Estimate, estimate, side_by_side_seconds
 from study.cluster.fleet_speed import FleetSpeeds
 from study.cluster.resources import Node, Resources
 from study.tuning.packing import FindLimit, FleetTooLarge, pack
@@ -130,7 +130,7 @@ class HardwareComparison:
         for planned in trials:
             unit = planned.fleet or planned.name
             units[unit] = units.get(unit, 0.0) + expected[planned.config.id]
-        return training_seconds(units.values(), self.resources.side_by_side)
+        return side_by_side_seconds(units.values(), self.resources.side_by_side)
 
     def _workers(self) -> Choice:
         workers = self._worker_count()

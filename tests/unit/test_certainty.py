@@ -40,7 +40,7 @@ def test_a_verdict_says_up_to_which_level_it_holds():
     assert (unsure.verdict, unsure.seeds_needed) == (UNDECIDED, 4)
     assert unsure.confidence == pytest.approx(level(2 * math.sqrt(3)), abs=0.001)
     assert unsure.certainty == (
-        "3 seeds; decided only up to the 92.5% level; 4 would decide at this spread"
+        "3 seeds; decided only up to the 92.5% level; 1 more would decide at this spread"
     )
     assert judged([-2.0, -3.0, -4.0]).certainty == "3 seeds; holds up to the 96.4% level"
     # Two points share the error, so one against the claim is less sure.

@@ -11,6 +11,7 @@ from study.analysis.results import Results
 from study.claims import judge
 from study.claims.evidence import PublishedPoint
 from study.claims.verdict import NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
+from study.runs.metadata import DatasetInfo, RunMetadata
 from tests.unit.made_up_evidence import (
     ORDERED,
     evidence,
@@ -260,7 +261,9 @@ def test_one_pass_ends_before_the_steps_of_its_study():
         trials.append(config.to_dict() | row)
         curve = {"trial": planned.name, "step": last, "epoch": 1.0}
         curves.append(curve | {"validation_accuracy": accuracy, "test_accuracy": accuracy})
-    results = Results({"study": "made up"}, pd.DataFrame(trials), pd.DataFrame(curves))
+    info = DatasetInfo("mnist")
+    run = RunMetadata(study=study.name, budget="paper", seeds=2, dataset=info, device="cpu")
+    results = Results(run, pd.DataFrame(trials), pd.DataFrame(curves))
     verdicts = {claim.name: found for claim, found in judge.judge_all(study, results)}
     found = verdicts["small-batches-best-unshuffled"]
     assert found.verdict == REPRODUCED

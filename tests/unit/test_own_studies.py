@@ -91,6 +91,17 @@ def test_a_slip_in_a_file_names_its_line_and_no_line_of_ours(tmp_path, monkeypat
     assert str(error.value).endswith("type objective='validation_spread' or 'test_spread'")
 
 
+def test_a_slip_in_a_search_space_names_the_line_of_the_user(tmp_path, monkeypatch):
+    (tmp_path / "slip_space.py").write_text(
+        "from search_spaces.space import Choice, Dimension\n\n"
+        "SPACE = (Dimension('optimizer', Choice('sgd')),)\nSTUDY = None\n"
+    )
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setenv("PYTHONPATH", "before")
+    with pytest.raises(ConfigError, match=r"slip_space.py, line 3\): optimizer='sgd' in a Choice"):
+        search_spaces.find(str(tmp_path / "slip_space.py"))
+
+
 def test_a_described_study_is_run_as_it_was_typed(capsys):
     for typed, command in (
         ("examples/diabetes.py", "python -m study.grid examples/diabetes.py"),

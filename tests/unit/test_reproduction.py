@@ -14,6 +14,7 @@ from search_spaces.reproduction import PARTS, SEEDS_SEEN
 from search_spaces.study import PlannedTrial
 from study import reproduce
 from study.api.job import TuningJob
+from study.claims.judge import judge_all
 from study.cluster.engine import Ending
 from study.report import reproduction
 from study.report.findings import Findings
@@ -83,16 +84,46 @@ def test_a_rule_set_after_some_seeds_is_judged_by_later_ones(tmp_path):
         judged = {row.claim.name: row.verdict for row in judged_by(folder)}
         # The report of the run alone judges by the same seeds.
         alone = {claim.name: verdict for claim, verdict in Findings(run, folder).judged}
-        assert alone == {claim: judged[claim] for claim in alone}
+        assert alone[name] == judged[name]
         return judged[name], judged["table-1-stability"]
 
     seen, other = found(3)
     assert (seen.verdict, other.seeds) == ("not tested", 3)
     assert "seeds 0 to 2 had been seen" in seen.evidence
-    assert "--seeds 6 or more" in seen.evidence
+    assert "--seeds 5 or more" in seen.evidence
     fresh, other = found(5)
     assert (fresh.seeds, other.seeds) == (2, 5)
     assert "seeds 0 to 2 had been seen" in fresh.evidence
+
+
+def test_seen_seeds_count_for_claims_of_the_users_own_and_at_other_budgets():
+    name = "tuned-sgd-beats-adam"
+    run = made_up_run(seeds=3, budget="paper")
+    fan = search_spaces.find("fan")
+
+    def seeds_of(study, results):
+        return {claim.name: verdict.seeds for claim, verdict in judge_all(study, results)}[name]
+
+    assert seeds_of(fan, run) is None
+    own = replace(
+        fan, claims=tuple(replace(claim, statement="My own words.") for claim in fan.claims)
+    )
+    assert seeds_of(own, run) == 3
+    assert seeds_of(fan, replace(run, run=replace(run.run, budget="quick"))) == 3
+
+
+def test_a_rule_set_after_some_seeds_waits_for_later_ones_of_an_unfinished_run():
+    name = "tuned-sgd-beats-adam"
+    run = made_up_run(seeds=5, budget="paper")
+    status = run.trials["status"].where(run.trials["seed"] < 3, "unfinished")
+    begun = replace(
+        run,
+        run=replace(run.run, seeds=5),
+        trials=run.trials.assign(status=status),
+    )
+    verdicts = {claim.name: found for claim, found in judge_all(search_spaces.find("fan"), begun)}
+    assert verdicts[name].verdict == "not tested"
+    assert verdicts[name].evidence.endswith("none of them is complete yet")
 
 
 def judged_by(folder):
@@ -186,7 +217,7 @@ def test_an_undecided_claim_says_how_long_its_seeds_would_take(tmp_path):
     assert rows
     for row in rows:
         assert row.certainty.endswith(
-            "4 would decide at this spread, in about 18 min more on one processor"
+            "1 more would decide at this spread, in about 18 min on one processor"
         )
     page, _ = reproduction.write(judged, [run], tmp_path / "out")
     assert "| fan | 3 + 22 | 3 | 18 min |" in page.read_text(encoding="utf-8")

@@ -312,6 +312,9 @@ def test_a_slip_in_a_study_says_what_to_type(changes, error):
         (lambda: Grid(space=("lr",)), "space of a grid is a tuple: type a dict"),
         (lambda: replace(FAN.figures[0], name="a/b"), "figure cannot be called .* name='a-b'"),
         (lambda: Table(name="../x", kind="final", title=""), "table cannot be called"),
+        (lambda: Dimension("optimizer", Choice(Signs)), r"in a Choice is no list: type \('tests"),
+        (lambda: Dimension("lr", Choice((1,)), ["sgd"]), "condition of lr is a list: type a dict"),
+        (lambda: Dimension("lr", Choice((1,)), {"optimizer": Signs}), r"type \{'tests.own_parts:S"),
         (lambda: replace(METRIC, name="my q"), r"'my q': .* such as Metric\(name='my_q', \.\.\.\)"),
         (lambda: replace(METRIC, name="loss"), "measured anyway: rename it, such as my_loss"),
         (lambda: replace(METRIC, function="f"), r"Metric\(name='q', function='package.module:f"),
@@ -333,7 +336,7 @@ def test_objects_in_a_study_stand_for_their_paths():
         grids=(Grid(space={"optimizer": ("sgd", Signs)}, settings={"loss": huber}),),
         space=(
             Dimension("optimizer", Choice(("sgd", Signs))),
-            Dimension("optimizer.k", Range(1, 5, whole=True), {"optimizer": frozenset({Signs})}),
+            Dimension("optimizer.k", Range(1, 5, whole=True), {"optimizer": {Signs}}),
         ),
         budgets={"smoke": {"model": Flat}},
         conditional_settings=(({"optimizer": Signs}, {"optimizer.k": 2}),),

@@ -34,7 +34,8 @@ def at_most(rows):
 def whole(tmp_path_factory) -> Results:
     """Schätzle's stochastic gradient descent, all 2,000,000 steps of it, with made-up losses."""
     trials, curves = [], []
-    for planned in FLUX.plan("paper", 2):
+    # Two seeds that judge every claim: the first five had been seen when some rules were set.
+    for planned in (p for p in FLUX.plan("paper", 7) if p.config.seed >= 5):
         config = planned.config
         evaluated = [*config.evaluate_at, config.steps]
         step = np.union1d(np.arange(EVERY, config.steps + 1, EVERY), evaluated)
@@ -66,7 +67,7 @@ def whole(tmp_path_factory) -> Results:
         measured = curve.iloc[-1].drop(["lr", "diverged"]).to_dict()
         trials.append({**measured, **config.to_dict(), "status": "finished", "error": ""})
     info = DatasetInfo("mnist")
-    run = RunMetadata(study="flux", budget="paper", seeds=2, dataset=info, device="cpu")
+    run = RunMetadata(study="flux", budget="paper", seeds=7, dataset=info, device="cpu")
     results = Results(run=run, trials=pd.DataFrame(trials), records=pd.concat(curves))
     return Results.load(write(results, tmp_path_factory.mktemp("flux")))
 
@@ -91,7 +92,7 @@ def test_every_claim_gets_the_verdict_of_the_whole_records(whole, thinned):
 
 @pytest.mark.parametrize("model", ["4ls", "2lr"])
 def test_a_merged_record_is_what_one_every_so_many_steps_would_be(model, whole, thinned):
-    (name,) = select(whole.trials, {"model": model, "lr": 0.1, "seed": 0})["trial"]
+    (name,) = select(whole.trials, {"model": model, "lr": 0.1, "seed": 5})["trial"]
     before, after = (r.records[r.records["trial"] == name] for r in (whole, thinned))
     covered = before[["step", "samples"]].diff().fillna(before[["step", "samples"]])
     for begin, row in zip(after["step"].shift(fill_value=0), after.to_dict("records"), strict=True):
