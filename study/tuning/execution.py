@@ -217,9 +217,11 @@ class TuningEngine:
                 expected = self._fleets.estimate(follow_up)
             if not follow_up:
                 return Ending.SOME_FAILED if failed else Ending.COMPLETE
+            seconds = expected.training_seconds
+            duration = f"about {format_duration(seconds)}" if seconds >= 1 else "less than a second"
             self._console.print(
                 f"{pluralize(len(follow_up), 'follow-up trial')}: {plan.follow_up.description}, "
-                f"about {format_duration(expected.training_seconds)} of training"
+                f"{duration} of training"
             )
             outcome = self._train_batch(follow_up, expected)
             failed |= outcome.failed
