@@ -75,7 +75,6 @@ def _by_name(study: Study, claims: Sequence[Claim], results: Results) -> dict[st
     A claim is about all points of the study's grids, including the extra grids, that have the
     claim's settings. Other points of a run do not count, and a missing point leaves the claim
     untested. The study's largest budget sets the full length of the trials.
-
     """
     if not claims:
         return {}

@@ -121,7 +121,7 @@ def verdict_lines(judged: Sequence[tuple[Claim, Verdict]], *, has_tables: bool =
         known = [verdict.more_seeds for verdict in undecided if verdict.more_seeds is not None]
         if known:
             decided = "all" if len(known) == len(undecided) else f"{len(known)} of them"
-            why = f"{max(known)} more seeds would decide {decided} at this spread"
+            why = f"{pluralize(max(known), 'more seed')} would decide {decided} at this spread"
         elif all(
             verdict.seeds is not None and verdict.seeds < LEAST_SEEDS for verdict in undecided
         ):
